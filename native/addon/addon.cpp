@@ -1,0 +1,13 @@
+// The addon's export list.
+#include "exports.h"
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  using namespace owl3::addon;
+  export_system(env, exports);
+  export_gguf(env, exports);
+  export_image(env, exports);
+  export_model(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(owl3, init)

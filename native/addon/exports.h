@@ -1,0 +1,12 @@
+// Each file of this room adds its functions to the addon's exports.
+#pragma once
+#include <napi.h>
+
+namespace owl3::addon {
+
+void export_system(Napi::Env env, Napi::Object exports);
+void export_gguf(Napi::Env env, Napi::Object exports);   // readGguf, readSafetensors, createWriter
+void export_image(Napi::Env env, Napi::Object exports);  // resize, cutImage
+void export_model(Napi::Env env, Napi::Object exports);  // openModel, createSampler
+
+}  // namespace owl3::addon

@@ -1,0 +1,86 @@
+// The one template by which work leaves the main thread: `work` runs on a libuv worker and sees no JavaScript, `done` turns its
+// result into a value on the main thread. An owl3::Error becomes an Error with `code`; anything else becomes code "internal".
+#pragma once
+#include <napi.h>
+
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+
+namespace owl3::addon {
+
+inline Napi::Error to_js(Napi::Env env, ErrorCode code, const std::string& message) {
+  Napi::Error e = Napi::Error::New(env, message);
+  e.Set("code", Napi::String::New(env, code_name(code)));
+  return e;
+}
+
+template <class Work, class Done>
+class Worker final : public Napi::AsyncWorker {
+ public:
+  using Result = decltype(std::declval<Work&>()());
+  Worker(Napi::Env env, Work work, Done done)
+      : Napi::AsyncWorker(env), work_(std::move(work)), done_(std::move(done)), deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+  void Execute() override {
+    try {
+      result_.emplace(work_());
+    } catch (const Error& e) {
+      fail(e.code, e.what());
+    } catch (const std::bad_alloc&) {
+      fail(ErrorCode::out_of_memory, "out of memory");
+    } catch (const std::exception& e) {
+      fail(ErrorCode::internal, e.what());
+    }
+  }
+  void OnOK() override {
+    Napi::HandleScope scope(Env());
+    try {
+      deferred_.Resolve(done_(Env(), std::move(*result_)));
+    } catch (const Napi::Error& e) {
+      deferred_.Reject(e.Value());
+    }
+  }
+  void OnError(const Napi::Error& e) override {
+    Napi::HandleScope scope(Env());
+    deferred_.Reject(to_js(Env(), code_, e.Message()).Value());
+  }
+
+ private:
+  void fail(ErrorCode code, const char* message) {
+    code_ = code;
+    SetError(message);
+  }
+  Work work_;
+  Done done_;
+  std::optional<Result> result_;
+  ErrorCode code_ = ErrorCode::internal;
+  Napi::Promise::Deferred deferred_;
+};
+
+/// Starts `work()` on a worker thread; the promise resolves to `done(env, result)`. `work` must return a value (not void).
+template <class Work, class Done>
+Napi::Promise run_async(Napi::Env env, Work work, Done done) {
+  auto* worker = new Worker<Work, Done>(env, std::move(work), std::move(done));  // deletes itself
+  Napi::Promise promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
+/// Runs `f` on the main thread, turning owl3::Error into a JavaScript exception.
+template <class F>
+auto guarded(Napi::Env env, F f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    throw to_js(env, e.code, e.what());
+  } catch (const std::bad_alloc&) {
+    throw to_js(env, ErrorCode::out_of_memory, "out of memory");
+  }
+}
+
+}  // namespace owl3::addon

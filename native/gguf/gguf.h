@@ -1,0 +1,80 @@
+// GGUF files: metadata keys and a directory of tensors over a read-only mapping. Everything in the file is hostile until
+// checked: lengths and counts are capped and checked against the bytes left before anything is allocated.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "gguf/quant.h"
+
+namespace owl3 {
+
+/// A metadata value. Integer kinds are widened to 64 bits, floats to double; arrays are homogeneous.
+using GgufValue = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<bool>, std::vector<int64_t>,
+                               std::vector<uint64_t>, std::vector<double>, std::vector<std::string>>;
+
+struct GgufTensor {
+  std::string name;
+  DType type;
+  std::vector<int64_t> shape;  ///< GGUF order: shape[0] is the length of a row (the fastest dimension)
+  uint64_t offset;             ///< from the start of the file
+  uint64_t bytes;
+  int64_t cols() const { return shape.empty() ? 1 : shape[0]; }
+  int64_t rows() const {
+    int64_t n = 1;
+    for (size_t i = 1; i < shape.size(); i++) n *= shape[i];
+    return n;
+  }
+};
+
+class GgufFile {
+ public:
+  /// Maps and checks a file. Errors: not_found, unreadable, bad_model (naming the file, and key or tensor, and what was expected).
+  static std::shared_ptr<const GgufFile> open(const std::string& path);
+  ~GgufFile();
+  GgufFile(const GgufFile&) = delete;
+  GgufFile& operator=(const GgufFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  uint64_t file_bytes() const { return size_; }
+  uint32_t version() const { return version_; }
+  const std::vector<std::pair<std::string, GgufValue>>& metadata() const { return metadata_; }
+  const std::vector<GgufTensor>& tensors() const { return tensors_; }
+
+  /// The tensor, or nullptr.
+  const GgufTensor* find(std::string_view name) const;
+  /// Its bytes in the mapping (valid as long as this object).
+  const void* data(const GgufTensor& t) const { return base_ + t.offset; }
+  /// Tells the system that these pages are no longer needed (after a backend has repacked them).
+  void release(const GgufTensor& t) const;
+
+  bool has(std::string_view key) const { return value(key) != nullptr; }
+  const GgufValue* value(std::string_view key) const;
+  /// An integer key in [lo, hi], or Error{bad_model} naming file and key.
+  int64_t integer(std::string_view key, int64_t lo, int64_t hi) const;
+  /// A finite float key in [lo, hi].
+  double number(std::string_view key, double lo, double hi) const;
+  const std::string& string(std::string_view key) const;
+  const std::vector<std::string>& strings(std::string_view key) const;
+  /// An array of integers, each in [lo, hi].
+  std::vector<int64_t> integers(std::string_view key, int64_t lo, int64_t hi) const;
+  std::vector<double> numbers(std::string_view key, double lo, double hi) const;
+
+ private:
+  GgufFile() = default;
+  std::string path_;
+  const char* base_ = nullptr;
+  uint64_t size_ = 0;
+  uint32_t version_ = 0;
+  std::vector<std::pair<std::string, GgufValue>> metadata_;
+  std::unordered_map<std::string, size_t> key_index_;
+  std::vector<GgufTensor> tensors_;
+  std::unordered_map<std::string, size_t> tensor_index_;
+};
+
+}  // namespace owl3

@@ -1,0 +1,205 @@
+/**
+ * The hand-written type of the native addon (native/addon). Every function that does real work returns a promise and runs off the
+ * main thread; errors carry `code` (see NativeCode in errors.ts). JavaScript validates and defaults, the border only copies.
+ */
+
+/** One metadata value of a GGUF file. 64-bit integers come as number when safe, else bigint. */
+export type GgufScalar = boolean | number | bigint | string;
+export type GgufMetadata = Record<string, GgufScalar | GgufScalar[]>;
+export interface GgufTensorInfo {
+  name: string;
+  type: string; // "Q4_K"
+  shape: number[]; // GGUF order: row length first
+  offset: number;
+  bytes: number;
+}
+export interface GgufInfo {
+  path: string;
+  version: number;
+  fileBytes: number;
+  metadata: GgufMetadata;
+  tensors: GgufTensorInfo[];
+}
+
+/** A metadata entry to write: the GGUF type is explicit. Arrays of one element type. */
+export interface GgufEntry {
+  key: string;
+  type: "u32" | "i32" | "u64" | "f32" | "bool" | "string" | "i32[]" | "u32[]" | "f32[]" | "string[]";
+  value: GgufScalar | GgufScalar[];
+}
+
+export interface SafetensorsTensor {
+  dtype: string;
+  shape: number[];
+  offset: number; // from the start of the file
+  bytes: number;
+}
+
+/** One tensor of a file being written: where its values come from and how they are stored. */
+export interface TensorPlan {
+  name: string;
+  type: string; // format to store
+  shape: number[]; // GGUF order, of the stored tensor
+  source: { path: string; dtype: string; shape: number[]; offset: number }; // source.shape in GGUF order; zero-padded to `shape`
+}
+
+export interface NativeWriter {
+  /** Reads, pads, converts and writes the next tensor of the plan, on all threads. */
+  writeNext(): Promise<{ name: string; bytes: number }>;
+  /** After the last tensor: flush, fsync, rename into place. */
+  finish(): Promise<void>;
+  /** Removes the temporary file; safe at any time and twice. */
+  abort(): void;
+}
+
+export interface SystemInfo {
+  /** Best instruction set here and the one in use ("scalar", "avx2", "avx512", "amx", "neon"). */
+  isa: string;
+  available: string[];
+  physicalCores: number;
+  totalMemory: number;
+}
+
+export interface ModelOptions {
+  device?: "auto" | "cpu";
+  threads?: number; // 0: physical cores
+  precision?: "auto" | "fast" | "exact";
+}
+
+export interface NativeConfig {
+  name: string;
+  blockCount: number;
+  hiddenSize: number;
+  intermediateSize: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  vocabSize: number; // embedding rows
+  contextLength: number;
+  hyperLayers: number[]; // 0-based
+  cropSize: number; // pixels a side
+  patchSize: number;
+  cropTokens: number;
+  vision: { hiddenSize: number; intermediateSize: number; blockCount: number; heads: number };
+}
+
+/** What a plan of work will take, in bytes. */
+export interface MemoryPlan {
+  weights: number;
+  kvCache: number; // text
+  visualKv: number; // crops in sight
+  embeds: number; // image_embeds kept
+  scratch: number;
+  total: number;
+}
+
+/** image_embeds of some crops, in native memory, shared by reference. */
+export interface NativeEmbeds {
+  readonly crops: number;
+  readonly bytes: number;
+  /** A copy, [crops, cropTokens, hiddenSize]. */
+  toFloat32(): Float32Array;
+  dispose(): void;
+}
+
+export interface NativeModel {
+  readonly config: NativeConfig;
+  readonly metadata: GgufMetadata;
+  readonly backend: string;
+  readonly weightBytes: number;
+  plan(options: {
+    contextLength: number;
+    crops: number;
+    sequences: number;
+    kvType: KvType;
+    prefillChunk: number;
+  }): MemoryPlan;
+  /** Runs vision tower and projector over uint8 RGB crops [n, s, s, 3], a few at a time with bounded scratch. */
+  encode(crops: Uint8Array, n: number): Promise<NativeEmbeds>;
+  /** Embeddings computed before (a cache), [n, cropTokens, hiddenSize]. */
+  embedsFrom(data: Float32Array, n: number): NativeEmbeds;
+  createSession(options: { contextLength: number; kvType: KvType; prefillChunk: number }): NativeSession;
+  dispose(): void;
+}
+
+export type KvType = "f32" | "f16" | "q8_0";
+
+/** A crop that becomes visible from position `offset` (media_offset) on: crop `crop` of `embeds`. */
+export interface MediaSlot {
+  offset: number;
+  embeds: NativeEmbeds;
+  crop: number;
+}
+
+export interface SamplerOptions {
+  temperature: number; // 0: greedy
+  topK: number; // 0: off
+  topP: number; // 1: off
+  minP: number; // 0: off
+  repetitionPenalty: number; // 1: off (as in Hugging Face: prompt and answer)
+  presencePenalty: number; // 0: off (as in OpenAI: the answer only)
+  frequencyPenalty: number;
+  seed: number; // uint32
+  logprobs: number; // how many alternatives to report with each token; 0: only the token's own
+}
+
+export interface SampledToken {
+  id: number;
+  logprob: number; // log softmax of the raw logits
+  top: { id: number; logprob: number }[];
+}
+
+/** Sequences over one KV cache. A sequence is a small integer. One call at a time on a session. */
+export interface NativeSession {
+  /** A new empty sequence. */
+  create(): number;
+  /** A copy that shares pages of the KV cache and the visual K/V with `sequence` (copy on write). */
+  fork(sequence: number): number;
+  remove(sequence: number): void;
+  length(sequence: number): number;
+  /** Forgets all positions from `length` on, and crops that start there. */
+  truncate(sequence: number, length: number): void;
+  /**
+   * Appends ids to a sequence, at most prefillChunk of them; `media` are crops whose offset lies in the appended range. Computes visual
+   * K/V of new crops first. The last row's logits are kept for sample().
+   */
+  prefill(sequence: number, ids: Int32Array, media: MediaSlot[]): Promise<void>;
+  /** One token each appended to several sequences in one step: weights are read once. */
+  step(sequences: Int32Array, ids: Int32Array): Promise<void>;
+  /** Draws from the kept logits of a sequence (history: ids of the prompt and the answer, for the penalties). */
+  sample(sequence: number, sampler: NativeSampler): Promise<SampledToken>;
+  /** A copy of the kept logits, [vocabSize]. */
+  logits(sequence: number): Float32Array;
+  /** The k largest log-probabilities of the kept logits (beam search). */
+  topLogprobs(sequence: number, k: number): Promise<{ id: number; logprob: number }[]>;
+  dispose(): void;
+}
+
+/** Sampling state: options, random state, history of ids. */
+export interface NativeSampler {
+  /** Ids of the prompt (for repetition penalty); drops what was there before. */
+  reset(promptIds: Int32Array): void;
+}
+
+export interface Binding {
+  systemInfo(): SystemInfo;
+
+  /** PIL-exact BICUBIC of RGB8 [h, w, 3] to [outH, outW, 3]. */
+  resize(rgb: Uint8Array, width: number, height: number, outWidth: number, outHeight: number): Promise<Uint8Array>;
+  /** Crops of a picture as the model takes them, [n, s, s, 3]: the cells of grid rows x cols, then the global view; only that with null. */
+  cutImage(
+    rgb: Uint8Array,
+    width: number,
+    height: number,
+    s: number,
+    grid: [number, number] | null,
+  ): Promise<Uint8Array>;
+
+  readGguf(path: string): Promise<GgufInfo>;
+  readSafetensors(path: string): Promise<Record<string, SafetensorsTensor>>;
+  /** Writes to a temporary file beside `path`; nothing appears at `path` before finish(). */
+  createWriter(path: string, entries: GgufEntry[], tensors: TensorPlan[], threads: number): Promise<NativeWriter>;
+
+  openModel(path: string, options: ModelOptions): Promise<NativeModel>;
+  createSampler(options: SamplerOptions): NativeSampler;
+}

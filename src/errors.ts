@@ -1,0 +1,79 @@
+/** Documented exit codes of the CLI. */
+export const ExitCode = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  file: 3,
+  model: 4,
+  memory: 5,
+  interrupted: 130,
+} as const;
+
+/** An error whose message is one sentence for the user; the CLI prints it without a stack and exits with `exitCode`. */
+export class UserError extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number = ExitCode.failure, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.exitCode = exitCode;
+  }
+}
+
+/** Wrong arguments or options: exit code 2. */
+export class UsageError extends UserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, ExitCode.usage, options);
+  }
+}
+
+/** A file that is missing or can't be read or written: exit code 3. */
+export class FileError extends UserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, ExitCode.file, options);
+  }
+}
+
+/** A file that is not a valid model or checkpoint: exit code 4. */
+export class ModelFileError extends UserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, ExitCode.model, options);
+  }
+}
+
+/** Not enough memory for what was asked: exit code 5. */
+export class MemoryError extends UserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, ExitCode.memory, options);
+  }
+}
+
+/** Codes of native/base/error.h. */
+export type NativeCode =
+  | "invalid_argument"
+  | "not_found"
+  | "unreadable"
+  | "bad_model"
+  | "out_of_memory"
+  | "io"
+  | "unsupported"
+  | "internal";
+
+const exitCodes: Record<NativeCode, number> = {
+  invalid_argument: ExitCode.usage,
+  not_found: ExitCode.file,
+  unreadable: ExitCode.file,
+  bad_model: ExitCode.model,
+  out_of_memory: ExitCode.memory,
+  io: ExitCode.file,
+  unsupported: ExitCode.failure,
+  internal: ExitCode.failure,
+};
+
+/** An error thrown by the native engine, with its code. */
+export class NativeError extends UserError {
+  readonly code: NativeCode;
+  constructor(code: NativeCode, message: string, options?: ErrorOptions) {
+    super(message, exitCodes[code] ?? ExitCode.failure, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,1 @@
+export { ExitCode, FileError, MemoryError, ModelFileError, NativeError, UsageError, UserError } from "./errors.js";
