@@ -45,12 +45,12 @@ inline void check_near(const char* file, int line, const char* text, double a, d
 
 #define OWL3_CONCAT_(a, b) a##b
 #define OWL3_CONCAT(a, b) OWL3_CONCAT_(a, b)
-#define OWL3_TEST_(fn, name)                            \
-  static void fn();                                     \
-  static const owl3::test::Register fn##_reg(name, fn); \
+#define OWL3_TEST_(fn, reg, name)                \
+  static void fn();                              \
+  static const owl3::test::Register reg(name, fn); \
   static void fn()
 /// TEST("room: what must be true") { ... }
-#define TEST(name) OWL3_TEST_(OWL3_CONCAT(test_, __LINE__), name)
+#define TEST(name) OWL3_TEST_(OWL3_CONCAT(test_, __LINE__), OWL3_CONCAT(register_, __LINE__), name)
 #define CHECK(x) \
   if (!(x)) owl3::test::fail(__FILE__, __LINE__, #x)
 #define CHECK_EQ(a, b) owl3::test::check_eq(__FILE__, __LINE__, #a " == " #b, a, b)
