@@ -1,5 +1,5 @@
-// GGUF files: metadata keys and a directory of tensors over a read-only mapping. Everything in the file is hostile until
-// checked: lengths and counts are capped and checked against the bytes left before anything is allocated.
+// GGUF files: metadata keys and a directory of tensors over a read-only mapping. Everything in the file is hostile
+// until checked: lengths and counts are capped and checked against the bytes left before anything is allocated.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -32,10 +32,23 @@ struct GgufTensor {
   }
 };
 
+/// GGML's numbers for the kinds of metadata values.
+enum class GgufKind : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+const char* kind_name(GgufKind kind);  ///< for example "u32"
+
+/// How a metadata value is stored; values themselves are widened.
+struct GgufType {
+  GgufKind kind;  ///< of the value, or of the array's elements; never `array`
+  bool array = false;
+};
+
 class GgufFile {
  public:
-  /// Maps and checks a file. Errors: not_found, unreadable, bad_model (naming the file, and key or tensor, and what was expected).
+  /// Maps and checks a file. Errors: not_found, unreadable, bad_model (naming the file, and key or tensor, and what was
+  /// expected; also for big-endian files, other versions and types that are not read).
   static std::shared_ptr<const GgufFile> open(const std::string& path);
+  /// The same checks over bytes that the caller keeps alive; `name` stands for the path.
+  static std::shared_ptr<const GgufFile> from_memory(const std::string& name, std::span<const char> bytes);
   ~GgufFile();
   GgufFile(const GgufFile&) = delete;
   GgufFile& operator=(const GgufFile&) = delete;
@@ -44,6 +57,8 @@ class GgufFile {
   uint64_t file_bytes() const { return size_; }
   uint32_t version() const { return version_; }
   const std::vector<std::pair<std::string, GgufValue>>& metadata() const { return metadata_; }
+  /// How each of metadata() is stored, in the same order.
+  const std::vector<GgufType>& metadata_types() const { return types_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
 
   /// The tensor, or nullptr.
@@ -66,12 +81,17 @@ class GgufFile {
   std::vector<double> numbers(std::string_view key, double lo, double hi) const;
 
  private:
+  friend class GgufParser;
   GgufFile() = default;
+  const GgufValue& required(std::string_view key, const char* expected) const;
+  [[noreturn]] void wrong(std::string_view key, const std::string& expected, const std::string& found) const;
   std::string path_;
   const char* base_ = nullptr;
+  bool mapped_ = false;
   uint64_t size_ = 0;
   uint32_t version_ = 0;
   std::vector<std::pair<std::string, GgufValue>> metadata_;
+  std::vector<GgufType> types_;
   std::unordered_map<std::string, size_t> key_index_;
   std::vector<GgufTensor> tensors_;
   std::unordered_map<std::string, size_t> tensor_index_;

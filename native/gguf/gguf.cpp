@@ -1,0 +1,134 @@
+// Opening GGUF files: the typed look-ups. Parsing is in gguf_parse.cpp.
+#include "gguf/gguf.h"
+
+#include <cmath>
+
+#include "base/checked.h"
+#include "gguf/gguf_parse.h"
+#include "gguf/map.h"
+
+namespace owl3 {
+
+std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
+  const Mapping m = map_file(path);
+  std::shared_ptr<GgufFile> f;
+  try {
+    f.reset(new GgufFile);
+  } catch (...) {
+    unmap(m);
+    throw;
+  }
+  f->path_ = path;
+  f->base_ = m.base;
+  f->size_ = m.size;
+  f->mapped_ = true;
+  GgufParser(*f).parse();
+  return f;
+}
+
+std::shared_ptr<const GgufFile> GgufFile::from_memory(const std::string& name, std::span<const char> bytes) {
+  std::shared_ptr<GgufFile> f(new GgufFile);
+  f->path_ = name;
+  f->base_ = bytes.data();
+  f->size_ = bytes.size();
+  GgufParser(*f).parse();
+  return f;
+}
+
+GgufFile::~GgufFile() {
+  if (mapped_) unmap({base_, size_});
+}
+
+const GgufTensor* GgufFile::find(std::string_view name) const {
+  const auto it = tensor_index_.find(std::string(name));
+  return it == tensor_index_.end() ? nullptr : &tensors_[it->second];
+}
+
+void GgufFile::release(const GgufTensor& t) const {
+  if (mapped_) drop_pages(base_, t.offset, t.bytes);
+}
+
+const GgufValue* GgufFile::value(std::string_view key) const {
+  const auto it = key_index_.find(std::string(key));
+  return it == key_index_.end() ? nullptr : &metadata_[it->second].second;
+}
+
+const GgufValue& GgufFile::required(std::string_view key, const char* expected) const {
+  const GgufValue* v = value(key);
+  if (!v) throw Error(ErrorCode::bad_model, path_ + ": key " + std::string(key) + " (" + expected + ") is missing");
+  return *v;
+}
+
+void GgufFile::wrong(std::string_view key, const std::string& expected, const std::string& found) const {
+  throw Error(ErrorCode::bad_model, path_ + ": key " + std::string(key) + " must be " + expected + ", found " + found);
+}
+
+/// What a value is, for messages.
+static std::string describe(const GgufValue& v) {
+  if (const auto* i = std::get_if<int64_t>(&v)) return std::to_string(*i);
+  if (const auto* u = std::get_if<uint64_t>(&v)) return std::to_string(*u);
+  if (const auto* d = std::get_if<double>(&v)) return std::to_string(*d);
+  if (const auto* b = std::get_if<bool>(&v)) return *b ? "true" : "false";
+  return std::holds_alternative<std::string>(v) ? "a string" : "an array";
+}
+
+static std::string range(int64_t lo, int64_t hi) {
+  return "in " + std::to_string(lo) + ".." + std::to_string(hi);
+}
+
+int64_t GgufFile::integer(std::string_view key, int64_t lo, int64_t hi) const {
+  const GgufValue& v = required(key, "an integer");
+  if (const auto* i = std::get_if<int64_t>(&v); i && *i >= lo && *i <= hi) return *i;
+  if (const auto* u = std::get_if<uint64_t>(&v);
+      u && hi >= 0 && *u <= static_cast<uint64_t>(hi) && static_cast<int64_t>(*u) >= lo)
+    return static_cast<int64_t>(*u);
+  wrong(key, "an integer " + range(lo, hi), describe(v));
+}
+
+double GgufFile::number(std::string_view key, double lo, double hi) const {
+  const GgufValue& v = required(key, "a number");
+  if (const auto* d = std::get_if<double>(&v); d && std::isfinite(*d) && *d >= lo && *d <= hi) return *d;
+  wrong(key, "a number in " + std::to_string(lo) + ".." + std::to_string(hi), describe(v));
+}
+
+const std::string& GgufFile::string(std::string_view key) const {
+  const GgufValue& v = required(key, "a string");
+  if (const auto* s = std::get_if<std::string>(&v)) return *s;
+  wrong(key, "a string", describe(v));
+}
+
+const std::vector<std::string>& GgufFile::strings(std::string_view key) const {
+  const GgufValue& v = required(key, "an array of strings");
+  if (const auto* s = std::get_if<std::vector<std::string>>(&v)) return *s;
+  wrong(key, "an array of strings", describe(v));
+}
+
+std::vector<int64_t> GgufFile::integers(std::string_view key, int64_t lo, int64_t hi) const {
+  const GgufValue& v = required(key, "an array of integers");
+  std::vector<int64_t> out;
+  const auto add = [&](auto n, bool fits) {
+    if (!fits) wrong(key, "an array of integers " + range(lo, hi), "the element " + std::to_string(n));
+    out.push_back(static_cast<int64_t>(n));
+  };
+  if (const auto* i = std::get_if<std::vector<int64_t>>(&v)) {
+    for (const int64_t n : *i) add(n, n >= lo && n <= hi);
+  } else if (const auto* u = std::get_if<std::vector<uint64_t>>(&v)) {
+    for (const uint64_t n : *u) add(n, hi >= 0 && n <= static_cast<uint64_t>(hi) && static_cast<int64_t>(n) >= lo);
+  } else {
+    wrong(key, "an array of integers", describe(v));
+  }
+  return out;
+}
+
+std::vector<double> GgufFile::numbers(std::string_view key, double lo, double hi) const {
+  const GgufValue& v = required(key, "an array of numbers");
+  const auto* d = std::get_if<std::vector<double>>(&v);
+  if (!d) wrong(key, "an array of numbers", describe(v));
+  for (const double n : *d)
+    if (!std::isfinite(n) || n < lo || n > hi)
+      wrong(key, "an array of numbers in " + std::to_string(lo) + ".." + std::to_string(hi),
+            "the element " + std::to_string(n));
+  return *d;
+}
+
+}  // namespace owl3

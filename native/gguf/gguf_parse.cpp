@@ -1,0 +1,289 @@
+#include "gguf/gguf_parse.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/checked.h"
+
+namespace owl3 {
+
+// GGUF is little-endian and so is every machine we build for; a big-endian one would need swaps here and in the blocks.
+static_assert(std::endian::native == std::endian::little);
+
+// Far above every real file, low enough that a hostile one can't make us allocate much more than its own size.
+static constexpr uint64_t kMaxKeys = 1 << 16;
+static constexpr uint64_t kMaxTensors = 1 << 16;
+static constexpr uint64_t kMaxName = 1 << 10;
+static constexpr uint64_t kMaxString = 1 << 26;
+static constexpr uint64_t kMaxArray = 1 << 24;
+static constexpr int64_t kMaxDimension = int64_t{1} << 40;
+
+const char* kind_name(GgufKind kind) {
+  static constexpr const char* kNames[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                           "bool", "string", "array", "u64", "i64", "f64"};
+  return kNames[static_cast<uint32_t>(kind)];
+}
+
+/// Names of GGML tensor types that we don't read, for the message.
+static const char* foreign_type(uint32_t type) {
+  switch (type) {
+    case 3:
+      return "Q4_1";
+    case 7:
+      return "Q5_1";
+    case 9:
+      return "Q8_1";
+    case 10:
+      return "Q2_K";
+    case 11:
+      return "Q3_K";
+    case 15:
+      return "Q8_K";
+    case 20:
+      return "IQ4_NL";
+    case 23:
+      return "IQ4_XS";
+    case 24:
+      return "I8";
+    case 25:
+      return "I16";
+    case 26:
+      return "I32";
+    case 27:
+      return "I64";
+    case 28:
+      return "F64";
+    case 39:
+      return "MXFP4";
+    default:
+      return nullptr;
+  }
+}
+
+/// Names come from the file: no control characters may reach a terminal.
+static std::string printable(std::string text) {
+  for (char& c : text)
+    if (c < 0x20 || c > 0x7e) c = '?';
+  return text;
+}
+
+void GgufParser::bad(const std::string& what) const {
+  throw Error(ErrorCode::bad_model, f_.path_ + ": " + printable(what));
+}
+
+const char* GgufParser::take(uint64_t bytes, const char* what) {
+  if (bytes > left())
+    bad("the file ends at byte " + std::to_string(f_.size_) + " inside " + what + ": it is truncated or corrupt");
+  const char* p = f_.base_ + at_;
+  at_ += bytes;
+  return p;
+}
+
+template <class T>
+T GgufParser::read(const char* what) {
+  T v;
+  std::memcpy(&v, take(sizeof v, what), sizeof v);
+  return v;
+}
+
+std::string GgufParser::read_string(uint64_t limit, const std::string& what) {
+  const uint64_t length = read<uint64_t>(what.c_str());
+  if (length > limit)
+    bad(what + " claims a length of " + std::to_string(length) + " bytes; at most " + std::to_string(limit) +
+        " are allowed");
+  const char* p = take(length, what.c_str());
+  return std::string(p, length);
+}
+
+void GgufParser::parse() {
+  read_header();
+  f_.metadata_.reserve(keys_);
+  for (uint64_t i = 0; i < keys_; i++) read_entry(i);
+  f_.tensors_.reserve(tensors_);
+  for (uint64_t i = 0; i < tensors_; i++) read_tensor(i);
+  place_tensors();
+}
+
+void GgufParser::read_header() {
+  if (f_.size_ < 4 || std::memcmp(f_.base_, "GGUF", 4) != 0)
+    bad("is not a GGUF file (it does not start with \"GGUF\")");
+  take(4, "the header");
+  f_.version_ = read<uint32_t>("the header");
+  if ((f_.version_ & 0xffffu) == 0 && f_.version_ != 0)
+    bad("is a big-endian GGUF file; only little-endian ones are read");
+  if (f_.version_ < 2 || f_.version_ > 3)
+    bad("is GGUF version " + std::to_string(f_.version_) + "; versions 2 and 3 are read");
+  tensors_ = read<uint64_t>("the header");
+  keys_ = read<uint64_t>("the header");
+  if (tensors_ > kMaxTensors)
+    bad("claims " + std::to_string(tensors_) + " tensors; at most " + std::to_string(kMaxTensors) + " are allowed");
+  if (keys_ > kMaxKeys)
+    bad("claims " + std::to_string(keys_) + " metadata keys; at most " + std::to_string(kMaxKeys) + " are allowed");
+  // The least a key (name length, one letter, type, one byte) and a tensor (name length, dimensions, one size, type,
+  // offset) take.
+  if (keys_ * 14 + tensors_ * 32 > left())
+    bad("is too short for the " + std::to_string(keys_) + " keys and " + std::to_string(tensors_) +
+        " tensors it claims");
+}
+
+static bool known(uint32_t kind) {
+  return kind <= static_cast<uint32_t>(GgufKind::f64);
+}
+
+void GgufParser::read_entry(uint64_t n) {
+  std::string key = read_string(kMaxName, "the name of metadata key " + std::to_string(n));
+  if (key.empty()) bad("metadata key " + std::to_string(n) + " has an empty name");
+  const uint32_t raw = read<uint32_t>(key.c_str());
+  if (!known(raw)) bad("key " + key + " has the unknown value type " + std::to_string(raw));
+  GgufType type{static_cast<GgufKind>(raw)};
+  GgufValue value;
+  if (type.kind == GgufKind::array) {
+    const uint32_t element = read<uint32_t>(key.c_str());
+    if (!known(element)) bad("key " + key + " is an array of the unknown type " + std::to_string(element));
+    if (element == static_cast<uint32_t>(GgufKind::array))
+      bad("key " + key + " is an array of arrays, which is not read");
+    type = {static_cast<GgufKind>(element), true};
+    value = read_array(type.kind, read<uint64_t>(key.c_str()), key);
+  } else {
+    value = read_scalar(type.kind, key);
+  }
+  if (!f_.key_index_.emplace(key, n).second) bad("key " + key + " occurs twice");
+  f_.metadata_.emplace_back(std::move(key), std::move(value));
+  f_.types_.push_back(type);
+}
+
+GgufValue GgufParser::read_scalar(GgufKind kind, const std::string& key) {
+  const char* what = key.c_str();
+  switch (kind) {
+    case GgufKind::u8:
+      return uint64_t{read<uint8_t>(what)};
+    case GgufKind::i8:
+      return int64_t{read<int8_t>(what)};
+    case GgufKind::u16:
+      return uint64_t{read<uint16_t>(what)};
+    case GgufKind::i16:
+      return int64_t{read<int16_t>(what)};
+    case GgufKind::u32:
+      return uint64_t{read<uint32_t>(what)};
+    case GgufKind::i32:
+      return int64_t{read<int32_t>(what)};
+    case GgufKind::u64:
+      return read<uint64_t>(what);
+    case GgufKind::i64:
+      return read<int64_t>(what);
+    case GgufKind::f32:
+      return double{read<float>(what)};
+    case GgufKind::f64:
+      return read<double>(what);
+    case GgufKind::string:
+      return read_string(kMaxString, "key " + key);
+    case GgufKind::boolean: {
+      const uint8_t b = read<uint8_t>(what);
+      if (b > 1) bad("key " + key + " is a boolean with the value " + std::to_string(b));
+      return b == 1;
+    }
+    case GgufKind::array:
+      break;
+  }
+  bad("key " + key + " has no scalar type");
+}
+
+GgufValue GgufParser::read_array(GgufKind kind, uint64_t count, const std::string& key) {
+  static constexpr uint8_t kLeast[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};  // bytes an element takes at least
+  if (count > kMaxArray)
+    bad("key " + key + " claims " + std::to_string(count) + " elements; at most " + std::to_string(kMaxArray) +
+        " are allowed");
+  if (count * kLeast[static_cast<uint32_t>(kind)] > left())
+    bad("key " + key + " claims " + std::to_string(count) + " elements, more than the file has room for");
+  const auto fill = [&]<class T>(std::vector<T> out) -> GgufValue {
+    out.reserve(count);
+    for (uint64_t i = 0; i < count; i++) out.push_back(std::get<T>(read_scalar(kind, key)));
+    return out;
+  };
+  switch (kind) {
+    case GgufKind::u8:
+    case GgufKind::u16:
+    case GgufKind::u32:
+    case GgufKind::u64:
+      return fill(std::vector<uint64_t>());
+    case GgufKind::i8:
+    case GgufKind::i16:
+    case GgufKind::i32:
+    case GgufKind::i64:
+      return fill(std::vector<int64_t>());
+    case GgufKind::f32:
+    case GgufKind::f64:
+      return fill(std::vector<double>());
+    case GgufKind::boolean:
+      return fill(std::vector<bool>());
+    case GgufKind::string:
+      return fill(std::vector<std::string>());
+    case GgufKind::array:
+      break;
+  }
+  bad("key " + key + " has no element type");
+}
+
+void GgufParser::read_tensor(uint64_t n) {
+  GgufTensor t;
+  t.name = read_string(kMaxName, "the name of tensor " + std::to_string(n));
+  if (t.name.empty()) bad("tensor " + std::to_string(n) + " has an empty name");
+  const char* what = t.name.c_str();
+  const uint32_t dimensions = read<uint32_t>(what);
+  if (dimensions < 1 || dimensions > 4)
+    bad("tensor " + t.name + " has " + std::to_string(dimensions) + " dimensions; 1 to 4 are allowed");
+  for (uint32_t i = 0; i < dimensions; i++) {
+    const int64_t size = read<int64_t>(what);
+    if (size < 1 || size > kMaxDimension) bad("tensor " + t.name + " has a dimension of " + std::to_string(size));
+    t.shape.push_back(size);
+  }
+  const uint32_t type = read<uint32_t>(what);
+  t.offset = read<uint64_t>(what);
+  const Format* format = find_format(type);
+  if (!format) {
+    const char* name = foreign_type(type);
+    bad("tensor " + t.name + " has the type " + (name ? name : "number " + std::to_string(type)) +
+        ", which is not read");
+  }
+  t.type = format->type;
+  if (t.shape[0] % format->block_size != 0)
+    bad("tensor " + t.name + " has rows of " + std::to_string(t.shape[0]) + " values, no multiple of " + format->name +
+        "'s block of " + std::to_string(format->block_size));
+  t.bytes = row_bytes(t.type, t.shape[0]);
+  uint64_t values = static_cast<uint64_t>(t.shape[0]);
+  for (size_t i = 1; i < t.shape.size(); i++) {
+    t.bytes = checked_mul(t.bytes, static_cast<uint64_t>(t.shape[i]), what);
+    values = checked_mul(values, static_cast<uint64_t>(t.shape[i]), what);
+  }
+  if (values > uint64_t{1} << 62) bad("tensor " + t.name + " has more values than any machine can hold");
+  if (!f_.tensor_index_.emplace(t.name, n).second) bad("tensor " + t.name + " occurs twice");
+  f_.tensors_.push_back(std::move(t));
+}
+
+/// Turns offsets from the data section's start into offsets from the file's, and checks that each tensor lies inside
+/// the file, alone.
+void GgufParser::place_tensors() {
+  uint64_t alignment = 32;
+  if (f_.has("general.alignment")) alignment = static_cast<uint64_t>(f_.integer("general.alignment", 1, 1 << 20));
+  if (!std::has_single_bit(alignment))
+    bad("key general.alignment must be a power of two, found " + std::to_string(alignment));
+  const uint64_t data = (at_ + alignment - 1) / alignment * alignment;
+  std::vector<const GgufTensor*> order;
+  for (GgufTensor& t : f_.tensors_) {
+    if (t.offset % alignment != 0)
+      bad("tensor " + t.name + " starts at offset " + std::to_string(t.offset) + ", no multiple of the alignment " +
+          std::to_string(alignment));
+    t.offset = checked_add(t.offset, data, t.name.c_str());
+    if (const uint64_t end = checked_add(t.offset, t.bytes, t.name.c_str()); end > f_.size_)
+      bad("tensor " + t.name + " ends at byte " + std::to_string(end) + ", but the file has " +
+          std::to_string(f_.size_) + ": it is truncated or corrupt");
+    order.push_back(&t);
+  }
+  std::sort(order.begin(), order.end(), [](const GgufTensor* a, const GgufTensor* b) { return a->offset < b->offset; });
+  for (size_t i = 1; i < order.size(); i++)
+    if (order[i - 1]->offset + order[i - 1]->bytes > order[i]->offset)
+      bad("tensors " + order[i - 1]->name + " and " + order[i]->name + " overlap");
+}
+
+}  // namespace owl3

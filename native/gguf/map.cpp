@@ -1,0 +1,60 @@
+#include "gguf/map.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace owl3 {
+
+int open_for_reading(const std::string& path, uint64_t& size) {
+  if (path.find('\0') != std::string::npos) throw Error(ErrorCode::not_found, "a file name can't hold a NUL byte");
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // non-blocking: a FIFO must not hang us
+  if (fd < 0) {
+    const int e = errno;
+    if (e == ENOENT || e == ENOTDIR) throw Error(ErrorCode::not_found, path + ": no such file");
+    throw Error(ErrorCode::unreadable, path + ": can't be opened: " + std::strerror(e));
+  }
+  struct stat s;
+  if (::fstat(fd, &s) != 0 || !S_ISREG(s.st_mode)) {
+    ::close(fd);
+    throw Error(ErrorCode::unreadable,
+                path + (S_ISDIR(s.st_mode) ? ": is a folder, not a file" : ": is not a regular file"));
+  }
+  size = static_cast<uint64_t>(s.st_size);
+  return fd;
+}
+
+Mapping map_file(const std::string& path) {
+  Mapping m{nullptr, 0};
+  const int fd = open_for_reading(path, m.size);
+  if (m.size > 0) {
+    void* p = ::mmap(nullptr, m.size, PROT_READ, MAP_PRIVATE, fd, 0);
+    const int e = errno;
+    if (p == MAP_FAILED) {
+      ::close(fd);
+      throw Error(e == ENOMEM ? ErrorCode::out_of_memory : ErrorCode::unreadable,
+                  path + ": can't be mapped into memory: " + std::strerror(e));
+    }
+    m.base = static_cast<const char*>(p);
+  }
+  ::close(fd);
+  return m;
+}
+
+void unmap(const Mapping& m) {
+  if (m.base) ::munmap(const_cast<char*>(m.base), m.size);
+}
+
+void drop_pages(const char* base, uint64_t offset, uint64_t bytes) {
+  const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t first = (offset + page - 1) / page * page, last = (offset + bytes) / page * page;
+  if (first < last) ::madvise(const_cast<char*>(base) + first, last - first, MADV_DONTNEED);
+}
+
+}  // namespace owl3

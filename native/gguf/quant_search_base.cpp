@@ -1,0 +1,2 @@
+#define OWL3_QUANT_TABLE kQuantSearchBase
+#include "gguf/quant_search.inc"
