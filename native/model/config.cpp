@@ -1,0 +1,125 @@
+#include "model/config.h"
+
+#include <algorithm>
+
+namespace owl3 {
+namespace {
+
+constexpr const char* kArchitecture = "mplugowl3";
+
+// Far beyond any model of this family, and small enough that no product of two of them overflows 64 bits.
+constexpr int64_t kMaxBlocks = 1024, kMaxWidth = 1 << 17, kMaxMlp = 1 << 20, kMaxHeads = 1024, kMaxHeadDim = 1024;
+constexpr int64_t kMaxContext = 1 << 22, kMaxSide = 4096, kMaxPatch = 64, kMaxCropTokens = 1 << 14;
+
+[[noreturn]] void bad(const GgufFile& file, const std::string& what) {
+  throw Error(ErrorCode::bad_model, file.path() + ": " + what);
+}
+
+struct Keys {
+  const GgufFile& file;
+  int32_t integer(const char* key, int64_t lo, int64_t hi) const {
+    return static_cast<int32_t>(file.integer(std::string(kArchitecture) + "." + key, lo, hi));
+  }
+  float number(const char* key, double lo, double hi) const {
+    return static_cast<float>(file.number(std::string(kArchitecture) + "." + key, lo, hi));
+  }
+};
+
+int32_t head_dim(const GgufFile& file, const char* what, int32_t hidden, int32_t heads) {
+  if (hidden % heads != 0 || hidden / heads > kMaxHeadDim)
+    bad(file, std::string(what) + ": an embedding of " + std::to_string(hidden) + " can't be split over " +
+                  std::to_string(heads) + " heads");
+  return hidden / heads;
+}
+
+void read_three(const Keys& keys, const char* key, double lo, float out[3]) {
+  const std::string name = std::string(kArchitecture) + "." + key;
+  const std::vector<double> values = keys.file.numbers(name, lo, 1e4);
+  if (values.size() != 3) bad(keys.file, name + " must hold 3 numbers, it holds " + std::to_string(values.size()));
+  std::transform(values.begin(), values.end(), out, [](double v) { return static_cast<float>(v); });
+}
+
+VisionConfig read_vision(const Keys& keys) {
+  VisionConfig v;
+  v.image_size = keys.integer("vision.image_size", 1, kMaxSide);
+  v.patch = keys.integer("vision.patch_size", 1, kMaxPatch);
+  v.hidden = keys.integer("vision.embedding_length", 1, kMaxWidth);
+  v.mlp = keys.integer("vision.feed_forward_length", 1, kMaxMlp);
+  v.blocks = keys.integer("vision.block_count", 1, kMaxBlocks);
+  v.heads = keys.integer("vision.attention.head_count", 1, kMaxHeads);
+  v.eps = keys.number("vision.attention.layer_norm_epsilon", 1e-12, 0.1);
+  read_three(keys, "vision.image_mean", -1e4, v.mean);
+  read_three(keys, "vision.image_std", 1e-6, v.std);
+  if (v.image_size % v.patch != 0)
+    bad(keys.file, "mplugowl3.vision.image_size " + std::to_string(v.image_size) +
+                       " is no multiple of the patch size " + std::to_string(v.patch));
+  if (v.tokens() > kMaxCropTokens)
+    bad(keys.file, "a crop would have " + std::to_string(v.tokens()) + " tokens, at most " +
+                       std::to_string(kMaxCropTokens) + " are supported");
+  v.head_dim = head_dim(keys.file, "mplugowl3.vision.attention.head_count", v.hidden, v.heads);
+  return v;
+}
+
+std::vector<int32_t> read_hyper_blocks(const Keys& keys, int32_t blocks) {
+  const std::vector<int64_t> listed = keys.file.integers("mplugowl3.hyper_attention.blocks", 0, blocks - 1);
+  if (listed.empty()) bad(keys.file, "mplugowl3.hyper_attention.blocks is empty: no layer would see the pictures");
+  for (size_t i = 1; i < listed.size(); i++)
+    if (listed[i] <= listed[i - 1])
+      bad(keys.file, "mplugowl3.hyper_attention.blocks must be ascending, without repeats");
+  return {listed.begin(), listed.end()};
+}
+
+/// The embedding's rows count the ids; what the tokenizer keys name must be among them.
+int32_t read_vocab(const GgufFile& file) {
+  const GgufTensor* embedding = file.find("token_embd.weight");
+  if (embedding == nullptr) bad(file, "tensor token_embd.weight is missing");
+  const int64_t rows = embedding->rows();
+  if (rows < 1 || rows > INT32_MAX / 2)
+    bad(file, "tensor token_embd.weight: impossible number of rows " + std::to_string(rows));
+  if (file.has("tokenizer.ggml.tokens")) {
+    const size_t tokens = file.strings("tokenizer.ggml.tokens").size();
+    if (tokens == 0 || static_cast<int64_t>(tokens) > rows)
+      bad(file, "tokenizer.ggml.tokens lists " + std::to_string(tokens) + " tokens for an embedding of " +
+                    std::to_string(rows) + " rows");
+  }
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.padding_token_id"})
+    if (file.has(key)) file.integer(key, 0, rows - 1);
+  return static_cast<int32_t>(rows);
+}
+
+}  // namespace
+
+int32_t Config::hyper_index(int32_t i) const {
+  const auto at = std::lower_bound(hyper_blocks.begin(), hyper_blocks.end(), i);
+  return at != hyper_blocks.end() && *at == i ? static_cast<int32_t>(at - hyper_blocks.begin()) : -1;
+}
+
+Config read_config(const GgufFile& file) {
+  const std::string& architecture = file.string("general.architecture");
+  if (architecture != kArchitecture)
+    throw Error(ErrorCode::unsupported, file.path() + ": a model of architecture '" + architecture.substr(0, 64) +
+                                            "', only mplugowl3 is supported");
+  const Keys keys{file};
+  Config c;
+  if (file.has("general.name")) c.name = file.string("general.name");
+  c.blocks = keys.integer("block_count", 1, kMaxBlocks);
+  c.hidden = keys.integer("embedding_length", 2, kMaxWidth);
+  c.mlp = keys.integer("feed_forward_length", 1, kMaxMlp);
+  c.heads = keys.integer("attention.head_count", 1, kMaxHeads);
+  c.kv_heads = keys.integer("attention.head_count_kv", 1, c.heads);
+  c.context = keys.integer("context_length", 1, kMaxContext);
+  c.rms_eps = keys.number("attention.layer_norm_rms_epsilon", 1e-12, 0.1);
+  c.rope_theta = keys.number("rope.freq_base", 1, 1e12);
+  c.head_dim = head_dim(file, "mplugowl3.attention.head_count", c.hidden, c.heads);
+  if (c.head_dim % 2 != 0)
+    bad(file, "a head of " + std::to_string(c.head_dim) + " values can't be rotated: it must be even");
+  if (c.heads % c.kv_heads != 0)
+    bad(file, "mplugowl3.attention.head_count " + std::to_string(c.heads) + " is no multiple of head_count_kv " +
+                  std::to_string(c.kv_heads));
+  c.hyper_blocks = read_hyper_blocks(keys, c.blocks);
+  c.vocab = read_vocab(file);
+  c.vision = read_vision(keys);
+  return c;
+}
+
+}  // namespace owl3

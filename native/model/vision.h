@@ -1,0 +1,18 @@
+// The SigLIP tower and the projector: crops of pixels to image_embeds.
+#pragma once
+#include "model/config.h"
+#include "model/scratch.h"
+#include "model/weights.h"
+
+namespace owl3 {
+
+/// Crops that go through the tower together: enough rows to use the machine, few enough to bound the scratch.
+int64_t vision_batch(const VisionConfig& c);
+
+/// embeds [n, T, d] (backend memory) of n crops [n, S, S, 3] (host, uint8 RGB); n is at most vision_batch(). All layers
+/// that are stored, no final LayerNorm (arXiv 2303.15343 cut before its last layer, as hidden_states[-2]), then Linear,
+/// GELU (erf), Linear.
+void encode_crops(const Config& c, const VisionWeights& w, Backend& backend, const VisionScratch& s,
+                  const uint8_t* crops, int64_t n, float* embeds);
+
+}  // namespace owl3

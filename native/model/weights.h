@@ -1,0 +1,69 @@
+// The model's weights: one struct a part, bound to the file's tensors by declaration (weights.cpp), each checked for
+// type and shape as it is asked for. Matrices are [outputs, inputs]; notation as in config.h.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "gguf/gguf.h"
+#include "model/config.h"
+#include "ops/backend.h"
+
+namespace owl3 {
+
+/// f32 values in the backend's memory (norms, biases, positions).
+struct Vector {
+  Backend::Buffer memory;
+  const float* data() const { return static_cast<const float*>(memory.get()); }
+};
+
+struct LayerNormWeights {
+  Vector weight;  // [n]
+  Vector bias;    // [n]
+};
+
+struct LinearWeights {
+  std::unique_ptr<Matrix> weight;  // [n, k]
+  Vector bias;                     // [n], or empty
+};
+
+struct VisionLayer {
+  LayerNormWeights ln1, ln2;       // [dv]
+  LinearWeights q, k, v;           // [dv, dv]
+  LinearWeights attn_out;          // [dv, dv]
+  LinearWeights ffn_up, ffn_down;  // [mv, dv], [dv, mv]
+};
+
+struct VisionWeights {
+  LinearWeights patch_embd;  // [dv, 3 * P * P]
+  Vector position_embd;      // [T, dv]
+  std::vector<VisionLayer> layers;
+  LinearWeights projector_in;   // mm.0 [d, dv]
+  LinearWeights projector_out;  // mm.2 [d, d]
+};
+
+struct LanguageLayer {
+  Vector attn_norm;                          // [d]
+  LinearWeights q;                           // [H * D, d]
+  LinearWeights k, v;                        // [G * D, d]
+  LinearWeights attn_out;                    // [d, H * D], no bias
+  LinearWeights visual_kv;                   // [G * 2 * D, d], hyper layers only; rows [K | V] per KV head
+  Vector ffn_norm;                           // [d]
+  LinearWeights ffn_gate, ffn_up, ffn_down;  // [m, d], [m, d], [d, m], no bias
+};
+
+struct Weights {
+  VisionWeights vision;
+  std::unique_ptr<Matrix> token_embd;  // [V, d]
+  std::vector<LanguageLayer> layers;
+  Vector output_norm;              // [d]
+  std::unique_ptr<Matrix> output;  // [V, d]; null when tied
+  uint64_t bytes = 0;              // memory of all of them
+  bool quantised = false;          // whether any matrix of the language model is (decides the KV cache's default type)
+  const Matrix& output_matrix() const { return output ? *output : *token_embd; }
+};
+
+/// Binds and loads all weights; pages of the file that the backend has copied are given back to the system.
+/// Error{bad_model} naming file, tensor, what was expected and what was found.
+Weights load_weights(const GgufFile& file, const Config& config, Backend& backend);
+
+}  // namespace owl3
