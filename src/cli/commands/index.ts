@@ -1,0 +1,4 @@
+import type { Command } from "commander";
+
+/** Every command, in the order of the help. A command file describes, calls the library and prints; heavy imports belong in its action. */
+export const commands: readonly ((program: Command) => void)[] = [];
