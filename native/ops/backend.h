@@ -71,6 +71,7 @@ struct VisionAttentionParams {
   int64_t tokens = 0;
   int32_t heads = 0;
   int32_t head_dim = 0;
+  bool exact = true;  ///< float accuracy (16 bits and more a product); false: bfloat16 products will do, for quantised weights
 };
 
 /// Where one row's key and value go: slot `slot` of `block`, the key rotated at `position`.

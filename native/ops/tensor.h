@@ -27,8 +27,9 @@ class Matrix {
 
 enum class KvType : uint8_t { f32, f16, q8_0 };
 
-/// Keys and values of up to `capacity` positions of one layer: k and v are each [kv_heads, capacity, head_dim] of `type`
-/// (q8_0: each head_dim row is head_dim/32 GGML blocks). A page of a sequence's text, or one crop's visual tokens.
+/// Keys and values of up to `capacity` positions of one layer: k and v each take the bytes of [kv_heads, capacity, head_dim] of
+/// `type` (q8_0: each head_dim row is head_dim/32 GGML blocks). A page of a sequence's text, or one crop's visual tokens. How they
+/// lie inside is the backend's own (the CPU keeps keys transposed): rope_store writes, attention reads, others copy whole blocks.
 struct KvBlock {
   KvType type = KvType::f16;
   int32_t capacity = 0;
