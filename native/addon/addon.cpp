@@ -5,6 +5,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   using namespace owl3::addon;
   export_system(env, exports);
   export_gguf(env, exports);
+  export_exit(env, exports);
   export_image(env, exports);
   export_model(env, exports);
   return exports;

@@ -145,6 +145,8 @@ class Backend {
   virtual Buffer allocate(size_t bytes) = 0;
   virtual void copy_to_host(void* dst, const void* src, size_t bytes) = 0;
   virtual void copy_to_device(void* dst, const void* src, size_t bytes) = 0;
+  /// Within the backend's memory, not overlapping (a forked sequence's page).
+  virtual void copy(void* dst, const void* src, size_t bytes) = 0;
 
   /// Repacks a weight on all threads. `t.data` (host) may be released afterwards when reads_host() of the result is false.
   virtual std::unique_ptr<Matrix> load_matrix(const HostTensor& t) = 0;

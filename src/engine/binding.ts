@@ -184,6 +184,9 @@ export interface NativeSampler {
 export interface Binding {
   systemInfo(): SystemInfo;
 
+  /** Ends the process without waiting for native work under way; nothing buffered in JavaScript is written any more. */
+  exitNow(code: number): never;
+
   /** PIL-exact BICUBIC of RGB8 [h, w, 3] to [outH, outW, 3]. */
   resize(rgb: Uint8Array, width: number, height: number, outWidth: number, outHeight: number): Promise<Uint8Array>;
   /** Crops of a picture as the model takes them, [n, s, s, 3]: the cells of grid rows x cols, then the global view; only that with null. */
