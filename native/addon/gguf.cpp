@@ -1,5 +1,119 @@
+// readGguf, readSafetensors.
+#include "gguf/gguf.h"
+
+#include "convert/safetensors.h"
 #include "exports.h"
+#include "gguf.h"
+#include "worker.h"
+#include "writer.h"
 
 namespace owl3::addon {
-void export_gguf(Napi::Env, Napi::Object) {}
+
+namespace {
+
+Napi::Value to_value(Napi::Env env, bool v) {
+  return Napi::Boolean::New(env, v);
+}
+Napi::Value to_value(Napi::Env env, double v) {
+  return Napi::Number::New(env, v);
+}
+Napi::Value to_value(Napi::Env env, const std::string& v) {
+  return Napi::String::New(env, v);
+}
+Napi::Value to_value(Napi::Env env, int64_t v) {
+  constexpr int64_t kSafe = (int64_t{1} << 53) - 1;
+  if (v < -kSafe || v > kSafe) return Napi::BigInt::New(env, v);
+  return Napi::Number::New(env, static_cast<double>(v));
+}
+Napi::Value to_value(Napi::Env env, uint64_t v) {
+  if (v >= uint64_t{1} << 53) return Napi::BigInt::New(env, v);
+  return Napi::Number::New(env, static_cast<double>(v));
+}
+template <class T>
+Napi::Value to_value(Napi::Env env, const std::vector<T>& list) {
+  Napi::Array out = Napi::Array::New(env, list.size());
+  uint32_t i = 0;
+  for (const T& v : list) {
+    const Napi::HandleScope scope(env);
+    out.Set(i++, to_value(env, v));
+  }
+  return out;
+}
+
+/// An own property, whatever the name.
+void define(Napi::Object object, const std::string& key, Napi::Value value) {
+  object.DefineProperty(Napi::PropertyDescriptor::Value(
+      Napi::String::New(object.Env(), key), value,
+      static_cast<napi_property_attributes>(napi_writable | napi_enumerable | napi_configurable)));
+}
+
+Napi::Object types_to_js(Napi::Env env, const GgufFile& file) {
+  Napi::Object out = Napi::Object::New(env);
+  for (size_t i = 0; i < file.metadata().size(); i++) {
+    const GgufType type = file.metadata_types()[i];
+    define(out, file.metadata()[i].first, to_value(env, std::string(kind_name(type.kind)) + (type.array ? "[]" : "")));
+  }
+  return out;
+}
+
+Napi::Value read_gguf(const Napi::CallbackInfo& info) {
+  return run_async(
+      info.Env(), [path = info[0].ToString().Utf8Value()] { return GgufFile::open(path); },
+      [](Napi::Env env, std::shared_ptr<const GgufFile> file) -> Napi::Value {
+        Napi::Array tensors = Napi::Array::New(env, file->tensors().size());
+        uint32_t n = 0;
+        for (const GgufTensor& t : file->tensors()) {
+          Napi::Object o = Napi::Object::New(env);
+          o.Set("name", t.name);
+          o.Set("type", format(t.type).name);
+          o.Set("shape", to_value(env, t.shape));
+          o.Set("offset", to_value(env, t.offset));
+          o.Set("bytes", to_value(env, t.bytes));
+          tensors.Set(n++, o);
+        }
+        Napi::Object out = Napi::Object::New(env);
+        out.Set("path", file->path());
+        out.Set("version", file->version());
+        out.Set("fileBytes", to_value(env, file->file_bytes()));
+        out.Set("metadata", metadata_to_js(env, *file));
+        out.Set("types", types_to_js(env, *file));
+        out.Set("tensors", tensors);
+        return out;
+      });
+}
+
+Napi::Value read_safetensors_file(const Napi::CallbackInfo& info) {
+  return run_async(
+      info.Env(), [path = info[0].ToString().Utf8Value()] { return read_safetensors(path); },
+      [](Napi::Env env, std::vector<SafetensorsTensor> tensors) -> Napi::Value {
+        Napi::Array out = Napi::Array::New(env, tensors.size());
+        uint32_t n = 0;
+        for (const SafetensorsTensor& t : tensors) {
+          Napi::Object o = Napi::Object::New(env);
+          o.Set("name", t.name);
+          o.Set("dtype", t.dtype);
+          o.Set("shape", to_value(env, t.shape));
+          o.Set("offset", to_value(env, t.offset));
+          o.Set("bytes", to_value(env, t.bytes));
+          out.Set(n++, o);
+        }
+        return out;
+      });
+}
+
+}  // namespace
+
+Napi::Object metadata_to_js(Napi::Env env, const GgufFile& file) {
+  Napi::Object out = Napi::Object::New(env);
+  for (const auto& [key, value] : file.metadata())
+    define(out, key, std::visit([&](const auto& v) { return to_value(env, v); }, value));
+  return out;
+}
+
+void export_gguf(Napi::Env env, Napi::Object exports) {
+  exports.Set("readGguf", Napi::Function::New(env, read_gguf, "readGguf"));
+  exports.Set("readSafetensors", Napi::Function::New(env, read_safetensors_file, "readSafetensors"));
+  export_writer(env, exports);
+}
+
 }  // namespace owl3::addon

@@ -5,7 +5,7 @@
 
 #include "base/checked.h"
 #include "gguf/gguf_parse.h"
-#include "gguf/map.h"
+#include "gguf/input.h"
 
 namespace owl3 {
 

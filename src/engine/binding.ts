@@ -18,19 +18,37 @@ export interface GgufInfo {
   version: number;
   fileBytes: number;
   metadata: GgufMetadata;
+  /** How each key of `metadata` is stored. */
+  types: Record<string, GgufType>;
   tensors: GgufTensorInfo[];
 }
+
+type GgufScalarType =
+  | "u8"
+  | "i8"
+  | "u16"
+  | "i16"
+  | "u32"
+  | "i32"
+  | "f32"
+  | "bool"
+  | "string"
+  | "u64"
+  | "i64"
+  | "f64";
+export type GgufType = GgufScalarType | `${GgufScalarType}[]`;
 
 /** A metadata entry to write: the GGUF type is explicit. Arrays of one element type. */
 export interface GgufEntry {
   key: string;
-  type: "u32" | "i32" | "u64" | "f32" | "bool" | "string" | "i32[]" | "u32[]" | "f32[]" | "string[]";
+  type: GgufType;
   value: GgufScalar | GgufScalar[];
 }
 
 export interface SafetensorsTensor {
+  name: string;
   dtype: string;
-  shape: number[];
+  shape: number[]; // as in the file: the last dimension is the fastest
   offset: number; // from the start of the file
   bytes: number;
 }
@@ -40,15 +58,20 @@ export interface TensorPlan {
   name: string;
   type: string; // format to store
   shape: number[]; // GGUF order, of the stored tensor
-  source: { path: string; dtype: string; shape: number[]; offset: number }; // source.shape in GGUF order; zero-padded to `shape`
+  /** Shape in GGUF order, zero-padded to the stored one; `dtype` "F32", "BF16" ... or a GGUF format; `name` is for messages. */
+  source: { path: string; name: string; dtype: string; shape: number[]; offset: number };
 }
 
+/** One call at a time, but `abort` and `bytesDone` always. */
 export interface NativeWriter {
+  readonly fileBytes: number;
+  /** Tensor bytes written so far. */
+  bytesDone(): number;
   /** Reads, pads, converts and writes the next tensor of the plan, on all threads. */
   writeNext(): Promise<{ name: string; bytes: number }>;
   /** After the last tensor: flush, fsync, rename into place. */
   finish(): Promise<void>;
-  /** Removes the temporary file; safe at any time and twice. */
+  /** Stops a running writeNext (which then rejects) and removes the temporary file; safe at any time and twice. */
   abort(): void;
 }
 
@@ -199,8 +222,8 @@ export interface Binding {
   ): Promise<Uint8Array>;
 
   readGguf(path: string): Promise<GgufInfo>;
-  readSafetensors(path: string): Promise<Record<string, SafetensorsTensor>>;
-  /** Writes to a temporary file beside `path`; nothing appears at `path` before finish(). */
+  readSafetensors(path: string): Promise<SafetensorsTensor[]>;
+  /** Writes to `path`.partial; nothing appears at `path` before finish(). `threads` 0: one for each core. */
   createWriter(path: string, entries: GgufEntry[], tensors: TensorPlan[], threads: number): Promise<NativeWriter>;
 
   openModel(path: string, options: ModelOptions): Promise<NativeModel>;

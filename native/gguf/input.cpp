@@ -1,10 +1,11 @@
-#include "gguf/map.h"
+#include "gguf/input.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -12,7 +13,7 @@
 
 namespace owl3 {
 
-int open_for_reading(const std::string& path, uint64_t& size) {
+static int open_for_reading(const std::string& path, uint64_t& size) {
   if (path.find('\0') != std::string::npos) throw Error(ErrorCode::not_found, "a file name can't hold a NUL byte");
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // non-blocking: a FIFO must not hang us
   if (fd < 0) {
@@ -55,6 +56,24 @@ void drop_pages(const char* base, uint64_t offset, uint64_t bytes) {
   const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   const uint64_t first = (offset + page - 1) / page * page, last = (offset + bytes) / page * page;
   if (first < last) ::madvise(const_cast<char*>(base) + first, last - first, MADV_DONTNEED);
+}
+
+InputFile::InputFile(const std::string& path) : path_(path), fd_(open_for_reading(path, size_)) {}
+InputFile::~InputFile() {
+  ::close(fd_);
+}
+
+void InputFile::read(uint64_t offset, void* dst, uint64_t bytes) const {
+  char* p = static_cast<char*>(dst);
+  while (bytes > 0) {
+    const ssize_t n = ::pread(fd_, p, std::min<uint64_t>(bytes, 1 << 30), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Error(ErrorCode::unreadable, path_ + ": can't be read: " + std::strerror(errno));
+    if (n == 0) throw Error(ErrorCode::unreadable, path_ + ": ends before byte " + std::to_string(offset + bytes));
+    p += n;
+    offset += static_cast<uint64_t>(n);
+    bytes -= static_cast<uint64_t>(n);
+  }
 }
 
 }  // namespace owl3

@@ -1,0 +1,12 @@
+// Metadata of a GGUF file as JavaScript values.
+#pragma once
+#include <napi.h>
+
+#include "gguf/gguf.h"
+
+namespace owl3::addon {
+
+/// An object of all keys (also one called "__proto__"). 64-bit integers that a double can't hold become BigInt.
+Napi::Object metadata_to_js(Napi::Env env, const GgufFile& file);
+
+}  // namespace owl3::addon

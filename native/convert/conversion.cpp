@@ -1,0 +1,147 @@
+#include "convert/conversion.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "base/checked.h"
+
+namespace owl3 {
+
+static constexpr int64_t kPiece = 1 << 18;       // values a thread works on at a time
+static constexpr int64_t kLongestRow = 1 << 26;  // a piece is at least a row
+
+static std::vector<GgufTensorSpec> specs(const std::vector<TensorPlan>& tensors) {
+  std::vector<GgufTensorSpec> out;
+  for (const TensorPlan& t : tensors) {
+    const auto bad = [&](const char* what) {
+      throw Error(ErrorCode::invalid_argument, "tensor " + t.spec.name + " " + what);
+    };
+    const std::vector<int64_t>&from = t.source.shape, &to = t.spec.shape;
+    if (from.size() != to.size() || from.empty()) bad("must have as many dimensions as its source");
+    for (size_t i = 0; i < from.size(); i++)
+      if (from[i] < 1 || from[i] > to[i] || (i > 1 && from[i] != to[i]))
+        bad("must be as large as its source, or have more rows or columns");
+    if (to[0] > kLongestRow) bad("has rows that are too long");
+    out.push_back(t.spec);
+  }
+  return out;
+}
+
+Conversion::Conversion(const std::string& path, const std::vector<GgufEntry>& entries, std::vector<TensorPlan> tensors,
+                       int threads)
+    : tensors_(std::move(tensors)),
+      writer_(path, entries, specs(tensors_)),
+      threads_(threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))) {}
+
+const InputFile& Conversion::input(const std::string& path) {
+  std::unique_ptr<InputFile>& slot = inputs_[path];
+  if (!slot) slot = std::make_unique<InputFile>(path);
+  return *slot;
+}
+
+static int64_t row_count(const std::vector<int64_t>& shape) {
+  int64_t n = 1;
+  for (size_t i = 1; i < shape.size(); i++) n *= shape[i];
+  return n;
+}
+
+struct Conversion::Buffers {
+  std::vector<char> raw, packed;
+  std::vector<float> values, widened;
+};
+
+static void check_values(const TensorPlan& t, const std::vector<float>& values, int64_t n) {
+  const float limit = t.spec.type == DType::f16 ? 65520.0f : std::numeric_limits<float>::infinity();
+  for (int64_t i = 0; i < n; i++)
+    if (!(std::abs(values[static_cast<size_t>(i)]) < limit))
+      throw Error(ErrorCode::bad_model, t.source.path + ": tensor " + t.source.name + " holds the value " +
+                                            std::to_string(values[static_cast<size_t>(i)]) + ", which " +
+                                            format(t.spec.type).name + " can't hold");
+}
+
+/// Stored rows [first, first + rows).
+void Conversion::convert_rows(const TensorPlan& t, const InputFile& in, int64_t first, int64_t rows, Buffers& b) {
+  const int64_t cols = t.spec.shape[0], source_cols = t.source.shape[0];
+  const int64_t source_rows = std::clamp<int64_t>(row_count(t.source.shape) - first, 0, rows);  // the rest are zeros
+  const uint64_t raw_row = row_bytes(t.source.type, source_cols), packed_row = row_bytes(t.spec.type, cols);
+  b.raw.resize(raw_row * static_cast<uint64_t>(source_rows));
+  in.read(checked_add(t.source.offset, raw_row * static_cast<uint64_t>(first), "source"), b.raw.data(), b.raw.size());
+  const int64_t n = source_rows * source_cols;
+  const uint64_t at = packed_row * static_cast<uint64_t>(first), bytes = packed_row * static_cast<uint64_t>(rows);
+  const size_t index = static_cast<size_t>(&t - tensors_.data());
+  const bool same_type = t.source.type == t.spec.type;
+  if (same_type && format(t.spec.type).block_size > 1 && cols == source_cols && rows == source_rows)
+    return writer_.write(index, at, b.raw.data(), bytes);  // packed already: unpacking and packing would lose
+
+  b.values.resize(static_cast<size_t>(n));
+  dequantize_row(t.source.type, b.raw.data(), b.values.data(), n);
+  check_values(t, b.values, n);
+  const float* values = b.values.data();
+  if (cols != source_cols || rows != source_rows) {
+    b.widened.assign(static_cast<size_t>(rows * cols), 0.0f);
+    for (int64_t r = 0; r < source_rows; r++)
+      std::copy_n(values + r * source_cols, source_cols, b.widened.data() + r * cols);
+    values = b.widened.data();
+  }
+  b.packed.resize(bytes);
+  quantize_row(t.spec.type, values, b.packed.data(), rows * cols);
+  writer_.write(index, at, b.packed.data(), bytes);
+}
+
+const TensorPlan& Conversion::write_next() {
+  if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
+  if (next_ == tensors_.size()) throw Error(ErrorCode::invalid_argument, "every tensor is written already");
+  const TensorPlan& t = tensors_[next_];
+  const InputFile& in = input(t.source.path);
+  const int64_t rows = row_count(t.spec.shape), piece = std::max<int64_t>(1, kPiece / t.spec.shape[0]);
+  const int64_t pieces = (rows + piece - 1) / piece;
+  std::atomic<int64_t> next_piece = 0;
+  std::exception_ptr failure;
+  std::mutex failure_lock;
+  const auto work = [&] {
+    try {
+      Buffers buffers;
+      for (int64_t i; !aborted_ && (i = next_piece++) < pieces;) {
+        const int64_t n = std::min(piece, rows - i * piece);
+        convert_rows(t, in, i * piece, n, buffers);
+        done_ += row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(n);
+      }
+    } catch (...) {
+      const std::lock_guard lock(failure_lock);
+      if (!failure) failure = std::current_exception();
+      next_piece = pieces;  // nobody starts another
+    }
+  };
+  std::vector<std::thread> others;
+  for (int i = 1; i < std::min<int64_t>(threads_, pieces); i++) {
+    try {
+      others.emplace_back(work);
+    } catch (const std::system_error&) {
+      break;  // no more threads to be had: fewer do it too
+    }
+  }
+  work();
+  for (std::thread& o : others) o.join();
+  if (failure) std::rethrow_exception(failure);
+  if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
+  next_++;
+  return t;
+}
+
+void Conversion::finish() {
+  if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
+  if (left() > 0)
+    throw Error(ErrorCode::invalid_argument, "tensor " + tensors_[next_].spec.name + " is not written yet");
+  writer_.finish();
+}
+
+void Conversion::abort() {
+  aborted_ = true;
+  writer_.abort();
+}
+
+}  // namespace owl3

@@ -1,0 +1,60 @@
+// Writing a GGUF file tensor by tensor from tensors of other files: rows are read, widened with zeros, packed and
+// written in pieces by all threads at once, so that memory stays small whatever the size of a tensor.
+#pragma once
+#include <atomic>
+#include <map>
+#include <memory>
+
+#include "gguf/input.h"
+#include "gguf/writer.h"
+
+namespace owl3 {
+
+/// Where a tensor's values come from. `shape` in GGUF order.
+struct TensorSource {
+  std::string path;
+  std::string name;  ///< in that file, for messages
+  DType type;
+  std::vector<int64_t> shape;
+  uint64_t offset;  ///< from the start of the file
+};
+
+/// A tensor to write; where `spec.shape` is larger than the source's, rows and columns of zeros are added.
+struct TensorPlan {
+  GgufTensorSpec spec;
+  TensorSource source;
+};
+
+class Conversion {
+ public:
+  /// Creates the temporary file. `threads` 0: one for each core. Errors: invalid_argument, io.
+  Conversion(const std::string& path, const std::vector<GgufEntry>& entries, std::vector<TensorPlan> tensors,
+             int threads);
+
+  /// Writes the next tensor. Errors: not_found, unreadable, bad_model (a value that is NaN, infinite or too large for
+  /// the format; a source shorter than its shape), io, invalid_argument (nothing left, or aborted).
+  const TensorPlan& write_next();
+  size_t left() const { return tensors_.size() - next_; }
+  uint64_t file_bytes() const { return writer_.file_bytes(); }
+  /// Bytes of tensor data written so far; may be asked at any time.
+  uint64_t bytes_done() const { return done_; }
+  /// Flushes and renames into place; invalid_argument while tensors are left.
+  void finish();
+  /// Stops a running write_next() soon and removes the temporary file.
+  void abort();
+
+ private:
+  struct Buffers;
+  void convert_rows(const TensorPlan& t, const InputFile& in, int64_t first, int64_t rows, Buffers& b);
+  const InputFile& input(const std::string& path);
+
+  std::vector<TensorPlan> tensors_;
+  GgufWriter writer_;
+  std::map<std::string, std::unique_ptr<InputFile>> inputs_;
+  int threads_;
+  size_t next_ = 0;
+  std::atomic<uint64_t> done_ = 0;
+  std::atomic<bool> aborted_ = false;
+};
+
+}  // namespace owl3

@@ -1,0 +1,36 @@
+// A file that appears under its name only when it is whole: written beside it as NAME.partial, flushed to disk,
+// renamed.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+namespace owl3 {
+
+class TempFile {
+ public:
+  /// Creates PATH.partial, replacing one that a killed process left. Errors: io (no permission, no such folder, another
+  /// process is writing it).
+  explicit TempFile(const std::string& path);
+  ~TempFile();
+  TempFile(const TempFile&) = delete;
+  TempFile& operator=(const TempFile&) = delete;
+
+  /// Claims disk space up front where the file system can, so that a full disk shows before hours of work. Error io.
+  void reserve(uint64_t bytes);
+  /// Writes at an offset; any number of threads may. Error io (disk full, file too large).
+  void write(uint64_t offset, const void* data, uint64_t bytes);
+  /// Flushes to disk and renames into place. Error io.
+  void commit();
+  /// Removes the temporary file; after commit() or twice it does nothing. Safe while others write: they then write to a
+  /// file without a name, which is gone with this object.
+  void discard();
+
+ private:
+  [[noreturn]] void fail(const char* doing, int error) const;
+  std::string path_, temp_;
+  int fd_ = -1;
+  std::atomic<bool> exists_ = false;
+};
+
+}  // namespace owl3

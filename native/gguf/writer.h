@@ -1,0 +1,54 @@
+// Writing GGUF version 3: the whole header first, then tensor data at known places in any order.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "gguf/gguf.h"
+#include "gguf/temp_file.h"
+
+namespace owl3 {
+
+/// A metadata key to write. `value` must hold the variant that reading `type` gives (see GgufValue);
+/// Error{invalid_argument} when it does not, or when it does not fit the kind.
+struct GgufEntry {
+  std::string key;
+  GgufType type;
+  GgufValue value;
+};
+
+/// A tensor to write, shape in GGUF order.
+struct GgufTensorSpec {
+  std::string name;
+  DType type;
+  std::vector<int64_t> shape;
+};
+
+class GgufWriter {
+ public:
+  /// Lays the file out, creates its temporary file and writes the header. Errors: invalid_argument (a name twice, a bad
+  /// shape or value), io.
+  GgufWriter(const std::string& path, const std::vector<GgufEntry>& entries,
+             const std::vector<GgufTensorSpec>& tensors);
+
+  /// Bytes of tensor `index`.
+  uint64_t bytes(size_t index) const { return places_[index].bytes; }
+  uint64_t file_bytes() const { return end_; }
+  /// Writes a part of a tensor; any number of threads may. Error io.
+  void write(size_t index, uint64_t offset, const void* data, uint64_t bytes);
+  /// Flushes and renames into place; every byte of every tensor must have been written. Error io.
+  void finish() { file_.commit(); }
+  /// Removes the temporary file. Destroying an unfinished writer does the same.
+  void abort() { file_.discard(); }
+
+  static constexpr uint64_t kAlignment = 32;
+
+ private:
+  struct Place {
+    uint64_t offset, bytes;
+  };
+  std::vector<Place> places_;
+  uint64_t end_ = 0;
+  TempFile file_;
+};
+
+}  // namespace owl3
