@@ -30,8 +30,8 @@ class InputFile {
 
  private:
   std::string path_;
+  uint64_t size_ = 0;  // before fd_, whose initialiser sets it
   int fd_;
-  uint64_t size_ = 0;
 };
 
 }  // namespace owl3

@@ -23,19 +23,7 @@ export interface GgufInfo {
   tensors: GgufTensorInfo[];
 }
 
-type GgufScalarType =
-  | "u8"
-  | "i8"
-  | "u16"
-  | "i16"
-  | "u32"
-  | "i32"
-  | "f32"
-  | "bool"
-  | "string"
-  | "u64"
-  | "i64"
-  | "f64";
+type GgufScalarType = "u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "f32" | "bool" | "string" | "u64" | "i64" | "f64";
 export type GgufType = GgufScalarType | `${GgufScalarType}[]`;
 
 /** A metadata entry to write: the GGUF type is explicit. Arrays of one element type. */

@@ -1,0 +1,26 @@
+import type { Command } from "commander";
+import { addWriteOptions, type WriteFlags, writing } from "./writing.js";
+
+interface ConvertFlags extends WriteFlags {
+  output: string;
+  name?: string;
+  license?: string;
+  sourceUrl?: string;
+}
+
+export function addConvertCommand(program: Command): void {
+  const command = program
+    .command("convert")
+    .description("make a GGUF file from a Hugging Face checkpoint folder")
+    .argument("<dir>", "folder with config.json, tokenizer.json and safetensors files")
+    .requiredOption("-o, --output <file>", "the GGUF file to write")
+    .option("--name <text>", "the model's name in the file (default: the folder's)")
+    .option("--license <text>", "the model's licence, to be noted in the file")
+    .option("--source-url <url>", "where the checkpoint came from, to be noted in the file");
+  addWriteOptions(command).action(async (dir: string, flags: ConvertFlags) => {
+    const { name, license, sourceUrl } = flags;
+    const extra = { ...(name && { name }), ...(license && { license }), ...(sourceUrl && { sourceUrl }) };
+    const { convertCheckpoint } = await import("../../convert/convert.js");
+    await writing(flags, flags.output, (options) => convertCheckpoint(dir, flags.output, { ...options, ...extra }));
+  });
+}

@@ -1,0 +1,62 @@
+import { type Command, Option } from "commander";
+import { type FileType, fileTypes } from "../../convert/types.js";
+import type { WriteOptions, WriteProgress } from "../../convert/write.js";
+import { onInterrupt } from "../interrupt.js";
+import { quietOption, threadsOption } from "../options.js";
+import { createOutput } from "../output.js";
+
+export interface WriteFlags {
+  type: FileType;
+  threads?: number;
+  quiet?: boolean;
+}
+
+/** Options that convert and quantize share. */
+export function addWriteOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("-t, --type <type>", "type of the weights").choices(Object.keys(fileTypes)).makeOptionMandatory(),
+    )
+    .addOption(threadsOption())
+    .addOption(quietOption());
+}
+
+/** Runs `write` with progress and notes on stderr; Ctrl-C stops it and removes what it had begun. */
+export async function writing(
+  flags: WriteFlags,
+  output: string,
+  write: (options: WriteOptions & { type: FileType; warn: (message: string) => void }) => Promise<number>,
+): Promise<void> {
+  const out = createOutput(flags);
+  const controller = new AbortController();
+  const release = onInterrupt(() => controller.abort());
+  const progress = await out.progress(`reading for ${output}`);
+  const started = performance.now();
+  try {
+    const bytes = await write({
+      type: flags.type,
+      threads: flags.threads ?? 0,
+      signal: controller.signal,
+      onProgress: (p) => progress.update(progressText(output, p, performance.now() - started)),
+      warn: (message) => out.warn(message),
+    });
+    progress.stop();
+    const seconds = (performance.now() - started) / 1000;
+    out.note(`${output}: ${flags.type}, ${formatBytes(bytes)} in ${seconds.toFixed(1)} s`);
+  } finally {
+    progress.stop();
+    release();
+  }
+}
+
+function progressText(output: string, p: WriteProgress, elapsed: number): string {
+  const share = p.bytesTotal > 0 ? Math.min(1, p.bytesDone / p.bytesTotal) : 1;
+  const width = 24;
+  const bar = "█".repeat(Math.round(share * width)).padEnd(width, "░");
+  const left = share > 0.02 ? `, ${Math.ceil((elapsed / 1000) * (1 / share - 1))} s left` : "";
+  return `${output} ${bar} ${(100 * share).toFixed(0)} % (${p.tensorsDone}/${p.tensorsTotal} tensors${left})`;
+}
+
+export function formatBytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}

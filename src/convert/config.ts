@@ -1,0 +1,156 @@
+import { ModelFileError } from "../errors.js";
+
+/** The sizes of a checkpoint, from its config.json, each checked. */
+export interface ModelConfig {
+  layers: number;
+  hidden: number;
+  feedForward: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  vocab: number;
+  contextLength: number;
+  ropeBase: number;
+  rmsEps: number;
+  /** undefined: tied when the checkpoint has no lm_head. */
+  tied: boolean | undefined;
+  /** 0-based. */
+  hyperLayers: number[];
+  bosId: number | undefined;
+  eosId: number | undefined;
+  padId: number | undefined;
+  vision: {
+    layers: number;
+    hidden: number;
+    feedForward: number;
+    heads: number;
+    patch: number;
+    /** Side of a crop: patch * floor(image_size / patch). */
+    side: number;
+    positions: number;
+    eps: number;
+  };
+}
+
+/** Checks a parsed config.json; `path` is for messages. */
+export function parseConfig(json: unknown, path: string): ModelConfig {
+  const c = new Fields(json, path);
+  const modelType = c.string("model_type", "mplugowl3");
+  if (modelType !== "mplugowl3") c.refuse("model_type", `"mplugowl3"`, JSON.stringify(modelType));
+  if (c.string("hidden_act", "silu") !== "silu") c.refuse("hidden_act", `"silu"`, "another");
+  if (c.has("rope_scaling")) c.refuse("rope_scaling", "null", "a scaling, which is not supported");
+  if (c.boolean("use_sliding_window") === true) c.refuse("use_sliding_window", "false", "true, which is not supported");
+  const layers = c.integer("num_hidden_layers", 1, 1024);
+  const hidden = c.integer("hidden_size", 1, 1 << 20);
+  const heads = c.integer("num_attention_heads", 1, 4096);
+  const kvHeads = c.integer("num_key_value_heads", 1, heads, heads);
+  if (hidden % heads !== 0 || (hidden / heads) % 2 !== 0)
+    c.refuse("hidden_size", `an even multiple of the ${heads} heads`, String(hidden));
+  if (heads % kvHeads !== 0) c.refuse("num_key_value_heads", `a divisor of the ${heads} heads`, String(kvHeads));
+  const v = c.object("vision_config");
+  if (v.string("hidden_act", "gelu_pytorch_tanh") !== "gelu_pytorch_tanh")
+    v.refuse("hidden_act", `"gelu_pytorch_tanh"`, "another");
+  if (v.integer("num_channels", 1, 16, 3) !== 3) v.refuse("num_channels", "3", "another");
+  const patch = v.integer("patch_size", 1, 1024);
+  const side = patch * Math.floor(v.integer("image_size", patch, 1 << 16) / patch);
+  const visionHidden = v.integer("hidden_size", 1, 1 << 20);
+  const visionHeads = v.integer("num_attention_heads", 1, 4096);
+  if (visionHidden % visionHeads !== 0)
+    v.refuse("hidden_size", `a multiple of the ${visionHeads} heads`, String(visionHidden));
+  const token = (key: string) => (c.has(key) ? c.integer(key, 0, 1 << 30) : undefined);
+  return {
+    layers,
+    hidden,
+    feedForward: c.integer("intermediate_size", 1, 1 << 20),
+    heads,
+    kvHeads,
+    headDim: hidden / heads,
+    vocab: c.integer("vocab_size", 1, 1 << 24),
+    contextLength: c.integer("max_position_embeddings", 1, 1 << 30),
+    ropeBase: c.number("rope_theta", 10000),
+    rmsEps: c.number("rms_norm_eps", 1e-6),
+    tied: c.boolean("tie_word_embeddings"),
+    hyperLayers: c.integers("hyper_layers", 1, layers).map((layer) => layer - 1),
+    bosId: token("bos_token_id"),
+    eosId: token("eos_token_id"),
+    padId: token("pad_token_id"),
+    vision: {
+      layers: v.integer("num_hidden_layers", 2, 1024),
+      hidden: visionHidden,
+      feedForward: v.integer("intermediate_size", 1, 1 << 20),
+      heads: visionHeads,
+      patch,
+      side,
+      positions: (side / patch) ** 2,
+      eps: v.number("layer_norm_eps", 1e-6),
+    },
+  };
+}
+
+/** Typed access to the fields of a JSON object; null counts as absent. */
+export class Fields {
+  readonly #values: Map<string, unknown>;
+  readonly #where: string;
+
+  constructor(json: unknown, where: string) {
+    if (typeof json !== "object" || json === null || Array.isArray(json))
+      throw new ModelFileError(`${where} is not a JSON object.`);
+    this.#values = new Map(Object.entries(json));
+    this.#where = where;
+  }
+
+  refuse(key: string, expected: string, found: string): never {
+    throw new ModelFileError(`${this.#where}: ${key} must be ${expected}, found ${found}.`);
+  }
+
+  get(key: string): unknown {
+    return this.#values.get(key) ?? undefined;
+  }
+
+  has(key: string): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  integer(key: string, lo: number, hi: number, fallback?: number): number {
+    const value = this.get(key) ?? fallback;
+    if (typeof value === "number" && Number.isInteger(value) && value >= lo && value <= hi) return value;
+    this.refuse(key, `a whole number in ${lo}..${hi}`, shown(value));
+  }
+
+  number(key: string, fallback: number): number {
+    const value = this.get(key) ?? fallback;
+    if (typeof value === "number" && value > 0 && value < 1e30) return value;
+    this.refuse(key, "a positive number", shown(value));
+  }
+
+  string(key: string, fallback: string): string {
+    const value = this.get(key) ?? fallback;
+    if (typeof value === "string") return value;
+    this.refuse(key, "a string", shown(value));
+  }
+
+  boolean(key: string): boolean | undefined {
+    const value = this.get(key);
+    if (value === undefined || typeof value === "boolean") return value;
+    this.refuse(key, "true or false", shown(value));
+  }
+
+  /** Distinct whole numbers in ascending order. */
+  integers(key: string, lo: number, hi: number): number[] {
+    const value = this.get(key);
+    const fits = (n: unknown) => typeof n === "number" && Number.isInteger(n) && n >= lo && n <= hi;
+    if (Array.isArray(value) && value.every(fits) && new Set(value).size === value.length)
+      return [...value].sort((a, b) => a - b);
+    this.refuse(key, `a list of different whole numbers in ${lo}..${hi}`, shown(value));
+  }
+
+  object(key: string): Fields {
+    return new Fields(this.get(key) ?? {}, `${this.#where}: ${key}`);
+  }
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 40 ? `${text.slice(0, 40)}...` : text;
+}

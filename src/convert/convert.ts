@@ -1,0 +1,140 @@
+import type { GgufEntry, TensorPlan } from "../engine/binding.js";
+import { ModelFileError } from "../errors.js";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
+import { isUnused, runVisionLayers, storedShape, tensorLayout } from "./layout.js";
+import { tokenizerEntries } from "./tokenizer.js";
+import { type FileType, fileTypes, isQuantized, tensorType, visionFeedForward } from "./types.js";
+import { type WriteOptions, writeGguf } from "./write.js";
+
+export interface ConvertOptions extends WriteOptions {
+  type: FileType;
+  /** `general.name`; the folder's name when absent. */
+  name?: string;
+  license?: string;
+  sourceUrl?: string;
+  /** Told of things that are left out. */
+  warn?: (message: string) => void;
+}
+
+/** Converts a Hugging Face checkpoint folder to a GGUF file. Returns its size in bytes. */
+export async function convertCheckpoint(folder: string, output: string, options: ConvertOptions): Promise<number> {
+  const checkpoint = await openCheckpoint(folder);
+  const { config, tensors } = checkpoint;
+  const warn = options.warn ?? (() => {});
+  if (tensors.has("vision2text_model.weight"))
+    throw new ModelFileError(
+      `${folder} is an mPLUG-Owl3-240728 checkpoint; only the architecture of 241014 and 241101 is supported.`,
+    );
+  const tied = config.tied ?? !tensors.has("language_model.lm_head.weight");
+  const plan = planTensors(checkpoint, tied, options.type);
+  const used = new Set(plan.map((tensor) => tensor.source.name));
+  const left = [...tensors.keys()].filter((name) => !used.has(name) && !isUnused(name, config, tied));
+  if (left.length > 0) warn(`${left.length} tensors of the checkpoint are unknown and left out (${left[0]} ...).`);
+  const entries = [
+    ...modelEntries(checkpoint, options),
+    ...tokenizerEntries(checkpoint.tokenizer.json, checkpoint.tokenizer.path, config.vocab, warn),
+    ...specialEntries(checkpoint),
+  ];
+  return writeGguf(output, entries, plan, options);
+}
+
+function planTensors({ config, tensors }: Checkpoint, tied: boolean, file: FileType): TensorPlan[] {
+  const layout = tensorLayout(config, tied);
+  const missing = layout.filter(({ source }) => !tensors.has(source)).map(({ source }) => source);
+  if (missing.length > 0) {
+    const others = missing.length > 1 ? ` and ${missing.length - 1} others are` : " is";
+    throw new ModelFileError(`tensor ${missing[0]}${others} missing from the checkpoint.`);
+  }
+  const feedForward = config.vision.feedForward;
+  const widened = visionFeedForward(feedForward, file);
+  return layout.map(({ name, source, shape }) => {
+    const found = tensors.get(source);
+    if (!found || found.shape.join() !== shape.join())
+      throw new ModelFileError(
+        `tensor ${source} in ${found?.path} has shape [${found?.shape.join(", ")}], expected [${shape.join(", ")}].`,
+      );
+    if (!["F32", "F16", "BF16"].includes(found.dtype))
+      throw new ModelFileError(
+        `tensor ${source} in ${found.path} has dtype ${found.dtype}, expected F32, F16 or BF16.`,
+      );
+    const from = storedShape(shape);
+    const to = widenedShape(name, from, widened);
+    return {
+      name,
+      type: tensorType(name, to, file, { blockCount: config.layers, tied }),
+      shape: to,
+      source: { path: found.path, name: source, dtype: found.dtype, shape: from, offset: found.offset },
+    };
+  });
+}
+
+/** Zero rows for the vision MLP's ffn_up, zero columns for its ffn_down. */
+export function widenedShape(name: string, shape: readonly number[], feedForward: number): number[] {
+  if (/^v\.blk\.\d+\.ffn_up\.weight$/.test(name)) return [shape[0] ?? 1, feedForward];
+  if (/^v\.blk\.\d+\.ffn_up\.bias$/.test(name)) return [feedForward];
+  if (/^v\.blk\.\d+\.ffn_down\.weight$/.test(name)) return [feedForward, shape[1] ?? 1];
+  return [...shape];
+}
+
+function modelEntries({ name, config: c }: Checkpoint, options: ConvertOptions): GgufEntry[] {
+  const entries: GgufEntry[] = [];
+  const add = (key: string, type: GgufEntry["type"], value: GgufEntry["value"]) => entries.push({ key, type, value });
+  add("general.architecture", "string", "mplugowl3");
+  add("general.type", "string", "model");
+  add("general.name", "string", options.name ?? name);
+  if (options.license) add("general.license", "string", options.license);
+  if (options.sourceUrl) add("general.source.url", "string", options.sourceUrl);
+  add("general.file_type", "u32", fileTypes[options.type]);
+  if (isQuantized(options.type)) add("general.quantization_version", "u32", 2);
+  const own = (key: string, type: GgufEntry["type"], value: GgufEntry["value"]) => add(`mplugowl3.${key}`, type, value);
+  own("block_count", "u32", c.layers);
+  own("context_length", "u32", c.contextLength);
+  own("embedding_length", "u32", c.hidden);
+  own("feed_forward_length", "u32", c.feedForward);
+  own("attention.head_count", "u32", c.heads);
+  own("attention.head_count_kv", "u32", c.kvHeads);
+  own("attention.layer_norm_rms_epsilon", "f32", c.rmsEps);
+  own("rope.freq_base", "f32", c.ropeBase);
+  own("vocab_size", "u32", c.vocab);
+  own("hyper_attention.blocks", "i32[]", c.hyperLayers);
+  own("vision.image_size", "u32", c.vision.side);
+  own("vision.patch_size", "u32", c.vision.patch);
+  own("vision.embedding_length", "u32", c.vision.hidden);
+  own("vision.feed_forward_length", "u32", visionFeedForward(c.vision.feedForward, options.type));
+  own("vision.block_count", "u32", runVisionLayers(c.vision));
+  own("vision.attention.head_count", "u32", c.vision.heads);
+  own("vision.attention.layer_norm_epsilon", "f32", c.vision.eps);
+  own("vision.image_mean", "f32[]", [0.5, 0.5, 0.5]);
+  own("vision.image_std", "f32[]", [0.5, 0.5, 0.5]);
+  return entries;
+}
+
+/** Special ids, and the sampling defaults of generation_config.json. */
+function specialEntries({ config, generation: g }: Checkpoint): GgufEntry[] {
+  const entries: GgufEntry[] = [];
+  const last = config.vocab - 1;
+  const eosIds = Array.isArray(g.get("eos_token_id"))
+    ? g.integers("eos_token_id", 0, last)
+    : g.has("eos_token_id")
+      ? [g.integer("eos_token_id", 0, last)]
+      : [];
+  const id = (key: string, value: number | undefined) => {
+    if (value !== undefined && value <= last) entries.push({ key, type: "u32", value });
+  };
+  id("tokenizer.ggml.bos_token_id", config.bosId);
+  id("tokenizer.ggml.eos_token_id", config.eosId ?? eosIds[0]);
+  id(
+    "tokenizer.ggml.padding_token_id",
+    g.has("pad_token_id") ? g.integer("pad_token_id", 0, last) : (config.padId ?? config.bosId),
+  );
+  entries.push({ key: "tokenizer.ggml.add_bos_token", type: "bool", value: false });
+
+  const own = (key: string, type: GgufEntry["type"], value: GgufEntry["value"]) =>
+    entries.push({ key: `mplugowl3.generation.${key}`, type, value });
+  if (eosIds.length > 0) own("eos_token_ids", "i32[]", eosIds);
+  const doSample = g.boolean("do_sample");
+  if (doSample !== undefined) own("do_sample", "bool", doSample);
+  for (const key of ["temperature", "top_p", "repetition_penalty"]) if (g.has(key)) own(key, "f32", g.number(key, 1));
+  if (g.has("top_k")) own("top_k", "u32", g.integer("top_k", 0, 1 << 24));
+  return entries;
+}

@@ -1,0 +1,94 @@
+import type { ModelConfig } from "./config.js";
+
+/** One stored tensor: its name here and in the checkpoint, and the shape it has there (last dimension fastest). */
+export interface TensorLayout {
+  name: string;
+  source: string;
+  shape: number[];
+}
+
+/** Every tensor of a model in the order in which it is stored (see MODEL.md, "GGUF layout"). */
+export function tensorLayout(c: ModelConfig, tied: boolean): TensorLayout[] {
+  const list: TensorLayout[] = [];
+  const add = (name: string, source: string, ...shape: number[]) => list.push({ name, source, shape });
+  const linear = (name: string, source: string, out: number, inn: number) => {
+    add(`${name}.weight`, `${source}.weight`, out, inn);
+    add(`${name}.bias`, `${source}.bias`, out);
+  };
+  visionLayout(c.vision, add, linear);
+  linear("mm.0", "vision2text_model.0", c.hidden, c.vision.hidden);
+  linear("mm.2", "vision2text_model.2", c.hidden, c.hidden);
+
+  const root = "language_model.model";
+  add("token_embd.weight", `${root}.embed_tokens.weight`, c.vocab, c.hidden);
+  const kv = c.kvHeads * c.headDim;
+  for (let n = 0; n < c.layers; n++) {
+    const blk = `blk.${n}`;
+    const layer = `${root}.layers.${n}`;
+    add(`${blk}.attn_norm.weight`, `${layer}.input_layernorm.weight`, c.hidden);
+    linear(`${blk}.attn_q`, `${layer}.self_attn.q_proj`, c.hidden, c.hidden);
+    linear(`${blk}.attn_k`, `${layer}.self_attn.k_proj`, kv, c.hidden);
+    linear(`${blk}.attn_v`, `${layer}.self_attn.v_proj`, kv, c.hidden);
+    if (c.hyperLayers.includes(n)) linear(`${blk}.attn_visual_kv`, `${layer}.self_attn.v_kv_proj`, 2 * kv, c.hidden);
+    add(`${blk}.attn_output.weight`, `${layer}.self_attn.o_proj.weight`, c.hidden, c.hidden);
+    add(`${blk}.ffn_norm.weight`, `${layer}.post_attention_layernorm.weight`, c.hidden);
+    add(`${blk}.ffn_gate.weight`, `${layer}.mlp.gate_proj.weight`, c.feedForward, c.hidden);
+    add(`${blk}.ffn_up.weight`, `${layer}.mlp.up_proj.weight`, c.feedForward, c.hidden);
+    add(`${blk}.ffn_down.weight`, `${layer}.mlp.down_proj.weight`, c.hidden, c.feedForward);
+  }
+  add("output_norm.weight", `${root}.norm.weight`, c.hidden);
+  if (!tied) add("output.weight", "language_model.lm_head.weight", c.vocab, c.hidden);
+  return list;
+}
+
+type Add = (name: string, source: string, ...shape: number[]) => void;
+
+function visionLayout(v: ModelConfig["vision"], add: Add, linear: Add): void {
+  const root = "vision_model";
+  add("v.patch_embd.weight", `${root}.embeddings.patch_embedding.weight`, v.hidden, 3, v.patch, v.patch);
+  add("v.patch_embd.bias", `${root}.embeddings.patch_embedding.bias`, v.hidden);
+  add("v.position_embd.weight", `${root}.embeddings.position_embedding.weight`, v.positions, v.hidden);
+  for (let n = 0; n < runVisionLayers(v); n++) {
+    const blk = `v.blk.${n}`;
+    const layer = `${root}.encoder.layers.${n}`;
+    const norm = (name: string, source: string) => {
+      add(`${name}.weight`, `${source}.weight`, v.hidden);
+      add(`${name}.bias`, `${source}.bias`, v.hidden);
+    };
+    norm(`${blk}.ln1`, `${layer}.layer_norm1`);
+    for (const [name, source] of [
+      ["attn_q", "q_proj"],
+      ["attn_k", "k_proj"],
+      ["attn_v", "v_proj"],
+      ["attn_out", "out_proj"],
+    ])
+      linear(`${blk}.${name}`, `${layer}.self_attn.${source}`, v.hidden, v.hidden);
+    norm(`${blk}.ln2`, `${layer}.layer_norm2`);
+    linear(`${blk}.ffn_up`, `${layer}.mlp.fc1`, v.feedForward, v.hidden);
+    linear(`${blk}.ffn_down`, `${layer}.mlp.fc2`, v.hidden, v.feedForward);
+  }
+}
+
+/** The last layer's output is not used (hidden_states[-2]). */
+export function runVisionLayers(v: ModelConfig["vision"]): number {
+  return v.layers - 1;
+}
+
+/** Tensors of a checkpoint that the model does not use; anything else left over deserves a warning. */
+export function isUnused(source: string, c: ModelConfig, tied: boolean): boolean {
+  const last = `vision_model.encoder.layers.${runVisionLayers(c.vision)}.`;
+  return (
+    source.startsWith("vision_model.head.") ||
+    source.startsWith("vision_model.post_layernorm.") ||
+    source === "vision_model.embeddings.position_ids" ||
+    source.startsWith(last) ||
+    source.endsWith(".rotary_emb.inv_freq") ||
+    (tied && source === "language_model.lm_head.weight")
+  );
+}
+
+/** Shape as GGUF stores it: fastest dimension first; the patch convolution as a matrix [3 * patch * patch, hidden]. */
+export function storedShape(shape: readonly number[]): number[] {
+  if (shape.length === 4) return [shape.slice(1).reduce((a, b) => a * b, 1), shape[0] ?? 1];
+  return [...shape].reverse();
+}

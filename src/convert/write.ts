@@ -1,0 +1,74 @@
+import { realpath, stat } from "node:fs/promises";
+import type { GgufEntry, TensorPlan } from "../engine/binding.js";
+import { native, nativeCall } from "../engine/native.js";
+import { ExitCode, FileError, UserError } from "../errors.js";
+
+export interface WriteOptions {
+  /** 0 or absent: one for each core. */
+  threads?: number;
+  signal?: AbortSignal;
+  /** Called a few times a second, and at the end. */
+  onProgress?: (progress: WriteProgress) => void;
+}
+
+export interface WriteProgress {
+  bytesDone: number;
+  bytesTotal: number;
+  tensorsDone: number;
+  tensorsTotal: number;
+}
+
+/** Writes a whole GGUF file; nothing is left at `path` (or beside it) unless it succeeds. Returns its size. */
+export async function writeGguf(
+  path: string,
+  entries: GgufEntry[],
+  tensors: TensorPlan[],
+  options: WriteOptions = {},
+): Promise<number> {
+  const { signal } = options;
+  const output = await outputPath(path, new Set(tensors.map((tensor) => tensor.source.path)));
+  if (signal?.aborted) throw interrupted();
+  const writer = await nativeCall(native().createWriter(output, entries, tensors, options.threads ?? 0));
+  const abort = () => writer.abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  const progress = { bytesDone: 0, bytesTotal: writer.fileBytes, tensorsDone: 0, tensorsTotal: tensors.length };
+  const report = () => {
+    progress.bytesDone = writer.bytesDone();
+    options.onProgress?.({ ...progress });
+  };
+  const timer = setInterval(report, 200);
+  try {
+    for (; progress.tensorsDone < tensors.length; progress.tensorsDone++) {
+      if (signal?.aborted) throw interrupted();
+      await nativeCall(writer.writeNext());
+    }
+    report();
+    if (signal?.aborted) throw interrupted();
+    await nativeCall(writer.finish());
+    return progress.bytesTotal;
+  } catch (error) {
+    writer.abort();
+    throw signal?.aborted ? interrupted() : error;
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function interrupted(): UserError {
+  return new UserError("interrupted; no file was written.", ExitCode.interrupted);
+}
+
+/** Where to write: through a symbolic link to its target, never onto an input. */
+async function outputPath(path: string, inputs: Set<string>): Promise<string> {
+  const output = await realpath(path).catch(() => path);
+  const there = await stat(output).catch(() => undefined);
+  if (!there) return output;
+  if (!there.isFile()) throw new FileError(`${path} exists and is not a file.`);
+  for (const input of inputs) {
+    const info = await stat(input);
+    if (info.ino === there.ino && info.dev === there.dev)
+      throw new FileError(`${path} is the input itself; choose another name for the output.`);
+  }
+  return output;
+}

@@ -1,0 +1,193 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { convertCheckpoint } from "../../src/convert/convert.js";
+import { quantizeFile } from "../../src/convert/quantize.js";
+import { type FileType, fileTypes, tensorType } from "../../src/convert/types.js";
+import type { GgufTensorInfo } from "../../src/engine/binding.js";
+import { native } from "../../src/engine/native.js";
+
+const checkpoint = fileURLToPath(new URL("../fixtures/golden/model", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "owl3-convert-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const types = Object.keys(fileTypes) as FileType[];
+const converted = new Map<FileType, Promise<string>>();
+/** The golden checkpoint converted to a type, once. */
+function convertedTo(type: FileType): Promise<string> {
+  let path = converted.get(type);
+  if (!path) {
+    const output = join(folder, `${type}.gguf`);
+    path = convertCheckpoint(checkpoint, output, { type }).then(() => output);
+    converted.set(type, path);
+  }
+  return path;
+}
+
+/** Values of an F32 tensor of a file. */
+function floats(file: Buffer, tensor: GgufTensorInfo): Float32Array {
+  return new Float32Array(
+    file.buffer.slice(file.byteOffset + tensor.offset, file.byteOffset + tensor.offset + tensor.bytes),
+  );
+}
+
+async function open(path: string) {
+  const info = await native().readGguf(path);
+  return { info, bytes: readFileSync(path), tensors: new Map(info.tensors.map((tensor) => [tensor.name, tensor])) };
+}
+
+describe("convert", () => {
+  test("f32: every value is the checkpoint's, and the metadata says what config.json says", async () => {
+    const file = await open(await convertedTo("f32"));
+    const source = await native().readSafetensors(join(checkpoint, "model.safetensors"));
+    const raw = readFileSync(join(checkpoint, "model.safetensors"));
+    const find = (name: string) => {
+      const tensor = source.find((t) => t.name === name);
+      if (!tensor) throw new Error(name);
+      const bits = new Uint16Array(
+        raw.buffer.slice(raw.byteOffset + tensor.offset, raw.byteOffset + tensor.offset + tensor.bytes),
+      );
+      return new Float32Array(Uint32Array.from(bits, (b) => b * 65536).buffer);
+    };
+    for (const [name, from] of [
+      ["token_embd.weight", "language_model.model.embed_tokens.weight"],
+      ["blk.3.attn_visual_kv.weight", "language_model.model.layers.3.self_attn.v_kv_proj.weight"],
+      ["blk.5.ffn_down.weight", "language_model.model.layers.5.mlp.down_proj.weight"],
+      ["v.patch_embd.weight", "vision_model.embeddings.patch_embedding.weight"],
+      ["v.position_embd.weight", "vision_model.embeddings.position_embedding.weight"],
+      ["v.blk.3.ffn_up.bias", "vision_model.encoder.layers.3.mlp.fc1.bias"],
+      ["mm.2.weight", "vision2text_model.2.weight"],
+      ["output_norm.weight", "language_model.model.norm.weight"],
+    ] as const) {
+      const tensor = file.tensors.get(name);
+      if (!tensor) throw new Error(name);
+      expect(tensor.type).toBe("F32");
+      expect(Buffer.from(floats(file.bytes, tensor).buffer).equals(Buffer.from(find(from).buffer)), name).toBe(true);
+    }
+    expect(file.tensors.get("v.patch_embd.weight")?.shape).toEqual([588, 144]);
+    expect(file.tensors.has("output.weight")).toBe(false);
+    expect(file.tensors.has("v.blk.4.ln1.weight")).toBe(false);
+    expect(file.info.metadata).toMatchObject({
+      "general.architecture": "mplugowl3",
+      "general.file_type": 0,
+      "mplugowl3.block_count": 6,
+      "mplugowl3.context_length": 32768,
+      "mplugowl3.hyper_attention.blocks": [0, 3],
+      "mplugowl3.vision.image_size": 126,
+      "mplugowl3.vision.block_count": 4,
+      "mplugowl3.vision.feed_forward_length": 304,
+      "mplugowl3.generation.top_k": 20,
+      "mplugowl3.generation.do_sample": true,
+      "mplugowl3.generation.eos_token_ids": [2000, 2002],
+      "tokenizer.ggml.eos_token_id": 2002,
+      "tokenizer.ggml.padding_token_id": 2000,
+    });
+    const tokens = file.info.metadata["tokenizer.ggml.tokens"] as string[];
+    const kinds = file.info.metadata["tokenizer.ggml.token_type"] as number[];
+    expect(tokens.length).toBe(2048);
+    expect([tokens[0], tokens[2002], tokens[2003], tokens[2047]]).toEqual([
+      "!",
+      "<|im_end|>",
+      "[PAD2003]",
+      "[PAD2047]",
+    ]);
+    expect([kinds[0], kinds[2002], kinds[2003]]).toEqual([1, 3, 5]);
+    expect((file.info.metadata["tokenizer.ggml.merges"] as string[])[0]).toBe("Ġ Ġ");
+  });
+
+  // The largest error of a type relative to the root mean square, on weights that are near normal: a little above what test/native
+  // measures (Q4_0 0.081, Q5_K 0.034, Q6_K 0.017, Q8_0 0.005), F16 and BF16 by their mantissas.
+  const bounds: Record<string, number> = {
+    F32: 0,
+    F16: 0.0005,
+    BF16: 0,
+    Q8_0: 0.008,
+    Q6_K: 0.025,
+    Q5_K: 0.05,
+    Q5_0: 0.06,
+    Q4_K: 0.1,
+    Q4_0: 0.12,
+  };
+
+  test.each(types)("%s: types follow the mix, values come back within the type's error", async (type) => {
+    const file = await open(await convertedTo(type));
+    const exact = await open(await convertedTo("f32"));
+    const unpacked = join(folder, `${type}-as-f32.gguf`);
+    await quantizeFile(await convertedTo(type), unpacked, { type: "f32" });
+    const values = await open(unpacked);
+    expect(file.info.metadata["general.file_type"]).toBe(fileTypes[type]);
+    for (const tensor of file.info.tensors) {
+      expect(tensor.type, tensor.name).toBe(tensorType(tensor.name, tensor.shape, type, { blockCount: 6, tied: true }));
+      const got = values.tensors.get(tensor.name);
+      const want = exact.tensors.get(tensor.name);
+      if (!got || !want) throw new Error(tensor.name);
+      expect(
+        relativeError(floats(exact.bytes, want), want.shape, floats(values.bytes, got), got.shape),
+        tensor.name,
+      ).toBeLessThanOrEqual(bounds[tensor.type] ?? 0);
+    }
+  });
+
+  test("the vision MLP is widened with zeros where its rows would not fit blocks", async () => {
+    const { info, tensors } = await open(await convertedTo("q8_0"));
+    expect(info.metadata["mplugowl3.vision.feed_forward_length"]).toBe(320);
+    expect(tensors.get("v.blk.0.ffn_up.weight")).toMatchObject({ type: "F16", shape: [144, 320] });
+    expect(tensors.get("v.blk.0.ffn_up.bias")).toMatchObject({ type: "F32", shape: [320] });
+    expect(tensors.get("v.blk.0.ffn_down.weight")).toMatchObject({ type: "Q8_0", shape: [320, 144] });
+  });
+
+  test("quantize of an f32 file gives the bytes that convert gives", async () => {
+    const output = join(folder, "requantized.gguf");
+    await quantizeFile(await convertedTo("f32"), output, { type: "q4_k_m" });
+    const a = await open(output);
+    const b = await open(await convertedTo("q4_k_m"));
+    for (const tensor of b.info.tensors) {
+      const other = a.tensors.get(tensor.name);
+      if (!other) throw new Error(tensor.name);
+      expect(
+        a.bytes
+          .subarray(other.offset, other.offset + other.bytes)
+          .equals(b.bytes.subarray(tensor.offset, tensor.offset + tensor.bytes)),
+        tensor.name,
+      ).toBe(true);
+    }
+    expect(new Set(Object.keys(a.info.metadata))).toEqual(new Set(Object.keys(b.info.metadata)));
+    for (const [key, value] of Object.entries(b.info.metadata)) expect(a.info.metadata[key], key).toEqual(value);
+  });
+
+  test("the same bytes for any number of threads", async () => {
+    const one = join(folder, "one.gguf");
+    await convertCheckpoint(checkpoint, one, { type: "q4_k_m", threads: 1 });
+    const many = join(folder, "many.gguf");
+    await convertCheckpoint(checkpoint, many, { type: "q4_k_m", threads: 7 });
+    expect(readFileSync(one).equals(readFileSync(many))).toBe(true);
+  });
+
+  test("an abort leaves neither the file nor its temporary one", async () => {
+    const place = join(folder, "aborted");
+    const controller = new AbortController();
+    const done = convertCheckpoint(checkpoint, `${place}.gguf`, { type: "q6_k", signal: controller.signal });
+    const watch = setInterval(() => {
+      if (existsSync(`${place}.gguf.partial`)) controller.abort();
+    }, 1);
+    await expect(done).rejects.toMatchObject({ exitCode: 130 });
+    clearInterval(watch);
+    expect(readdirSync(folder).filter((name) => name.startsWith("aborted"))).toEqual([]);
+  });
+});
+
+/** Root mean square of b - a (b may be wider: those values must be zero), relative to that of a. */
+function relativeError(a: Float32Array, aShape: number[], b: Float32Array, bShape: number[]): number {
+  const [aCols = 1, bCols = 1] = [aShape[0], bShape[0]];
+  let error = 0;
+  let power = 0;
+  for (let i = 0; i < b.length; i++) {
+    const [row, col] = [Math.floor(i / bCols), i % bCols];
+    const want = col < aCols && row * aCols + col < a.length ? (a[row * aCols + col] ?? 0) : 0;
+    error += ((b[i] ?? 0) - want) ** 2;
+    power += want ** 2;
+  }
+  return Math.sqrt(error / (power || 1));
+}
