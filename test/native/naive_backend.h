@@ -1,5 +1,5 @@
-// A backend as the comments of ops/backend.h read, in plain loops and double sums: what the model is tested on apart from any
-// kernel. It counts the memory it gave out.
+// A backend as the comments of ops/backend.h read, in plain loops and double sums: what the model is tested on apart
+// from any kernel. It counts the memory it gave out.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -86,7 +86,8 @@ class NaiveBackend : public Backend {
       for (int64_t py = 0; py < side; py++)
         for (int64_t px = 0; px < side; px++)
           for (int64_t i = 0; i < values; i++) {
-            const int64_t c = i / (p.patch * p.patch), y = py * p.patch + i / p.patch % p.patch, x = px * p.patch + i % p.patch;
+            const int64_t c = i / (p.patch * p.patch), y = py * p.patch + i / p.patch % p.patch,
+                          x = px * p.patch + i % p.patch;
             const float pixel = static_cast<float>(p.crops[((crop * p.size + y) * p.size + x) * 3 + c]) / 255.f;
             p.y[((crop * side + py) * side + px) * values + i] = (pixel - p.mean[c]) / p.std[c];
           }
@@ -100,8 +101,9 @@ class NaiveBackend : public Backend {
           const int64_t at = int64_t{h} * p.head_dim, first = crop * p.tokens;
           double sum = 0, top = -1e300;
           for (int64_t j = 0; j < p.tokens; j++)
-            top = std::max(top, s[static_cast<size_t>(j)] = dot(p.q + (first + i) * p.ld + at, p.k + (first + j) * p.ld + at, p.head_dim) /
-                                                            std::sqrt(double(p.head_dim)));
+            top = std::max(top, s[static_cast<size_t>(j)] =
+                                    dot(p.q + (first + i) * p.ld + at, p.k + (first + j) * p.ld + at, p.head_dim) /
+                                    std::sqrt(double(p.head_dim)));
           for (double& v : s) sum += v = std::exp(v - top);
           for (int32_t d = 0; d < p.head_dim; d++) {
             double v = 0;
@@ -116,7 +118,8 @@ class NaiveBackend : public Backend {
       const KvSlot& slot = p.slots[r];
       const int64_t n = static_cast<int64_t>(r);
       if (p.q != nullptr)
-        for (int32_t h = 0; h < p.heads; h++) rotate(p.q + n * p.ldq + int64_t{h} * p.head_dim, p.head_dim, slot.position, p.rope_theta);
+        for (int32_t h = 0; h < p.heads; h++)
+          rotate(p.q + n * p.ldq + int64_t{h} * p.head_dim, p.head_dim, slot.position, p.rope_theta);
       for (int32_t h = 0; h < p.kv_heads; h++) {
         const float* k = p.k + n * p.ldk + h * p.k_head_stride;
         std::vector<float> key(k, k + p.head_dim);
@@ -161,7 +164,9 @@ class NaiveBackend : public Backend {
   int fail_after = -1;  ///< allocations until out of memory; < 0: never
 
  private:
-  static const float* row(const Matrix& m, int64_t i) { return static_cast<const NaiveMatrix&>(m).w.data() + i * m.cols; }
+  static const float* row(const Matrix& m, int64_t i) {
+    return static_cast<const NaiveMatrix&>(m).w.data() + i * m.cols;
+  }
   static double dot(const float* a, const float* b, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += double(a[i]) * b[i];
@@ -189,7 +194,8 @@ class NaiveBackend : public Backend {
   }
   static DType dtype(KvType t) { return t == KvType::f32 ? DType::f32 : t == KvType::f16 ? DType::f16 : DType::q8_0; }
   static char* at(const KvBlock& b, void* base, int32_t head, int32_t slot, int32_t d) {
-    return static_cast<char*>(base) + (int64_t{head} * b.capacity + slot) * static_cast<int64_t>(row_bytes(dtype(b.type), d));
+    return static_cast<char*>(base) +
+           (int64_t{head} * b.capacity + slot) * static_cast<int64_t>(row_bytes(dtype(b.type), d));
   }
   static void store(const KvBlock& b, void* base, int32_t head, int32_t slot, const float* x, int32_t d) {
     quantize_row(dtype(b.type), x, at(b, base, head, slot, d), d);

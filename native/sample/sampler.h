@@ -1,0 +1,68 @@
+// Logits -> token. Penalties, then temperature, top-k, top-p and min-p in the order of Hugging Face's generate(); equal
+// logits are ordered by id, so a seed gives the same answer everywhere the logits are the same.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "sample/random.h"
+
+namespace owl3 {
+
+struct SamplerOptions {
+  float temperature = 0;         ///< 0: greedy
+  int32_t top_k = 0;             ///< 0: off
+  float top_p = 1;               ///< 1: off
+  float min_p = 0;               ///< 0: off
+  float repetition_penalty = 1;  ///< 1: off; on ids of prompt and answer: logit > 0 divided by it, else multiplied
+  float presence_penalty = 0;    ///< subtracted once from ids of the answer
+  float frequency_penalty = 0;   ///< subtracted as often as they occurred
+  uint32_t seed = 0;
+  int32_t logprobs = 0;  ///< alternatives to report
+};
+
+struct TokenLogprob {
+  int32_t id = 0;
+  float logprob = 0;  ///< log softmax of the raw logits
+};
+
+struct Sampled {
+  TokenLogprob token;
+  std::vector<TokenLogprob> top;
+};
+
+/// The k largest log-probabilities, in falling order (equal ones by id). k is cut to the number of logits.
+/// Error{bad_model} when the logits are not finite numbers.
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int32_t k);
+
+class Sampler {
+ public:
+  /// Error{invalid_argument} for options out of range.
+  explicit Sampler(const SamplerOptions& options);
+
+  /// Starts over with the prompt's ids; the random state starts over too.
+  void reset(std::span<const int32_t> prompt);
+  /// Draws an id and adds it to the history.
+  Sampled sample(std::span<const float> logits);
+  /// Adds an id that was chosen elsewhere.
+  void accept(int32_t id) { seen_[id]++; }
+
+ private:
+  struct Candidate {
+    float logit;
+    int32_t id;
+  };
+  int32_t choose(std::span<const float> logits);
+  void penalise(std::span<const float> logits);
+  size_t gather(std::span<const float> logits);
+  size_t nucleus(size_t kept, float top_logit);
+
+  SamplerOptions options_;
+  Random random_;
+  std::unordered_map<int32_t, int32_t> seen_;  // id -> times in the answer (0: prompt only)
+  std::vector<float> penalised_;
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace owl3
