@@ -50,17 +50,58 @@ struct Sizes {
   int32_t blocks;  // of 16 values of head_dim
 };
 
+/// 16 x 16 of 32 bits, turned in place.
+inline void transpose(__m512i x[16]) {
+  __m512i t[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {  // x[i + j]: column j of each 128-bit part, rows i to i + 3
+    x[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    x[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    x[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    x[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    const __m512i a = _mm512_shuffle_i32x4(x[j], x[4 + j], 0x88), b = _mm512_shuffle_i32x4(x[j], x[4 + j], 0xdd);
+    const __m512i c = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0x88), d = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0xdd);
+    t[j] = _mm512_shuffle_i32x4(a, c, 0x88);
+    t[8 + j] = _mm512_shuffle_i32x4(a, c, 0xdd);
+    t[4 + j] = _mm512_shuffle_i32x4(b, d, 0x88);
+    t[12 + j] = _mm512_shuffle_i32x4(b, d, 0xdd);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) x[i] = t[i];
+}
+
+inline __m512i pair_bf16(__m512 x0, __m512 x1) { return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x1, x0)); }
+
 /// Keys as B operands of q k^T: tile (group of 16 keys, step) holds pairs of values [16][16 keys][2].
 template <bool Split>
 void pack_keys(const Sizes& n, const float* k, int64_t ld, uint16_t* high, uint16_t* low) {
-  alignas(64) uint16_t h[16], l[16];
-  for (int32_t key = 0; key < n.keys; ++key) {
-    for (int32_t d = 0; d < n.steps * 32; d += 16) {
-      store_bf16<Split>(key < n.tokens ? load_part(k + key * ld + d, n.head_dim - d) : _mm512_setzero_ps(), h, l);
-      const int64_t at = (static_cast<int64_t>(key / 16) * n.steps + d / 32) * tile_values + d % 32 * 16 + key % 16 * 2;
-      for (int32_t i = 0; i < 8; ++i) {
-        memcpy(high + at + i * 32, h + 2 * i, 4);
-        if constexpr (Split) memcpy(low + at + i * 32, l + 2 * i, 4);
+  for (int32_t key = 0; key < n.keys; key += 16) {
+    for (int32_t d = 0; d < n.steps * 32; d += 32, high += tile_values, low += tile_values) {
+      __m512i h[16], l[16];
+      for (int32_t i = 0; i < 16; ++i) {
+        const int32_t left = key + i < n.tokens ? n.head_dim - d : 0;
+        const float* from = k + (key + i) * ld + d;
+        const __m512 x0 = load_part(from, left), x1 = load_part(from + 16, left - 16);
+        __builtin_prefetch(from + 16 * ld);  // rows lie on pages of their own: the hardware's prefetchers don't follow
+        h[i] = pair_bf16(x0, x1);
+        if constexpr (Split) {
+          l[i] = pair_bf16(_mm512_sub_ps(x0, from_bf16(_mm512_castsi512_si256(h[i]))),
+                           _mm512_sub_ps(x1, from_bf16(_mm512_extracti64x4_epi64(h[i], 1))));
+        }
+      }
+      transpose(h);
+      for (int32_t i = 0; i < 16; ++i) _mm512_storeu_si512(high + 32 * i, h[i]);
+      if constexpr (Split) {
+        transpose(l);
+        for (int32_t i = 0; i < 16; ++i) _mm512_storeu_si512(low + 32 * i, l[i]);
       }
     }
   }
@@ -72,8 +113,10 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, uint16_t* high, uin
   for (int32_t key = 0; key < n.keys; key += 2) {
     for (int32_t b = 0; b < n.blocks; ++b) {
       const int32_t left = n.head_dim - 16 * b;
-      const __m512 x0 = load_part(v + key * ld + 16 * b, key < n.tokens ? left : 0);
-      const __m512 x1 = load_part(v + (key + 1) * ld + 16 * b, key + 1 < n.tokens ? left : 0);
+      const float* from = v + key * ld + 16 * b;
+      const __m512 x0 = load_part(from, key < n.tokens ? left : 0), x1 = load_part(from + ld, key + 1 < n.tokens ? left : 0);
+      __builtin_prefetch(from + 16 * ld);
+      __builtin_prefetch(from + 17 * ld);
       const __m256i h0 = to_bf16(x0), h1 = to_bf16(x1);
       auto pairs = [](__m256i a, __m256i c) {
         return _mm512_or_si512(_mm512_cvtepu16_epi32(a), _mm512_slli_epi32(_mm512_cvtepu16_epi32(c), 16));
@@ -177,7 +220,7 @@ inline float soften_row(const Sizes& n, float* s, uint16_t* high, uint16_t* low)
       const __m512 p0 = exp2_to_bf16(x0), p1 = exp2_to_bf16(x1);
       sum0 = _mm512_add_ps(sum0, p0);
       sum1 = _mm512_add_ps(sum1, p1);
-      _mm512_storeu_si512(high + key, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(p1, p0)));
+      _mm512_storeu_si512(high + key, pair_bf16(p0, p1));
     }
   }
   return sum({_mm512_add_ps(sum0, sum1)});
@@ -207,7 +250,9 @@ void vision_tiles(const attention::VisionTask& t) {
     const int32_t rows = t.row_end - row < block_rows ? t.row_end - row : block_rows;
     for (int32_t r = 0; r < block_rows; ++r) {
       for (int32_t d = 0; d < width; d += 16) {
-        const __m512 x = load_part(t.q + (row + r) * t.ld + d, r < rows ? n.head_dim - d : 0);
+        const float* from = t.q + (row + r) * t.ld + d;
+        const __m512 x = load_part(from, r < rows ? n.head_dim - d : 0);
+        __builtin_prefetch(from + block_rows * t.ld);
         store_bf16<Split>(_mm512_mul_ps(x, scale), q + r * width + d, q_low + r * width + d);
       }
     }

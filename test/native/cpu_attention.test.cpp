@@ -251,9 +251,10 @@ struct Store {
       case KvType::q8_0: break;
     }
     if (value) {
-      std::vector<float> row(static_cast<size_t>(shape.head_dim));
-      dequantize_row(DType::q8_0, from, row.data(), shape.head_dim);
-      return row[static_cast<size_t>(d)];
+      const char* packed = static_cast<const char*>(from) + d / 32 * kv::q8_bytes;
+      uint16_t scale;
+      memcpy(&scale, packed, 2);
+      return static_cast<double>(f16_to_f32(scale)) * static_cast<signed char>(packed[2 + d % 32]);
     }
     return static_cast<double>(f16_to_f32(kv::key_scales(from, w, d / 32)[lane])) * kv::key_values(from, w, d / 32)[d % 32 * w + lane];
   }
