@@ -23,6 +23,7 @@ void layer(const VisionConfig& c, const VisionLayer& w, const Pass& pass, const 
   a.tokens = c.tokens();
   a.heads = c.heads;
   a.head_dim = c.head_dim;
+  a.exact = format(w.q.weight->type).block_size == 1;  // quantised weights are coarser than bfloat16
   pass.backend.vision_attention(a);
   pass.linear(s.attn, dv, {}, plus(to(w.attn_out, s.x, dv), s.x));
   pass.linear(s.x, dv, layer_norm(w.ln2, c.eps), with(to(w.ffn_up, s.h, c.mlp), Activation::gelu_tanh));
