@@ -27,6 +27,10 @@ class CpuBackend final : public Backend {
   void copy_to_host(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
   void copy_to_device(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
 
+  void copy(void* dst, const void* src, size_t bytes) override {
+    if (bytes) std::memcpy(dst, src, bytes);
+  }
+
   std::unique_ptr<Matrix> load_matrix(const HostTensor& t) override {
     const std::lock_guard lock(mutex_);
     return cpu::load_matrix(context_, t);
@@ -68,10 +72,6 @@ class CpuBackend final : public Backend {
   }
 
  private:
-  static void copy(void* dst, const void* src, size_t bytes) {
-    if (bytes) std::memcpy(dst, src, bytes);
-  }
-
   mutable std::mutex mutex_;  // several sessions may share a backend; their operations take turns
   ThreadPool pool_;
   Scratch scratch_;
