@@ -1,0 +1,26 @@
+// The inner loops of the resize. All sums are integers, so every instruction set gives the same bytes.
+#pragma once
+#include <cstdint>
+
+namespace owl3::image {
+
+struct Kernels {
+  /// Source rows handled at once by the horizontal pass: each is a lane of a vector.
+  static constexpr int lanes = 16;
+
+  /// n <= lanes rows of `bytes` bytes, `stride` apart -> to[bytes][lanes]; lanes from n on hold anything.
+  void (*transpose)(const uint8_t* rows, int64_t stride, int n, int64_t bytes, uint8_t* to);
+  /// One output column: from[count][3][lanes] weighted -> to[lane * stride + channel] for the first n lanes.
+  void (*column)(const uint8_t* from, const int32_t* weight, int count, int n, int64_t stride, uint8_t* to);
+  /// sums[i] += weight * row[i]
+  void (*accumulate)(int32_t* sums, const uint8_t* row, int32_t weight, int64_t n);
+  /// out[i] = sums[i] >> 22, clipped to 0..255
+  void (*finish)(const int32_t* sums, int64_t n, uint8_t* out);
+};
+
+/// The fastest kernels this machine runs, chosen once.
+const Kernels& kernels();
+/// The same compiled for the build's base instruction set: the slow twin that tests compare with.
+const Kernels& base_kernels();
+
+}  // namespace owl3::image
