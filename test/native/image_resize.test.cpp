@@ -1,6 +1,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "base/error.h"
 #include "harness.h"
 #include "image/coefficients.h"
 #include "image/image.h"
