@@ -24,13 +24,12 @@ class CpuBackend final : public Backend {
   int threads() const override { return pool_.threads(); }
 
   Buffer allocate(size_t bytes) override { return aligned_memory(bytes); }
-  void copy_to_host(void* dst, const void* src, size_t bytes) override { move(dst, src, bytes); }
-  void copy_to_device(void* dst, const void* src, size_t bytes) override { move(dst, src, bytes); }
+  void copy_to_host(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
+  void copy_to_device(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
+
   void copy(void* dst, const void* src, size_t bytes) override {
     if (bytes) std::memcpy(dst, src, bytes);
   }
-
-  void copy(void* dst, const void* src, size_t bytes) override { move(dst, src, bytes); }
 
   std::unique_ptr<Matrix> load_matrix(const HostTensor& t) override {
     const std::lock_guard lock(mutex_);
