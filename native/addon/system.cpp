@@ -1,5 +1,51 @@
+// systemInfo, measurePeaks, measureBandwidth.
 #include "exports.h"
+#include "ops/machine.h"
+#include "worker.h"
 
 namespace owl3::addon {
-void export_system(Napi::Env, Napi::Object) {}
+namespace {
+
+Napi::Value system_info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const MachineInfo m = guarded(env, [] { return machine_info(); });
+  Napi::Array available = Napi::Array::New(env);
+  for (uint32_t i = 0; i < m.available.size(); i++) available.Set(i, m.available[i]);
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("isa", m.isa);
+  out.Set("available", available);
+  out.Set("physicalCores", m.physical_cores);
+  out.Set("totalMemory", static_cast<double>(m.total_memory));
+  return out;
+}
+
+Napi::Value peaks(const Napi::CallbackInfo& info) {
+  return run_async(
+      info.Env(), [threads = info[0].ToNumber().Int32Value()] { return measure_peaks(threads); },
+      [](Napi::Env env, MachinePeaks p) -> Napi::Value {
+        Napi::Object out = Napi::Object::New(env);
+        out.Set("int8", p.int8);
+        out.Set("bf16", p.bf16);
+        out.Set("fp32", p.fp32);
+        return out;
+      });
+}
+
+Napi::Value bandwidth(const Napi::CallbackInfo& info) {
+  return run_async(
+      info.Env(),
+      [threads = info[0].ToNumber().Int32Value(), seconds = info[1].ToNumber().DoubleValue()] {
+        return measure_bandwidth(threads, seconds);
+      },
+      [](Napi::Env env, double rate) -> Napi::Value { return Napi::Number::New(env, rate); });
+}
+
+}  // namespace
+
+void export_system(Napi::Env env, Napi::Object exports) {
+  exports.Set("systemInfo", Napi::Function::New(env, system_info, "systemInfo"));
+  exports.Set("measurePeaks", Napi::Function::New(env, peaks, "measurePeaks"));
+  exports.Set("measureBandwidth", Napi::Function::New(env, bandwidth, "measureBandwidth"));
+}
+
 }  // namespace owl3::addon

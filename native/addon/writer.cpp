@@ -128,6 +128,10 @@ TensorPlan plan_from_js(Napi::Object o) {
   p.spec.name = o.Get("name").ToString();
   p.spec.type = dtype_from_js(p.spec.name, o.Get("type"));
   p.spec.shape = shape_from_js(p.spec.name, o.Get("shape"));
+  if (!o.Get("source").IsObject()) {  // random values
+    p.source.shape = p.spec.shape;
+    return p;
+  }
   const Napi::Object source = o.Get("source").ToObject();
   p.source.path = source.Get("path").ToString();
   p.source.name = source.Get("name").ToString();

@@ -12,7 +12,7 @@ namespace owl3 {
 
 /// Where a tensor's values come from. `shape` in GGUF order.
 struct TensorSource {
-  std::string path;
+  std::string path;  ///< empty: random values, the same in every run (models for measurements)
   std::string name;  ///< in that file, for messages
   DType type;
   std::vector<int64_t> shape;
@@ -47,6 +47,7 @@ class Conversion {
   struct Buffers;
   void convert_rows(const TensorPlan& t, const InputFile& in, int64_t first, int64_t rows, Buffers& b);
   const InputFile& input(const std::string& path);
+  void write_random(const TensorPlan& t);
 
   std::vector<TensorPlan> tensors_;
   GgufWriter writer_;

@@ -4,6 +4,7 @@
 // products are summed.
 #define OWL3_LANES amx
 #define OWL3_LANES_AVX512
+#include "cpu/amx_tiles.h"
 #include "cpu/attention_body.h"
 #include "cpu/rope_body.h"
 
@@ -12,21 +13,6 @@ namespace {
 
 constexpr int32_t tile_values = 512;  // bfloat16 in a tile: 16 rows of 64 bytes
 constexpr int32_t block_rows = 32;
-
-struct TileConfig {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
-inline void configure_tiles() {
-  alignas(64) TileConfig c;
-  for (int i = 0; i < 8; ++i) {
-    c.bytes[i] = 64;
-    c.rows[i] = 16;
-  }
-  _tile_loadconfig(&c);
-}
 
 inline __m256i to_bf16(__m512 x) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)); }
 inline __m512 from_bf16(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }

@@ -1,6 +1,7 @@
-// Which copy of the attention and RoPE kernels an instruction set gets.
+// Which copy of the kernels an instruction set gets.
 #include "base/error.h"
 #include "cpu/attention.h"
+#include "cpu/peaks.h"
 #include "cpu/rope.h"
 
 namespace owl3 {
@@ -9,6 +10,7 @@ namespace owl3 {
   namespace isa {                                    \
   extern const attention::Kernels attention_kernels; \
   extern const rope::Kernels rope_kernels;           \
+  extern const peaks::Loops peak_loops;              \
   }
 OWL3_KERNELS(scalar)
 OWL3_KERNELS(avx2)
@@ -50,5 +52,6 @@ namespace {
 
 const attention::Kernels& attention::kernels(Isa isa) { OWL3_CHOOSE(attention_kernels); }
 const rope::Kernels& rope::kernels(Isa isa) { OWL3_CHOOSE(rope_kernels); }
+const peaks::Loops& peaks::loops(Isa isa) { OWL3_CHOOSE(peak_loops); }
 
 }  // namespace owl3

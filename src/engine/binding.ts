@@ -51,6 +51,9 @@ export interface TensorPlan {
 }
 
 /** One call at a time, but `abort` and `bytesDone` always. */
+/** A tensor that is filled with random values, the same in every run: models for measurements. */
+export type RandomTensorPlan = Omit<TensorPlan, "source">;
+
 export interface NativeWriter {
   readonly fileBytes: number;
   /** Tensor bytes written so far. */
@@ -69,6 +72,13 @@ export interface SystemInfo {
   available: string[];
   physicalCores: number;
   totalMemory: number;
+}
+
+/** Peak rates of the instruction set in use, in 10^9 operations a second (a multiply-add is two); 0: it has no such products. */
+export interface MachinePeaks {
+  int8: number;
+  bf16: number;
+  fp32: number;
 }
 
 export interface ModelOptions {
@@ -194,6 +204,10 @@ export interface NativeSampler {
 
 export interface Binding {
   systemInfo(): SystemInfo;
+  /** Register-resident loops, a fraction of a second each. */
+  measurePeaks(threads: number): Promise<MachinePeaks>;
+  /** DRAM reads in GB/s, best of several passes over 1 GiB for about `seconds`. */
+  measureBandwidth(threads: number, seconds: number): Promise<number>;
 
   /** Ends the process without waiting for native work under way; nothing buffered in JavaScript is written any more. */
   exitNow(code: number): never;
@@ -212,7 +226,12 @@ export interface Binding {
   readGguf(path: string): Promise<GgufInfo>;
   readSafetensors(path: string): Promise<SafetensorsTensor[]>;
   /** Writes to `path`.partial; nothing appears at `path` before finish(). `threads` 0: one for each core. */
-  createWriter(path: string, entries: GgufEntry[], tensors: TensorPlan[], threads: number): Promise<NativeWriter>;
+  createWriter(
+    path: string,
+    entries: GgufEntry[],
+    tensors: (TensorPlan | RandomTensorPlan)[],
+    threads: number,
+  ): Promise<NativeWriter>;
 
   openModel(path: string, options: ModelOptions): Promise<NativeModel>;
   createSampler(options: SamplerOptions): NativeSampler;

@@ -1,0 +1,28 @@
+// Eight AMX tiles of 16 rows of 64 bytes: the one configuration our kernels use. Every task sets it and releases it, so that a thread
+// that does other work carries no tile state.
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace owl3::amx {
+namespace {
+
+struct TileConfig {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t bytes[16] = {};
+  uint8_t rows[16] = {};
+};
+
+inline void configure_tiles() {
+  alignas(64) TileConfig c;
+  for (int i = 0; i < 8; ++i) {
+    c.bytes[i] = 64;
+    c.rows[i] = 16;
+  }
+  __asm__ volatile("" : : "r"(&c) : "memory");  // GCC's intrinsic claims to read 8 bytes: without this the rest may never be stored
+  _tile_loadconfig(&c);
+}
+
+}  // namespace
+}  // namespace owl3::amx
