@@ -1,0 +1,119 @@
+"""Conversations about pictures: packs of them, and one training step over a pack."""
+from __future__ import annotations
+import random
+import numpy as np
+import torch
+import torch.nn.functional as F
+import samples, warmup
+from chat import Chat, expand
+from draw import draw
+from views import cut, labels
+from world import Scene
+
+FAR = 1 << 20  # an offset no text reaches: hides the padding
+
+
+def frames(media):
+    """(scene, cut or whole) of every still that the model is shown."""
+    for m in media:
+        if isinstance(m, Scene):
+            yield m, False
+        elif isinstance(m, tuple):
+            yield m[1], True
+        else:
+            yield from ((s, True) for s in m)
+
+
+def look(sample, dense=True):
+    """crops, patch labels, view labels of a sample's media"""
+    crops, patch, view = [], [], []
+    for s, whole in frames(sample.media):
+        v, grid = cut(draw(s), whole)
+        crops.append(v)
+        if dense:
+            p, w = labels(s, grid)
+            patch.append(p), view.append(w)
+    return crops, patch, view
+
+
+def batch(chat: Chat, group, first):
+    """Padded arrays of a group of samples whose crops start at number `first` of the pack."""
+    rows = [chat.ids(expand(s), s.system) for s in group]
+    t, n = max(len(r[0]) for r in rows), max(len(r[1]) for r in rows)
+    ids, wanted = np.zeros((len(rows), t), np.int64), np.zeros((len(rows), t), bool)
+    offsets, index = np.full((len(rows), n), FAR, np.int64), np.zeros((len(rows), n), np.int64)
+    spans = []
+    for i, (row, off, answers) in enumerate(rows):
+        ids[i, :len(row)] = row
+        offsets[i, :len(off)] = off
+        index[i, :len(off)] = np.arange(first, first + len(off))
+        first += len(off)
+        for (a, b), turn in zip(answers, group[i].turns):
+            wanted[i, a - 1:b - 1] = True
+            spans.append((turn[0], b - a))
+    return dict(ids=ids, wanted=wanted, offsets=offsets, index=index, spans=spans), first
+
+
+def plan(rng: random.Random):
+    """The groups of one pack."""
+    k = rng.choice([5, 6, 7, 8, 8, 10, 12, 16, 20, 24, 28, 32])
+    return [[samples.one_picture(rng) for _ in range(8)],
+            [samples.one_picture(rng, False) for _ in range(8)],
+            [samples.pictures(rng) for _ in range(8)],
+            [samples.clip(rng) for _ in range(7)],
+            [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)],
+            [samples.pictures(rng, k=k, turns=6)],
+            [samples.no_picture(rng) for _ in range(1)]]
+
+
+def maker(tok):
+    def make_pack(rng, _):
+        chat = maker.chat = getattr(maker, "chat", None) or Chat(tok)
+        crops, patch, view, groups, first = [], [], [], [], 0
+        for group in plan(rng):
+            for s in group:
+                c, p, v = look(s)
+                crops += c
+                patch += p
+                view += v
+            b, first = batch(chat, group, first)
+            groups.append(b)
+        return np.concatenate(crops), np.concatenate(patch), np.concatenate(view), groups
+    return make_pack
+
+
+def answers_right(logits, targets, spans):
+    """{skill: (right, asked)}; an answer is right when each of its tokens is the likeliest, which is what greedy decoding needs."""
+    ok = (logits.argmax(-1) == targets).tolist()
+    out, at = {}, 0
+    for skill, n in spans:
+        r, a = out.get(skill, (0, 0))
+        out[skill] = (r + all(ok[at:at + n]), a + 1)
+        at += n
+    return out
+
+
+def learn(run, pack, dense, pick):
+    """dense: weight of the per-patch questions, or None for a frozen vision tower."""
+    crops, patch, view, groups = pack
+    crops = torch.from_numpy(crops)
+    with torch.set_grad_enabled(dense is not None):
+        embeds = run.model.see(crops)
+    leaf = embeds.detach().requires_grad_(dense is not None)
+    total = sum(n for b in groups for _, n in b["spans"])
+    loss, right = 0.0, {}
+    for b in groups:
+        ids, wanted, offsets, index = (torch.from_numpy(b[k]) for k in ("ids", "wanted", "offsets", "index"))
+        images = leaf[index] if index.shape[1] else None
+        logits = run.model.read(ids, images, offsets, wanted).float()
+        targets = ids[:, 1:][wanted[:, :-1]]
+        part = F.cross_entropy(logits, targets, reduction="sum") / total
+        part.backward()
+        loss += part.item()
+        for k, (r, n) in answers_right(logits, targets, b["spans"]).items():
+            a = right.get(k, (0, 0))
+            right[k] = (a[0] + r, a[1] + n)
+    if dense is not None:
+        more, _ = warmup.dense_loss(run.heads, embeds, torch.from_numpy(patch), torch.from_numpy(view), pick)
+        torch.autograd.backward([embeds, more * dense], [leaf.grad, None])
+    return loss, right

@@ -1,0 +1,32 @@
+"""A small byte-level BPE tokenizer with Qwen2's normalizer, pre-tokenizer and special tokens, trained on the demo's own text."""
+from __future__ import annotations
+import random
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from chat import expand, render
+import samples
+
+SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+def train(seed=1, rows=1024, talks=6000):
+    tok = Tokenizer(models.BPE())
+    tok.normalizer = normalizers.NFC()
+    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(SPLIT), "isolated"),
+                                                 pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tok.decoder = decoders.ByteLevel()
+    tok.train_from_iterator(texts(random.Random(seed), talks), trainers.BpeTrainer(
+        vocab_size=rows - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    tok.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL])
+    return tok
+
+
+def texts(rng, n):
+    makers = [samples.one_picture, lambda r: samples.one_picture(r, False), samples.pictures, samples.clip, samples.no_picture]
+    for i in range(n):
+        s = makers[i % len(makers)](rng)
+        for text, _ in render(expand(s), s.system):
+            for t in SPECIAL:
+                text = text.replace(t, "")
+            if text:
+                yield text

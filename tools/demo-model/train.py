@@ -1,0 +1,137 @@
+"""Trains the demo model from nothing: python train.py RUN_FOLDER [--seed N]. Start it again to go on where it stopped."""
+from __future__ import annotations
+import argparse, json, math, os, time
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
+from pathlib import Path
+import torch
+from tokenizers import Tokenizer
+from feed import Feed
+from model import Owl3, Shape, init
+from optimizer import Optimizer
+import joint, tokenizer, warmup
+
+THREADS = 2
+VOCAB = 1024
+DENSE = 0.05  # weight of the warm-up's questions during the joint stage
+STAGES = {"warmup": dict(steps=1500, lr=3e-3, floor=0.03), "language": dict(steps=2000, lr=3e-3, floor=0.1), "joint": dict(steps=1500, lr=1e-3, floor=0.03)}
+
+
+class Run:
+    def __init__(self, folder, seed, shape):
+        self.folder, self.seed = Path(folder), seed
+        self.folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(seed)
+        self.model = init(Owl3(shape), seed)
+        self.heads = warmup.Heads(shape.hidden)
+        for m in (self.model, self.heads):
+            m.bfloat16()
+        self.named = [*self.model.named_parameters()] + [("heads." + n, p) for n, p in self.heads.named_parameters()]
+        self.opt = Optimizer(self.named)
+        self.stage, self.step, self.seconds, self.ema = None, 0, 0.0, None
+
+    def save(self, name="state.pt"):
+        part = self.folder / (name + ".tmp")
+        torch.save({"opt": self.opt.state(), "stage": self.stage, "step": self.step, "seconds": self.seconds, "ema": self.ema, "names": [n for n, _ in self.named]}, part)
+        os.replace(part, self.folder / name)
+
+    def resume(self, name="state.pt"):
+        path = self.folder / name
+        if path.exists():
+            s = torch.load(path)
+            self.opt.load(s["opt"])
+            self.stage, self.step, self.seconds, self.ema = s["stage"], s["step"], s["seconds"], s["ema"]
+
+    def log(self, **row):
+        with open(self.folder / "log.jsonl", "a") as f:
+            f.write(json.dumps({"stage": self.stage, "step": self.step, **row}) + "\n")
+        print(self.stage, self.step, json.dumps(row), flush=True)
+
+
+def rate(step, steps, lr, floor):
+    return lr * min(1, (step + 1) / 60) * (floor + (1 - floor) * (0.5 + 0.5 * math.cos(math.pi * step / steps)))
+
+
+def share():
+    """Two threads that wait for each other are a bad guest on a busy machine."""
+    torch.set_num_threads(1 if os.getloadavg()[0] > 4.5 else THREADS)
+
+
+def train_stage(run: Run, stage, make, learn, only=None, every=25, stop=None):
+    """learn(pack) does forward and backward and returns {what: (right, asked)} and the loss."""
+    conf = STAGES[stage]
+    if run.stage != stage:
+        run.stage, run.step = stage, 0
+    feed = Feed(make, run.seed, stage, run.step)
+    seen, losses, begin, wait, saved = {}, [], time.time(), 0.0, time.time()
+    try:
+        while run.step < (stop or conf["steps"]):
+            t = time.time()
+            pack = feed.get()
+            wait += time.time() - t
+            loss, right = learn(pack)
+            run.opt.step(rate(run.step, **conf), only=only)
+            run.step += 1
+            losses.append(loss)
+            for k, (r, n) in right.items():
+                a = seen.setdefault(k, [0, 0])
+                a[0] += r
+                a[1] += n
+            if run.step % every == 0:
+                share()
+                spent = time.time() - begin
+                run.seconds += spent
+                run.log(loss=round(sum(losses) / len(losses), 4), left=f"{(conf['steps'] - run.step) * spent / every / 60:.1f} min", spent=f"{run.seconds / 60:.1f} min",
+                        wait=round(wait / spent, 3), **{k: round(a[0] / max(1, a[1]), 4) for k, a in sorted(seen.items())})
+                seen, losses, begin, wait = {}, [], time.time(), 0.0
+            if time.time() - saved > 120:
+                run.save()
+                saved = time.time()
+    finally:
+        feed.close()
+    run.save()
+    run.save(f"{stage}.pt")
+
+
+def warm(run):
+    g = torch.Generator().manual_seed(run.seed)
+
+    def learn(pack):
+        crops, patch, view, drawn = (torch.from_numpy(x) for x in pack)
+        loss, seen = warmup.dense_loss(run.heads, run.model.see(crops), patch, view, torch.randint(0, 81, (6,), generator=g), drawn)
+        loss.backward()
+        return loss.item(), seen
+    train_stage(run, "warmup", warmup.make_pack, learn)
+
+
+def language(run, tok):
+    """The language model learns to use what the warm-up made visible; the vision tower rests, which halves the work."""
+    train_stage(run, "language", joint.maker(tok), lambda pack: joint.learn(run, pack, None, None), only=lambda n: n.startswith("language"))
+
+
+def together(run, tok):
+    g = torch.Generator().manual_seed(run.seed + 1)
+
+    def learn(pack):
+        return joint.learn(run, pack, DENSE, torch.randint(0, 81, (4,), generator=g))
+    train_stage(run, "joint", joint.maker(tok), learn)
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("folder")
+    ap.add_argument("--seed", type=int, default=1)
+    a = ap.parse_args()
+    share()
+    run = Run(a.folder, a.seed, Shape(vocab=VOCAB))
+    path = run.folder / "tokenizer.json"
+    if not path.exists():
+        tokenizer.train(a.seed, VOCAB).save(str(path))
+    tok = Tokenizer.from_file(str(path))
+    run.resume()
+    done = list(STAGES).index(run.stage) if run.stage else 0
+    for stage, go in list(zip(STAGES, (lambda: warm(run), lambda: language(run, tok), lambda: together(run, tok))))[done:]:
+        go()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The dense warm-up: every patch says what is drawn there. The heads are dropped afterwards."""
+from __future__ import annotations
+from dataclasses import replace
+import random
+import numpy as np
+import torch
+from torch import nn
+import torch.nn.functional as F
+from draw import draw
+from views import PER_PATCH, PER_VIEW, cut, labels, outlines
+from world import scene
+
+VIEWS = 128  # a step
+
+
+class Heads(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.norm = nn.RMSNorm(d)
+        self.patch = nn.Linear(d, sum(PER_PATCH.values()))
+        self.view = nn.Linear(d, sum(PER_VIEW.values()))
+        self.outline = nn.Linear(d, 49)
+        for x in (self.patch, self.view, self.outline):
+            nn.init.normal_(x.weight, std=0.02)
+            nn.init.zeros_(x.bias)
+
+
+def wander(rng: random.Random, s):
+    """One thing of a sparse scene anywhere, as in the middle of a movement."""
+    if not 1 <= len(s.things) <= 3 or rng.random() < 0.5:
+        return s
+    i = rng.randrange(len(s.things))
+    for _ in range(10):
+        t = replace(s.things[i], x=rng.uniform(0.14, 0.86), y=rng.uniform(0.14, 0.86))
+        if all(abs(t.x - o.x) > 0.3 or abs(t.y - o.y) > 0.3 for j, o in enumerate(s.things) if j != i):
+            return replace(s, things=s.things[:i] + (t,) + s.things[i + 1:])
+    return s
+
+
+def make_pack(rng: random.Random, _):
+    """crops uint8 [128, 126, 126, 3], labels as views.labels gives them."""
+    views, patch, view, drawn, n = [], [], [], [], 0
+    while n < VIEWS:
+        whole = n >= 80
+        s = scene(rng, cut=not whole, glyphs=None if whole else rng.choice([1, 2, 2]))
+        if whole:
+            s = wander(rng, s)
+        img, mask = draw(s, True)
+        v, grid = cut(img, whole)
+        p, w = labels(s, grid)
+        views.append(v), patch.append(p), view.append(w), drawn.append(outlines(mask, grid))
+        n += len(v)
+    return tuple(np.concatenate(x)[-VIEWS:] for x in (views, patch, view, drawn))
+
+
+def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None):
+    """embeds [n, 81, d] -> loss, {what: (right, asked)}; per-view questions are put to a few picked patches."""
+    h = heads.norm(embeds)
+    out = heads.patch(h).float().split(list(PER_PATCH.values()), -1)
+    loss, seen = 0.0, {}
+    if drawn is not None:
+        y = drawn.to(torch.bfloat16) / 255
+        loss = 8 * F.binary_cross_entropy_with_logits(heads.outline(h), y)
+        seen["outline"] = (-1000 * loss.item() / 8, 1000)
+    for i, (name, x) in enumerate(zip(PER_PATCH, out)):
+        y = patch[..., i]
+        ask = y >= 0
+        x, y = x[ask], y[ask].long()
+        ce = F.cross_entropy(x, y, reduction="none")
+        if name in ("shape", "middle", "glyph"):  # mostly nothing: the something counts as much
+            some = y > 0
+            part = 0.5 * ce[~some].mean() + (ce[some].mean() if some.any() else 0)
+            right, asked = (x[some].argmax(-1) == y[some]).sum(), some.sum()
+        else:
+            part = ce.mean()
+            right, asked = (x.argmax(-1) == y).sum(), len(y)
+        loss = loss + part * {"middle": 0.5, "size": 0.7}.get(name, 1.0)
+        seen[name] = (int(right), int(asked))
+    out = heads.view(h[:, pick]).float().split(list(PER_VIEW.values()), -1)
+    for i, (name, x) in enumerate(zip(PER_VIEW, out)):
+        y = view[:, i].long()
+        ask = y >= 0
+        x, y = x[ask], y[ask][:, None].expand(-1, len(pick))
+        part = F.cross_entropy(x.flatten(0, 1), y.flatten())
+        loss = loss + part * (0.08 if name.startswith("n_") else 0.5)
+        key = "counts" if name.startswith("n_") else name
+        r, a = seen.get(key, (0, 0))
+        seen[key] = (r + int((x.argmax(-1) == y).sum()), a + y.numel())
+    return loss, seen
