@@ -1,0 +1,78 @@
+"""Exact answers per skill on pictures of other seeds: python evaluate.py RUN_FOLDER [--packs 40] [--blind] [--untrained] [--no-cut]"""
+from __future__ import annotations
+import argparse, random
+from pathlib import Path
+import torch
+from tokenizers import Tokenizer
+import joint, samples
+from export import load
+from model import Owl3, init
+
+GOALS = {"one picture": 0.97, "several pictures": 0.95, "video": 0.95, "small print": 0.90, "no picture": None}
+
+
+def group_of(skill):
+    part, kind = skill.split("/")
+    return "small print" if kind == "read" else {"one": "one picture", "several": "several pictures", "video": "video", "none": "no picture"}[part]
+
+
+@torch.inference_mode()
+def run(model, make, packs, seed, blind=False):
+    """{skill: [right, asked]}; an answer counts when greedy decoding gives exactly it."""
+    seen = {}
+    for i in range(packs):
+        crops, _, _, groups = make(random.Random(f"evaluation/{seed}/{i}"), i)
+        crops = torch.from_numpy(crops)
+        embeds = model.see(torch.full_like(crops, 128) if blind else crops)
+        for b in groups:
+            ids, wanted, offsets, index = (torch.from_numpy(b[k]) for k in ("ids", "wanted", "offsets", "index"))
+            logits = model.read(ids, embeds[index] if index.shape[1] else None, offsets, wanted)
+            for k, (r, n) in joint.answers_right(logits, ids[:, 1:][wanted[:, :-1]], b["spans"]).items():
+                a = seen.setdefault(k, [0, 0])
+                a[0] += r
+                a[1] += n
+    return seen
+
+
+def table(seen):
+    groups = {}
+    for k, (r, n) in seen.items():
+        a = groups.setdefault(group_of(k), [0, 0])
+        a[0] += r
+        a[1] += n
+    lines = [f"{'':24} right   of"]
+    for name, goal in GOALS.items():
+        r, n = groups.get(name, (0, 0))
+        lines.append(f"{name:24} {100 * r / max(1, n):5.1f} % {n:5}" + (f"   goal {100 * goal:.0f} %" if goal else ""))
+        lines += [f"  {k.split('/')[1]:22} {100 * seen[k][0] / seen[k][1]:5.1f} % {seen[k][1]:5}" for k in sorted(seen) if group_of(k) == name]
+    return "\n".join(lines)
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("run")
+    ap.add_argument("--state", default="state.pt")
+    ap.add_argument("--packs", type=int, default=40)
+    ap.add_argument("--seed", type=int, default=1000)
+    ap.add_argument("--blind", action="store_true", help="all pictures gray: the language-only baseline")
+    ap.add_argument("--untrained", action="store_true", help="random weights")
+    ap.add_argument("--no-cut", action="store_true", help="global views only: small print cannot be read")
+    a = ap.parse_args()
+    tok = Tokenizer.from_file(str(Path(a.run) / "tokenizer.json"))
+    model = load(Path(a.run) / a.state)
+    if a.untrained:
+        model = init(Owl3(model.c), a.seed).eval()
+    make = joint.maker(tok)
+    if a.no_cut:
+        one = samples.one_picture
+        joint.plan = lambda rng: [[blur(one(rng)) for _ in range(16)]]
+    print(table(run(model, make, a.packs, a.seed, a.blind)))
+
+
+def blur(sample):
+    sample.media = [("whole", s) for s in sample.media]
+    return sample
+
+
+if __name__ == "__main__":
+    main()
