@@ -1,0 +1,73 @@
+/** Animated GIF and WebP through sharp: the same frames with every decoder, and formats that FFmpeg reads only in part. */
+import sharp from "sharp";
+import { FileError } from "../../errors.js";
+import type { Clip, ClipFrame } from "./clip.js";
+import type { Limits } from "./probe.js";
+
+/** Bytes of decoded frames held at a time. */
+const CHUNK_BYTES = 32 << 20;
+
+export async function openAnimation(file: string, name: string, codec: string, limits: Limits): Promise<Clip> {
+  const options = { ignoreIcc: true, limitInputPixels: limits.pixels, sequentialRead: true };
+  const meta = await sharp(file, options)
+    .metadata()
+    .catch((error: unknown) => {
+      throw new FileError(`${name} can't be read as an animation.`, { cause: error });
+    });
+  const width = meta.width;
+  const height = meta.pageHeight ?? meta.height;
+  const frames = meta.pages ?? 1;
+  if (width * height > limits.pixels)
+    throw new FileError(
+      `${name} has frames of ${width}x${height}, more than the ${limits.pixels} pixels that are decoded.`,
+    );
+  if (frames > limits.frames) throw new FileError(`${name} has more than ${limits.frames} frames.`);
+  const times = new Float64Array(frames);
+  let duration = 0;
+  for (let k = 0; k < frames; k++) {
+    times[k] = duration;
+    const delay = meta.delay?.[k] ?? 0;
+    duration += (delay < 20 ? 100 : delay) / 1000; // as browsers and FFmpeg do with a delay that is too short to be meant
+  }
+  return {
+    info: { codec, frames, fps: frames / duration, width, height, rotation: 0, duration },
+    times,
+    decoder: "sharp",
+    async *decode(indices, signal) {
+      const perChunk = Math.max(1, Math.floor(CHUNK_BYTES / (width * height * 4)));
+      for (let at = 0; at < indices.length; ) {
+        signal?.throwIfAborted();
+        const first = indices[at] as number;
+        const wanted = indices.slice(at).filter((k) => k < first + perChunk);
+        at += wanted.length;
+        const last = wanted.at(-1) as number;
+        yield* pages(first, last - first + 1, wanted);
+      }
+    },
+    async close() {},
+  };
+
+  async function* pages(page: number, count: number, wanted: number[]): AsyncGenerator<ClipFrame, void, void> {
+    const { data, info } = await sharp(file, { ...options, limitInputPixels: false, page, pages: count })
+      .removeAlpha()
+      .toColourspace("srgb")
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+      .catch((error: unknown) => {
+        throw new FileError(`${name} is damaged: its frame ${page} can't be decoded.`, { cause: error });
+      });
+    const size = width * height * info.channels;
+    for (const index of wanted) {
+      const rgb = toRgb(data.subarray((index - page) * size, (index - page + 1) * size), info.channels);
+      yield { index, time: times[index] as number, image: { width, height, data: rgb } };
+    }
+  }
+}
+
+/** A copy with three channels; sharp gives one where all frames are grey. */
+function toRgb(data: Uint8Array, channels: number): Uint8Array {
+  if (channels === 3) return data.slice();
+  const rgb = new Uint8Array((data.length / channels) * 3);
+  for (let i = 0, o = 0; i < data.length; i += channels, o += 3) rgb.fill(data[i] as number, o, o + 3);
+  return rgb;
+}

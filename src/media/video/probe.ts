@@ -1,0 +1,206 @@
+/** What a clip holds, read with ffprobe: sizes, colours, rotation, and the presentation time of every frame. */
+import { FileError } from "../../errors.js";
+import type { Container } from "./container.js";
+import { DecoderFailure, type Runner, type RunOptions } from "./runner.js";
+import type { Matrix } from "./yuv.js";
+
+export interface Limits {
+  /** Pixels of a frame. */
+  pixels: number;
+  /** Frames of a clip. */
+  frames: number;
+  /** Seconds of a clip. */
+  duration: number;
+  /** Wall-clock milliseconds of one run of the decoder. */
+  timeoutMs: number;
+}
+export const defaultLimits: Limits = {
+  pixels: 8192 * 4608,
+  frames: 4_000_000,
+  duration: 24 * 3600,
+  timeoutMs: 20 * 60_000,
+};
+
+export interface ClipInfo {
+  codec: string;
+  /** Frames that are presented: those an edit list hides are not counted. */
+  frames: number;
+  /** Average frames a second as the file states it; 0 when it does not. */
+  fps: number;
+  /** As displayed: after rotation. */
+  width: number;
+  height: number;
+  /** Degrees, 0, 90, 180 or 270 for the usual ones. */
+  rotation: number;
+  /** Seconds. */
+  duration: number;
+}
+
+/** How frames leave the decoder: planar 4:2:0 for our own conversion, or RGB made by ffmpeg where there is no common truth. */
+export type FrameFormat = { kind: "yuv420"; matrix: Matrix; fullRange: boolean } | { kind: "rgb24" };
+
+/** Frames in presentation order: `pts` in units of `timeBase` seconds, null where the container has none (then there is no seeking). */
+export interface Timeline {
+  pts: Float64Array | null;
+  /** 1 where decoding can start. */
+  key: Uint8Array;
+  timeBase: number;
+  /** Seconds; what ffmpeg counts a seek from. */
+  startTime: number;
+  /** Seconds of each frame from the first. */
+  times: Float64Array;
+}
+
+export interface Probe {
+  info: ClipInfo;
+  format: FrameFormat;
+  timeline: Timeline;
+}
+
+export async function probeClip(
+  runner: Runner,
+  container: Container,
+  name: string,
+  limits: Limits,
+  signal?: AbortSignal,
+): Promise<Probe> {
+  const options: RunOptions = { signal, timeoutMs: limits.timeoutMs };
+  const stream = await probeStream(runner, container, name, options);
+  const { width, height } = stream;
+  if (!(width > 0 && height > 0)) throw new FileError(`${name} has no picture size, so it can't be decoded.`);
+  if (width * height > limits.pixels)
+    throw new FileError(
+      `${name} has frames of ${width}x${height}, more than the ${limits.pixels} pixels that are decoded.`,
+    );
+  if (runner.kind === "builtin" && stream.codec === "av1")
+    throw new FileError(
+      `${name} is AV1, which the built-in decoder can't decode: install ffmpeg, or convert the clip to H.264 or VP9.`,
+    );
+  const frames = await listFrames(runner, container, stream, options);
+  const count = frames.key.length;
+  if (count === 0) throw new FileError(`${name} holds no video frames.`);
+  if (count > limits.frames) throw new FileError(`${name} has more than ${limits.frames} frames.`);
+  const last = frames.times[count - 1] as number;
+  if (!(last <= limits.duration)) throw new FileError(`${name} is longer than ${limits.duration / 3600} hours.`);
+  const turned = Math.abs((stream.rotation % 180) - 90) < 1;
+  const info: ClipInfo = {
+    codec: stream.codec,
+    frames: count,
+    fps: stream.fps,
+    width: turned ? height : width,
+    height: turned ? width : height,
+    rotation: stream.rotation,
+    duration: last + (stream.fps > 0 ? 1 / stream.fps : 0),
+  };
+  const timeline = { ...frames, timeBase: stream.timeBase, startTime: stream.startTime };
+  return { info, format: frameFormat(stream, info), timeline };
+}
+
+interface Stream {
+  codec: string;
+  width: number;
+  height: number;
+  pixelFormat: string;
+  colorSpace: string;
+  colorRange: string;
+  fps: number;
+  timeBase: number;
+  rotation: number;
+  startTime: number;
+}
+
+async function probeStream(runner: Runner, container: Container, name: string, options: RunOptions): Promise<Stream> {
+  const entries =
+    "stream=codec_name,pix_fmt,width,height,color_range,color_space,avg_frame_rate,time_base" +
+    ":stream_side_data=rotation:stream_tags=rotate:format=start_time";
+  const args = ["-select_streams", "V:0", "-show_entries", entries, "-of", "json"];
+  const { text, complaints } = await runner.probe(container, args, options).catch((error: unknown) => {
+    if (error instanceof DecoderFailure) return { text: "{}", complaints: error.complaints };
+    throw error;
+  });
+  const json = JSON.parse(text) as {
+    streams?: Record<string, unknown>[];
+    format?: { start_time?: string };
+  };
+  if (!json.format) throw new FileError(`${name} can't be read as a clip: ${complaints.at(-1) ?? "it is damaged"}.`);
+  const stream = json.streams?.[0];
+  if (!stream) throw new FileError(`${name} holds no video.`);
+  const string = (key: string) => (typeof stream[key] === "string" ? (stream[key] as string) : "");
+  const sideData = (stream.side_data_list as { rotation?: number }[] | undefined) ?? [];
+  const tags = stream.tags as { rotate?: string } | undefined;
+  const rotation = Number(sideData.find((d) => d.rotation !== undefined)?.rotation ?? -Number(tags?.rotate ?? 0));
+  return {
+    codec: string("codec_name") || "unknown",
+    width: Number(stream.width),
+    height: Number(stream.height),
+    pixelFormat: string("pix_fmt"),
+    colorSpace: string("color_space") || "unknown",
+    colorRange: string("color_range") || "unknown",
+    fps: ratio(string("avg_frame_rate")),
+    timeBase: ratio(string("time_base")),
+    rotation: Number.isFinite(rotation) ? ((rotation % 360) + 360) % 360 : 0,
+    startTime: Number(json.format?.start_time ?? 0) || 0,
+  };
+}
+
+function ratio(text: string): number {
+  const [a = 0, b = 1] = text.split("/").map(Number);
+  const value = a / b;
+  return Number.isFinite(value) && value > 0 ? value : 0;
+}
+
+/**
+ * Presentation times and key frames. Packets are enough where the container is whole and says when each is shown; else (no times in AVI,
+ * invisible packets in VP8, a file that was cut) the frames are counted by decoding all of them.
+ */
+async function listFrames(
+  runner: Runner,
+  container: Container,
+  stream: Stream,
+  options: RunOptions,
+): Promise<Pick<Timeline, "pts" | "key" | "times">> {
+  if (stream.codec !== "vp8") {
+    const { text, complaints } = await list(runner, container, "packet=pts,flags", options);
+    const rows = text.map(([pts, flags = ""]) => ({ pts, key: flags.includes("K"), shown: !flags.includes("D") }));
+    const packets = rows.filter((row) => row.shown);
+    if (complaints.length === 0 && packets.every((row) => isTime(row.pts))) return timeline(packets, stream, true);
+  }
+  const { text } = await list(runner, container, "frame=key_frame,best_effort_timestamp", options);
+  const frames = text.map(([key, pts]) => ({ pts, key: key === "1" }));
+  return timeline(frames, stream, container !== "avi");
+}
+
+async function list(runner: Runner, container: Container, entries: string, options: RunOptions) {
+  const args = ["-select_streams", "V:0", "-show_entries", entries, "-of", "csv=p=0"];
+  const { text, complaints } = await runner.probe(container, args, options);
+  const lines = text.split("\n").filter((line) => line !== "");
+  return { text: lines.map((line) => line.split(",")), complaints };
+}
+
+const isTime = (text: string | undefined) => text !== undefined && /^-?\d+$/.test(text);
+
+function timeline(
+  rows: { pts: string | undefined; key: boolean }[],
+  stream: Stream,
+  seekable: boolean,
+): Pick<Timeline, "pts" | "key" | "times"> {
+  const timed = stream.timeBase > 0 && rows.every((row) => isTime(row.pts));
+  const order = timed ? rows.toSorted((a, b) => Number(a.pts) - Number(b.pts)) : rows;
+  const pts = Float64Array.from(order, (row) => Number(row.pts));
+  const first = pts[0] ?? 0;
+  return {
+    pts: timed && seekable ? pts : null,
+    key: Uint8Array.from(order, (row) => (row.key ? 1 : 0)),
+    times: timed ? pts.map((t) => (t - first) * stream.timeBase) : pts.map((_, k) => k / (stream.fps || 25)),
+  };
+}
+
+function frameFormat(stream: Stream, info: ClipInfo): FrameFormat {
+  const matrix = matrices[stream.colorSpace];
+  const planar = stream.pixelFormat === "yuv420p" || stream.pixelFormat === "yuvj420p";
+  const even = info.height % 2 === 0 && (info.rotation === 0 || info.width % 2 === 0);
+  if (!planar || !even || !matrix) return { kind: "rgb24" };
+  return { kind: "yuv420", matrix, fullRange: stream.pixelFormat === "yuvj420p" || stream.colorRange === "pc" };
+}
+
+const matrices: Record<string, Matrix> = { unknown: "bt601", bt470bg: "bt601", smpte170m: "bt601", bt709: "bt709" };

@@ -1,0 +1,79 @@
+/** Which frames of a clip the model sees: the reference's rule, and what the user may choose. */
+import { UsageError } from "../../errors.js";
+
+export interface SamplingOptions {
+  /** Frames a second to look at (the reference: 1). */
+  fps?: number;
+  /** At most so many frames (the reference: 16). */
+  maxFrames?: number;
+  /** Seconds from the clip's first frame; only frames in [start, end) are taken. */
+  start?: number;
+  end?: number;
+  /** Exactly these frames, instead of all of the above. */
+  frames?: readonly number[];
+}
+
+/** More frames than this in one clip are refused: no prompt holds them. */
+export const MAX_SAMPLED_FRAMES = 4096;
+
+/**
+ * Indices of the frames to decode, ascending. `times[k]` is the time of frame k in seconds from the first; `fps` the average rate.
+ * As in the reference: every r-th frame, r = max(1, round(average fps / frames a second)) with Python's rounding, and when these are more
+ * than N, the middles of N equal parts of them.
+ */
+export function sampleFrames(times: ArrayLike<number>, fps: number, options: SamplingOptions = {}): number[] {
+  const count = times.length;
+  if (options.frames) {
+    const past = options.frames.find((k) => k >= count);
+    if (past !== undefined)
+      throw new UsageError(`Frame ${past} is past the clip's end: it has ${count} frames, counted from 0.`);
+    return [...new Set(options.frames)].sort((a, b) => a - b);
+  }
+  const { start = 0, end = Number.POSITIVE_INFINITY, maxFrames = 16 } = options;
+  if (end <= start) throw new UsageError("The end of the part to look at must lie after its start.");
+  const inside: number[] = [];
+  for (let k = 0; k < count; k++) if ((times[k] as number) >= start && (times[k] as number) < end) inside.push(k);
+  if (inside.length === 0 && count > 0)
+    throw new UsageError(
+      `No frame lies between ${start} s and ${end === Number.POSITIVE_INFINITY ? "the end" : `${end} s`}: the clip's last frame is at ${(times[count - 1] as number).toFixed(2)} s.`,
+    );
+  const stride = Math.min(Math.max(1, roundHalfEven(saneRate(times, fps) / (options.fps ?? 1))), Math.max(1, count));
+  return uniform(
+    inside.filter((_, i) => i % stride === 0),
+    Math.min(maxFrames, MAX_SAMPLED_FRAMES),
+  );
+}
+
+/** N of the items, the i-th at int(i * gap + gap / 2); all when there are no more than N. */
+export function uniform<T>(items: readonly T[], n: number): T[] {
+  if (items.length <= n) return [...items];
+  const gap = items.length / n;
+  return Array.from({ length: n }, (_, i) => items[Math.trunc(i * gap + gap / 2)] as T);
+}
+
+/** Python's round(): halves go to the even neighbour. */
+export function roundHalfEven(x: number): number {
+  const below = Math.floor(x);
+  const rest = x - below;
+  if (rest < 0.5) return below;
+  if (rest > 0.5) return below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** Seconds of "90", "1:30", "1:02:03.5"; NaN for anything else. */
+export function parseTime(text: string): number {
+  const match = /^(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)$/.exec(text.trim());
+  if (!match) return Number.NaN;
+  const [, hours = "0", minutes = "0", seconds = "0"] = match;
+  if (match[2] !== undefined && (Number(seconds) >= 60 || (match[1] !== undefined && Number(minutes) >= 60)))
+    return Number.NaN;
+  return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
+}
+
+/** The average rate, or, where the file claims none or an absurd one, what its frame times say. */
+function saneRate(times: ArrayLike<number>, fps: number): number {
+  if (Number.isFinite(fps) && fps > 0 && fps <= 1000) return fps;
+  const last = times[times.length - 1] ?? 0;
+  const rate = (times.length - 1) / last;
+  return Number.isFinite(rate) && rate > 0 ? Math.min(rate, 1000) : 1;
+}

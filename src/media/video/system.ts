@@ -1,0 +1,130 @@
+/** ffmpeg and ffprobe of this machine, each run in a child process of its own. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import {
+  cleanLog,
+  commonArgs,
+  DecoderFailure,
+  DecoderTimeout,
+  inputArgs,
+  type Runner,
+  type RunOptions,
+} from "./runner.js";
+
+/** ffprobe's answer is a line a packet: this is some ten million of them. */
+const MAX_PROBE_BYTES = 256 << 20;
+
+export function createSystemRunner(file: string): Runner {
+  const input = `file:${path.resolve(file)}`;
+  const running = new Set<ChildProcess>();
+
+  function start(program: string, args: string[], options: RunOptions) {
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], windowsHide: true });
+    running.add(child);
+    let log = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      log = (log + text).slice(-8192);
+    });
+    let timedOut = false;
+    const kill = () => child.kill("SIGKILL");
+    const timer = setTimeout(() => {
+      timedOut = true;
+      kill();
+    }, options.timeoutMs);
+    options.signal?.addEventListener("abort", kill, { once: true });
+    if (options.signal?.aborted) kill();
+    const closed = new Promise<number>((resolve) => {
+      child.once("error", () => resolve(-1));
+      child.once("close", (code) => resolve(code ?? -1));
+    }).finally(() => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener("abort", kill);
+      running.delete(child);
+    });
+    /** Waits for the end; throws when it was not a good one. */
+    const finish = async () => {
+      const code = await closed;
+      options.signal?.throwIfAborted();
+      if (timedOut) throw new DecoderTimeout(options.timeoutMs);
+      if (code !== 0) throw new DecoderFailure(cleanLog(log));
+      return cleanLog(log);
+    };
+    return { child, closed, finish, kill };
+  }
+
+  return {
+    kind: "system",
+    framesPerRun: 60,
+
+    async probe(demuxer, args, options) {
+      const run = start("ffprobe", [...commonArgs, ...inputArgs(demuxer), ...args, "-i", input], options);
+      const parts: Buffer[] = [];
+      let bytes = 0;
+      for await (const part of run.child.stdout) {
+        bytes += part.length;
+        if (bytes > MAX_PROBE_BYTES) run.kill();
+        else parts.push(part);
+      }
+      const complaints = await run.finish();
+      return { text: Buffer.concat(parts).toString("utf8"), complaints };
+    },
+
+    async *decode(demuxer, before, after, chunkBytes, options) {
+      const threads = String(Math.min(4, availableParallelism()));
+      const args = ["-nostdin", ...commonArgs, ...inputArgs(demuxer), "-threads", threads, ...before, "-i", input];
+      const run = start("ffmpeg", [...args, ...fpsMode(after), "pipe:1"], options);
+      try {
+        yield* regroup(run.child.stdout, chunkBytes);
+        await run.finish();
+      } finally {
+        run.kill();
+        await run.closed;
+      }
+    },
+
+    async close() {
+      for (const child of running) child.kill("SIGKILL");
+    },
+  };
+}
+
+let found: { version: string } | null | undefined;
+
+/** The ffmpeg on PATH, if both it and ffprobe run. */
+export function systemFfmpeg(): { version: string } | null {
+  if (found === undefined) {
+    const [ffmpeg, ffprobe] = ["ffmpeg", "ffprobe"].map((program) =>
+      spawnSync(program, ["-version"], { encoding: "utf8", timeout: 10_000, windowsHide: true }),
+    );
+    const version = /^ffmpeg version (\S+)/.exec(ffmpeg?.stdout ?? "")?.[1];
+    found = version && ffprobe?.status === 0 ? { version } : null;
+  }
+  return found;
+}
+
+/** "-vsync" of old releases is "-fps_mode" in those from 6 on (and in builds that are named by a hash). */
+function fpsMode(args: string[]): string[] {
+  const old = /^[1-5]\./.test(systemFfmpeg()?.version ?? "");
+  return args.map((arg) => (arg === "-vsync" && !old ? "-fps_mode" : arg));
+}
+
+/** Pieces of exactly `size` bytes; a rest that is shorter is dropped. */
+async function* regroup(stream: AsyncIterable<Buffer>, size: number): AsyncGenerator<Uint8Array, void, void> {
+  let piece = new Uint8Array(size);
+  let filled = 0;
+  for await (const part of stream) {
+    let at = 0;
+    while (at < part.length) {
+      const n = Math.min(size - filled, part.length - at);
+      piece.set(part.subarray(at, at + n), filled);
+      filled += n;
+      at += n;
+      if (filled === size) {
+        yield piece;
+        piece = new Uint8Array(size);
+        filled = 0;
+      }
+    }
+  }
+}
