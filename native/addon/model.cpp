@@ -1,5 +1,217 @@
+#include "model.h"
+
 #include "exports.h"
+#include "gguf.h"
 
 namespace owl3::addon {
-void export_model(Napi::Env, Napi::Object) {}
+namespace {
+
+constexpr int32_t kMaxThreads = 1024;
+constexpr int64_t kMaxCrops = 1 << 20;
+
+Napi::Number number(Napi::Env env, uint64_t v) {
+  return Napi::Number::New(env, static_cast<double>(v));
+}
+
+BackendOptions to_backend_options(Napi::Object o) {
+  const Napi::Env env = o.Env();
+  BackendOptions b;
+  if (const Napi::Value v = o.Get("threads"); !v.IsUndefined()) b.threads = to_int32(v, "threads", 0, kMaxThreads);
+  if (const Napi::Value v = o.Get("device"); !v.IsUndefined()) {
+    const std::string device = v.ToString();
+    if (device != "auto" && device != "cpu")
+      throw to_js(env, ErrorCode::unsupported,
+                  "this build can't compute on device '" + device + "': it knows auto and cpu");
+  }
+  if (const Napi::Value v = o.Get("precision"); !v.IsUndefined()) {
+    const std::string precision = v.ToString();
+    if (precision == "fast")
+      b.precision = Precision::fast;
+    else if (precision == "exact")
+      b.precision = Precision::exact;
+    else if (precision != "auto")
+      throw invalid(env, "precision must be auto, fast or exact, not '" + precision + "'");
+  }
+  return b;
+}
+
+Napi::Value open_model(const Napi::CallbackInfo& info) {
+  auto* classes = static_cast<Classes*>(info.Data());
+  if (!info[0].IsString()) throw invalid(info.Env(), "the path of a model must be a string");
+  const std::string path = info[0].As<Napi::String>();
+  const BackendOptions options =
+      info[1].IsUndefined() ? BackendOptions() : to_backend_options(to_object(info[1], "options"));
+  return run_async(
+      info.Env(), [path, options] { return Model::open(path, make_cpu_backend(options)); },
+      [classes](Napi::Env env, std::shared_ptr<Model> model) -> Napi::Value {
+        return ModelObject::wrap(env, *classes, std::move(model));
+      });
+}
+
+Napi::Value create_sampler(const Napi::CallbackInfo& info) {
+  return static_cast<Classes*>(info.Data())->sampler.New({info[0]});
+}
+
+}  // namespace
+
+const char* kv_type_name(KvType type) {
+  return type == KvType::f32 ? "f32" : type == KvType::f16 ? "f16" : "q8_0";
+}
+
+KvType to_kv_type(Napi::Value v) {
+  const std::string name = v.ToString();
+  for (KvType type : {KvType::f32, KvType::f16, KvType::q8_0})
+    if (name == kv_type_name(type)) return type;
+  throw invalid(v.Env(), "the type of a KV cache must be f32, f16 or q8_0, not '" + name + "'");
+}
+
+void export_model(Napi::Env env, Napi::Object exports) {
+  auto* classes = new Classes;  // until the environment ends
+  env.SetInstanceData(classes);
+  classes->model = Napi::Persistent(ModelObject::define(env, classes));
+  classes->session = Napi::Persistent(SessionObject::define(env, classes));
+  classes->embeds = Napi::Persistent(EmbedsObject::define(env, classes));
+  classes->sampler = Napi::Persistent(SamplerObject::define(env, classes));
+  exports.Set("openModel", Napi::Function::New(env, open_model, "openModel", classes));
+  exports.Set("createSampler", Napi::Function::New(env, create_sampler, "createSampler", classes));
+}
+
+Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
+  return DefineClass(
+      env, "NativeModel",
+      {InstanceAccessor<&ModelObject::config>("config"), InstanceAccessor<&ModelObject::metadata>("metadata"),
+       InstanceAccessor<&ModelObject::backend>("backend"), InstanceAccessor<&ModelObject::threads>("threads"),
+       InstanceAccessor<&ModelObject::weight_bytes>("weightBytes"),
+       InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"), InstanceMethod<&ModelObject::plan>("plan"),
+       InstanceMethod<&ModelObject::encode>("encode"), InstanceMethod<&ModelObject::embeds_from>("embedsFrom"),
+       InstanceMethod<&ModelObject::create_session>("createSession"), InstanceMethod<&ModelObject::dispose>("dispose")},
+      classes);
+}
+
+ModelObject::ModelObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<ModelObject>(info), classes_(static_cast<Classes*>(info.Data())) {
+  if (!info[0].IsExternal()) throw invalid(info.Env(), "models are made by openModel");
+  model_ = *info[0].As<Napi::External<std::shared_ptr<Model>>>().Data();
+}
+
+Napi::Object ModelObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<Model> model) {
+  return classes.model.New({Napi::External<std::shared_ptr<Model>>::New(env, &model)});
+}
+
+const std::shared_ptr<Model>& ModelObject::use(Napi::Env env) const {
+  if (!model_) throw invalid(env, "this model was disposed of");
+  return model_;
+}
+
+Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Config& c = use(env)->config();
+  Napi::Object o = Napi::Object::New(env);
+  const auto set = [&](Napi::Object& to, const char* key, int32_t v) { to.Set(key, Napi::Number::New(env, v)); };
+  o.Set("name", c.name);
+  set(o, "blockCount", c.blocks);
+  set(o, "hiddenSize", c.hidden);
+  set(o, "intermediateSize", c.mlp);
+  set(o, "heads", c.heads);
+  set(o, "kvHeads", c.kv_heads);
+  set(o, "headDim", c.head_dim);
+  set(o, "vocabSize", c.vocab);
+  set(o, "contextLength", c.context);
+  Napi::Array hyper = Napi::Array::New(env, c.hyper_blocks.size());
+  for (uint32_t i = 0; i < c.hyper_blocks.size(); i++) hyper.Set(i, Napi::Number::New(env, c.hyper_blocks[i]));
+  o.Set("hyperLayers", hyper);
+  set(o, "cropSize", c.vision.image_size);
+  set(o, "patchSize", c.vision.patch);
+  set(o, "cropTokens", c.vision.tokens());
+  Napi::Object v = Napi::Object::New(env);
+  set(v, "hiddenSize", c.vision.hidden);
+  set(v, "intermediateSize", c.vision.mlp);
+  set(v, "blockCount", c.vision.blocks);
+  set(v, "heads", c.vision.heads);
+  o.Set("vision", v);
+  return o;
+}
+
+Napi::Value ModelObject::metadata(const Napi::CallbackInfo& info) {
+  return metadata_to_js(info.Env(), use(info.Env())->file());
+}
+Napi::Value ModelObject::backend(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), use(info.Env())->backend().name());
+}
+Napi::Value ModelObject::threads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), use(info.Env())->backend().threads());
+}
+Napi::Value ModelObject::weight_bytes(const Napi::CallbackInfo& info) {
+  return number(info.Env(), use(info.Env())->weights().bytes);
+}
+Napi::Value ModelObject::default_kv_type(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), kv_type_name(use(info.Env())->default_kv_type()));
+}
+
+Napi::Value ModelObject::plan(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Model>& model = use(env);
+  const Napi::Object o = to_object(info[0], "options");
+  PlanOptions p;
+  p.context = to_int32(o.Get("contextLength"), "contextLength", 1);
+  p.crops = to_integer(o.Get("crops"), "crops", 0, kMaxCrops);
+  p.sequences = to_int32(o.Get("sequences"), "sequences", 1, 1 << 16);
+  p.kv_type = to_kv_type(o.Get("kvType"));
+  p.prefill_chunk = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
+  const MemoryPlan m = guarded(env, [&] { return model->plan(p); });
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("weights", number(env, m.weights));
+  out.Set("kvCache", number(env, m.kv_cache));
+  out.Set("visualKv", number(env, m.visual_kv));
+  out.Set("embeds", number(env, m.embeds));
+  out.Set("scratch", number(env, m.scratch));
+  out.Set("total", number(env, m.total()));
+  return out;
+}
+
+Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::shared_ptr<Model> model = use(env);
+  const int64_t n = to_integer(info[1], "the number of crops", 1, kMaxCrops);
+  std::vector<uint8_t> crops = to_vector<uint8_t>(info[0], napi_uint8_array, "crops");
+  const int64_t side = model->config().vision.image_size, expected = n * 3 * side * side;
+  if (static_cast<int64_t>(crops.size()) != expected)
+    throw invalid(env, "crops hold " + std::to_string(crops.size()) + " bytes, expected " + std::to_string(expected));
+  return run_async(
+      env, [model, crops = std::move(crops), n] { return model->encode(crops.data(), n); },
+      [classes = classes_, model](Napi::Env e, std::shared_ptr<const Embeds> embeds) -> Napi::Value {
+        return EmbedsObject::wrap(e, *classes, model, std::move(embeds));
+      });
+}
+
+Napi::Value ModelObject::embeds_from(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Model>& model = use(env);
+  const int64_t n = to_integer(info[1], "the number of crops", 1, kMaxCrops);
+  const std::vector<float> data = to_vector<float>(info[0], napi_float32_array, "embeddings");
+  const int64_t expected = n * model->config().vision.tokens() * model->config().hidden;
+  if (static_cast<int64_t>(data.size()) != expected)
+    throw invalid(env,
+                  "embeddings hold " + std::to_string(data.size()) + " values, expected " + std::to_string(expected));
+  return EmbedsObject::wrap(env, *classes_, model, guarded(env, [&] { return model->embeds_from(data.data(), n); }));
+}
+
+Napi::Value ModelObject::create_session(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::shared_ptr<Model> model = use(env);
+  const Napi::Object o = to_object(info[0], "options");
+  SessionOptions s;
+  s.context = to_int32(o.Get("contextLength"), "contextLength", 1);
+  s.kv_type = to_kv_type(o.Get("kvType"));
+  s.prefill_chunk = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
+  auto state = std::make_shared<SessionObject::State>();
+  state->session = guarded(env, [&] { return std::make_unique<Session>(model, s); });
+  state->model = std::move(model);
+  return classes_->session.New({Napi::External<std::shared_ptr<SessionObject::State>>::New(env, &state)});
+}
+
+void ModelObject::dispose(const Napi::CallbackInfo&) {
+  model_.reset();
+}
+
 }  // namespace owl3::addon

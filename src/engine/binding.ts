@@ -127,7 +127,10 @@ export interface NativeModel {
   readonly config: NativeConfig;
   readonly metadata: GgufMetadata;
   readonly backend: string;
+  readonly threads: number;
   readonly weightBytes: number;
+  /** What a KV cache should be unless asked otherwise: f16 for quantised files, f32 where the weights are float (see MODEL.md). */
+  readonly defaultKvType: KvType;
   plan(options: {
     contextLength: number;
     crops: number;
@@ -140,6 +143,7 @@ export interface NativeModel {
   /** Embeddings computed before (a cache), [n, cropTokens, hiddenSize]. */
   embedsFrom(data: Float32Array, n: number): NativeEmbeds;
   createSession(options: { contextLength: number; kvType: KvType; prefillChunk: number }): NativeSession;
+  /** The memory goes once its sessions and embeddings, which stay usable, are disposed of too. */
   dispose(): void;
 }
 
@@ -170,7 +174,10 @@ export interface SampledToken {
   top: { id: number; logprob: number }[];
 }
 
-/** Sequences over one KV cache. A sequence is a small integer. One call at a time on a session. */
+/**
+ * Sequences over one KV cache. A sequence is a small integer. One call at a time: while a promise of a session is pending, any other call on
+ * it but dispose() is an error; dispose() then takes effect when that call ends.
+ */
 export interface NativeSession {
   /** A new empty sequence. */
   create(): number;
@@ -185,6 +192,11 @@ export interface NativeSession {
    * K/V of new crops first. The last row's logits are kept for sample().
    */
   prefill(sequence: number, ids: Int32Array, media: MediaSlot[]): Promise<void>;
+  /**
+   * Appends a draft as prefill() does, and gives for every id of it the one with the largest logit after it: what greedy decoding would have
+   * appended. truncate() what was not accepted. The last row's logits are kept.
+   */
+  verify(sequence: number, ids: Int32Array): Promise<Int32Array>;
   /** One token each appended to several sequences in one step: weights are read once. */
   step(sequences: Int32Array, ids: Int32Array): Promise<void>;
   /** Draws from the kept logits of a sequence (history: ids of the prompt and the answer, for the penalties). */
@@ -193,10 +205,12 @@ export interface NativeSession {
   logits(sequence: number): Float32Array;
   /** The k largest log-probabilities of the kept logits (beam search). */
   topLogprobs(sequence: number, k: number): Promise<{ id: number; logprob: number }[]>;
+  /** Memory its sequences hold now: text, crops in sight, kept logits. */
+  readonly bytes: number;
   dispose(): void;
 }
 
-/** Sampling state: options, random state, history of ids. */
+/** Sampling state: options, random state, history of ids (those it drew are added by sample()). */
 export interface NativeSampler {
   /** Ids of the prompt (for repetition penalty); drops what was there before. */
   reset(promptIds: Int32Array): void;

@@ -8,7 +8,7 @@ let loaded: Binding | undefined;
 
 /** The native addon, loaded on first use. */
 export function native(): Binding {
-  loaded ??= load();
+  loaded ??= load(addonPath());
   return loaded;
 }
 
@@ -40,15 +40,28 @@ const nativeCodes = new Set<string>([
   "internal",
 ] satisfies NativeCode[]);
 
-function load(): Binding {
-  const path = fileURLToPath(new URL("../../build/Release/owl3.node", import.meta.url));
+/** Where the addon is: build/Release, or build/Debug, of this package. */
+function addonPath(): string {
+  const [release, debug] = ["Release", "Debug"].map((kind) =>
+    fileURLToPath(new URL(`../../build/${kind}/owl3.node`, import.meta.url)),
+  ) as [string, string];
+  return !existsSync(release) && existsSync(debug) ? debug : release;
+}
+
+/** Loads an addon; a UserError says what to do when it is missing or does not fit this machine. */
+export function load(path: string): Binding {
   if (!existsSync(path))
     throw new UserError(
-      `the native engine is not built (${path} is missing): run "npx cmake-js compile" in owl3's folder; it needs a C++ compiler and CMake.`,
+      `the native engine is not built (${path} is missing): run "npm rebuild owl3", or "npm ci" in a clone; it needs CMake and a C++ compiler.`,
     );
   try {
     return createRequire(import.meta.url)(path) as Binding;
   } catch (error) {
-    throw new UserError(`the native engine can't be loaded: ${(error as Error).message}`, undefined, { cause: error });
+    const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0];
+    throw new UserError(
+      `the native engine does not load on this machine (${reason}): build it here with "npm rebuild owl3".`,
+      undefined,
+      { cause: error },
+    );
   }
 }
