@@ -1,0 +1,189 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
+import { convertCheckpoint } from "../../src/convert/convert.js";
+import type { FileType } from "../../src/convert/types.js";
+import type {
+  KvType,
+  MediaSlot,
+  ModelOptions,
+  NativeEmbeds,
+  NativeModel,
+  NativeSession,
+  SamplerOptions,
+} from "../../src/engine/binding.js";
+import { native } from "../../src/engine/native.js";
+
+export const fixtures = fileURLToPath(new URL("../fixtures", import.meta.url));
+
+/** A folder that goes with the test file. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "owl3-model-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Converts a checkpoint of test/fixtures to types, each once a test file. */
+export function converter(checkpoint: string): (type: FileType) => Promise<string> {
+  const folder = temporaryFolder();
+  const made = new Map<FileType, Promise<string>>();
+  return (type) => {
+    let path = made.get(type);
+    if (!path) {
+      const output = join(folder, `${type}.gguf`);
+      path = convertCheckpoint(join(fixtures, checkpoint), output, { type }).then(() => output);
+      made.set(type, path);
+    }
+    return path;
+  };
+}
+
+/** Opens a model for a test file. */
+export async function open(path: string, options: ModelOptions = {}): Promise<NativeModel> {
+  const model = await native().openModel(path, { threads: 2, ...options });
+  afterAll(() => model.dispose());
+  return model;
+}
+
+/** A case: ids and crops in, logits and greedy ids out. */
+export interface Case {
+  name: string;
+  ids: Int32Array;
+  offsets: number[];
+  pixels: Uint8Array; // [n, s, s, 3]
+  embeds: Float32Array | undefined; // of the first and last crop
+  logits: Float32Array; // of the last row
+  greedy: number[];
+  gaps: number[]; // between the two largest logits, at each greedy id
+}
+
+/** The cases of a fixture folder: cases.json and tensors.safetensors. */
+export async function readCases(folder: string): Promise<Case[]> {
+  const listed = JSON.parse(readFileSync(join(folder, "cases.json"), "utf8")) as {
+    name: string;
+    input_ids: number[];
+    media_offset: number[];
+    greedy_ids: number[];
+    gap: number[];
+  }[];
+  const file = join(folder, "tensors.safetensors");
+  const raw = readFileSync(file);
+  const tensors = new Map((await native().readSafetensors(file)).map((tensor) => [tensor.name, tensor]));
+  const bytes = (name: string) => {
+    const tensor = tensors.get(name);
+    return tensor && new Uint8Array(raw.subarray(tensor.offset, tensor.offset + tensor.bytes));
+  };
+  return listed.map((item) => {
+    const key = item.name.replaceAll(" ", "_").replaceAll(",", "");
+    const pixels = tensors.get(`${key}/pixel_values`);
+    const embeds = bytes(`${key}/image_embeds`);
+    return {
+      name: item.name,
+      ids: Int32Array.from(item.input_ids),
+      offsets: item.media_offset,
+      pixels: pixels ? channelsLast(bytes(`${key}/pixel_values`) as Uint8Array, pixels.shape) : new Uint8Array(),
+      embeds: embeds && new Float32Array(embeds.buffer),
+      logits: new Float32Array((bytes(`${key}/logits`) as Uint8Array).buffer),
+      greedy: item.greedy_ids,
+      gaps: item.gap,
+    };
+  });
+}
+
+/** [n, 3, s, s] to [n, s, s, 3]. */
+function channelsLast(planes: Uint8Array, shape: number[]): Uint8Array {
+  const [n, , , s] = shape as [number, number, number, number];
+  const out = new Uint8Array(planes.length);
+  for (let crop = 0; crop < n; crop++)
+    for (let c = 0; c < 3; c++)
+      for (let i = 0; i < s * s; i++) out[(crop * s * s + i) * 3 + c] = planes[(crop * 3 + c) * s * s + i] as number;
+  return out;
+}
+
+export const greedyOptions: SamplerOptions = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  seed: 0,
+  logprobs: 0,
+};
+
+export interface RunOptions {
+  chunk?: number;
+  kvType?: KvType;
+  contextLength?: number;
+}
+
+export function session(model: NativeModel, options: RunOptions = {}): NativeSession {
+  return model.createSession({
+    contextLength: options.contextLength ?? 1024,
+    kvType: options.kvType ?? model.defaultKvType,
+    prefillChunk: options.chunk ?? 512,
+  });
+}
+
+/** Prefills ids[from..] in chunks, crops where they become visible. */
+export async function prefill(
+  s: NativeSession,
+  sequence: number,
+  c: { ids: Int32Array; offsets: number[] },
+  embeds: NativeEmbeds | undefined,
+  chunk = 512,
+  from = 0,
+): Promise<void> {
+  for (let start = from; start < c.ids.length; start += chunk) {
+    const end = Math.min(start + chunk, c.ids.length);
+    const media: MediaSlot[] = [];
+    c.offsets.forEach((offset, crop) => {
+      if (embeds && offset >= start && offset < end) media.push({ offset, embeds, crop });
+    });
+    await s.prefill(sequence, c.ids.subarray(start, end), media);
+  }
+}
+
+export async function encode(model: NativeModel, c: Case): Promise<NativeEmbeds | undefined> {
+  return c.offsets.length > 0 ? await model.encode(c.pixels, c.offsets.length) : undefined;
+}
+
+/** Up to n greedy ids after what a sequence holds. */
+export async function greedy(s: NativeSession, sequence: number, n: number): Promise<number[]> {
+  const sampler = native().createSampler(greedyOptions);
+  const ids: number[] = [];
+  while (ids.length < n) {
+    const { id } = await s.sample(sequence, sampler);
+    ids.push(id);
+    await s.step(Int32Array.of(sequence), Int32Array.of(id));
+  }
+  return ids;
+}
+
+/** Root mean square of a - b over that of b. */
+export function relativeError(a: Float32Array, b: Float32Array): number {
+  let difference = 0;
+  let size = 0;
+  b.forEach((value, i) => {
+    difference += ((a[i] as number) - value) ** 2;
+    size += value ** 2;
+  });
+  return Math.sqrt(difference / size);
+}
+
+/** Largest and root mean square difference of two rows of logits, in standard deviations of the second. */
+export function logitError(a: Float32Array, b: Float32Array): { max: number; rms: number } {
+  const mean = b.reduce((sum, x) => sum + x, 0) / b.length;
+  const deviation = Math.sqrt(b.reduce((sum, x) => sum + (x - mean) ** 2, 0) / b.length);
+  let max = 0;
+  let squares = 0;
+  b.forEach((value, i) => {
+    const difference = Math.abs((a[i] as number) - value) / deviation;
+    if (!(difference <= max)) max = difference; // NaN wins
+    squares += difference ** 2;
+  });
+  return { max, rms: Math.sqrt(squares / b.length) };
+}
