@@ -1,0 +1,203 @@
+/**
+ * What the vision tower said about crops it has seen, on disk: a second question about the same pictures starts at once. An entry is one crop's
+ * image_embeds in float32, exactly as computed, so answers are the same with and without the cache. Nothing here ever fails a question: what
+ * can't be read is encoded again, what can't be written is not kept.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import type { Dirent } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import { UsageError } from "../errors.js";
+
+/** Where entries live: $OWL3_CACHE_DIR, else owl3/embeds in the user's cache folder. */
+export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+  if (env.OWL3_CACHE_DIR) return env.OWL3_CACHE_DIR;
+  const base =
+    process.platform === "win32"
+      ? (env.LOCALAPPDATA ?? path.join(homedir(), "AppData", "Local"))
+      : process.platform === "darwin" && !env.XDG_CACHE_HOME
+        ? path.join(homedir(), "Library", "Caches")
+        : env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME)
+          ? env.XDG_CACHE_HOME
+          : path.join(homedir(), ".cache");
+  return path.join(base, "owl3", "embeds");
+}
+
+const defaultLimit = 2e9;
+
+/** Bytes the cache may take: $OWL3_CACHE_SIZE ("500MB", "2 GB", a number of bytes; 0: no cache), else 2 GB. */
+export function cacheLimit(env: NodeJS.ProcessEnv = process.env): number {
+  const text = env.OWL3_CACHE_SIZE?.trim();
+  if (!text) return defaultLimit;
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?$/i.exec(text);
+  if (!match)
+    throw new UsageError(`OWL3_CACHE_SIZE is "${text}"; expected a size such as 500MB or 2GB, or 0 for no cache.`);
+  return Math.floor(Number(match[1]) * 1000 ** " kmgt".indexOf((match[2] || " ").toLowerCase()));
+}
+
+export interface CacheEntryShape {
+  tokens: number;
+  size: number;
+}
+
+export class EmbeddingCache {
+  readonly folder: string;
+  readonly limit: number;
+  /** Bytes on disk as far as this process knows; undefined before the first look. */
+  #known: number | undefined;
+  #broken = false;
+
+  constructor(folder: string = cacheFolder(), limit: number = cacheLimit()) {
+    this.folder = folder;
+    this.limit = limit;
+  }
+
+  /**
+   * The name of a crop's entry. `weights` is the hash of the vision weights, `arithmetic` whatever else changes results (instruction set,
+   * precision), `pixels` the crop [s, s, 3].
+   */
+  static key(weights: string, arithmetic: string, pixels: Uint8Array): string {
+    return createHash("sha256").update(`owl3 embeds 1\0${weights}\0${arithmetic}\0`).update(pixels).digest("hex");
+  }
+
+  /** Embeddings [tokens, size], or null. An entry that is damaged or of another shape is dropped. */
+  async get(key: string, shape: CacheEntryShape): Promise<Float32Array | null> {
+    const file = this.#file(key);
+    const bytes = await readFile(file).catch(() => null);
+    if (bytes === null) return null;
+    const data = parse(bytes, shape);
+    if (data === null) {
+      await unlink(file).catch(() => {});
+      return null;
+    }
+    const now = new Date();
+    await utimes(file, now, now).catch(() => {}); // the oldest are dropped first
+    return data;
+  }
+
+  /** Keeps a crop's embeddings; other processes see the whole entry or none. */
+  async put(key: string, shape: CacheEntryShape, data: Float32Array): Promise<void> {
+    const bytes = data.byteLength + headerBytes;
+    if (this.#broken || bytes > this.limit) return;
+    const file = this.#file(key);
+    const temporary = `${file}.${process.pid}.${randomBytes(6).toString("hex")}.part`;
+    try {
+      await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+      const handle = await open(temporary, "wx", 0o600);
+      try {
+        await handle.writev([header(shape, data), bytesOf(data)]);
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, file);
+    } catch {
+      this.#broken = true; // no space, no permission: this process stops trying
+      await unlink(temporary).catch(() => {});
+      return;
+    }
+    this.#known = (this.#known ?? (await this.stats()).bytes - bytes) + bytes;
+    if (this.#known > this.limit) await this.prune(this.limit * 0.9);
+  }
+
+  /** Number and size of the entries. */
+  async stats(): Promise<{ entries: number; bytes: number }> {
+    const files = await this.#list();
+    return { entries: files.filter(({ name }) => name.endsWith(suffix)).length, bytes: sum(files) };
+  }
+
+  /** Drops the entries that were not used for longest until the rest takes at most `bytes`; and what dead processes left half-written. */
+  async prune(bytes: number): Promise<void> {
+    const files = await this.#list();
+    let total = sum(files);
+    const stale = Date.now() - 3600_000;
+    for (const { name, size, used } of files.sort((a, b) => a.used - b.used)) {
+      const half = !name.endsWith(suffix);
+      if (half ? used > stale : total <= bytes) continue;
+      await unlink(name).catch(() => {});
+      total -= size;
+    }
+    this.#known = total;
+  }
+
+  /** Removes everything; returns what there was. */
+  async clear(): Promise<{ entries: number; bytes: number }> {
+    const before = await this.stats();
+    for (const { path: sub } of await this.#folders()) await rm(sub, { recursive: true, force: true });
+    await rm(this.#weightsFolder(), { recursive: true, force: true });
+    this.#known = 0;
+    return before;
+  }
+
+  /**
+   * Hash of a file's vision weights, by `compute` the first time; afterwards remembered for the file as it is (path, size, time, inode).
+   */
+  async weightsHash(file: string, compute: () => Promise<string>): Promise<string> {
+    const info = await stat(file, { bigint: true });
+    const identity = `${path.resolve(file)}\0${info.size}\0${info.mtimeNs}\0${info.ino}`;
+    const note = path.join(this.#weightsFolder(), createHash("sha256").update(identity).digest("hex"));
+    const remembered = await readFile(note, "latin1").catch(() => "");
+    if (/^[0-9a-f]{64}$/.test(remembered)) return remembered;
+    const hash = await compute();
+    const temporary = `${note}.${process.pid}.part`;
+    await mkdir(this.#weightsFolder(), { recursive: true, mode: 0o700 })
+      .then(() => writeFile(temporary, hash, { mode: 0o600 }))
+      .then(() => rename(temporary, note))
+      .catch(() => {});
+    return hash;
+  }
+
+  #weightsFolder(): string {
+    return path.join(this.folder, "weights");
+  }
+
+  #file(key: string): string {
+    return path.join(this.folder, key.slice(0, 2), key + suffix);
+  }
+
+  /** Only what this class makes: two hex digits; a wrong OWL3_CACHE_DIR must not cost anybody's files. */
+  async #folders(): Promise<{ path: string }[]> {
+    const all: Dirent[] = await readdir(this.folder, { withFileTypes: true }).catch(() => []);
+    return all
+      .filter((entry) => entry.isDirectory() && /^[0-9a-f]{2}$/.test(entry.name))
+      .map((entry) => ({ path: path.join(this.folder, entry.name) }));
+  }
+
+  async #list(): Promise<{ name: string; size: number; used: number }[]> {
+    const files: { name: string; size: number; used: number }[] = [];
+    for (const { path: sub } of await this.#folders())
+      for (const entry of await readdir(sub).catch(() => [])) {
+        if (!/^[0-9a-f]{64}\.embeds/.test(entry)) continue;
+        const name = path.join(sub, entry);
+        const info = await stat(name).catch(() => null); // another process may have dropped it
+        if (info) files.push({ name, size: info.size, used: info.mtimeMs });
+      }
+    return files;
+  }
+}
+
+const suffix = ".embeds";
+const magic = "OWL3EMB1";
+/** magic, u32 tokens, u32 size, SHA-256 of the values; then the values, float32 little-endian. */
+const headerBytes = 48;
+
+const bytesOf = (data: Float32Array): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+const sum = (files: { size: number }[]): number => files.reduce((total, { size }) => total + size, 0);
+
+function header(shape: CacheEntryShape, data: Float32Array): Buffer {
+  const bytes = Buffer.alloc(headerBytes);
+  bytes.write(magic, "latin1");
+  bytes.writeUInt32LE(shape.tokens, 8);
+  bytes.writeUInt32LE(shape.size, 12);
+  createHash("sha256").update(bytesOf(data)).digest().copy(bytes, 16);
+  return bytes;
+}
+
+function parse(bytes: Buffer, shape: CacheEntryShape): Float32Array | null {
+  if (bytes.length !== headerBytes + shape.tokens * shape.size * 4) return null;
+  if (bytes.toString("latin1", 0, 8) !== magic) return null;
+  if (bytes.readUInt32LE(8) !== shape.tokens || bytes.readUInt32LE(12) !== shape.size) return null;
+  const values = bytes.subarray(headerBytes);
+  if (!createHash("sha256").update(values).digest().equals(bytes.subarray(16, headerBytes))) return null;
+  return new Float32Array(values.buffer.slice(values.byteOffset, values.byteOffset + values.byteLength));
+}
