@@ -1,0 +1,40 @@
+/**
+ * Reads a source ahead of its reader, at most `ahead` items: decoding and resizing go on while the engine works on what came before, and
+ * never more than a few items wait. An error of the source reaches the reader in its place; leaving early ends the source.
+ */
+export async function* prefetch<T>(source: AsyncIterable<T>, ahead: number): AsyncGenerator<T, void, void> {
+  const iterator = source[Symbol.asyncIterator]();
+  const waiting: Promise<IteratorResult<T>>[] = [];
+  let ended = false;
+  let last: Promise<unknown> = Promise.resolve();
+  const fill = () => {
+    while (!ended && waiting.length < ahead) {
+      // One after the other: a source is not asked again before it has answered.
+      const next = last.then(() => (ended ? { done: true as const, value: undefined } : iterator.next()));
+      last = next.then(
+        ({ done }) => {
+          ended ||= done === true;
+        },
+        () => {
+          ended = true;
+        },
+      );
+      waiting.push(next);
+    }
+  };
+  try {
+    for (;;) {
+      fill();
+      const first = waiting.shift();
+      if (!first) return;
+      const { done, value } = await first;
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    ended = true;
+    await last;
+    for (const rest of waiting) rest.catch(() => {});
+    await iterator.return?.();
+  }
+}

@@ -1,0 +1,54 @@
+/** A clip's sampled frames: which ones, when they are shown, and their pixels as they are decoded. */
+import {
+  type Clip,
+  type ClipFrame,
+  type ClipInfo,
+  type DecoderChoice,
+  openClip,
+  type SamplingOptions,
+  sampleFrames,
+} from "./video.js";
+
+export interface VideoOptions extends SamplingOptions {
+  /** Default "auto". */
+  decoder?: DecoderChoice;
+}
+
+/** A frame that was chosen: its place in presentation order, and its time in seconds from the clip's first frame. */
+export interface FrameReport {
+  index: number;
+  time: number;
+}
+
+export interface SampledVideo {
+  readonly name: string;
+  readonly info: ClipInfo;
+  readonly decoder: Clip["decoder"];
+  readonly frames: FrameReport[];
+  /** Decodes the chosen frames, from the first, each time it is called. */
+  read(signal?: AbortSignal): AsyncGenerator<ClipFrame, void, void>;
+  close(): Promise<void>;
+}
+
+/** Opens a clip (a path, or its bytes) and chooses its frames; nothing is decoded yet. */
+export async function sampleVideo(
+  source: string | Uint8Array,
+  options: VideoOptions & { name?: string; signal?: AbortSignal } = {},
+): Promise<SampledVideo> {
+  const { decoder = "auto", name = typeof source === "string" ? source : "the clip", signal } = options;
+  const clip = await openClip(source, { decoder, name, ...(signal && { signal }) });
+  try {
+    const indices = sampleFrames(clip.times, clip.info.fps, options);
+    return {
+      name,
+      info: clip.info,
+      decoder: clip.decoder,
+      frames: indices.map((index) => ({ index, time: clip.times[index] as number })),
+      read: (abort) => clip.decode(indices, abort),
+      close: () => clip.close(),
+    };
+  } catch (error) {
+    await clip.close();
+    throw error;
+  }
+}

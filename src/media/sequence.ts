@@ -1,0 +1,111 @@
+/** Folders and patterns of pictures, in the order a person would count them: 2.png before 10.png. */
+import type { Dirent } from "node:fs";
+import { open, readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { FileError } from "../errors.js";
+import { SNIFF_BYTES } from "./video/container.js";
+
+const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+
+/** Orders names as people do: numbers by value, case aside; equal ones by their code units. */
+export function naturalOrder(a: string, b: string): number {
+  return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+/**
+ * Arguments that name media, with each folder replaced by the pictures in it (not in folders below, no hidden files) and each pattern that
+ * names no file itself (`*`, `?`, `[...]`, for shells that don't expand them) by what it matches. Everything else stays as it is.
+ */
+export async function expandMedia(args: readonly string[]): Promise<string[]> {
+  const all: string[] = [];
+  for (const arg of args) {
+    const info = arg === "-" || arg.includes("://") ? null : await stat(arg).catch(() => null);
+    if (info?.isDirectory()) all.push(...(await picturesIn(arg)));
+    else if (info === null && isPattern(arg)) all.push(...(await matches(arg)));
+    else all.push(arg);
+  }
+  return all;
+}
+
+/** True for an argument that expandMedia() would take for a pattern. */
+export function isPattern(arg: string): boolean {
+  return /[*?[]/.test(arg) && !/\s/.test(arg) && !arg.includes("://");
+}
+
+async function picturesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new FileError(`${folder} can't be read: ${error.code ?? error.message}.`, { cause: error });
+  });
+  const files: string[] = [];
+  for (const name of names.filter((entry) => !entry.startsWith(".")).sort(naturalOrder)) {
+    const file = path.join(folder, name);
+    if (isPicture(await head(file))) files.push(file);
+  }
+  if (files.length === 0) throw new FileError(`${folder} holds no pictures.`);
+  return files;
+}
+
+async function matches(pattern: string): Promise<string[]> {
+  const { root } = path.parse(pattern);
+  let found = [root];
+  const segments = pattern
+    .slice(root.length)
+    .split(path.sep === "\\" ? /[\\/]/ : "/")
+    .filter(Boolean);
+  for (const segment of segments) {
+    const next: string[] = [];
+    for (const base of found) {
+      if (!isPattern(segment)) {
+        next.push(path.join(base, segment));
+        continue;
+      }
+      const names: Dirent[] = await readdir(base || ".", { withFileTypes: true }).catch(() => []);
+      const test = matcher(segment);
+      for (const { name } of names.sort((a, b) => naturalOrder(a.name, b.name)))
+        if (test.test(name) && (!name.startsWith(".") || segment.startsWith("."))) next.push(path.join(base, name));
+    }
+    found = next;
+  }
+  const files: string[] = [];
+  for (const file of found) if ((await stat(file).catch(() => null))?.isFile()) files.push(file);
+  if (files.length === 0) throw new FileError(`No file matches ${pattern}.`);
+  return files;
+}
+
+function matcher(segment: string): RegExp {
+  const source = segment.replace(
+    /\[(!?)([^\]]+)\]|[*?]|[.+^${}()|\\[\]]/g,
+    (token, not: string | undefined, set: string | undefined) => {
+      if (token === "*") return ".*";
+      if (token === "?") return ".";
+      if (set !== undefined) return `[${not ? "^" : ""}${set.replace(/[\\\]^[]/g, "\\$&")}]`;
+      return `\\${token}`;
+    },
+  );
+  return new RegExp(`^${source}$`, "su");
+}
+
+async function head(file: string): Promise<Uint8Array> {
+  const handle = await open(file, "r").catch(() => null);
+  if (!handle) return new Uint8Array();
+  try {
+    if (!(await handle.stat()).isFile()) return new Uint8Array();
+    const bytes = new Uint8Array(SNIFF_BYTES);
+    return bytes.subarray(0, (await handle.read(bytes, 0, SNIFF_BYTES, 0)).bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** JPEG, PNG, GIF, WebP, TIFF, AVIF or HEIC, by the first bytes. */
+export function isPicture(bytes: Uint8Array): boolean {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, SNIFF_BYTES)).toString("latin1");
+  const brand = text.slice(4, 8) === "ftyp" ? text.slice(8, 12) : "";
+  return (
+    pictureStarts.some((start) => text.startsWith(start)) ||
+    (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") ||
+    /^(avi[fs]|hei[cxms]|hev[cx]|mif1|msf1)$/.test(brand)
+  );
+}
+
+const pictureStarts = ["\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "GIF89a", "II*\0", "MM\0*"];
