@@ -1,0 +1,45 @@
+import type { Grid } from "./messages.js";
+
+/** The grids the model was trained with, in the order that decides ties. */
+export const grids: readonly Grid[] = [
+  [2, 2],
+  [1, 3],
+  [1, 4],
+  [3, 1],
+  [4, 1],
+  [2, 3],
+  [3, 2],
+];
+
+const f32 = Math.fround;
+
+/**
+ * The grid that fits a width x height picture best when a crop has side `s`: first by shape, then by size. Sides and areas are integers and
+ * ratios are single precision, step by step as the reference computes them, so that near ties fall the same way.
+ */
+export function chooseGrid(width: number, height: number, s: number): Grid {
+  let best = grids[0] as Grid;
+  let bestRank = Number.NEGATIVE_INFINITY;
+  for (const grid of grids) {
+    const box = { width: grid[1] * s, height: grid[0] * s };
+    const shaped = { width: box.width, height: Math.trunc(f32(f32(height / width) * f32(box.width))) };
+    const rank = f32(f32(overlap(box, shaped) * 100) + overlap(box, { width, height }));
+    if (rank > bestRank) {
+      best = grid;
+      bestRank = rank;
+    }
+  }
+  return [best[0], best[1]];
+}
+
+interface Box {
+  width: number;
+  height: number;
+}
+
+/** Intersection over union of two boxes that share a corner. */
+function overlap(a: Box, b: Box): number {
+  const shared = Math.min(a.width, b.width) * Math.min(a.height, b.height);
+  const union = a.width * a.height + b.width * b.height - shared;
+  return f32(f32(shared) / f32(f32(union) + f32(1e-5)));
+}

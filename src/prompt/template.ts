@@ -1,0 +1,131 @@
+import { UsageError } from "../errors.js";
+import type { Message, Part } from "./messages.js";
+
+/** The text of a crop's slot. To the tokenizer it is ordinary text: what makes it a slot is that a media part put it there. */
+export const slotText = "<|image|>";
+
+/** A piece of text; only where `special` is set may it hold special tokens such as turn markers. */
+export interface Segment {
+  text: string;
+  special: boolean;
+}
+
+/** What is tokenized by itself: text, the slot of one crop, or an answer that was generated here and keeps its ids. */
+export type Chunk =
+  | { kind: "text"; segments: Segment[] }
+  | { kind: "slot" }
+  | { kind: "ids"; ids: readonly number[]; text: string };
+
+export interface RenderOptions {
+  /** Special tokens in texts act as such, as in the reference implementation. Off: they are plain characters. */
+  allowSpecial?: boolean;
+}
+
+/**
+ * The chat template: a conversation as the chunks the model was trained with, up to where the next answer begins. The last message is the
+ * user's. Appending an answer and a further question appends chunks and leaves the earlier ones as they are.
+ */
+export function renderMessages(messages: readonly Message[], options: RenderOptions = {}): Chunk[] {
+  const special = options.allowSpecial ?? false;
+  const out = new ChunkList();
+  if (messages[0]?.role !== "system") out.template("<|im_start|>system\n<|im_end|>").close();
+  const last = messages.length - 1;
+  messages.forEach((message, i) => {
+    if (i === last && message.role !== "user") throw new UsageError("the last message must be the user's");
+    if (message.role === "user") {
+      out.template("\n<|im_start|>user\n");
+      for (const part of partsOf(message)) out.part(part, special);
+      out.template("<|im_end|>").close();
+      return;
+    }
+    const text = textOf(message);
+    if (message.role === "system") {
+      out.template("<|im_start|>system\n").text(text, special).template("<|im_end|>").close();
+    } else {
+      out.template("\n<|im_start|>assistant\n").close();
+      if (message.ids) out.ids(message.ids, text);
+      else out.text(text, special);
+      out.template("<|im_end|>").close();
+      out.template("<|endoftext|>").close();
+    }
+  });
+  if (last < 0) throw new UsageError("the conversation holds no message");
+  out.template("\n<|im_start|>assistant\n").close();
+  return out.chunks;
+}
+
+/** The rendered prompt as text, for people to read. */
+export function promptText(chunks: readonly Chunk[]): string {
+  return chunks
+    .map((chunk) => {
+      if (chunk.kind === "slot") return slotText;
+      return chunk.kind === "ids" ? chunk.text : chunk.segments.map((s) => s.text).join("");
+    })
+    .join("");
+}
+
+function partsOf(message: Message): readonly Part[] {
+  return typeof message.content === "string" ? [{ type: "text", text: message.content }] : message.content;
+}
+
+function textOf(message: Message): string {
+  return partsOf(message)
+    .map((part) => {
+      if (part.type === "text") return part.text;
+      throw new UsageError(`pictures and videos can only stand in a user's message, not in the ${message.role}'s`);
+    })
+    .join("");
+}
+
+/** Collects segments into chunks: text runs on until a slot or `close` ends it. */
+class ChunkList {
+  readonly chunks: Chunk[] = [];
+  private segments: Segment[] = [];
+
+  template(text: string): this {
+    this.segments.push({ text, special: true });
+    return this;
+  }
+
+  text(text: string, special: boolean): this {
+    if (special && text.includes(slotText))
+      throw new UsageError(
+        `with special tokens allowed, every ${slotText} in a text must stand for a picture that is given`,
+      );
+    if (text) this.segments.push({ text, special });
+    return this;
+  }
+
+  ids(ids: readonly number[], text: string): this {
+    this.close();
+    this.chunks.push({ kind: "ids", ids, text });
+    return this;
+  }
+
+  part(part: Part, special: boolean): void {
+    if (part.type === "text") this.text(part.text, special);
+    else if (part.type === "video") {
+      this.template("<|start_video_frame|>");
+      for (let i = 0; i < part.frameCount; i++) this.slot();
+      this.template("<|end_video_frame|>");
+    } else if (part.grid) {
+      const [rows, columns] = part.grid;
+      this.template(`<|start_cut|>${rows}*${columns}\n`);
+      for (let r = 0; r < rows; r++)
+        for (let c = 0; c < columns; c++) this.slot().template(c + 1 < columns ? " " : "\n");
+      this.slot().template("<|end_cut|>");
+    } else this.slot();
+  }
+
+  close(): this {
+    if (this.segments.length) this.chunks.push({ kind: "text", segments: this.segments });
+    this.segments = [];
+    return this;
+  }
+
+  private slot(): this {
+    this.close();
+    this.chunks.push({ kind: "slot" });
+    return this;
+  }
+}

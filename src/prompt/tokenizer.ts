@@ -1,0 +1,146 @@
+import { ModelFileError, UsageError } from "../errors.js";
+import { Bpe, splitWords } from "./bpe.js";
+import { byteChars, bytesOf } from "./bytes.js";
+import { TextStream } from "./stream.js";
+import type { Segment } from "./template.js";
+
+/** Longest text in UTF-16 units: far more than fits any context, and short enough for the pre-tokenizer's backtracking. */
+const longestText = 4_000_000;
+const mostTokens = 1_000_000;
+const markers = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"] as const;
+
+/** Token types of GGUF. */
+const kind = { normal: 1, control: 3, userDefined: 4, unused: 5 } as const;
+
+/** Text to ids and back by the vocabulary and merges of a GGUF file: Qwen2's byte-level BPE. */
+export class Tokenizer {
+  /** Ids at which an answer ends. */
+  readonly stopIds: readonly number[];
+  readonly imEnd: number;
+  readonly size: number;
+  private readonly bpe: Bpe;
+  private readonly added = new Map<string, number>();
+  private readonly addedPattern: RegExp;
+  private readonly utf8 = new TextEncoder();
+
+  private constructor(
+    private readonly tokens: readonly string[],
+    private readonly types: readonly number[],
+    merges: readonly string[],
+    name: string,
+  ) {
+    const vocab = new Map<string, number>();
+    for (let id = 0; id < tokens.length; id++) {
+      const token = tokens[id] as string;
+      const type = types[id] ?? kind.normal;
+      if (type === kind.unused || token === "") continue;
+      if (type === kind.control || type === kind.userDefined) this.added.set(token, id);
+      else vocab.set(token, id);
+    }
+    const missing = byteChars.findIndex((char) => !vocab.has(char));
+    if (missing >= 0) throw new ModelFileError(`${name}: the tokenizer's vocabulary lacks a token for byte ${missing}`);
+    const ranks = new Map<string, number>();
+    for (let i = 0; i < merges.length; i++) {
+      const merge = merges[i] as string;
+      if (merge.indexOf(" ") <= 0) throw new ModelFileError(`${name}: merge ${i} of the tokenizer is not two tokens`);
+      if (!ranks.has(merge)) ranks.set(merge, i);
+    }
+    const [, imEnd, endOfText] = markers.map((marker) => {
+      const id = this.added.get(marker);
+      if (id === undefined) throw new ModelFileError(`${name}: the tokenizer has no special token ${marker}`);
+      return id;
+    }) as [number, number, number];
+    this.imEnd = imEnd;
+    this.stopIds = [imEnd, endOfText];
+    this.size = tokens.length;
+    this.bpe = new Bpe(vocab, ranks);
+    const longestFirst = [...this.added.keys()].sort((a, b) => b.length - a.length);
+    this.addedPattern = new RegExp(longestFirst.map((t) => t.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "g");
+  }
+
+  /** From a GGUF file's metadata, which is not trusted. `name` is what errors call the file. */
+  static fromMetadata(metadata: Readonly<Record<string, unknown>>, name: string): Tokenizer {
+    const bad = (key: string, wanted: string) => new ModelFileError(`${name}: tokenizer.ggml.${key} must be ${wanted}`);
+    const list = <T>(key: string, type: "string" | "number", wanted: string): T[] => {
+      const value = metadata[`tokenizer.ggml.${key}`];
+      if (!Array.isArray(value) || value.length > mostTokens || value.some((x) => typeof x !== type))
+        throw bad(key, wanted);
+      return value as T[];
+    };
+    if (metadata["tokenizer.ggml.model"] !== "gpt2") throw bad("model", '"gpt2" (byte-level BPE)');
+    if (metadata["tokenizer.ggml.pre"] !== "qwen2") throw bad("pre", '"qwen2"');
+    const tokens = list<string>("tokens", "string", "a list of at most a million strings");
+    const types = list<number>("token_type", "number", "a list of numbers");
+    if (types.length !== tokens.length) throw bad("token_type", `as long as the vocabulary (${tokens.length})`);
+    const merges = list<string>("merges", "string", "a list of at most a million strings");
+    return new Tokenizer(tokens, types, merges, name);
+  }
+
+  /** Ids of text that is tokenized in one go. Special tokens are recognised inside runs of special segments only. */
+  encode(segments: readonly Segment[]): number[] {
+    const ids: number[] = [];
+    let plain = "";
+    const flush = () => {
+      if (plain.length > longestText) throw new UsageError(`a text is longer than ${longestText} characters`);
+      for (const word of splitWords(plain.normalize("NFC"))) for (const id of this.bpe.encodeWord(word)) ids.push(id);
+      plain = "";
+    };
+    for (const { text, special } of joined(segments)) {
+      let from = 0;
+      if (special)
+        for (const match of text.matchAll(this.addedPattern)) {
+          plain += text.slice(from, match.index);
+          flush();
+          ids.push(this.added.get(match[0]) as number);
+          from = match.index + match[0].length;
+        }
+      plain += text.slice(from);
+    }
+    flush();
+    return ids;
+  }
+
+  /** Ids of plain text: nothing in it is special. */
+  encodeText(text: string): number[] {
+    return this.encode([{ text, special: false }]);
+  }
+
+  isSpecial(id: number): boolean {
+    return this.types[id] === kind.control;
+  }
+
+  /** UTF-8 bytes of a token; none for an id outside the vocabulary (embedding rows that no token uses). */
+  bytes(id: number): Uint8Array {
+    const token = this.tokens[id];
+    if (token === undefined || this.types[id] === kind.unused) return new Uint8Array(0);
+    const plain = this.added.has(token) ? undefined : bytesOf(token);
+    return plain ?? this.utf8.encode(token);
+  }
+
+  /** Text of ids, special tokens left out unless `special` is set. Bytes that are no UTF-8 become U+FFFD. */
+  decode(ids: readonly number[], special = false): string {
+    const stream = this.stream(special);
+    return ids.map((id) => stream.push(id)).join("") + stream.end();
+  }
+
+  /** Text as it arrives, id by id. */
+  stream(special = false): TextStream {
+    return new TextStream((id) => (!special && this.isSpecial(id) ? new Uint8Array(0) : this.bytes(id)));
+  }
+
+  /** One token as people read it, for logs and `--json`: ill-formed UTF-8 becomes U+FFFD. */
+  tokenText(id: number): string {
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(this.bytes(id));
+  }
+}
+
+/** Neighbours of one sort as one segment. */
+function joined(segments: readonly Segment[]): Segment[] {
+  const out: Segment[] = [];
+  for (const { text, special } of segments) {
+    const last = out.at(-1);
+    if (last?.special === special) last.text += text;
+    else out.push({ text, special });
+  }
+  return out;
+}
