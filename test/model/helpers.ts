@@ -174,14 +174,29 @@ export function relativeError(a: Float32Array, b: Float32Array): number {
   return Math.sqrt(difference / size);
 }
 
+export function deviation(row: Float32Array): number {
+  const mean = row.reduce((sum, x) => sum + x, 0) / row.length;
+  return Math.sqrt(row.reduce((sum, x) => sum + (x - mean) ** 2, 0) / row.length);
+}
+
+/** Embeddings of the first and last crop, as fixtures hold them. */
+export function endCrops(embeds: NativeEmbeds, c: Case): Float32Array {
+  const all = embeds.toFloat32();
+  const size = all.length / c.offsets.length;
+  if (c.offsets.length === 1) return all;
+  const ends = new Float32Array(2 * size);
+  ends.set(all.subarray(0, size));
+  ends.set(all.subarray(-size), size);
+  return ends;
+}
+
 /** Largest and root mean square difference of two rows of logits, in standard deviations of the second. */
 export function logitError(a: Float32Array, b: Float32Array): { max: number; rms: number } {
-  const mean = b.reduce((sum, x) => sum + x, 0) / b.length;
-  const deviation = Math.sqrt(b.reduce((sum, x) => sum + (x - mean) ** 2, 0) / b.length);
+  const unit = deviation(b);
   let max = 0;
   let squares = 0;
   b.forEach((value, i) => {
-    const difference = Math.abs((a[i] as number) - value) / deviation;
+    const difference = Math.abs((a[i] as number) - value) / unit;
     if (!(difference <= max)) max = difference; // NaN wins
     squares += difference ** 2;
   });
