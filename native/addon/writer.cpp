@@ -226,26 +226,19 @@ class Writer : public Napi::ObjectWrap<Writer> {
   std::shared_ptr<State> state_;
 };
 
+/// On the main thread: whoever ends the process then has the handle by which to remove the temporary file.
 Napi::Value create_writer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  struct Arguments {
-    std::string path;
-    std::vector<GgufEntry> entries;
-    std::vector<TensorPlan> tensors;
-    int threads;
-  };
-  auto a = std::make_shared<Arguments>();
-  guarded(env, [&] {
-    a->path = info[0].ToString();
+  return guarded(env, [&] {
     const Napi::Array entries = info[1].As<Napi::Array>(), tensors = info[2].As<Napi::Array>();
-    for (uint32_t i = 0; i < entries.Length(); i++) a->entries.push_back(entry_from_js(entries.Get(i).ToObject()));
-    for (uint32_t i = 0; i < tensors.Length(); i++) a->tensors.push_back(plan_from_js(tensors.Get(i).ToObject()));
-    a->threads = static_cast<int>(std::clamp<int64_t>(scalar_from_js<int64_t>("threads", info[3]), 0, 1024));
-    return true;
+    std::vector<GgufEntry> metadata;
+    std::vector<TensorPlan> plan;
+    for (uint32_t i = 0; i < entries.Length(); i++) metadata.push_back(entry_from_js(entries.Get(i).ToObject()));
+    for (uint32_t i = 0; i < tensors.Length(); i++) plan.push_back(plan_from_js(tensors.Get(i).ToObject()));
+    const auto threads = static_cast<int>(std::clamp<int64_t>(scalar_from_js<int64_t>("threads", info[3]), 0, 1024));
+    const std::string path = info[0].ToString();
+    return Writer::create(env, std::make_unique<Conversion>(path, metadata, std::move(plan), threads));
   });
-  return run_async(
-      env, [a] { return std::make_unique<Conversion>(a->path, a->entries, std::move(a->tensors), a->threads); },
-      [](Napi::Env e, std::unique_ptr<Conversion> c) -> Napi::Value { return Writer::create(e, std::move(c)); });
 }
 
 }  // namespace

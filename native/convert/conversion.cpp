@@ -93,7 +93,8 @@ void Conversion::convert_rows(const TensorPlan& t, const InputFile& in, int64_t 
   writer_.write(index, at, b.packed.data(), bytes);
 }
 
-/// Normal values of standard deviation 0.02 (about 1 in vectors that scale), a few hundred thousand of them over and over.
+/// Normal values of standard deviation 0.02 (about 1 in vectors that scale), a few hundred thousand of them over and
+/// over.
 void Conversion::write_random(const TensorPlan& t) {
   const bool scales = t.spec.shape.size() == 1 && t.spec.name.ends_with(".weight");
   std::vector<float> values(kPiece);
@@ -110,9 +111,15 @@ void Conversion::write_random(const TensorPlan& t) {
   }
 }
 
+void Conversion::begin() {
+  if (!begun_) writer_.begin();
+  begun_ = true;
+}
+
 const TensorPlan& Conversion::write_next() {
   if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
   if (next_ == tensors_.size()) throw Error(ErrorCode::invalid_argument, "every tensor is written already");
+  begin();
   const TensorPlan& t = tensors_[next_];
   if (t.source.path.empty()) {
     write_random(t);
@@ -160,6 +167,7 @@ void Conversion::finish() {
   if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
   if (left() > 0)
     throw Error(ErrorCode::invalid_argument, "tensor " + tensors_[next_].spec.name + " is not written yet");
+  begin();
   writer_.finish();
 }
 

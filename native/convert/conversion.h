@@ -27,7 +27,7 @@ struct TensorPlan {
 
 class Conversion {
  public:
-  /// Creates the temporary file. `threads` 0: one for each core. Errors: invalid_argument, io.
+  /// Creates the temporary file, empty: quick. `threads` 0: one for each core. Errors: invalid_argument, io.
   Conversion(const std::string& path, const std::vector<GgufEntry>& entries, std::vector<TensorPlan> tensors,
              int threads);
 
@@ -46,6 +46,7 @@ class Conversion {
  private:
   struct Buffers;
   void convert_rows(const TensorPlan& t, const InputFile& in, int64_t first, int64_t rows, Buffers& b);
+  void begin();
   const InputFile& input(const std::string& path);
   void write_random(const TensorPlan& t);
 
@@ -54,6 +55,7 @@ class Conversion {
   std::map<std::string, std::unique_ptr<InputFile>> inputs_;
   int threads_;
   size_t next_ = 0;
+  bool begun_ = false;
   std::atomic<uint64_t> done_ = 0;
   std::atomic<bool> aborted_ = false;
 };

@@ -153,8 +153,13 @@ GgufWriter::GgufWriter(const std::string& path, const std::vector<GgufEntry>& en
   end_ = checked_add(header.bytes.size(), offset, "file");
   if (end_ > uint64_t{std::numeric_limits<int64_t>::max()})
     throw Error(ErrorCode::invalid_argument, "the file would be too large");
+  header_ = std::move(header.bytes);
+}
+
+void GgufWriter::begin() {
   file_.reserve(end_);
-  file_.write(0, header.bytes.data(), header.bytes.size());
+  file_.write(0, header_.data(), header_.size());
+  header_ = {};
   // The padding after each tensor, also where the file system does not give zeros for what is not written.
   static constexpr char kZeros[kAlignment] = {};
   for (const Place& p : places_) file_.write(p.offset + p.bytes, kZeros, aligned(p.bytes) - p.bytes);

@@ -25,10 +25,12 @@ struct GgufTensorSpec {
 
 class GgufWriter {
  public:
-  /// Lays the file out, creates its temporary file and writes the header. Errors: invalid_argument (a name twice, a bad
+  /// Lays the file out and creates its temporary file, empty: quick. Errors: invalid_argument (a name twice, a bad
   /// shape or value), io.
   GgufWriter(const std::string& path, const std::vector<GgufEntry>& entries,
              const std::vector<GgufTensorSpec>& tensors);
+  /// Claims the disk space and writes the header; before write(). Error io.
+  void begin();
 
   /// Bytes of tensor `index`.
   uint64_t bytes(size_t index) const { return places_[index].bytes; }
@@ -48,6 +50,7 @@ class GgufWriter {
   };
   std::vector<Place> places_;
   uint64_t end_ = 0;
+  std::string header_;
   TempFile file_;
 };
 

@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import type { GgufEntry, TensorPlan } from "../engine/binding.js";
-import { native, nativeCall } from "../engine/native.js";
+import { native, nativeCall, nativeSync } from "../engine/native.js";
 import { ExitCode, FileError, UserError } from "../errors.js";
 
 export interface WriteOptions {
@@ -28,7 +28,7 @@ export async function writeGguf(
   const { signal } = options;
   const output = await outputPath(path, new Set(tensors.map((tensor) => tensor.source.path)));
   if (signal?.aborted) throw interrupted();
-  const writer = await nativeCall(native().createWriter(output, entries, tensors, options.threads ?? 0));
+  const writer = nativeSync(() => native().createWriter(output, entries, tensors, options.threads ?? 0));
   const abort = () => writer.abort();
   signal?.addEventListener("abort", abort, { once: true });
   const progress = { bytesDone: 0, bytesTotal: writer.fileBytes, tensorsDone: 0, tensorsTotal: tensors.length };

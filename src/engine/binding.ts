@@ -239,13 +239,16 @@ export interface Binding {
 
   readGguf(path: string): Promise<GgufInfo>;
   readSafetensors(path: string): Promise<SafetensorsTensor[]>;
-  /** Writes to `path`.partial; nothing appears at `path` before finish(). `threads` 0: one for each core. */
+  /**
+   * Writes to `path`.partial; nothing appears at `path` before finish(). Creates the temporary file at once, so that abort() can be called
+   * whenever it is there. `threads` 0: one for each core.
+   */
   createWriter(
     path: string,
     entries: GgufEntry[],
     tensors: (TensorPlan | RandomTensorPlan)[],
     threads: number,
-  ): Promise<NativeWriter>;
+  ): NativeWriter;
 
   openModel(path: string, options: ModelOptions): Promise<NativeModel>;
   createSampler(options: SamplerOptions): NativeSampler;

@@ -12,8 +12,17 @@ export function native(): Binding {
   return loaded;
 }
 
+/** A synchronous call of the addon; what it throws becomes a NativeError. */
+export function nativeSync<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
 /** Awaits a call of the addon; what it throws becomes a NativeError. */
-export async function nativeCall<T>(call: Promise<T>): Promise<T> {
+export async function nativeCall<T>(call: Promise<T> | T): Promise<T> {
   try {
     return await call;
   } catch (error) {

@@ -54,6 +54,7 @@ TEST("gguf: what the writer writes the reader reads") {
   const std::string path = folder.file("a.gguf");
   GgufWriter w(path, kEntries, {{"x", DType::f32, {3}}, {"y", DType::q8_0, {32, 2}}, {"z", DType::f16, {1, 2, 3, 4}}});
   CHECK(!fs::exists(path) && fs::exists(path + ".partial"));
+  w.begin();
   const float x[] = {1, 2, 3};
   std::vector<char> y(68, 'y'), z(48, 'z');
   w.write(2, 0, z.data(), 48);  // in any order, in pieces
@@ -133,7 +134,7 @@ TEST("gguf: a file size limit is an error, not the end of the process") {
   rlimit low = before;
   low.rlim_cur = 1 << 16;
   setrlimit(RLIMIT_FSIZE, &low);
-  CHECK_THROWS(GgufWriter(folder.file("a.gguf"), {}, {{"x", DType::f32, {1 << 20}}}), ErrorCode::io);
+  CHECK_THROWS(GgufWriter(folder.file("a.gguf"), {}, {{"x", DType::f32, {1 << 20}}}).begin(), ErrorCode::io);
   CHECK_EQ(folder.entries(), 0u);
   const std::vector<char> data(1 << 17);
   std::thread([&] {  // on a thread of its own too

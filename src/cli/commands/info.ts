@@ -1,0 +1,88 @@
+import { type Command, Option } from "commander";
+import { describeFile, estimateMemory, type FileDescription, type MemoryEstimate } from "../../engine/describe.js";
+import { integer, jsonOption } from "../options.js";
+import { createOutput, type Output } from "../output.js";
+import { formatBytes } from "./writing.js";
+
+interface InfoFlags {
+  json?: boolean;
+  tensors?: boolean;
+  crops: number;
+  ctx: number;
+}
+
+export function addInfoCommand(program: Command): void {
+  program
+    .command("info")
+    .description("say what a GGUF file holds and what memory it needs")
+    .argument("<file>", "the GGUF file")
+    .addOption(
+      new Option("--crops <n>", "pictures' crops to estimate memory for").argParser(integer(0, 1e6)).default(7),
+    )
+    .addOption(new Option("--ctx <n>", "positions to estimate memory for").argParser(integer(1, 1 << 24)).default(4096))
+    .option("--tensors", "list every tensor")
+    .addOption(jsonOption())
+    .action(async (path: string, flags: InfoFlags) => {
+      const { native, nativeCall } = await import("../../engine/native.js");
+      const file = await nativeCall(native().readGguf(path));
+      const description = describeFile(file);
+      const memory = estimateMemory(description, flags.crops, flags.ctx);
+      const out = createOutput();
+      const tensors = file.tensors.map(({ name, type, shape, bytes }) => ({ name, type, shape, bytes }));
+      if (flags.json) {
+        out.json({ ...description, memory, ...(flags.tensors && { tensors }) });
+        return;
+      }
+      printFile(out, description, memory);
+      if (!flags.tensors) return;
+      const width = Math.max(...tensors.map(({ name }) => name.length), 0);
+      for (const { name, type, shape, bytes } of tensors)
+        out.line(`  ${name.padEnd(width)}  ${type.padEnd(5)} ${shape.join(" x ").padEnd(14)} ${formatBytes(bytes)}`);
+    });
+}
+
+function printFile(out: Output, file: FileDescription, memory: MemoryEstimate | null): void {
+  const row = (label: string, text: string) => out.line(`  ${label.padEnd(14)} ${text}`);
+  out.heading(file.path);
+  row("architecture", `${file.architecture ?? "unknown"} (GGUF version ${file.gguf_version})`);
+  if (file.name) row("name", file.name);
+  if (file.license) row("licence", file.license);
+  if (file.source_url) row("source", file.source_url);
+  row("type", `${file.file_type ?? "mixed"}, ${file.bits_per_weight.toFixed(2)} bits a weight`);
+  row("size", `${formatBytes(file.file_bytes)}, ${millions(file.parameters)} parameters`);
+  for (const { type, tensors, bytes, share } of file.types)
+    row("", `${type.padEnd(5)} ${(100 * share).toFixed(1).padStart(5)} %  ${formatBytes(bytes)} in ${tensors} tensors`);
+  if (!file.model) {
+    row("note", "not an mPLUG-Owl3 model: owl3 can't run it");
+    return;
+  }
+  const { parameters, language: l, vision: v, tokenizer: t, hyper_layers: hyper } = file.model;
+  row(
+    "language",
+    `${millions(parameters.language)} parameters; ${l.layers} layers, hidden ${l.hidden}, MLP ${l.feed_forward}, ` +
+      `${l.heads} heads of ${l.head_dim} (${l.kv_heads} for keys and values), context ${l.context}` +
+      `${l.tied_output ? ", output tied to the embedding" : ""}`,
+  );
+  row("hyper layers", `${hyper.join(", ")} of 0..${l.layers - 1}`);
+  row(
+    "vision",
+    `${millions(parameters.vision)} parameters; ${v.layers} layers, hidden ${v.hidden}, MLP ${v.feed_forward}, ${v.heads} heads; ` +
+      `crops of ${v.crop_size} x ${v.crop_size} pixels become ${v.crop_tokens} tokens`,
+  );
+  row(
+    "tokenizer",
+    `${t.model} (${t.pre}), ${t.tokens} tokens, ${t.merges} merges, ${l.vocab} embedding rows; answers end at ${t.ends_at.join(" or ")}`,
+  );
+  const sampling = Object.entries(file.model.sampling).map(([key, value]) => `${key} ${value}`);
+  row("sampling", sampling.length > 0 ? sampling.join(", ") : "no defaults in the file");
+  if (memory)
+    row(
+      "memory",
+      `about ${formatBytes(memory.total)} for ${memory.crops} crops and ${memory.context} positions: weights ${formatBytes(memory.weights)}, ` +
+        `text cache ${formatBytes(memory.kv_cache)}, visual cache ${formatBytes(memory.visual_kv)}, embeddings ${formatBytes(memory.embeds)}`,
+    );
+}
+
+function millions(n: number): string {
+  return n >= 1e9 ? `${(n / 1e9).toFixed(2)} billion` : `${(n / 1e6).toFixed(1)} million`;
+}
