@@ -70,7 +70,9 @@ Features detect() {
   return f;
 }
 #else
-Features detect() { return {}; }
+Features detect() {
+  return {};
+}
 #endif
 
 const Features& features() {
@@ -84,27 +86,39 @@ constexpr Isa all[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon}
 
 const char* isa_name(Isa isa) {
   switch (isa) {
-    case Isa::scalar: return "scalar";
-    case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
-    case Isa::amx: return "amx";
-    case Isa::neon: return "neon";
+    case Isa::scalar:
+      return "scalar";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
+    case Isa::amx:
+      return "amx";
+    case Isa::neon:
+      return "neon";
   }
   return "scalar";
 }
 
 bool isa_available(Isa isa) {
   switch (isa) {
-    case Isa::scalar: return true;
-    case Isa::avx2: return features().avx2;
-    case Isa::avx512: return features().avx512;
-    case Isa::amx: return features().amx;
-    case Isa::neon: return features().neon;
+    case Isa::scalar:
+      return true;
+    case Isa::avx2:
+      return features().avx2;
+    case Isa::avx512:
+      return features().avx512;
+    case Isa::amx:
+      return features().amx;
+    case Isa::neon:
+      return features().neon;
   }
   return false;
 }
 
-bool has_avx512_bf16() { return features().bf16; }
+bool has_avx512_bf16() {
+  return features().bf16;
+}
 
 Isa choose_isa() {
   const char* forced = std::getenv("OWL3_ISA");

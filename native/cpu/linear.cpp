@@ -1,94 +1,198 @@
+// Matrix products: rows are normalised and brought into the form their weights want (once for all products of a call),
+// then tiles of some rows times a few panels are shared out among the threads.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
-#include "cpu/norm.h"
+#include "cpu/linear_kernels.h"
 #include "cpu/ops.h"
+#include "cpu/pack.h"
 
 namespace owl3::cpu {
 namespace {
 
-class CpuMatrix final : public Matrix {
- public:
-  std::shared_ptr<void> data;
-  uint64_t row = 0;  // bytes
-  const void* at(int64_t r) const { return static_cast<const char*>(data.get()) + static_cast<uint64_t>(r) * row; }
-};
+using linear_kernels::Table;
+using linear_kernels::widest_group;
 
-const CpuMatrix& cpu_matrix(const Matrix& m) { return static_cast<const CpuMatrix&>(m); }
+enum class Form : uint8_t { int8, f32, bf16 };
 
-float dot(const float* a, const float* b, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; i++) sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  return static_cast<float>(sum);
+/// By the weight's type alone, never by the number of rows: see the rules of ops/backend.h.
+Form form_of(const Table& table, DType type, Precision precision) {
+  if (layout_of(type).group != 0) return precision == Precision::exact ? Form::f32 : Form::int8;
+  return type == DType::bf16 && table.bf16 && precision != Precision::exact ? Form::bf16 : Form::f32;
 }
 
-float activate(Activation kind, float x) {
-  switch (kind) {
-    case Activation::none: return x;
-    case Activation::gelu_tanh: return 0.5f * x * (1.0f + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x)));
-    case Activation::gelu_erf: return 0.5f * x * (1.0f + std::erf(x * 0.7071067812f));
+int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
+const Packed& packed(const Matrix& m) {
+  return static_cast<const PackedMatrix&>(m).packed;
+}
+
+/// Activations in up to three forms, in the shared scratch.
+struct Rows {
+  bool wanted[3] = {};  // by Form
+  int64_t padded = 0;   // of f32 and bf16: whole 32s
+  IntRows ints{};
+  FloatRows floats{};
+  Bf16Rows halves{};
+  bool want(Form f) const { return wanted[static_cast<size_t>(f)]; }
+};
+
+/// Lays the wanted forms out from `base`; returns the bytes they take.
+size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
+  char* at = base;
+  const auto take = [&](auto*& pointer, int64_t n) {
+    using T = std::remove_reference_t<decltype(*pointer)>;
+    pointer = reinterpret_cast<T*>(at);
+    at += round_up(n * static_cast<int64_t>(sizeof(T)), 64);
+  };
+  r.padded = round_up(k, 32);
+  if (r.want(Form::int8)) {
+    const int64_t p = r.ints.padded = round_up(k, 256);
+    take(r.ints.q, rows * p);
+    take(r.ints.scale, rows * p / 32);
+    take(r.ints.negsum, rows * p / 32);
+    take(r.ints.sum, rows * p / 16);
   }
-  return x;
+  if (r.want(Form::f32)) {
+    r.floats.padded = r.padded;
+    take(r.floats.x, rows * r.padded);
+  }
+  if (r.want(Form::bf16)) {
+    r.halves.padded = r.padded;
+    take(r.halves.high, rows * r.padded);
+    if (split) take(r.halves.low, rows * r.padded);
+  }
+  return static_cast<size_t>(at - base);
+}
+
+constexpr int64_t most_block_rows = 128;
+constexpr size_t sums_bytes = 2 * widest_group * most_block_rows * panel_rows * sizeof(float);  // products and gate
+
+size_t worker_bytes(int64_t k) {
+  return std::max(sums_bytes + static_cast<size_t>(linear_kernels::scratch_bytes),
+                  static_cast<size_t>(round_up(k, 32)) * sizeof(float));
+}
+
+void prepare(Context& c, const Table& table, const LinearParams& p, int64_t k, const Rows& to) {
+  constexpr int64_t rows_a_task = 4;
+  c.pool.parallel_for((p.rows + rows_a_task - 1) / rows_a_task, [&](int64_t task, int worker) {
+    auto* scratch = static_cast<float*>(c.scratch.worker(worker, worker_bytes(k)));
+    for (int64_t r = task * rows_a_task; r < std::min(p.rows, (task + 1) * rows_a_task); r++) {
+      float* h = to.want(Form::f32) ? to.floats.x + r * to.padded : scratch;
+      table.norm(p.norm, p.x + r * p.ldx, h, k, to.padded);
+      if (to.want(Form::int8)) table.to_int8(h, to.padded, to.ints, r);
+      if (to.want(Form::bf16)) table.to_bf16(h, to.padded, to.halves, r);
+    }
+  });
+}
+
+/// One output's tiles: blocks of rows, and in each all groups of panels, so that a thread keeps its rows in cache.
+struct Tiles {
+  const LinearOutput* out;
+  int64_t first_task, groups;
+};
+
+void multiply(const Table& table, Form form, const Packed& w, int64_t panel, int32_t panels, const Rows& x, int64_t row,
+              int64_t rows, float* acc, void* scratch) {
+  switch (form) {
+    case Form::int8:
+      return table.int8(w, panel, panels, x.ints, row, rows, acc, scratch);
+    case Form::f32:
+      return table.f32(w, panel, panels, x.floats, row, rows, acc, scratch);
+    case Form::bf16:
+      return table.bf16(w, panel, panels, x.halves, row, rows, acc, scratch);
+  }
 }
 
 }  // namespace
 
 std::unique_ptr<Matrix> load_matrix(Context& c, const HostTensor& t) {
-  auto m = std::make_unique<CpuMatrix>();
-  m->rows = t.rows;
-  m->cols = t.cols;
-  m->type = t.type;
-  m->row = row_bytes(t.type, t.cols);
-  m->bytes = m->row * static_cast<uint64_t>(t.rows);
-  m->data = aligned_memory(m->bytes);
-  c.pool.parallel_for(t.rows, [&](int64_t r, int) {
-    std::memcpy(const_cast<void*>(m->at(r)), static_cast<const char*>(t.data) + static_cast<uint64_t>(r) * m->row, m->row);
-  });
-  return m;
+  return pack_matrix(t, linear_kernels::table(c.isa).unsigned_q8, c.pool);
 }
 
 void get_rows(Context& c, const Matrix& w, std::span<const int32_t> ids, float* y) {
-  const CpuMatrix& m = cpu_matrix(w);
-  c.pool.parallel_for(static_cast<int64_t>(ids.size()), [&](int64_t i, int) {
-    dequantize_row(m.type, m.at(ids[static_cast<size_t>(i)]), y + i * m.cols, m.cols);
-  });
+  const Packed& m = packed(w);
+  c.pool.parallel_for(static_cast<int64_t>(ids.size()),
+                      [&](int64_t i, int) { unpack_row(m, ids[static_cast<size_t>(i)], y + i * m.cols); });
 }
 
 void linear(Context& c, const LinearParams& p) {
+  constexpr size_t most_outputs = 8;
   if (p.rows == 0 || p.outputs.empty()) return;
+  const Table& table = linear_kernels::table(c.isa);
   const int64_t k = p.outputs[0].w->cols;
-  float* h = static_cast<float*>(c.scratch.shared(static_cast<size_t>(p.rows * k) * sizeof(float)));
-  c.pool.parallel_for(p.rows, [&](int64_t r, int) { norm_row(p.norm, p.x + r * p.ldx, h + r * k, k); });
+  if (p.outputs.size() > most_outputs) throw Error(ErrorCode::internal, "linear: more than eight outputs");
 
+  Rows x;
+  int64_t panels = 0;
   for (const LinearOutput& out : p.outputs) {
-    const CpuMatrix& w = cpu_matrix(*out.w);
-    constexpr int64_t tile = 16;
-    c.pool.parallel_for((w.rows + tile - 1) / tile, [&](int64_t t, int worker) {
-      float* a = static_cast<float*>(c.scratch.worker(worker, static_cast<size_t>(2 * k) * sizeof(float)));
-      float* g = a + k;
-      for (int64_t n = t * tile; n < std::min(w.rows, (t + 1) * tile); n++) {
-        dequantize_row(w.type, w.at(n), a, k);
-        if (out.gate) dequantize_row(out.gate->type, cpu_matrix(*out.gate).at(n), g, k);
-        for (int64_t r = 0; r < p.rows; r++) {
-          float y = dot(h + r * k, a, k);
-          if (out.gate) {
-            const float s = dot(h + r * k, g, k);
-            y *= s / (1.0f + std::exp(-s));
-          }
-          if (out.bias) y += out.bias[n];
-          y = activate(out.activation, y);
-          if (out.residual) y += out.residual[(out.residual_rows ? r % out.residual_rows : r) * out.ldy + n];
-          out.y[r * out.ldy + n] = y;
-        }
-      }
-    });
+    for (const Matrix* m : {out.w, out.gate}) {
+      if (!m) continue;
+      if (m->cols != k || m->rows != out.w->rows)
+        throw Error(ErrorCode::internal, "linear: matrices of different sizes");
+      x.wanted[static_cast<size_t>(form_of(table, m->type, c.precision))] = true;
+    }
+    panels += packed(*out.w).panels;
   }
+  const bool split = c.precision != Precision::fast;
+  Rows sized = x;
+  lay_out(x, p.rows, k, split, static_cast<char*>(c.scratch.shared(lay_out(sized, p.rows, k, split, nullptr))));
+  prepare(c, table, p, k, x);
+
+  // As many rows at a time as leave room for weights in a core's L2.
+  const int64_t fit = std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, most_block_rows);
+  const int64_t row_blocks = (p.rows + fit - 1) / fit;
+  const int64_t block_rows = row_blocks == 1 ? p.rows : round_up((p.rows + row_blocks - 1) / row_blocks, 16);
+  const int64_t wanted_tasks = 8 * int64_t{c.pool.threads()};
+  const int64_t group = std::clamp<int64_t>(panels * row_blocks / wanted_tasks, 1, widest_group);
+
+  Tiles tiles[most_outputs];
+  int64_t tasks = 0;
+  for (size_t i = 0; i < p.outputs.size(); i++) {
+    tiles[i] = {&p.outputs[i], tasks, (packed(*p.outputs[i].w).panels + group - 1) / group};
+    tasks += tiles[i].groups * row_blocks;
+  }
+  c.pool.parallel_for(tasks, [&](int64_t task, int worker) {
+    size_t i = p.outputs.size() - 1;
+    while (task < tiles[i].first_task) i--;
+    const LinearOutput& out = *tiles[i].out;
+    const int64_t local = task - tiles[i].first_task, row = local / tiles[i].groups * block_rows;
+    const int64_t rows = std::min(block_rows, p.rows - row);
+    if (rows <= 0) return;
+    const Packed& w = packed(*out.w);
+    const int64_t panel = local % tiles[i].groups * group;
+    const int32_t count = static_cast<int32_t>(std::min(group, w.panels - panel));
+    auto* acc = static_cast<float*>(c.scratch.worker(worker, worker_bytes(k)));
+    float* gate = acc + widest_group * most_block_rows * panel_rows;
+    void* scratch = reinterpret_cast<char*>(acc) + sums_bytes;
+    multiply(table, form_of(table, w.type, c.precision), w, panel, count, x, row, rows, acc, scratch);
+    if (out.gate) {
+      const Packed& g = packed(*out.gate);
+      multiply(table, form_of(table, g.type, c.precision), g, panel, count, x, row, rows, gate, scratch);
+    }
+    for (int32_t q = 0; q < count; q++) {
+      const int64_t n = (panel + q) * panel_rows;
+      table.epilogue({.acc = acc + q * rows * panel_rows,
+                      .gate = out.gate ? gate + q * rows * panel_rows : nullptr,
+                      .bias = out.bias ? out.bias + n : nullptr,
+                      .residual = out.residual ? out.residual + n : nullptr,
+                      .residual_rows = out.residual_rows,
+                      .y = out.y + n,
+                      .ldy = out.ldy,
+                      .row = row,
+                      .rows = rows,
+                      .n = static_cast<int32_t>(std::min<int64_t>(panel_rows, w.rows - n)),
+                      .activation = out.activation});
+    }
+  });
 }
 
 void reserve_linear(Context& c, int64_t rows, int64_t cols) {
-  c.scratch.shared(static_cast<size_t>(rows * cols) * sizeof(float));
-  c.scratch.reserve_workers(static_cast<size_t>(2 * cols) * sizeof(float));
+  Rows all;
+  for (bool& w : all.wanted) w = true;
+  c.scratch.shared(lay_out(all, rows, cols, true, nullptr));
+  c.scratch.reserve_workers(worker_bytes(cols));
 }
 
 }  // namespace owl3::cpu

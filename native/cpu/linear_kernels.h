@@ -1,14 +1,79 @@
-// Kernels of the matrix products.
+// Kernels of the matrix products: what linear.cpp (loops over tiles and threads) and each instruction set agree on.
+//
+// Every kernel works on one panel of 16 outputs (packed.h) and some rows, and adds up a row's products in the order of
+// k, however many rows there are: that is what makes results independent of batches and chunks.
+//   int8: activations in blocks of 32 with a scale (amax / 127); a block's products are summed exactly in int32, then
+//         acc = fma(float(sum), weight scale * activation scale, acc); Q6_K twice a block; mins: acc = fma(min, -(scale
+//         * sum of q), acc).
+//   f32:  acc = fma(x, w, acc), one k after the other.
+//   bf16: activations as a sum of two bfloat16 (16 bits), both multiplied with bfloat16 weights, float sums.
 #pragma once
-#include <cstdint>
+#include "cpu/isa.h"
+#include "cpu/packed.h"
+#include "ops/backend.h"
 
 namespace owl3 {
 
-struct LinearKernels {
-  /// sum of a[i] * b[i]
-  float (*dot)(const float* a, const float* b, int64_t n);
+/// Activations as int8 blocks; the padding beyond k is zeros.
+struct IntRows {
+  int8_t* q;       ///< [rows, padded]
+  float* scale;    ///< [rows, padded / 32]
+  float* negsum;   ///< [rows, padded / 32]: -(scale * sum of q)
+  int32_t* sum;    ///< [rows, padded / 16]: sums of q over 16
+  int64_t padded;  ///< multiple of 256
+};
+/// Activations as two bfloat16 that add up to them (up to 2^-17); `low` may be null.
+struct Bf16Rows {
+  uint16_t* high;  ///< [rows, padded]
+  uint16_t* low;
+  int64_t padded;
+};
+struct FloatRows {
+  float* x;  ///< [rows, padded]
+  int64_t padded;
 };
 
-const LinearKernels& linear_kernels_scalar();
+/// What happens to 16 outputs of one row.
+struct Epilogue {
+  const float* acc;   ///< [rows, 16]
+  const float* gate;  ///< [rows, 16] or null
+  const float* bias;  ///< of these outputs, or null
+  const float* residual;
+  int64_t residual_rows;  ///< as LinearOutput
+  float* y;               ///< of these outputs
+  int64_t ldy, row, rows;
+  int32_t n;  ///< outputs that exist, 1..16
+  Activation activation;
+};
 
+namespace linear_kernels {
+
+constexpr int32_t chunk = 256;  ///< columns unpacked at a time: a panel's share and its rows' stay in L1
+constexpr int32_t widest_group = 4;
+/// Worker scratch of a kernel call, in bytes.
+constexpr int64_t scratch_bytes = 64 * 1024 + 8192;
+
+struct Table {
+  bool unsigned_q8;  ///< how Q8_0 is to be packed
+  /// x [k] -> y [padded, a multiple of 16], normalised, zeros behind k.
+  void (*norm)(const Norm& norm, const float* x, float* y, int64_t k, int64_t padded);
+  /// y [padded] (a multiple of 32) as row `row`; entries up to rows.padded become zeros.
+  void (*to_int8)(const float* x, int64_t padded, const IntRows& rows, int64_t row);
+  void (*to_bf16)(const float* x, int64_t padded, const Bf16Rows& rows, int64_t row);
+  /// acc [panel][rows, 16] = products of rows [row, row + rows) with panels [panel, panel + panels), panels <=
+  /// widest_group.
+  void (*int8)(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row, int64_t rows, float* acc,
+               void* scratch);
+  void (*f32)(const Packed& w, int64_t panel, int32_t panels, const FloatRows& x, int64_t row, int64_t rows, float* acc,
+              void* scratch);
+  /// null where f32 is used for bfloat16 weights.
+  void (*bf16)(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x, int64_t row, int64_t rows, float* acc,
+               void* scratch);
+  void (*epilogue)(const Epilogue& e);
+};
+
+/// That of an instruction set that is available here.
+const Table& table(Isa isa);
+
+}  // namespace linear_kernels
 }  // namespace owl3

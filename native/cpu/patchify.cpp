@@ -7,7 +7,8 @@ void patchify(Context& c, const PatchifyParams& p) {
   // A value has 256 possibilities: half a millisecond a crop, nothing is left to vectorise.
   float table[3][256];
   for (int channel = 0; channel < 3; channel++) {
-    for (int i = 0; i < 256; i++) table[channel][i] = (static_cast<float>(i) / 255.0f - p.mean[channel]) / p.std[channel];
+    for (int i = 0; i < 256; i++)
+      table[channel][i] = (static_cast<float>(i) / 255.0f - p.mean[channel]) / p.std[channel];
   }
   c.pool.parallel_for(p.n * side, [&](int64_t task, int) {
     const int64_t crop = task / side, py = task % side;

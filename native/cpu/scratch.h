@@ -1,5 +1,5 @@
-// Memory that operations borrow while they run: one buffer for the call and one a worker. Buffers only grow, so that a step
-// allocates nothing once the largest sizes have been seen (or reserved).
+// Memory that operations borrow while they run: one buffer for the call and one a worker. Buffers only grow, so that a
+// step allocates nothing once the largest sizes have been seen (or reserved).
 #pragma once
 #include <cstddef>
 #include <memory>

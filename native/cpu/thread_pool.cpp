@@ -117,7 +117,8 @@ void ThreadPool::parallel_for(int64_t tasks, FunctionRef<void(int64_t, int)> bod
 
   take_tasks(0);
 
-  // Every task is taken; those who took one are counted in helpers_. A thread that wakes up only now finds the job closed.
+  // Every task is taken; those who took one are counted in helpers_. A thread that wakes up only now finds the job
+  // closed.
   int32_t inside = 0;
   while (!helpers_.compare_exchange_strong(inside, -1, std::memory_order_acq_rel)) {
     if (inside > 0) wait_change(helpers_, inside);

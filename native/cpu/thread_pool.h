@@ -1,5 +1,6 @@
-// Persistent threads that share out numbered tasks. Idle threads spin for some tens of microseconds (an operation follows the
-// last one closely during a step) and then sleep in the kernel: a model that waits for its user takes no CPU time.
+// Persistent threads that share out numbered tasks. Idle threads spin for some tens of microseconds (an operation
+// follows the last one closely during a step) and then sleep in the kernel: a model that waits for its user takes no
+// CPU time.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -18,8 +19,8 @@ int physical_cores();
 
 class ThreadPool {
  public:
-  /// `threads` in all, the caller of parallel_for included; 0: physical_cores(). Error{invalid_argument} outside [0, 1024];
-  /// when the system refuses a thread the pool makes do with those it has.
+  /// `threads` in all, the caller of parallel_for included; 0: physical_cores(). Error{invalid_argument} outside [0,
+  /// 1024]; when the system refuses a thread the pool makes do with those it has.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -27,10 +28,10 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(slots_); }
 
-  /// Calls body(task, worker) once for every task in [0, tasks), worker in [0, threads()), and returns when all are done. Each
-  /// worker starts in its own contiguous share (so that memory first touched by one pass stays near the same core in the next)
-  /// and then takes tasks from the others' shares. The first exception of a body is rethrown here after the rest has finished.
-  /// Calls from several threads queue up; a body must not call it.
+  /// Calls body(task, worker) once for every task in [0, tasks), worker in [0, threads()), and returns when all are
+  /// done. Each worker starts in its own contiguous share (so that memory first touched by one pass stays near the same
+  /// core in the next) and then takes tasks from the others' shares. The first exception of a body is rethrown here
+  /// after the rest has finished. Calls from several threads queue up; a body must not call it.
   void parallel_for(int64_t tasks, FunctionRef<void(int64_t task, int worker)> body);
 
  private:

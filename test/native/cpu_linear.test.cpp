@@ -1,8 +1,14 @@
-// linear() of every instruction set of this machine against plain loops in double precision.
+// Matrix products of every instruction set of this machine against plain loops in double precision over the dequantised
+// weights. The tolerance is the sum of what rounding may do at most:
+//   int8 activations: every x is off by up to amax / 254 of its block of 32, so y by sum over blocks of amax / 254 *
+//   sum |w| float sums:       (k + 4) * 2^-24 * sum |w x|; two bfloat16: 2^-16 * sum |w x| more
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <random>
 #include <vector>
 
+#include "cpu/isa.h"
 #include "harness.h"
 #include "ops/backend.h"
 
@@ -10,48 +16,258 @@ using namespace owl3;
 
 namespace {
 
-std::vector<float> random_values(size_t n, uint32_t seed, float scale = 1) {
+constexpr DType all_types[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0, DType::q4_0,
+                               DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k};
+
+std::vector<Isa> machine_isas() {
+  std::vector<Isa> out;
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon}) {
+    if (isa_available(isa)) out.push_back(isa);
+  }
+  return out;
+}
+
+std::unique_ptr<Backend> backend_of(Isa isa, Precision precision = Precision::automatic, int threads = 2) {
+  const char* old = std::getenv("OWL3_ISA");
+  const std::string kept = old ? old : "";
+  setenv("OWL3_ISA", isa_name(isa), 1);
+  auto b = make_cpu_backend({.threads = threads, .precision = precision});
+  if (old)
+    setenv("OWL3_ISA", kept.c_str(), 1);
+  else
+    unsetenv("OWL3_ISA");
+  return b;
+}
+
+std::vector<float> normal_values(int64_t n, uint32_t seed, float scale = 1) {
   std::mt19937 rng(seed);
   std::normal_distribution<float> normal(0, scale);
-  std::vector<float> v(n);
+  std::vector<float> v(static_cast<size_t>(n));
   for (float& x : v) x = normal(rng);
   return v;
 }
 
+/// A matrix as a file would hold it, and its values.
+struct Weights {
+  DType type;
+  int64_t n, k;
+  std::vector<char> bytes;
+  std::vector<float> values;
+  Weights(DType t, int64_t rows, int64_t cols, uint32_t seed) : type(t), n(rows), k(cols) {
+    const uint64_t stride = row_bytes(type, k);
+    bytes.resize(static_cast<size_t>(n) * stride);
+    values = normal_values(n * k, seed, 0.05f);
+    for (int64_t r = 0; r < n; r++) {
+      quantize_row(type, values.data() + r * k, bytes.data() + static_cast<uint64_t>(r) * stride, k);
+      dequantize_row(type, bytes.data() + static_cast<uint64_t>(r) * stride, values.data() + r * k, k);
+    }
+  }
+  HostTensor host() const { return {type, n, k, bytes.data()}; }
+};
+
+/// y = x w^T and how far off each may be.
+void reference(const Weights& w, const float* x, bool int8, double extra, double& y, double& bound, int64_t j) {
+  double sum = 0, size = 0, rounding = 0;
+  const float* row = w.values.data() + j * w.k;
+  for (int64_t b = 0; b < w.k; b += 32) {
+    double most = 0, weights = 0;
+    for (int64_t i = b; i < std::min(w.k, b + 32); i++) {
+      sum += static_cast<double>(x[i]) * static_cast<double>(row[i]);
+      size += std::abs(static_cast<double>(x[i]) * static_cast<double>(row[i]));
+      most = std::max(most, std::abs(static_cast<double>(x[i])));
+      weights += std::abs(static_cast<double>(row[i]));
+    }
+    rounding += most / 253.9 * weights;
+  }
+  y = sum;
+  bound = (int8 ? rounding : 0) + size * (static_cast<double>(w.k + 4) * 0x1p-24 + extra) + 1e-30;
+}
+
+void check_product(Backend& b, const Weights& w, const std::vector<float>& x, int64_t rows, bool int8, double extra) {
+  const auto m = b.load_matrix(w.host());
+  std::vector<float> y(static_cast<size_t>(rows * w.n), NAN);
+  const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = w.n};
+  b.linear({.x = x.data(), .rows = rows, .ldx = w.k, .norm = {}, .outputs = {&out, 1}});
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t j = 0; j < w.n; j++) {
+      double expected, bound;
+      reference(w, x.data() + r * w.k, int8, extra, expected, bound, j);
+      CHECK_NEAR(y[static_cast<size_t>(r * w.n + j)], expected, bound);
+    }
+  }
+}
+
 }  // namespace
 
-TEST("cpu: linear with bias, gelu, residual, norm and gate in f32") {
-  auto backend = make_cpu_backend({.threads = 2, .precision = Precision::exact});
-  const int64_t k = 33, n = 21, rows = 5;
-  const auto w = random_values(static_cast<size_t>(n * k), 1), g = random_values(static_cast<size_t>(n * k), 2),
-             x = random_values(static_cast<size_t>(rows * k), 3), bias = random_values(static_cast<size_t>(n), 4),
-             norm_w = random_values(static_cast<size_t>(k), 5), norm_b = random_values(static_cast<size_t>(k), 6),
-             residual = random_values(static_cast<size_t>(2 * n), 7);
-  const auto mw = backend->load_matrix({DType::f32, n, k, w.data()});
-  const auto mg = backend->load_matrix({DType::f32, n, k, g.data()});
-  std::vector<float> y(static_cast<size_t>(rows * n)), z(static_cast<size_t>(rows * n));
-  LinearOutput outs[2];
-  outs[0] = {.w = mw.get(), .bias = bias.data(), .activation = Activation::gelu_tanh, .residual = residual.data(),
-             .residual_rows = 2, .y = y.data(), .ldy = n};
-  outs[1] = {.w = mw.get(), .gate = mg.get(), .y = z.data(), .ldy = n};
-  backend->linear({.x = x.data(), .rows = rows, .ldx = k,
-                   .norm = {NormKind::layer, norm_w.data(), norm_b.data(), 1e-6f}, .outputs = outs});
-  for (int64_t r = 0; r < rows; r++) {
-    double mean = 0, var = 0;
-    for (int64_t i = 0; i < k; i++) mean += x[static_cast<size_t>(r * k + i)] / static_cast<double>(k);
-    for (int64_t i = 0; i < k; i++) var += std::pow(x[static_cast<size_t>(r * k + i)] - mean, 2) / static_cast<double>(k);
-    for (int64_t j = 0; j < n; j++) {
-      double a = 0, s = 0;
-      for (int64_t i = 0; i < k; i++) {
-        const double h = (x[static_cast<size_t>(r * k + i)] - mean) / std::sqrt(var + 1e-6) * norm_w[static_cast<size_t>(i)] +
-                         norm_b[static_cast<size_t>(i)];
-        a += h * w[static_cast<size_t>(j * k + i)];
-        s += h * g[static_cast<size_t>(j * k + i)];
+TEST("cpu: products of every format within their rounding, odd sizes, every instruction set") {
+  for (const Isa isa : machine_isas()) {
+    const auto automatic = backend_of(isa), exact = backend_of(isa, Precision::exact);
+    for (const DType type : all_types) {
+      const bool quantised = format(type).block_size > 1;
+      const int64_t k = format(type).block_size == 256 ? 512 : quantised ? 352 : 75;
+      const Weights w(type, 37, k, 1);
+      for (const int64_t rows : {1, 2, 3, 5, 8, 17, 74}) {
+        const auto x = normal_values(rows * k, static_cast<uint32_t>(rows));
+        check_product(*automatic, w, x, rows, quantised, type == DType::bf16 ? 0x1p-16 : 0);
+        if (rows == 3 || rows == 17) check_product(*exact, w, x, rows, false, 0x1p-22);
       }
-      const double b = a + bias[static_cast<size_t>(j)];
-      const double gelu = 0.5 * b * (1 + std::tanh(std::sqrt(2 / M_PI) * (b + 0.044715 * b * b * b)));
-      CHECK_NEAR(y[static_cast<size_t>(r * n + j)], gelu + residual[static_cast<size_t>(r % 2 * n + j)], 1e-4);
-      CHECK_NEAR(z[static_cast<size_t>(r * n + j)], s / (1 + std::exp(-s)) * a, 1e-3);
+    }
+  }
+}
+
+TEST("cpu: products with outliers, zeros and tiny activations") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    for (const DType type : {DType::bf16, DType::q8_0, DType::q4_k, DType::q6_k}) {
+      const Weights w(type, 19, 512, 2);
+      auto x = normal_values(6 * 512, 3);
+      x[100] = 1000;  // one value 1,000 times the rest
+      for (int i = 0; i < 512; i++) x[512 + static_cast<size_t>(i)] = 0;
+      for (int i = 0; i < 512; i++) x[1024 + static_cast<size_t>(i)] *= 1e-20f;
+      for (int i = 0; i < 512; i++) x[1536 + static_cast<size_t>(i)] *= 1e6f;
+      for (int i = 0; i < 512; i += 32) x[2048 + static_cast<size_t>(i)] *= -1000;
+      check_product(*b, w, x, 5, type != DType::bf16, type == DType::bf16 ? 0x1p-16 : 0);
+      for (int i = 0; i < 512; i++) x[static_cast<size_t>(i)] = 1e-41f;  // denormals: nothing worse than zero
+      const auto m = b->load_matrix(w.host());
+      std::vector<float> y(19, NAN);
+      const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 19};
+      b->linear({.x = x.data(), .rows = 1, .ldx = 512, .norm = {}, .outputs = {&out, 1}});
+      for (const float v : y) CHECK_NEAR(v, 0, 1e-38);
+    }
+  }
+}
+
+TEST("cpu: largest quantised values do not overflow a sum") {
+  std::vector<char> bytes(34 * 2 * 16);
+  for (size_t b = 0; b < 32; b++) {
+    const uint16_t one = 0x3c00;
+    std::memcpy(&bytes[b * 34], &one, 2);
+    std::memset(&bytes[b * 34 + 2], b % 2 ? 127 : -128, 32);
+  }
+  std::vector<float> x(64);
+  for (size_t i = 0; i < 64; i++) x[i] = i < 32 ? -127.0f : 127.0f;
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    const auto m = b->load_matrix({DType::q8_0, 16, 64, bytes.data()});
+    std::vector<float> y(16);
+    const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
+    b->linear({.x = x.data(), .rows = 1, .ldx = 64, .norm = {}, .outputs = {&out, 1}});
+    CHECK_EQ(y[3], 32.0f * 127 * 128 + 32 * 127 * 127);
+  }
+}
+
+TEST("cpu: a row's products have the same bits alone, among others and on any number of threads") {
+  for (const Isa isa : machine_isas()) {
+    for (const DType type : all_types) {
+      const Weights w(type, 150, 768, 4);
+      const int64_t rows = 150;
+      const auto x = normal_values(rows * 768, 5);
+      std::vector<float> all(static_cast<size_t>(rows * w.n)), one(static_cast<size_t>(w.n));
+      const auto b = backend_of(isa), c = backend_of(isa, Precision::automatic, 3);
+      const auto m = b->load_matrix(w.host());
+      LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
+      b->linear({.x = x.data(), .rows = rows, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+      out.y = one.data();
+      for (const int64_t r : {0, 7, 127, 128, 149}) {
+        c->linear({.x = x.data() + r * 768, .rows = 1, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+        CHECK(std::memcmp(one.data(), all.data() + r * w.n, one.size() * sizeof(float)) == 0);
+      }
+      std::vector<float> some(static_cast<size_t>(21 * w.n));
+      out.y = some.data();
+      c->linear({.x = x.data() + 11 * 768, .rows = 21, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+      CHECK(std::memcmp(some.data(), all.data() + 11 * w.n, some.size() * sizeof(float)) == 0);
+    }
+  }
+}
+
+TEST("cpu: rows of packed weights come back as dequantize_row has them") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    for (const DType type : all_types) {
+      const Weights w(type, 35, 512, 6);
+      const auto m = b->load_matrix(w.host());
+      const std::vector<int32_t> ids = {0, 34, 16, 15, 16};
+      std::vector<float> y(ids.size() * 512);
+      b->get_rows(*m, ids, y.data());
+      for (size_t i = 0; i < ids.size(); i++) {
+        CHECK(std::memcmp(&y[i * 512], &w.values[static_cast<size_t>(ids[i]) * 512], 512 * sizeof(float)) == 0);
+      }
+    }
+  }
+}
+
+TEST("cpu: norm, bias, activation, gate and residual around a product, every instruction set") {
+  const int64_t k = 75, n = 21, rows = 5;
+  const Weights w(DType::f32, n, k, 1), g(DType::f32, n, k, 2);
+  const auto x = normal_values(rows * k, 3, 10), bias = normal_values(n, 4), norm_w = normal_values(k, 5),
+             norm_b = normal_values(k, 6), residual = normal_values(2 * n, 7);
+  for (const Isa isa : machine_isas()) {
+    const auto backend = backend_of(isa);
+    const auto mw = backend->load_matrix(w.host()), mg = backend->load_matrix(g.host());
+    for (const NormKind kind : {NormKind::none, NormKind::rms, NormKind::layer}) {
+      std::vector<float> tanh_y(static_cast<size_t>(rows * n)), erf_y(tanh_y), gated(tanh_y);
+      const LinearOutput outs[3] = {{.w = mw.get(),
+                                     .bias = bias.data(),
+                                     .activation = Activation::gelu_tanh,
+                                     .residual = residual.data(),
+                                     .residual_rows = 2,
+                                     .y = tanh_y.data(),
+                                     .ldy = n},
+                                    {.w = mw.get(), .activation = Activation::gelu_erf, .y = erf_y.data(), .ldy = n},
+                                    {.w = mw.get(), .gate = mg.get(), .y = gated.data(), .ldy = n}};
+      backend->linear({.x = x.data(),
+                       .rows = rows,
+                       .ldx = k,
+                       .norm = {kind, norm_w.data(), kind == NormKind::layer ? norm_b.data() : nullptr, 1e-6f},
+                       .outputs = outs});
+      for (int64_t r = 0; r < rows; r++) {
+        const float* row = x.data() + r * k;
+        double mean = 0, var = 0;
+        for (int64_t i = 0; kind == NormKind::layer && i < k; i++) mean += row[i] / static_cast<double>(k);
+        for (int64_t i = 0; i < k; i++) var += (row[i] - mean) * (row[i] - mean) / static_cast<double>(k);
+        for (int64_t j = 0; j < n; j++) {
+          double a = 0, s = 0;
+          for (int64_t i = 0; i < k; i++) {
+            double h = row[i];
+            const size_t at = static_cast<size_t>(i);
+            if (kind != NormKind::none)
+              h = (h - mean) / std::sqrt(var + 1e-6) * norm_w[at] + (kind == NormKind::layer ? norm_b[at] : 0.0f);
+            a += h * w.values[static_cast<size_t>(j * k + i)];
+            s += h * g.values[static_cast<size_t>(j * k + i)];
+          }
+          const size_t at = static_cast<size_t>(r * n + j);
+          const double v = a + bias[static_cast<size_t>(j)];
+          CHECK_NEAR(tanh_y[at],
+                     0.5 * v * (1 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v))) +
+                         residual[static_cast<size_t>(r % 2 * n + j)],
+                     1e-5);
+          CHECK_NEAR(erf_y[at], 0.5 * a * (1 + std::erf(a * 0.7071067811865476)), 1e-5);
+          CHECK_NEAR(gated[at], s / (1 + std::exp(-s)) * a, 1e-4);
+        }
+      }
+    }
+  }
+}
+
+TEST("cpu: a residual may be the output itself, with padding between rows") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    const Weights w(DType::f32, 20, 20, 8);
+    const auto m = b->load_matrix(w.host());
+    const auto x = normal_values(3 * 24, 9), before = normal_values(3 * 30, 10);
+    std::vector<float> y = before;
+    const LinearOutput out{.w = m.get(), .residual = y.data(), .y = y.data(), .ldy = 30};
+    b->linear({.x = x.data(), .rows = 3, .ldx = 24, .norm = {}, .outputs = {&out, 1}});
+    for (int64_t r = 0; r < 3; r++) {
+      for (int64_t j = 0; j < 30; j++) {
+        const size_t at = static_cast<size_t>(r * 30 + j);
+        double expected = before[at], unused;
+        if (j < 20) {
+          reference(w, x.data() + r * 24, false, 0, expected, unused, j);
+          expected += before[at];
+        }
+        CHECK_NEAR(y[at], expected, j < 20 ? 1e-5 : 0);
+      }
     }
   }
 }

@@ -1,10 +1,9 @@
-#include "cpu/thread_pool.h"
-
 #include <atomic>
 #include <stdexcept>
 #include <vector>
 
 #include "base/error.h"
+#include "cpu/thread_pool.h"
 #include "harness.h"
 
 using namespace owl3;

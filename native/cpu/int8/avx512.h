@@ -1,0 +1,33 @@
+// Exact dot products of a block with vpdpbusd: unsigned weights (the offset is in the sums' starts) times signed
+// activations.
+#pragma once
+namespace owl3::OWL3_LANES {
+
+constexpr bool unsigned_weights = true;
+constexpr int int8_rows = 16;
+
+inline __m512i quad_of(const int8_t* p) {
+  int32_t v;
+  __builtin_memcpy(&v, p, 4);
+  return _mm512_set1_epi32(v);
+}
+
+template <int R, int Groups, class Done>
+inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int32_t* start, int64_t ldstart,
+                      Done done) {
+  __m512i q[8];
+  for (int g = 0; g < 8; ++g) q[g] = _mm512_load_si512(w + 64 * g);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+    for (int g = 0; g < Groups; ++g) {
+      __m512i sum = _mm512_set1_epi32(start[r * ldstart + g]);
+#pragma GCC unroll 8
+      for (int i = g * (8 / Groups); i < (g + 1) * (8 / Groups); ++i)
+        sum = _mm512_dpbusd_epi32(sum, q[i], quad_of(x + r * ldx + 4 * i));
+      done(r, g, Lanes{_mm512_cvtepi32_ps(sum)});
+    }
+  }
+}
+
+}  // namespace owl3::OWL3_LANES

@@ -1,0 +1,33 @@
+// Exact dot products of a block with sdot.
+#pragma once
+namespace owl3::OWL3_LANES {
+
+constexpr bool unsigned_weights = false;
+constexpr int int8_rows = 4;
+
+template <int R, int Groups, class Done>
+inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int32_t*, int64_t, Done done) {
+  for (int g = 0; g < Groups; ++g) {
+    int32x4_t sum[R][4];
+    for (int r = 0; r < R; ++r) {
+      for (int j = 0; j < 4; ++j) sum[r][j] = vdupq_n_s32(0);
+    }
+    for (int part = g * (2 / Groups); part < (g + 1) * (2 / Groups); ++part) {
+      int8x16_t a[R];
+      for (int r = 0; r < R; ++r) a[r] = vld1q_s8(x + r * ldx + 16 * part);
+      for (int j = 0; j < 4; ++j) {
+        const int8_t* q = reinterpret_cast<const int8_t*>(w) + part * 256 + j * 16;
+        const int8x16_t w0 = vld1q_s8(q), w1 = vld1q_s8(q + 64), w2 = vld1q_s8(q + 128), w3 = vld1q_s8(q + 192);
+        for (int r = 0; r < R; ++r) {
+          sum[r][j] = vdotq_laneq_s32(sum[r][j], w0, a[r], 0);
+          sum[r][j] = vdotq_laneq_s32(sum[r][j], w1, a[r], 1);
+          sum[r][j] = vdotq_laneq_s32(sum[r][j], w2, a[r], 2);
+          sum[r][j] = vdotq_laneq_s32(sum[r][j], w3, a[r], 3);
+        }
+      }
+    }
+    for (int r = 0; r < R; ++r) done(r, g, owl3::OWL3_LANES::each([&](int j) { return vcvtq_f32_s32(sum[r][j]); }));
+  }
+}
+
+}  // namespace owl3::OWL3_LANES

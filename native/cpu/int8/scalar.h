@@ -1,0 +1,22 @@
+// Exact dot products of a block, one value at a time. See linear_body.h.
+#pragma once
+namespace owl3::OWL3_LANES {
+
+constexpr bool unsigned_weights = false;
+constexpr int int8_rows = 4;
+
+/// Calls done(r, g, sum over the block's columns of group g of 16, or the only one of 32) (Groups 2 or 1).
+template <int R, int Groups, class Done>
+inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int32_t*, int64_t, Done done) {
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < Groups; ++g) {
+      int32_t sum[16] = {};
+      for (int k = g * (32 / Groups); k < (g + 1) * (32 / Groups); ++k) {
+        for (int i = 0; i < 16; ++i) sum[i] += static_cast<int8_t>(w[k / 4 * 64 + i * 4 + k % 4]) * x[r * ldx + k];
+      }
+      done(r, g, each([&](int i) { return static_cast<float>(sum[i]); }));
+    }
+  }
+}
+
+}  // namespace owl3::OWL3_LANES

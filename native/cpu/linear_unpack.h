@@ -1,0 +1,136 @@
+// Records of packed weights (packed.h) to int8 blocks or floats: part of linear_body.h.
+#pragma once
+
+namespace owl3::OWL3_LANES {
+
+/// Up to eight blocks of 32 columns of one panel, ready for dot products.
+struct Chunk {
+  const uint8_t* q[8];  // [512] in quad order: int8, or uint8 with the offset still in
+  const float* scale;   // [blocks, 32 / group, 16]
+  const float* min;     // [blocks, 16]
+  int blocks;
+};
+
+// As wide as a register. Shifts work on 16 bits at a time: masks cut off what comes from the byte beside.
+#if defined(OWL3_LANES_AVX512)
+constexpr int vector_bytes = 64;
+#elif defined(OWL3_LANES_AVX2)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+typedef uint16_t Pairs __attribute__((vector_size(vector_bytes), may_alias));
+typedef uint8_t Bytes __attribute__((vector_size(vector_bytes), may_alias));
+
+enum class Upper { none, one_bit, two_bits };
+
+/// One block: `q` [512] = planes - (Signed ? offset : 0). Pointers are 64-byte aligned.
+template <Upper kUpper, bool Signed>
+inline void join_planes(const uint8_t* nibbles, const uint8_t* high, int offset, uint8_t* q) {
+  constexpr int parts = 64 / vector_bytes;
+#pragma GCC unroll 4
+  for (int part = 0; part < parts; ++part) {
+#pragma GCC unroll 8
+    for (int g = 0; g < 8; ++g) {
+      const int at = part * vector_bytes;
+      Pairs v = *reinterpret_cast<const Pairs*>(nibbles + g % 4 * 64 + at);
+      v = (g < 4 ? v : v >> 4) & 0x0f0f;
+      if constexpr (kUpper == Upper::one_bit) {
+        const Pairs h = *reinterpret_cast<const Pairs*>(high + at);
+        v |= (g <= 4 ? h << (4 - g) : h >> (g - 4)) & 0x1010;
+      }
+      if constexpr (kUpper == Upper::two_bits) {
+        const Pairs h = *reinterpret_cast<const Pairs*>(high + g % 2 * 64 + at);
+        const int shift = g / 2 * 2;
+        v |= (shift <= 4 ? h << (4 - shift) : h >> (shift - 4)) & 0x3030;
+      }
+      Bytes out = reinterpret_cast<Bytes>(v);
+      if constexpr (Signed) out -= static_cast<uint8_t>(offset);
+      *reinterpret_cast<Bytes*>(q + 64 * g + at) = out;
+    }
+  }
+}
+
+/// Columns [k, k + chunk) or what is left of them. q [8, 512], scale [16, 16] and min [8, 16] are scratch. Unsigned: as
+/// stored.
+template <bool Unsigned>
+inline Chunk unpack_int8(const Packed& w, int64_t panel, int64_t k, uint8_t* q, float* scale, float* min) {
+  const Layout l = layout_of(w.type);
+  const uint8_t* record = w.panel(panel) + k / l.step * l.record;
+  const int64_t left = (w.padded_cols - k) / 32;
+  Chunk c{{}, scale, min, left < 8 ? static_cast<int>(left) : 8};
+  for (int b = 0; b < c.blocks; ++b) c.q[b] = q + 512 * b;
+  if (l.step == 64) {
+    for (int b = 0; b < c.blocks; ++b) {
+      const uint8_t* r = record + b / 2 * l.record;
+      const int i = b % 2;
+      store(scale + 16 * b, load_f16(reinterpret_cast<const uint16_t*>(r + 32 * i)));
+      if (w.type == DType::q8_0) {
+        c.q[b] = r + q_at_32 + 512 * i;
+        if (!Unsigned && w.unsigned_q8) {
+          for (int at = 0; at < 512; at += vector_bytes) {
+            *reinterpret_cast<Bytes*>(q + 512 * b + at) = *reinterpret_cast<const Bytes*>(c.q[b] + at) ^ 0x80;
+          }
+          c.q[b] = q + 512 * b;
+        }
+      } else if (w.type == DType::q4_0) {
+        join_planes<Upper::none, !Unsigned>(r + q_at_32 + 256 * i, nullptr, l.offset, q + 512 * b);
+      } else {
+        join_planes<Upper::one_bit, !Unsigned>(r + q_at_32 + 256 * i, r + high_at_32 + 64 * i, l.offset, q + 512 * b);
+      }
+    }
+    return c;
+  }
+  const Lanes d = load_f16(reinterpret_cast<const uint16_t*>(record));
+  const int8_t* scales = reinterpret_cast<const int8_t*>(record + scale_at);  // 6 bits unsigned, or 8 signed (Q6_K)
+  for (int i = 0; i < 256 / l.group; ++i) store(scale + 16 * i, d * load_i8(scales + 16 * i));
+  if (l.mins) {
+    const Lanes dmin = load_f16(reinterpret_cast<const uint16_t*>(record + dmin_at));
+    for (int b = 0; b < 8; ++b)
+      store(min + 16 * b, dmin * load_i8(reinterpret_cast<const int8_t*>(record + min_at + 16 * b)));
+  }
+  const uint8_t *low = record + q_at_k, *high = record + high_at_k;
+  for (int b = 0; b < 8; ++b, low += 256) {
+    if (w.type == DType::q4_k) join_planes<Upper::none, !Unsigned>(low, nullptr, l.offset, q + 512 * b);
+    if (w.type == DType::q5_k) join_planes<Upper::one_bit, !Unsigned>(low, high + 64 * b, l.offset, q + 512 * b);
+    if (w.type == DType::q6_k) join_planes<Upper::two_bits, !Unsigned>(low, high + 128 * b, l.offset, q + 512 * b);
+  }
+  return c;
+}
+
+/// Columns [k, k + n) as floats [n][16], n <= chunk; for quantised types just as dequantize_row has them.
+inline void unpack_float(const Packed& w, int64_t panel, int64_t k, int64_t n, float* out) {
+  const Layout l = layout_of(w.type);
+  const uint8_t* record = w.panel(panel) + k / l.step * l.record;
+  if (w.type == DType::f32) {
+    __builtin_memcpy(out, record, static_cast<size_t>(n) * 64);
+    return;
+  }
+  if (w.type == DType::f16) {
+    for (int64_t i = 0; i < n; ++i) store(out + 16 * i, load_f16(reinterpret_cast<const uint16_t*>(record) + 16 * i));
+    return;
+  }
+  typedef uint32_t Words __attribute__((vector_size(64), may_alias));
+  if (w.type == DType::bf16) {
+    for (int64_t i = 0; i < n; i += 2) {
+      const Words v = *reinterpret_cast<const Words*>(record + 32 * i), even = v << 16, odd = v & 0xffff0000u;
+      *reinterpret_cast<Words*>(out + 16 * i) = even;
+      *reinterpret_cast<Words*>(out + 16 * i + 16) = odd;
+    }
+    return;
+  }
+  alignas(64) uint8_t q[8 * 512];
+  alignas(64) float scale[16 * 16], min[8 * 16];
+  const Chunk c = unpack_int8<false>(w, panel, k, q, scale, min);
+  for (int b = 0; b < c.blocks; ++b) {
+    for (int i = 0; i < 32; ++i) {
+      int8_t column[16];
+      for (int j = 0; j < 16; ++j) column[j] = static_cast<int8_t>(c.q[b][i / 4 * 64 + 4 * j + i % 4]);
+      Lanes v = load(scale + 16 * (l.group == 16 ? 2 * b + i / 16 : b)) * load_i8(column);
+      if (l.mins) v = v - load(min + 16 * b);
+      store(out + 16 * (32 * b + i), v);
+    }
+  }
+}
+
+}  // namespace owl3::OWL3_LANES
