@@ -13,23 +13,20 @@ def _work(make, seed, stage, start, stride, queue):
 
 
 class Feed:
-    """Pack i depends on seed, stage and i only, so that a resumed run sees what an unbroken one would have."""
+    """Packs start, start + stride, ... Pack i depends on seed, stage and i only, so a resumed run sees what an unbroken one would have."""
 
-    def __init__(self, make, seed, stage, start=0, workers=1, ahead=6):
+    def __init__(self, make, seed, stage, start=0, stride=1, ahead=6):
         ctx = mp.get_context("fork")
-        self.queues = [ctx.Queue(ahead) for _ in range(workers)]
-        self.next = start
-        self.start = start
-        self.processes = [ctx.Process(target=_work, args=(make, seed, stage, start + k, workers, q), daemon=True) for k, q in enumerate(self.queues)]
-        for p in self.processes:
-            p.start()
+        self.queue = ctx.Queue(ahead)
+        self.next, self.stride = start, stride
+        self.process = ctx.Process(target=_work, args=(make, seed, stage, start, stride, self.queue), daemon=True)
+        self.process.start()
 
     def get(self):
-        i, pack = self.queues[(self.next - self.start) % len(self.queues)].get()
+        i, pack = self.queue.get()
         assert i == self.next
-        self.next += 1
+        self.next += self.stride
         return pack
 
     def close(self):
-        for p in self.processes:
-            p.terminate()
+        self.process.terminate()

@@ -57,20 +57,19 @@ def batch(chat: Chat, group, first):
 def plan(rng: random.Random):
     """The groups of one pack."""
     k = rng.choice([5, 6, 7, 8, 8, 10, 12, 16, 20, 24, 28, 32])
-    return [[samples.one_picture(rng) for _ in range(8)],
-            [samples.one_picture(rng, False) for _ in range(8)],
-            [samples.pictures(rng) for _ in range(8)],
-            [samples.clip(rng) for _ in range(7)],
-            [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)],
-            [samples.pictures(rng, k=k, turns=6)],
-            [samples.no_picture(rng) for _ in range(1)]]
+    return [[samples.one_picture(rng) for _ in range(5)],
+            [samples.one_picture(rng, False) for _ in range(4)],
+            [samples.pictures(rng) for _ in range(5)],
+            [samples.clip(rng) for _ in range(4)],
+            [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True) if rng.random() < 0.5 else samples.pictures(rng, k=k, turns=6)],
+            [samples.no_picture(rng)] if rng.random() < 0.5 else []]
 
 
 def maker(tok):
     def make_pack(rng, _):
         chat = maker.chat = getattr(maker, "chat", None) or Chat(tok)
         crops, patch, view, groups, first = [], [], [], [], 0
-        for group in plan(rng):
+        for group in filter(None, plan(rng)):
             for s in group:
                 c, p, v = look(s)
                 crops += c

@@ -16,7 +16,7 @@ class Shape:
     v_hidden: int = 256
     v_mlp: int = 512
     v_layers: int = 6         # that are run; a checkpoint holds one more, which is never used
-    v_heads: int = 4
+    v_heads: int = 8
     hidden: int = 256
     mlp: int = 512
     layers: int = 8
@@ -198,14 +198,38 @@ def init(m: Owl3, seed):
                 if name.endswith(("o_proj.weight", "down_proj.weight", "out_proj.weight", "fc2.weight")):
                     std /= depth ** 0.5
                 p.copy_(torch.randn(p.shape, generator=g) * std)
-        p = m.vision_model.embeddings["position_embedding"].weight
-        p.copy_(waves(p.shape[1], m.c.side // m.c.patch) * 0.3)
+        neighbours(m.vision_model, m.c)
     return m
 
 
-def waves(d, n):
-    """Sines and cosines of row and column: a start for learned positions."""
-    f = torch.pi * 0.5 ** (torch.arange(d // 4) * 16 / d) / 1.5
-    a = torch.arange(n)[:, None] * f
-    a = torch.cat([a.sin(), a.cos()], -1)
-    return torch.cat([a[:, None].expand(n, n, -1), a[None].expand(n, n, -1)], -1).reshape(n * n, -1)
+def neighbours(vision: Vision, c: Shape):
+    """A start for the vision tower in which early heads look at neighbouring patches, as a convolution would.
+
+    The first 32 channels carry the place as sines and cosines of row and column; a query turned by an offset finds the key at that offset.
+    Without this, shapes and letters that straddle patches take many times longer to be learnt. Training is free to change all of it.
+    """
+    n, hd, gain = c.side // c.patch, c.v_hidden // c.v_heads, 0.9
+    freq = torch.linspace(0.1, 0.9, hd // 4) * torch.pi
+    wave = lambda at: torch.stack([(at[:, None] * freq).sin(), (at[:, None] * freq).cos()], -1).flatten(1)
+    at = torch.arange(n * n)
+    place = torch.cat([wave(at // n), wave(at % n)], 1)  # [patches, hd]
+    e = vision.embeddings
+    e["position_embedding"].weight[:, :hd] = place
+    e["patch_embedding"].weight[:hd] *= 0.05
+
+    def turned(dr, dc):
+        r = torch.zeros(hd, hd)
+        for j, angle in enumerate(torch.cat([freq * dr, freq * dc])):
+            s, co = angle.sin(), angle.cos()
+            r[2 * j:2 * j + 2, 2 * j:2 * j + 2] = torch.tensor([[co, s], [-s, co]])
+        return r
+    ring = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+    for depth, reach in enumerate((1, 1, 2)):
+        a = vision.encoder["layers"][depth].self_attn
+        for h in range(c.v_heads):
+            dr, dc = ring[h % 8]
+            rows = slice(h * hd, (h + 1) * hd)
+            a["q_proj"].weight[rows] *= 0.3
+            a["k_proj"].weight[rows] *= 0.3
+            a["q_proj"].weight[rows, :hd] = gain * turned(reach * dr, reach * dc)
+            a["k_proj"].weight[rows, :hd] = gain * torch.eye(hd)

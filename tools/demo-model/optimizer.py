@@ -58,7 +58,7 @@ class Optimizer:
                 g = grads[i] * k
                 self.m[i].lerp_(g, 1 - b1)
                 self.v[i].lerp_(g * g, 1 - b2)
-                self.masters[i].addcdiv_(self.m[i] / c1, (self.v[i] / c2).sqrt_().add_(1e-8), value=-lr)
+                self.masters[i].addcdiv_(self.m[i] / c1, (self.v[i] / c2).sqrt_().add_(1e-8), value=-lr / 2)
         for i in grads:
             self.named[i][1].copy_(self.masters[i])
         self.zero()

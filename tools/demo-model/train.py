@@ -1,24 +1,25 @@
 """Trains the demo model from nothing: python train.py RUN_FOLDER [--seed N]. Start it again to go on where it stopped."""
 from __future__ import annotations
-import argparse, json, math, os, time
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
+import argparse, json, math, multiprocessing as mp, os, socket, sys, time
+os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
 from pathlib import Path
 import torch
+import torch.distributed as dist
 from tokenizers import Tokenizer
 from feed import Feed
 from model import Owl3, Shape, init
 from optimizer import Optimizer
 import joint, tokenizer, warmup
 
-THREADS = 2
+RANKS = 2  # processes of one thread each: they wait for each other once a step, threads would at every operation
 VOCAB = 1024
 DENSE = 0.05  # weight of the warm-up's questions during the joint stage
 STAGES = {"warmup": dict(steps=1500, lr=3e-3, floor=0.03), "language": dict(steps=2000, lr=3e-3, floor=0.1), "joint": dict(steps=1500, lr=1e-3, floor=0.03)}
 
 
 class Run:
-    def __init__(self, folder, seed, shape):
-        self.folder, self.seed = Path(folder), seed
+    def __init__(self, folder, seed, shape, rank=0):
+        self.folder, self.seed, self.rank = Path(folder), seed, rank
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(seed)
         self.model = init(Owl3(shape), seed)
@@ -42,6 +43,8 @@ class Run:
             self.stage, self.step, self.seconds, self.ema = s["stage"], s["step"], s["seconds"], s["ema"]
 
     def log(self, **row):
+        if self.rank:
+            return
         with open(self.folder / "log.jsonl", "a") as f:
             f.write(json.dumps({"stage": self.stage, "step": self.step, **row}) + "\n")
         print(self.stage, self.step, json.dumps(row), flush=True)
@@ -51,9 +54,13 @@ def rate(step, steps, lr, floor):
     return lr * min(1, (step + 1) / 60) * (floor + (1 - floor) * (0.5 + 0.5 * math.cos(math.pi * step / steps)))
 
 
-def share():
-    """Two threads that wait for each other are a bad guest on a busy machine."""
-    torch.set_num_threads(1 if os.getloadavg()[0] > 4.5 else THREADS)
+def add_up(run):
+    """The mean of the gradients of all ranks; a parameter that one rank did not use counts as zero there."""
+    params = [p for _, p in run.named if p.requires_grad]
+    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).float().flatten() for p in params])
+    dist.all_reduce(flat)
+    for p, g in zip(params, flat.div_(RANKS).split([p.numel() for p in params])):
+        p.grad = g.view_as(p).to(p.dtype)
 
 
 def train_stage(run: Run, stage, make, learn, only=None, every=25, stop=None):
@@ -61,7 +68,9 @@ def train_stage(run: Run, stage, make, learn, only=None, every=25, stop=None):
     conf = STAGES[stage]
     if run.stage != stage:
         run.stage, run.step = stage, 0
-    feed = Feed(make, run.seed, stage, run.step)
+    for n, p in run.named:
+        p.requires_grad_(only is None or only(n))
+    feed = Feed(make, run.seed, stage, run.step * RANKS + run.rank, RANKS)
     seen, losses, begin, wait, saved = {}, [], time.time(), 0.0, time.time()
     try:
         while run.step < (stop or conf["steps"]):
@@ -69,6 +78,7 @@ def train_stage(run: Run, stage, make, learn, only=None, every=25, stop=None):
             pack = feed.get()
             wait += time.time() - t
             loss, right = learn(pack)
+            add_up(run)
             run.opt.step(rate(run.step, **conf), only=only)
             run.step += 1
             losses.append(loss)
@@ -77,19 +87,20 @@ def train_stage(run: Run, stage, make, learn, only=None, every=25, stop=None):
                 a[0] += r
                 a[1] += n
             if run.step % every == 0:
-                share()
                 spent = time.time() - begin
                 run.seconds += spent
                 run.log(loss=round(sum(losses) / len(losses), 4), left=f"{(conf['steps'] - run.step) * spent / every / 60:.1f} min", spent=f"{run.seconds / 60:.1f} min",
                         wait=round(wait / spent, 3), **{k: round(a[0] / max(1, a[1]), 4) for k, a in sorted(seen.items())})
                 seen, losses, begin, wait = {}, [], time.time(), 0.0
-            if time.time() - saved > 120:
+            if run.rank == 0 and time.time() - saved > 120:
                 run.save()
                 saved = time.time()
     finally:
         feed.close()
-    run.save()
-    run.save(f"{stage}.pt")
+    if run.rank == 0:
+        run.save()
+        run.save(f"{stage}.pt")
+    dist.barrier()
 
 
 def warm(run):
@@ -100,7 +111,7 @@ def warm(run):
         loss, seen = warmup.dense_loss(run.heads, run.model.see(crops), patch, view, torch.randint(0, 81, (6,), generator=g), drawn)
         loss.backward()
         return loss.item(), seen
-    train_stage(run, "warmup", warmup.make_pack, learn)
+    train_stage(run, "warmup", warmup.make_pack, learn, only=lambda n: not n.startswith("language"))
 
 
 def language(run, tok):
@@ -116,21 +127,36 @@ def together(run, tok):
     train_stage(run, "joint", joint.maker(tok), learn)
 
 
+def work(rank, folder, seed, port):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=RANKS)
+    run = Run(folder, seed, Shape(vocab=VOCAB), rank)
+    tok = Tokenizer.from_file(str(run.folder / "tokenizer.json"))
+    run.resume()
+    done = list(STAGES).index(run.stage) if run.stage else 0
+    for stage, go in list(zip(STAGES, (lambda: warm(run), lambda: language(run, tok), lambda: together(run, tok))))[done:]:
+        go()
+    dist.destroy_process_group()
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("folder")
     ap.add_argument("--seed", type=int, default=1)
     a = ap.parse_args()
-    share()
-    run = Run(a.folder, a.seed, Shape(vocab=VOCAB))
-    path = run.folder / "tokenizer.json"
+    path = Path(a.folder) / "tokenizer.json"
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         tokenizer.train(a.seed, VOCAB).save(str(path))
-    tok = Tokenizer.from_file(str(path))
-    run.resume()
-    done = list(STAGES).index(run.stage) if run.stage else 0
-    for stage, go in list(zip(STAGES, (lambda: warm(run), lambda: language(run, tok), lambda: together(run, tok))))[done:]:
-        go()
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    ranks = [mp.get_context("spawn").Process(target=work, args=(r, a.folder, a.seed, port)) for r in range(RANKS)]
+    for r in ranks:
+        r.start()
+    for r in ranks:
+        r.join()
+    sys.exit(max(abs(r.exitcode) for r in ranks))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from draw import draw
 from views import PER_PATCH, PER_VIEW, cut, labels, outlines
 from world import scene
 
-VIEWS = 128  # a step
+VIEWS = 64  # a pack
 
 
 class Heads(nn.Module):
@@ -38,10 +38,10 @@ def wander(rng: random.Random, s):
 
 
 def make_pack(rng: random.Random, _):
-    """crops uint8 [128, 126, 126, 3], labels as views.labels gives them."""
+    """crops uint8 [64, 126, 126, 3], labels as views.labels gives them."""
     views, patch, view, drawn, n = [], [], [], [], 0
     while n < VIEWS:
-        whole = n >= 80
+        whole = n >= 40
         s = scene(rng, cut=not whole, glyphs=None if whole else rng.choice([1, 2, 2]))
         if whole:
             s = wander(rng, s)
