@@ -1,0 +1,70 @@
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { quantizeFile } from "../../src/convert/quantize.js";
+import type { NativeConfig } from "../../src/engine/binding.js";
+import {
+  converter,
+  encode,
+  fixtures,
+  greedy,
+  logitError,
+  open,
+  prefill,
+  readCases,
+  relativeError,
+  session,
+  temporaryFolder,
+} from "./helpers.js";
+
+// The yardstick of a quantised file is the same file with its values unpacked to F32 (bit for bit what other tools unpack, see
+// test/native/gguf_quant.test.cpp), run by the float path that fidelity.test.ts holds to the reference.
+const folder = temporaryFolder();
+
+// Where activations are rounded to int8 with a scale per 32, the largest of 32 values of a normal distribution is about 2.4 deviations, the
+// step 2.4/127 of one and the rounding error step/sqrt(12): r = 0.0055 of the activations' size. Errors of different products are independent,
+// so after P products on the way they grow to r * sqrt(P) of the result where a model neither damps nor amplifies. Sharp softmaxes and SwiGLU
+// amplify; emulating the rounding in tools/reference gave at most 1.0 r sqrt(P) on image_embeds and 4.1 r sqrt(P) on the logits of these
+// random models, whose queries and keys are sharper than a trained model's. The bounds leave half as much again, and twice on image_embeds.
+const r = 0.0055;
+const embedsBound = (c: NativeConfig) => 2 * r * Math.sqrt(4 * c.vision.blockCount + 2);
+const logitsBound = (c: NativeConfig) => 6 * r * Math.sqrt(4 * c.blockCount + 1);
+
+const checkpoints = ["golden", "random/few-kv-heads", "random/wide-heads"];
+
+for (const checkpoint of checkpoints) {
+  const convertedTo = converter(`${checkpoint}/model`);
+  const cases = (await readCases(join(fixtures, checkpoint))).slice(0, 3);
+  for (const type of ["q8_0", "q4_k_m", "q5_k_m", "q4_0"] as const) {
+    describe(`${checkpoint} as ${type}`, async () => {
+      const file = await convertedTo(type);
+      const unpacked = join(folder, `${checkpoint.replace("/", "-")}-${type}.gguf`);
+      await quantizeFile(file, unpacked, { type: "f32" });
+      const expected = await open(unpacked);
+      const exact = await open(file, { precision: "exact" });
+      const fast = await open(file);
+
+      for (const c of cases)
+        test(c.name, async () => {
+          const run = async (model: typeof exact) => {
+            const embeds = await encode(model, c);
+            const s = session(model, { kvType: "f32" });
+            const sequence = s.create();
+            await prefill(s, sequence, c, embeds);
+            const logits = s.logits(sequence);
+            const ids = await greedy(s, sequence, 4);
+            s.dispose();
+            return { embeds: embeds?.toFloat32(), logits, ids };
+          };
+          const want = await run(expected);
+          const tight = await run(exact);
+          expect(logitError(tight.logits, want.logits).max).toBeLessThan(2e-3);
+          if (tight.embeds && want.embeds) expect(relativeError(tight.embeds, want.embeds)).toBeLessThan(1e-3);
+          expect(tight.ids).toEqual(want.ids);
+          const loose = await run(fast);
+          if (loose.embeds && want.embeds)
+            expect(relativeError(loose.embeds, want.embeds)).toBeLessThan(embedsBound(fast.config));
+          expect(logitError(loose.logits, want.logits).rms).toBeLessThan(logitsBound(fast.config));
+        });
+    });
+  }
+}
