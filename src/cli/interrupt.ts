@@ -1,3 +1,4 @@
+import { exitNow } from "../engine/native.js";
 import { ExitCode } from "../errors.js";
 
 /**
@@ -6,7 +7,6 @@ import { ExitCode } from "../errors.js";
  */
 const cleanups = new Set<() => void>();
 const takers: (() => void)[] = [];
-let leave: (code: number) => void = (code) => process.exit(code);
 
 /** Runs `clean` when the process is interrupted, until the returned function is called. */
 export function onInterrupt(clean: () => void): () => void {
@@ -21,14 +21,6 @@ export function takeInterrupt(taker: () => void): () => void {
     const at = takers.lastIndexOf(taker);
     if (at >= 0) takers.splice(at, 1);
   };
-}
-
-/**
- * How to leave at once. process.exit() waits for libuv's threads, so it would come back only after the native work under way (seconds for
- * a picture); the addon's exit does not wait.
- */
-export function setImmediateExit(exit: (code: number) => void): void {
-  leave = exit;
 }
 
 export function cleanUp(): void {
@@ -55,5 +47,6 @@ export function installInterrupt(): void {
 function interrupted(code: number): void {
   cleanUp();
   if (process.stderr.isTTY) process.stderr.write("\u001b[?25h\n");
-  leave(code);
+  // process.exit() would come back only after the native work under way: seconds, for a picture.
+  exitNow(code);
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { exitNow } from "../engine/native.js";
 import { ExitCode, NativeError, UserError } from "../errors.js";
 import { commands } from "./commands/index.js";
 import { safeLine } from "./filter.js";
@@ -12,7 +13,7 @@ export async function main(argv: string[]): Promise<void> {
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       cleanUp();
-      process.exit(error.code === "EPIPE" ? ExitCode.ok : ExitCode.failure);
+      exitNow(error.code === "EPIPE" ? ExitCode.ok : ExitCode.failure);
     });
   process.on("unhandledRejection", (error) => fail(error));
   try {
@@ -61,7 +62,7 @@ function fail(error: unknown): void {
   cleanUp();
   if (message !== "") process.stderr.write(`owl3: ${safeLine(message)}\n`);
   if (process.env.OWL3_DEBUG === "1" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  process.exit(exitCode);
+  exitNow(exitCode);
 }
 
 /** What the user is told about an error, and the exit code. */

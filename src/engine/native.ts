@@ -21,6 +21,12 @@ export function nativeSync<T>(call: () => T): T {
   }
 }
 
+/** Ends the process at once, also while the addon is at work (process.exit() would wait for it). */
+export function exitNow(code: number): void {
+  if (loaded) loaded.exitNow(code);
+  process.exit(code);
+}
+
 /** Awaits a call of the addon; what it throws becomes a NativeError. */
 export async function nativeCall<T>(call: Promise<T> | T): Promise<T> {
   try {

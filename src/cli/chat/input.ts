@@ -1,0 +1,55 @@
+import { constants } from "node:fs";
+import { access, readFile } from "node:fs/promises";
+import { FileError, UsageError } from "../../errors.js";
+
+/** Most that is read from stdin or a --messages file: pictures and conversations are far smaller. */
+const largestInput = 256 * 1024 * 1024;
+
+export async function readStdin(what: string): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
+    size += piece.length;
+    if (size > largestInput) throw new FileError(`${what} on stdin is larger than ${largestInput} bytes.`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+/** Text that is UTF-8, from stdin ("-") or a file. */
+export async function readText(path: string, what: string): Promise<string> {
+  const bytes =
+    path === "-"
+      ? await readStdin(what)
+      : await readFile(path).catch((error: NodeJS.ErrnoException) => {
+          const why =
+            error.code === "ENOENT" ? "no such file" : error.code === "EISDIR" ? "it is a folder" : error.message;
+          throw new FileError(`${path}: ${why}.`, { cause: error });
+        });
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new UsageError(`${what} is not UTF-8 text${path === "-" ? "" : ` (${path})`}.`, { cause: error });
+  }
+}
+
+/**
+ * Splits the arguments into media and prompt: the last one is the prompt when no --prompt was given, it holds white space, and no file has
+ * that name.
+ */
+export async function splitArguments(
+  args: readonly string[],
+  prompt: string | undefined,
+): Promise<{ media: string[]; prompt: string | undefined }> {
+  const last = args.at(-1);
+  if (prompt !== undefined || last === undefined || !/\s/.test(last) || (await exists(last)))
+    return { media: [...args], prompt };
+  return { media: args.slice(0, -1), prompt: last };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path, constants.F_OK).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,50 @@
+import { rmSync } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
+import { FileError } from "../../errors.js";
+import { onInterrupt } from "../interrupt.js";
+
+export interface DumpTensor {
+  name: string;
+  shape: number[];
+  /** Made when their turn comes, so that not all of them have to be in memory; each is float32 and little-endian as this machine is. */
+  pieces: (() => Float32Array)[];
+}
+
+/** Writes float32 tensors as a safetensors file, to a temporary file that is renamed at the end. */
+export async function writeSafetensors(path: string, tensors: readonly DumpTensor[]): Promise<void> {
+  const header: Record<string, unknown> = {};
+  let offset = 0;
+  for (const { name, shape } of tensors) {
+    const bytes = 4 * shape.reduce((a, b) => a * b, 1);
+    header[name] = { dtype: "F32", shape, data_offsets: [offset, offset + bytes] };
+    offset += bytes;
+  }
+  const json = JSON.stringify(header);
+  const head = Buffer.from(json.padEnd(Math.ceil(json.length / 8) * 8, " "));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(head.length));
+
+  const temporary = `${path}.${process.pid}.tmp`;
+  const release = onInterrupt(() => rmSync(temporary, { force: true }));
+  try {
+    const file = await open(temporary, "wx");
+    try {
+      await file.writeFile(size);
+      await file.writeFile(head);
+      for (const { pieces } of tensors)
+        for (const piece of pieces) {
+          const values = piece();
+          await file.writeFile(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+        }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new FileError(`${path} can't be written: ${(error as Error).message}`, { cause: error });
+  } finally {
+    release();
+  }
+}

@@ -1,0 +1,103 @@
+import type { AnswerResult } from "../../engine/answer.js";
+import { formatBytes } from "../../engine/memory.js";
+import type { OnProgress } from "../../engine/progress.js";
+import type { Output, Progress } from "../output.js";
+
+/** Shows the engine's progress as one spinner line on stderr. */
+export class ProgressView {
+  private shown: Progress | undefined;
+  private starting: Promise<Progress> | undefined;
+  private wanted: string | undefined;
+
+  constructor(private readonly out: Output) {}
+
+  readonly on: OnProgress = (progress) => {
+    switch (progress.stage) {
+      case "load":
+        return this.show(`loading ${progress.source}`);
+      case "preprocess":
+        return this.show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
+      case "encode": {
+        const pace = progress.msPerCrop > 0 ? `, ${(progress.msPerCrop / 1000).toFixed(2)} s/crop` : "";
+        return this.show(`looking: ${progress.done} of ${progress.total} crops${pace}`);
+      }
+      case "prefill":
+        return this.show(`reading the prompt: ${progress.done} of ${progress.total} tokens`);
+      case "beams":
+        return this.show(`searching: ${progress.done} tokens`);
+    }
+  };
+
+  private show(text: string): void {
+    this.wanted = text;
+    if (this.shown) this.shown.update(text);
+    else
+      this.starting ??= this.out.progress(text).then((progress) => {
+        this.starting = undefined;
+        this.shown = progress;
+        if (this.wanted === undefined) this.stop();
+        else progress.update(this.wanted);
+        return progress;
+      });
+  }
+
+  /** Takes the line away, before anything else is written. */
+  stop(): void {
+    this.wanted = undefined;
+    this.shown?.stop();
+    this.shown = undefined;
+  }
+}
+
+/** "5 crops in 2.1 s, 80 tokens read in 0.2 s, 12 written at 31.2 tokens/s, memory 1.2 GB" */
+export function summary({ usage, timings, memory }: AnswerResult): string {
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+  const parts = [
+    timings.visionMs >= 1 && usage.crops > 0
+      ? `${usage.crops} crops in sight, looked in ${seconds(timings.visionMs)}`
+      : "",
+    `${usage.prefilledTokens} tokens read in ${seconds(timings.prefillMs)}`,
+    `${usage.completionTokens} written at ${(usage.completionTokens / Math.max(timings.decodeMs / 1000, 1e-6)).toFixed(1)} tokens/s`,
+    `memory ${formatBytes(memory.total)}`,
+  ];
+  return parts.filter((part) => part !== "").join(", ");
+}
+
+/** What `--json` prints of an answer. */
+export function answerJson(model: string, backend: string, result: AnswerResult): unknown {
+  const { usage, timings: t, memory: m } = result;
+  const ms = (value: number): number => Math.round(value * 1000) / 1000;
+  return {
+    model,
+    backend,
+    text: result.text,
+    finish_reason: result.finishReason,
+    tokens: result.tokens,
+    media: result.media,
+    usage: {
+      prompt_tokens: usage.promptTokens,
+      crops: usage.crops,
+      completion_tokens: usage.completionTokens,
+    },
+    timings: {
+      load_ms: ms(t.loadMs),
+      preprocess_ms: ms(t.preprocessMs),
+      vision_ms: ms(t.visionMs),
+      prefill_ms: ms(t.prefillMs),
+      decode_ms: ms(t.decodeMs),
+    },
+    memory: { ...memoryJson(m), peak_rss: process.resourceUsage().maxRSS * 1024 },
+    seed: result.seed,
+  };
+}
+
+export function memoryJson(m: AnswerResult["memory"]): Record<string, number> {
+  return {
+    weights: m.weights,
+    kv_cache: m.kvCache,
+    visual_kv: m.visualKv,
+    embeds: m.embeds,
+    scratch: m.scratch,
+    total: m.total,
+  };
+}

@@ -1,0 +1,131 @@
+import { stat } from "node:fs/promises";
+import { FileError, MemoryError, UserError } from "../errors.js";
+import { encodePrompt } from "../prompt/encode.js";
+import { renderMessages } from "../prompt/template.js";
+import { Tokenizer } from "../prompt/tokenizer.js";
+import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "./binding.js";
+import { Chat, type ChatOptions, type Engine } from "./chat.js";
+import type { LoadMedia, PromptTools } from "./conversation.js";
+import { mediaLoader } from "./media.js";
+import { formatBytes, memoryLimits } from "./memory.js";
+import { native, nativeCall } from "./native.js";
+import type { OnProgress } from "./progress.js";
+import { type SamplingOptions, samplingDefaults } from "./sampling.js";
+
+export interface OwlOptions extends ModelOptions {
+  onProgress?: OnProgress | undefined;
+}
+
+/** An open model. */
+export class Owl {
+  readonly path: string;
+  readonly #engine: Engine;
+  readonly #chats = new Set<Chat>();
+  #disposed = false;
+
+  private constructor(path: string, engine: Engine) {
+    this.path = path;
+    this.#engine = engine;
+  }
+
+  /** Opens a GGUF file. Throws FileError, ModelFileError or MemoryError. */
+  static open(path: string, options: OwlOptions = {}): Promise<Owl> {
+    return Owl.openWith(native(), path, options);
+  }
+
+  /** @internal for tests: with another engine or media decoder behind it */
+  static async openWith(
+    binding: Binding,
+    path: string,
+    options: OwlOptions = {},
+    replace: { loadMedia?: LoadMedia; tools?: PromptTools } = {},
+  ): Promise<Owl> {
+    const started = performance.now();
+    options.onProgress?.({ stage: "load", source: path });
+    await checkFile(path);
+    const { device = "auto", threads = 0, precision = "auto" } = options;
+    const model = await nativeCall(binding.openModel(path, { device, threads, precision }));
+    try {
+      const engine = {
+        binding,
+        model,
+        tools: replace.tools ?? promptTools(model.metadata, path),
+        loadMedia: replace.loadMedia ?? mediaLoader(binding, model.config.cropSize),
+        samplingDefaults: samplingDefaults(model.metadata),
+        loadMs: performance.now() - started,
+      };
+      return new Owl(path, engine);
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+  }
+
+  get config(): NativeConfig {
+    return this.#engine.model.config;
+  }
+  get metadata(): GgufMetadata {
+    return this.#engine.model.metadata;
+  }
+  /** What computes: "cpu (avx512, 8 threads)" */
+  get backend(): string {
+    return this.#engine.model.backend;
+  }
+  get weightBytes(): number {
+    return this.#engine.model.weightBytes;
+  }
+  /** How the file says that answers are drawn. */
+  get samplingDefaults(): SamplingOptions {
+    return { ...this.#engine.samplingDefaults };
+  }
+
+  /** Starts a conversation. Several may be open; their answers are computed one after another. */
+  chat(options: ChatOptions = {}): Chat {
+    if (this.#disposed) throw new UserError("this model was disposed; open it again.");
+    const chat: Chat = new Chat(this.#engine, options, () => this.#chats.delete(chat));
+    this.#chats.add(chat);
+    return chat;
+  }
+
+  /** Ends its chats and frees the weights. Twice is fine. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await Promise.all([...this.#chats].map((chat) => chat.dispose()));
+    this.#engine.model.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+/** Template and tokenizer of a model file. */
+export function promptTools(metadata: GgufMetadata, path: string): PromptTools {
+  const tokenizer = Tokenizer.fromMetadata(metadata, path);
+  return {
+    eosIds: new Set(tokenizer.stopIds),
+    render: (messages, options) => {
+      const { text, ids, mediaOffset } = encodePrompt(renderMessages(messages, options), tokenizer);
+      return { prompt: text, ids, mediaOffset };
+    },
+    stream: () => tokenizer.stream(),
+    text: (id) => tokenizer.tokenText(id),
+  };
+}
+
+/** What can be said about a file before it is read: one sentence each. */
+async function checkFile(path: string): Promise<void> {
+  const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === "ENOENT" || error.code === "ENOTDIR"
+      ? new FileError(`${path}: no such file.`, { cause: error })
+      : new FileError(`${path} can't be read: ${error.message}`, { cause: error });
+  });
+  if (info.isDirectory())
+    throw new FileError(
+      `${path} is a folder; a model is a GGUF file (owl3 convert makes one from a checkpoint folder).`,
+    );
+  const { total } = memoryLimits();
+  if (info.size > total)
+    throw new MemoryError(`${path} is ${formatBytes(info.size)} and the machine has ${formatBytes(total)} of memory.`);
+}
