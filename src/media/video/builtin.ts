@@ -11,15 +11,21 @@ import type { WasmReply, WasmRequest } from "./wasm-worker.js";
 /** Pieces that may wait between worker and reader. */
 const PIECES_AHEAD = 2;
 
+/** FFmpeg's main() leaves some of its memory behind; after many runs in one instance it fails with an access out of bounds. */
+const RUNS_PER_WORKER = 12;
+
 export function createBuiltinRunner(file: string): Runner {
   let worker: Worker | undefined;
+  let runs = 0;
 
   async function* run(
     request: Omit<WasmRequest, "credit">,
     options: RunOptions,
   ): AsyncGenerator<WasmReply, void, void> {
     options.signal?.throwIfAborted();
+    if (runs >= RUNS_PER_WORKER) await stop();
     worker ??= startWorker(file);
+    runs++;
     const own = worker;
     const credit = new Int32Array(new SharedArrayBuffer(4));
     const queue: WasmReply[] = [];
@@ -72,6 +78,7 @@ export function createBuiltinRunner(file: string): Runner {
   async function stop() {
     const own = worker;
     worker = undefined;
+    runs = 0;
     own?.on("error", () => {});
     await own?.terminate();
   }

@@ -141,3 +141,9 @@ test("a reader that stops early stops the decoder", async () => {
   for await (const frame of clip.decode([0, 1, 2, 3, 4, 5])) if (frame.index === 1) break;
   await expectFrames(clip, [7], expected["long.mkv"] as Expected, "builtin");
 });
+
+test("many runs of the built-in decoder over one clip", async () => {
+  const want = expected["long.mkv"] as Expected;
+  clip = await openClip(clipPath("long.mkv"), { decoder: "builtin" });
+  for (let k = 1190; k > 0; k -= 40) await expectFrames(clip, [k], want, "builtin");
+});
