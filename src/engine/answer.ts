@@ -1,4 +1,5 @@
 import { UserError } from "../errors.js";
+import type { FrameReport } from "../media/frames.js";
 import type { MemoryPlan } from "./binding.js";
 import type { AnswerPiece, FinishReason, Token } from "./generate.js";
 import type { Timings } from "./progress.js";
@@ -11,6 +12,8 @@ export interface MediaReport {
   /** Rows and columns it was cut into; null: only the global view. */
   grid: [rows: number, columns: number] | null;
   crops: number;
+  /** Of a video: what was decoded, by what, and the frames that were chosen (time in seconds from the first frame). */
+  video?: { codec: string; decoder: string; fps: number; duration: number; frames: FrameReport[] };
 }
 
 export interface AnswerResult {

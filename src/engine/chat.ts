@@ -1,16 +1,17 @@
 import { UsageError, UserError } from "../errors.js";
+import type { VideoOptions } from "../media/frames.js";
 import type { InputMessage, InputPart } from "../prompt/messages.js";
 import { Answer, type AnswerResult, type MediaReport } from "./answer.js";
 import { beamSearch } from "./beams.js";
 import type { Binding, KvType, MediaSlot, MemoryPlan, NativeModel, SamplerOptions } from "./binding.js";
 import { Context, prefillChunk } from "./context.js";
-import { Conversation, type LoadMedia, type PromptTools } from "./conversation.js";
+import { type ChatMedia, Conversation, closeMedia, type LoadMedia, type PromptTools } from "./conversation.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "./generate.js";
 import { checkMemory } from "./memory.js";
 import type { OnProgress, Timings } from "./progress.js";
 import { resolveSampling, type SamplingOptions } from "./sampling.js";
 import { StopStrings } from "./stop.js";
-import { encodeCrops } from "./vision.js";
+import { type CropCache, encodeCrops } from "./vision.js";
 
 /** What a chat needs of an open model. */
 export interface Engine {
@@ -20,6 +21,8 @@ export interface Engine {
   loadMedia: LoadMedia;
   samplingDefaults: SamplingOptions;
   loadMs: number;
+  /** Embeddings of crops seen before, by any process; absent: every crop is run. */
+  cache?: (() => Promise<CropCache | undefined>) | undefined;
 }
 
 export interface ChatOptions {
@@ -31,6 +34,8 @@ export interface ChatOptions {
   contextLength?: number | undefined;
   /** Cut pictures into a grid of crops (default), or show only their global view. */
   cut?: boolean | undefined;
+  /** Which frames of videos are looked at, and what decodes them. */
+  video?: VideoOptions | undefined;
   /** Turn markers in a text act as such; by default they are plain text. */
   allowSpecial?: boolean | undefined;
   /** How the KV cache is stored; default: f16 for quantized files, f32 where weights are floats. */
@@ -55,7 +60,7 @@ export interface AskOptions extends SamplingOptions {
 /** Copies of what the model made of the prompt. */
 export interface PromptTensors {
   crops: number;
-  /** [crops, s, s, 3] */
+  /** [s, s, 3] each */
   pixels: Uint8Array[];
   /** [crops, tokens, d], one array a call of the vision tower */
   imageEmbeds: Float32Array[];
@@ -88,6 +93,7 @@ export class Chat {
     this.#options = options;
     this.#conversation = new Conversation(engine.tools, engine.loadMedia, {
       cut: options.cut ?? true,
+      video: options.video,
       allowSpecial: options.allowSpecial ?? false,
     });
     this.#pending = structuredClone([
@@ -250,11 +256,13 @@ export class Chat {
     const media = this.#conversation.media;
     const fresh = media.filter((item) => !item.encoded);
     const total = fresh.reduce((sum, item) => sum + item.report.crops, 0);
+    const cache = total > 0 ? await this.#engine.cache?.() : undefined;
     let done = 0;
     for (const item of fresh) {
       onProgress?.({ stage: "encode", done, total, msPerCrop: 0 });
-      item.encoded = await encodeCrops(this.#engine.model, item.pixels ?? new Uint8Array(), item.report.crops, {
+      item.encoded = await encodeCrops(this.#engine.model, cropsOf(item, signal), item.report.crops, {
         signal,
+        cache,
         onCrops: (crops, ms) => {
           done += crops;
           onProgress?.({ stage: "encode", done, total, msPerCrop: ms / crops });
@@ -275,11 +283,11 @@ export class Chat {
     if (options.onPrefilled)
       await options.onPrefilled({
         crops: slots.length,
-        pixels: media.map((item) => item.pixels ?? new Uint8Array()),
+        pixels: await allCrops(media, signal),
         imageEmbeds: [...new Set(slots.map((slot) => slot.embeds))].map((embeds) => embeds.toFloat32()),
         logits: context.session.logits(context.sequence),
       });
-    for (const item of media) delete item.pixels;
+    await Promise.all(media.map(closeMedia));
     return { ids, slots, context, prefilled, plan: plan.memory, timings };
   }
 
@@ -387,6 +395,18 @@ function checkOptions(options: AskOptions, defaults: SamplingOptions): SamplerOp
   if (beams > 1 && (options.temperature ?? 0) > 0)
     throw new UsageError("beam search does not draw tokens: give either beams or a temperature.");
   return resolveSampling(options, defaults);
+}
+
+/** Pixels of a picture's crops, once more where they were read before. */
+function cropsOf(item: ChatMedia, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  if (!item.crops) throw new Error(`${item.report.path} was closed`);
+  return item.crops(signal);
+}
+
+async function allCrops(media: readonly ChatMedia[], signal?: AbortSignal): Promise<Uint8Array[]> {
+  const all: Uint8Array[] = [];
+  for (const item of media) if (item.crops) for await (const crop of item.crops(signal)) all.push(crop);
+  return all;
 }
 
 function isInteger(value: number, min: number, max: number): boolean {

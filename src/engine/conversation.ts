@@ -1,3 +1,4 @@
+import type { VideoOptions } from "../media/frames.js";
 import type { InputImage, InputMessage, InputVideo, MediaPart, Message, TextPart } from "../prompt/messages.js";
 import type { MediaReport } from "./answer.js";
 import type { Detokenizer } from "./generate.js";
@@ -7,8 +8,10 @@ import { disposeCrops, type EncodedCrop } from "./vision.js";
 /** A picture or video of a conversation: its crops as pixels until they are encoded, as embeddings from then on. */
 export type ChatMedia = MediaPart & {
   report: MediaReport;
-  /** [crops, s, s, 3] */
-  pixels?: Uint8Array;
+  /** The crops [s, s, 3], one by one as they are decoded and cut; from the first each time it is called, until close(). */
+  crops?: ((signal?: AbortSignal) => AsyncIterable<Uint8Array>) | undefined;
+  /** Frees what crops() needs. */
+  close?: (() => Promise<void>) | undefined;
   encoded?: EncodedCrop[];
 };
 
@@ -25,11 +28,17 @@ export interface PromptTools extends Detokenizer {
   render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
 }
 
-/** Decodes, chooses the grid and cuts. */
-export type LoadMedia = (part: InputImage | InputVideo, options: { cut: boolean }) => Promise<ChatMedia>;
-
-export interface ConversationOptions {
+export interface LoadOptions {
   cut: boolean;
+  /** Which frames of a video, and what decodes it. */
+  video?: VideoOptions | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Opens a picture or video and chooses its grid or frames. */
+export type LoadMedia = (part: InputImage | InputVideo, options: LoadOptions) => Promise<ChatMedia>;
+
+export interface ConversationOptions extends Omit<LoadOptions, "signal"> {
   allowSpecial: boolean;
 }
 
@@ -83,7 +92,8 @@ export class Conversation {
         }
         options.signal?.throwIfAborted();
         options.onProgress?.({ stage: "preprocess", done, total, source: nameOf(part) });
-        parts.push(await this.loadMedia(part, { cut: this.options.cut }));
+        const { cut, video } = this.options;
+        parts.push(await this.loadMedia(part, { cut, video, signal: options.signal }));
         done++;
       }
       added.push({ role, content: parts });
@@ -114,10 +124,18 @@ export class Conversation {
   }
 }
 
+/** After this crops() is gone. */
+export async function closeMedia(media: ChatMedia): Promise<void> {
+  const { close } = media;
+  delete media.crops;
+  delete media.close;
+  await close?.();
+}
+
 function release(media: ChatMedia): void {
   if (media.encoded) disposeCrops(media.encoded);
   delete media.encoded;
-  delete media.pixels;
+  void closeMedia(media);
 }
 
 function nameOf(part: InputImage | InputVideo): string {

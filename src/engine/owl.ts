@@ -1,18 +1,24 @@
+import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { FileError, MemoryError, UserError } from "../errors.js";
 import { encodePrompt } from "../prompt/encode.js";
 import { renderMessages } from "../prompt/template.js";
 import { Tokenizer } from "../prompt/tokenizer.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "./binding.js";
+import { EmbeddingCache } from "./cache.js";
 import { Chat, type ChatOptions, type Engine } from "./chat.js";
 import type { LoadMedia, PromptTools } from "./conversation.js";
 import { mediaLoader } from "./media.js";
 import { formatBytes, memoryLimits } from "./memory.js";
-import { native, nativeCall } from "./native.js";
+import { native, nativeCall, nativeSync } from "./native.js";
 import type { OnProgress } from "./progress.js";
 import { type SamplingOptions, samplingDefaults } from "./sampling.js";
+import type { CropCache } from "./vision.js";
+import { hashVisionWeights } from "./vision-weights.js";
 
 export interface OwlOptions extends ModelOptions {
+  /** Keep what the vision tower says about a crop on disk, and look there first (see EmbeddingCache); default: no. */
+  cache?: boolean | undefined;
   onProgress?: OnProgress | undefined;
 }
 
@@ -53,6 +59,7 @@ export class Owl {
         loadMedia: replace.loadMedia ?? mediaLoader(binding, model.config.cropSize),
         samplingDefaults: samplingDefaults(model.metadata),
         loadMs: performance.now() - started,
+        cache: options.cache ? cropCache(binding, path, precision) : undefined,
       };
       return new Owl(path, engine);
     } catch (error) {
@@ -98,6 +105,28 @@ export class Owl {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+/** Opened when the first crop comes; never a reason to fail. */
+function cropCache(binding: Binding, path: string, precision: string): () => Promise<CropCache | undefined> {
+  const store = new EmbeddingCache();
+  let opened: Promise<CropCache | undefined> | undefined;
+  const open = async (): Promise<CropCache> => ({
+    store,
+    weights: await store.weightsHash(path, () => hashVisionWeights(binding, path)),
+    arithmetic: `${packageVersion()} ${nativeSync(() => binding.systemInfo()).isa} ${precision}`,
+  });
+  return () => {
+    if (store.limit === 0) return Promise.resolve(undefined);
+    opened ??= open().catch(() => undefined);
+    return opened;
+  };
+}
+
+/** Another version of the kernels may round otherwise, so what one version kept is nothing to the next. */
+function packageVersion(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
 /** Template and tokenizer of a model file. */

@@ -175,8 +175,10 @@ export function openFake(fake: Fake): Promise<Owl> {
         const path = "path" in part ? part.path : "data";
         if (path.startsWith("missing")) throw new Error(`${path} is missing`);
         fake.calls.push(`load ${path}`);
-        const pixels = new Uint8Array(2 * 12).fill(path.charCodeAt(0));
-        return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, pixels };
+        const crops = async function* () {
+          for (let i = 0; i < 2; i++) yield new Uint8Array(12).fill(path.charCodeAt(0));
+        };
+        return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, crops };
       },
     },
   );

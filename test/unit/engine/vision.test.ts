@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { NativeConfig, NativeEmbeds } from "../../../src/engine/binding.js";
 import { EmbeddingCache } from "../../../src/engine/cache.js";
-import { type EncodedCrop, encodeCrops } from "../../../src/engine/encode.js";
+import { type EncodedCrop, encodeCrops } from "../../../src/engine/vision.js";
 
 let folder: string;
 beforeEach(() => {
