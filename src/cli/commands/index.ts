@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { addCacheCommand } from "./cache.js";
 import { addConvertCommand } from "./convert.js";
 import { addInfoCommand } from "./info.js";
 import { addQuantizeCommand } from "./quantize.js";
