@@ -9,4 +9,5 @@ export const commands: readonly ((program: Command) => void)[] = [
   addConvertCommand,
   addQuantizeCommand,
   addInfoCommand,
+  addCacheCommand,
 ];
