@@ -1,0 +1,266 @@
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { NativeModel } from "../../src/engine/binding.js";
+import { native } from "../../src/engine/native.js";
+import { converter, greedyOptions, session, temporaryFolder } from "../model/helpers.js";
+
+const convertedTo = converter("random/few-kv-heads/model");
+const folder = temporaryFolder();
+const addon = fileURLToPath(new URL("../../build/Release/owl3.node", import.meta.url));
+let path: string;
+let model: NativeModel;
+beforeAll(async () => {
+  path = await convertedTo("q8_0");
+  model = await native().openModel(path, { threads: 2 });
+});
+
+const pixels = (n: number) => new Uint8Array(n * 3 * model.config.cropSize ** 2).fill(100);
+const long = Int32Array.from({ length: 500 }, (_, i) => i % 256);
+const code = (error: unknown) => (error as { code?: string }).code;
+
+describe("dispose", () => {
+  test("twice is fine, and any use after it is an error", async () => {
+    const other = await native().openModel(path, {});
+    const embeds = await other.encode(pixels(1), 1);
+    const s = session(other);
+    const sequence = s.create();
+    for (const thing of [s, embeds, other]) {
+      thing.dispose();
+      thing.dispose();
+    }
+    const uses = [
+      () => other.config,
+      () => other.plan({ contextLength: 8, crops: 0, sequences: 1, kvType: "f32", prefillChunk: 8 }),
+      () => other.encode(pixels(1), 1),
+      () => other.createSession({ contextLength: 8, kvType: "f32", prefillChunk: 8 }),
+      () => embeds.crops,
+      () => embeds.toFloat32(),
+      () => s.create(),
+      () => s.length(sequence),
+      () => s.prefill(sequence, long, []),
+      () => s.bytes,
+    ];
+    for (const use of uses) expect(use).toThrow(/disposed of/);
+  });
+
+  test("during a call takes effect when the call ends", async () => {
+    const s = session(model);
+    const running = s.prefill(s.create(), long, []);
+    s.dispose();
+    await running;
+    expect(() => s.create()).toThrow(/disposed of/);
+  });
+
+  test("of the model leaves its sessions and embeddings usable", async () => {
+    const other = await native().openModel(path, {});
+    const embeds = await other.encode(pixels(1), 1);
+    const s = session(other);
+    other.dispose();
+    const sequence = s.create();
+    await s.prefill(sequence, Int32Array.of(1, 2), [{ offset: 1, embeds, crop: 0 }]);
+    expect(s.length(sequence)).toBe(2);
+    s.dispose();
+    embeds.dispose();
+  });
+
+  test("of the model during encode lets it finish", async () => {
+    const other = await native().openModel(path, {});
+    const encoding = other.encode(pixels(3), 3);
+    other.dispose();
+    expect((await encoding).crops).toBe(3);
+  });
+});
+
+describe("calls", () => {
+  test("a second one while one runs is an error, and the first is unharmed", async () => {
+    const s = session(model);
+    const sequence = s.create();
+    const running = s.prefill(sequence, long, []);
+    const second = [
+      () => s.prefill(sequence, long, []),
+      () => s.step(Int32Array.of(0), Int32Array.of(1)),
+      () => s.create(),
+      () => s.logits(sequence),
+      () => s.truncate(sequence, 0),
+    ];
+    for (const call of second) expect(call).toThrow(/still running/);
+    await running;
+    expect(s.length(sequence)).toBe(500);
+    const sampler = native().createSampler(greedyOptions);
+    const drawing = s.sample(sequence, sampler);
+    expect(() => sampler.reset(long)).toThrow(/still drawing/);
+    const other = session(model);
+    const elsewhere = other.create();
+    await drawing;
+    await other.prefill(elsewhere, Int32Array.of(1), []);
+    expect((await other.sample(elsewhere, sampler)).id).toBeTypeOf("number");
+    s.dispose();
+    other.dispose();
+  });
+
+  test("of several sessions and models at once wait for each other and agree", async () => {
+    const other = await native().openModel(path, { threads: 3 });
+    const sessions = [session(model), session(model), session(other), session(other)];
+    await Promise.all(sessions.map((s) => s.prefill(s.create(), long, [])));
+    const rows = sessions.map((s) => s.logits(0));
+    for (const row of rows) expect(row).toEqual(rows[0]);
+    for (const s of sessions) s.dispose();
+    other.dispose();
+  });
+
+  test("that fail leave the session as it was", async () => {
+    const s = session(model, { contextLength: 510 });
+    const sequence = s.create();
+    await s.prefill(sequence, long, []);
+    const logits = s.logits(sequence);
+    const embeds = await model.encode(pixels(1), 1);
+    const vocab = model.config.vocabSize;
+    const bad: [() => Promise<unknown>, RegExp][] = [
+      [() => s.prefill(sequence, Int32Array.of(vocab), []), /token id 300 is not among the 300 rows/],
+      [() => s.prefill(sequence, Int32Array.of(-1), []), /token id -1/],
+      [() => s.prefill(sequence, Int32Array.of(), []), /takes 1 to 510 ids/],
+      [() => s.prefill(sequence, long, []), /context of 510 positions is full: 500 are taken and 500 more/],
+      [() => s.prefill(sequence, long.subarray(0, 2), [{ offset: 499, embeds, crop: 0 }]), /offset 499 lies outside/],
+      [() => s.prefill(sequence, long.subarray(0, 2), [{ offset: 502, embeds, crop: 0 }]), /offset 502 lies outside/],
+      [() => s.prefill(sequence, long.subarray(0, 2), [{ offset: 500, embeds, crop: 1 }]), /crop does not exist/],
+      [() => s.prefill(99, long.subarray(0, 2), []), /no sequence 99/],
+      [() => s.step(Int32Array.of(sequence, sequence), Int32Array.of(1, 2)), /twice/],
+      [() => s.step(Int32Array.of(sequence), Int32Array.of(1, 2)), /one id for each/],
+      [() => s.sample(s.create(), native().createSampler(greedyOptions)), /has no logits/],
+    ];
+    for (const [call, message] of bad) {
+      const error = await call().then(
+        () => undefined,
+        (e: unknown) => e,
+      );
+      expect(code(error)).toBe("invalid_argument");
+      expect((error as Error).message).toMatch(message);
+    }
+    expect(s.length(sequence)).toBe(500);
+    expect(s.logits(sequence)).toEqual(logits);
+    s.dispose();
+    embeds.dispose();
+  });
+
+  test("with the wrong kind of argument are errors, never crashes", async () => {
+    const s = session(model);
+    const bind = native() as unknown as Record<string, (...a: unknown[]) => unknown>;
+    const odd = [undefined, null, 3, "x", {}, [], new Float64Array(2), () => 1, Symbol("x"), 10n];
+    const loose = (target: object, name: string) =>
+      (target as Record<string, (...a: unknown[]) => unknown>)[name]?.bind(target) as (...a: unknown[]) => unknown;
+    const methods = [
+      ...[
+        "create",
+        "fork",
+        "remove",
+        "length",
+        "truncate",
+        "prefill",
+        "verify",
+        "step",
+        "sample",
+        "logits",
+        "topLogprobs",
+      ]
+        .filter((name) => name !== "create")
+        .map((name) => loose(s, name)),
+      ...["plan", "encode", "embedsFrom", "createSession"].map((name) => loose(model, name)),
+      loose(bind, "createSampler"),
+    ];
+    for (const method of methods)
+      for (const value of odd) await expect((async () => method(value, value, value))()).rejects.toThrow();
+    await expect((async () => bind.openModel?.(42))()).rejects.toThrow();
+    await expect((async () => bind.openModel?.(path, { threads: -1 }))()).rejects.toThrow(/threads/);
+    await expect(native().openModel("/nowhere/x.gguf", {})).rejects.toThrow(/no such file/);
+    expect(() => new (s.constructor as new (x: number) => unknown)(1)).toThrow();
+    const stolen = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(s), "create")?.value as () => void;
+    for (const thief of [{}, model, Object.create(Object.getPrototypeOf(s))])
+      expect(() => stolen.call(thief)).toThrow();
+    s.dispose();
+  });
+});
+
+/** Runs a script with the addon as `owl` and a model file as `path`. */
+function run(script: string, ...flags: string[]) {
+  const file = join(folder, `script${Math.random()}.cjs`);
+  writeFileSync(
+    file,
+    `const owl = require(${JSON.stringify(addon)}); const path = ${JSON.stringify(path)};
+     const crops = (m, n) => new Uint8Array(n * 3 * m.config.cropSize ** 2);
+     const open = () => owl.openModel(path, { threads: 2 });
+     const session = (m) => m.createSession({ contextLength: 4096, kvType: "f32", prefillChunk: 4096 });
+     const long = new Int32Array(3000);
+     (async () => { ${script} })();`,
+  );
+  return spawnSync(process.execPath, [...flags, file], { encoding: "utf8", timeout: 60_000 });
+}
+
+describe("the end of a process", () => {
+  test.each([
+    [
+      "with everything left open",
+      `const m = await open(); const s = session(m); s.create(); const e = await m.encode(crops(m, 1), 1);`,
+    ],
+    [
+      "while encode runs",
+      `const m = await open(); m.encode(crops(m, 600), 600); setTimeout(() => process.exit(0), 20);`,
+    ],
+    [
+      "while prefill runs",
+      `const m = await open(); const s = session(m); s.prefill(s.create(), long, []); process.exit(0);`,
+    ],
+    ["while a model is being opened", `owl.openModel(path, {}); process.exit(0);`],
+  ])("%s is clean", (_, script) => {
+    const { status, signal, stderr } = run(script);
+    expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: "" });
+  });
+
+  test("objects that nobody disposed of are collected with their memory", () => {
+    const { stdout, stderr, status } = run(
+      `const m = await open();
+       const round = async () => { for (let i = 0; i < 80; i++) { const e = m.embedsFrom(new Float32Array(200 * m.config.cropTokens * m.config.hiddenSize), 200); void e; } };
+       for (let i = 0; i < 5; i++) { await round(); globalThis.gc(); await new Promise((r) => setTimeout(r, 20)); }
+       console.log(process.memoryUsage().rss / 2 ** 20);`,
+      "--expose-gc",
+    );
+    expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+    expect(Number(stdout)).toBeLessThan(400); // all 400 would hold 490 MB
+  });
+});
+
+describe("worker threads", () => {
+  const inWorker = (script: string) =>
+    new Worker(
+      `const { parentPort } = require("node:worker_threads");
+       const owl = require(${JSON.stringify(addon)}); const path = ${JSON.stringify(path)};
+       const crops = (m, n) => new Uint8Array(n * 3 * m.config.cropSize ** 2);
+       (async () => { const m = await owl.openModel(path, { threads: 2 }); ${script} })();`,
+      { eval: true },
+    );
+
+  test("compute what the main thread computes", async () => {
+    const worker = inWorker(
+      `const s = m.createSession({ contextLength: 64, kvType: "f32", prefillChunk: 64 });
+       await s.prefill(s.create(), Int32Array.of(1, 2, 3), []); parentPort.postMessage(s.logits(0));`,
+    );
+    const row = await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+    const s = session(model, { kvType: "f32" });
+    await s.prefill(s.create(), Int32Array.of(1, 2, 3), []);
+    expect(row).toEqual(s.logits(0));
+    s.dispose();
+    await worker.terminate();
+  });
+
+  test("may be ended while work runs", async () => {
+    const worker = inWorker(`parentPort.postMessage("start"); await m.encode(crops(m, 600), 600);`);
+    await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+    expect(await worker.terminate()).toBe(1);
+    const s = session(model); // the addon still works here
+    await s.prefill(s.create(), Int32Array.of(1), []);
+    s.dispose();
+  });
+});
