@@ -1,0 +1,109 @@
+/**
+ * Pictures: bytes to RGB8 as Python's PIL gives them with `exif_transpose(Image.open(f)).convert("RGB")`, byte for byte for JPEG (grey,
+ * RGB, CMYK), PNG (any kind but 16-bit grey), WebP, GIF and TIFF: EXIF orientation applied, transparency dropped, embedded colour
+ * profiles ignored, the first picture of several. Differences:
+ * - 16-bit grey is scaled to 8 bits; PIL clips it, which turns most pictures white.
+ * - AVIF with halved chroma: another upsampling than PIL's, a few levels apart near sharp edges (4:4:4: at most one level).
+ * - The colour behind fully transparent pixels of a GIF.
+ */
+import sharp from "sharp";
+import { FileError } from "../errors.js";
+import type { RgbImage } from "../prompt/messages.js";
+import { isPicture } from "./sequence.js";
+import { openSource, readBytes, type SourceOptions } from "./source.js";
+
+/** Caps before anything is decoded: a small file can hold a huge picture. */
+export const mostPixels = 100_000_000;
+/** As native/image has it. */
+const longestSide = 2 ** 20;
+const seconds = 30;
+
+const formats: Record<string, string> = {
+  jpeg: "JPEG",
+  png: "PNG",
+  webp: "WebP",
+  gif: "GIF",
+  tiff: "TIFF",
+  heif: "AVIF",
+};
+
+/**
+ * Leaves libvips only the loaders that are wanted here. It works on the whole process, so the CLI does it; the library does not, since its
+ * host may use sharp for other formats. Either way decodeImage() looks at the first bytes before sharp does.
+ */
+export function restrictLoaders(): void {
+  sharp.block({ operation: ["VipsForeignLoad"] });
+  sharp.unblock({
+    operation: ["Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif"].map((name) => `VipsForeignLoad${name}`),
+  });
+}
+
+/** Opens and decodes a picture: a path, "-", a data: URL or bytes. */
+export async function loadImage(medium: string | Uint8Array, options: SourceOptions = {}): Promise<RgbImage> {
+  const source = await openSource(medium, options);
+  if (source.kind !== "image") throw new FileError(`${source.name} is a video, not a picture.`);
+  return decodeImage(await readBytes(source), source.name);
+}
+
+/** Decodes a picture. Throws FileError, one sentence naming the file. */
+export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbImage> {
+  if (bytes.length === 0) throw new FileError(`${name} is empty.`);
+  if (!isPicture(bytes)) throw new FileError(`${name} is not a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF).`);
+  const open = () => sharp(bytes, { ignoreIcc: true, limitInputPixels: mostPixels, failOn: "error", autoOrient: true });
+  try {
+    const header = await open().metadata();
+    const { width = 0, height = 0, format } = header;
+    if (!(format in formats)) throw new FileError(`${name} is not a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF).`);
+    if (width * height > mostPixels || Math.max(width, height) > longestSide)
+      throw new FileError(
+        `${name} has ${width} x ${height} pixels; at most ${mostPixels / 1e6} megapixels and sides of ${longestSide} are decoded.`,
+      );
+    const cmyk = header.space === "cmyk";
+    const pipeline = cmyk
+      ? open().pipelineColourspace("cmyk").toColourspace("cmyk")
+      : open().removeAlpha().toColourspace("srgb");
+    const { data, info } = await pipeline
+      .timeout({ seconds })
+      .raw({ depth: "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    return {
+      width: info.width,
+      height: info.height,
+      data: cmyk ? fromCmyk(data, info.channels) : toRgb(data, info.channels),
+    };
+  } catch (error) {
+    if (error instanceof FileError) throw error;
+    throw new FileError(`${name} can't be decoded: ${reasonOf(error)}.`, { cause: error });
+  }
+}
+
+/** Grey to RGB; RGB stays as it is. */
+function toRgb(data: Uint8Array, channels: number): Uint8Array {
+  if (channels === 3) return data;
+  const out = new Uint8Array((data.length / channels) * 3);
+  for (let from = 0, to = 0; from < data.length; from += channels, to += 3) out.fill(data[from] as number, to, to + 3);
+  return out;
+}
+
+/** PIL's CMYK to RGB: no colour management, (255 - ink) * (255 - black) / 255 rounded. */
+function fromCmyk(data: Uint8Array, channels: number): Uint8Array {
+  const out = new Uint8Array((data.length / channels) * 3);
+  for (let from = 0, to = 0; from < data.length; from += channels, to += 3) {
+    const white = 255 - (data[from + 3] as number);
+    for (let c = 0; c < 3; c++) {
+      const t = (data[from + c] as number) * white + 128;
+      out[to + c] = Math.max(0, white - (((t >> 8) + t) >> 8));
+    }
+  }
+  return out;
+}
+
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  if (/pixel limit/i.test(text)) return `it has more than ${mostPixels / 1e6} megapixels`;
+  if (/timeout/i.test(text)) return `it takes longer than ${seconds} seconds`;
+  if (/premature end|truncated|not enough/i.test(text)) return "the file is cut short";
+  if (/unsupported image format|compression format|unblocked|bad seek/i.test(text))
+    return "its format is not supported here";
+  return "the file is damaged";
+}
