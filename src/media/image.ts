@@ -81,7 +81,12 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbI
 function toRgb(data: Uint8Array, channels: number): Uint8Array {
   if (channels === 3) return data;
   const out = new Uint8Array((data.length / channels) * 3);
-  for (let from = 0, to = 0; from < data.length; from += channels, to += 3) out.fill(data[from] as number, to, to + 3);
+  for (let from = 0, to = 0; from < data.length; from += channels, to += 3) {
+    const grey = data[from] as number;
+    out[to] = grey;
+    out[to + 1] = grey;
+    out[to + 2] = grey;
+  }
   return out;
 }
 
