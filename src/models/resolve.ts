@@ -1,0 +1,68 @@
+import { readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import { FileError, UsageError } from "../errors.js";
+import { configPath, demoModel, isRepoName, modelFolder } from "./folder.js";
+import { findModel } from "./list.js";
+
+export interface ResolveOptions {
+  env?: NodeJS.ProcessEnv;
+  /** Told in one line when the packaged demo model is used because none was chosen. */
+  note?: (line: string) => void;
+  /** The model when none is chosen. */
+  fallback?: string;
+}
+
+/**
+ * The GGUF file a model's name stands for: a path, or the name (or short name) of a pulled model. Without a name: $OWL3_MODEL, then `model`
+ * of the config file, then the demo model of the package.
+ */
+export async function resolveModel(name: string | undefined, options: ResolveOptions = {}): Promise<string> {
+  const env = options.env ?? process.env;
+  const chosen = name || env.OWL3_MODEL || (await configuredModel(env));
+  if (chosen) return fileOf(chosen, env);
+  const file = options.fallback ?? demoModel;
+  if (!(await isFile(file)))
+    throw new UsageError("no model was chosen: give one with --model FILE, or fetch one with `owl3 pull 7b`.");
+  options.note?.(
+    "Using the small demo model, which knows simple shapes only; `owl3 pull 7b` fetches a released model.",
+  );
+  return file;
+}
+
+async function fileOf(chosen: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const info = await stat(chosen).catch(() => null);
+  if (info?.isFile() || info?.isFIFO()) return chosen;
+  const model = isRepoName(chosen) ? await findModel(chosen, modelFolder(env)) : undefined;
+  const file = model?.gguf[0]?.path;
+  if (file) return file;
+  if (info?.isDirectory())
+    throw new FileError(
+      `${chosen} is a folder; \`owl3 convert ${chosen} -o FILE.gguf --type q4_k_m\` makes a model of it.`,
+    );
+  if (model) throw new FileError(`${model.name} is not complete; \`owl3 pull ${chosen}\` goes on with it.`);
+  if (isRepoName(chosen)) throw new FileError(`There is no model ${chosen} here; \`owl3 pull ${chosen}\` fetches it.`);
+  throw new FileError(`There is no file ${chosen}.`);
+}
+
+async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const file = configPath(env);
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw new FileError(`${file} can't be read: ${error.code ?? error.message}.`, { cause: error });
+  });
+  if (text === undefined) return undefined;
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch {
+    throw new UsageError(`${file} is not JSON.`);
+  }
+  const model = (config as { model?: unknown } | null)?.model;
+  if (model === undefined) return undefined;
+  if (typeof model !== "string" || !model) throw new UsageError(`${file}: "model" must be a file or a model's name.`);
+  if (model.startsWith("~/")) return path.join(env.HOME ?? "", model.slice(2));
+  // A file named relative to the config file is one wherever the command runs.
+  return isRepoName(model) || path.isAbsolute(model) ? model : path.resolve(path.dirname(file), model);
+}
+
+const isFile = async (file: string) => (await stat(file).catch(() => null))?.isFile() ?? false;
