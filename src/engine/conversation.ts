@@ -2,6 +2,7 @@ import type { VideoOptions } from "../media/frames.js";
 import type { InputImage, InputMessage, InputVideo, MediaPart, Message, TextPart } from "../prompt/messages.js";
 import type { MediaReport } from "./answer.js";
 import type { Detokenizer } from "./generate.js";
+import { nameOf } from "./media.js";
 import type { OnProgress } from "./progress.js";
 import { disposeCrops, type EncodedCrop } from "./vision.js";
 
@@ -136,9 +137,4 @@ function release(media: ChatMedia): void {
   if (media.encoded) disposeCrops(media.encoded);
   delete media.encoded;
   void closeMedia(media);
-}
-
-function nameOf(part: InputImage | InputVideo): string {
-  if ("path" in part) return part.path;
-  return "data" in part ? (part.name ?? "picture") : (part.frames[0] ?? "video");
 }
