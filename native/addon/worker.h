@@ -1,5 +1,6 @@
-// The one template by which work leaves the main thread: `work` runs on a libuv worker and sees no JavaScript, `done` turns its
-// result into a value on the main thread. An owl3::Error becomes an Error with `code`; anything else becomes code "internal".
+// The one template by which work leaves the main thread: `work` runs on a libuv worker and sees no JavaScript, `done`
+// turns its result into a value on the main thread. An owl3::Error becomes an Error with `code`; anything else becomes
+// code "internal".
 #pragma once
 #include <napi.h>
 
@@ -23,7 +24,10 @@ class Worker final : public Napi::AsyncWorker {
  public:
   using Result = decltype(std::declval<Work&>()());
   Worker(Napi::Env env, Work work, Done done)
-      : Napi::AsyncWorker(env), work_(std::move(work)), done_(std::move(done)), deferred_(Napi::Promise::Deferred::New(env)) {}
+      : Napi::AsyncWorker(env),
+        work_(std::move(work)),
+        done_(std::move(done)),
+        deferred_(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise promise() const { return deferred_.Promise(); }
 
   void Execute() override {
@@ -38,19 +42,29 @@ class Worker final : public Napi::AsyncWorker {
     }
   }
   void OnOK() override {
-    Napi::HandleScope scope(Env());
-    try {
-      deferred_.Resolve(done_(Env(), std::move(*result_)));
-    } catch (const Napi::Error& e) {
-      deferred_.Reject(e.Value());
-    }
+    settle([this] {
+      try {
+        deferred_.Resolve(done_(Env(), std::move(*result_)));
+      } catch (const Napi::Error& e) {
+        deferred_.Reject(e.Value());
+      }
+    });
   }
   void OnError(const Napi::Error& e) override {
-    Napi::HandleScope scope(Env());
-    deferred_.Reject(to_js(Env(), code_, e.Message()).Value());
+    settle([this, &e] { deferred_.Reject(to_js(Env(), code_, e.Message()).Value()); });
   }
 
  private:
+  /// A worker_thread that is being ended still reports finished work, but no JavaScript runs there any more: every call
+  /// fails, and an exception that left this function would end the process. Nobody is left to tell.
+  template <class F>
+  void settle(F f) {
+    Napi::HandleScope scope(Env());
+    try {
+      f();
+    } catch (const Napi::Error&) {
+    }
+  }
   void fail(ErrorCode code, const char* message) {
     code_ = code;
     SetError(message);
@@ -62,7 +76,8 @@ class Worker final : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
 };
 
-/// Starts `work()` on a worker thread; the promise resolves to `done(env, result)`. `work` must return a value (not void).
+/// Starts `work()` on a worker thread; the promise resolves to `done(env, result)`. `work` must return a value (not
+/// void).
 template <class Work, class Done>
 Napi::Promise run_async(Napi::Env env, Work work, Done done) {
   auto* worker = new Worker<Work, Done>(env, std::move(work), std::move(done));  // deletes itself
