@@ -23,12 +23,13 @@ export async function openAnimation(file: string, name: string, codec: string, l
     );
   if (frames > limits.frames) throw new FileError(`${name} has more than ${limits.frames} frames.`);
   const times = new Float64Array(frames);
-  let duration = 0;
+  let total = 0; // milliseconds, which are whole
   for (let k = 0; k < frames; k++) {
-    times[k] = duration;
+    times[k] = total / 1000;
     const delay = meta.delay?.[k] ?? 0;
-    duration += (delay < 20 ? 100 : delay) / 1000; // as browsers and FFmpeg do with a delay that is too short to be meant
+    total += delay < 20 ? 100 : delay; // as browsers and FFmpeg do with a delay that is too short to be meant
   }
+  const duration = total / 1000;
   return {
     info: { codec, frames, fps: frames / duration, width, height, rotation: 0, duration },
     times,
