@@ -1,4 +1,5 @@
 import { Chalk, type ChalkInstance } from "chalk";
+import type { Ora } from "ora";
 import { StreamFilter, safeJson, safeLine, safeText } from "./filter.js";
 
 /**
@@ -23,7 +24,7 @@ export interface Output {
   /** A warning on stderr, not shown with --quiet. */
   warn(text: string): void;
   /** A spinner on stderr: moving on a terminal, silent elsewhere and with --quiet. */
-  progress(text: string): Promise<Progress>;
+  progress(text: string): Progress;
 }
 
 export interface Progress {
@@ -65,33 +66,37 @@ export function createOutput(options: { quiet?: boolean | undefined } = {}): Out
     warn: (text) => {
       if (!quiet) process.stderr.write(`${yellow("warning:")} ${safeLine(text)}\n`);
     },
-    progress: async (text) => (quiet || process.stderr.isTTY !== true ? silent : spinner(text)),
+    progress: (text) => (quiet || process.stderr.isTTY !== true ? silent : spinner(text)),
   };
 }
 
 const silent: Progress = { update: () => {}, done: () => {}, stop: () => {} };
 
-async function spinner(text: string): Promise<Progress> {
-  const { default: ora } = await import("ora");
-  // discardStdin would take Ctrl-C away from us; the readline of a chat owns the keyboard.
-  const shown = ora({
-    text: safeLine(text),
-    stream: process.stderr,
-    discardStdin: false,
-    color: useColor(process.stderr) ? "cyan" : false,
-  }).start();
-  const tick = chalkFor(process.stderr).green("✔");
+/** Shown once ora is loaded, unless it is no longer wanted then. */
+function spinner(text: string): Progress {
+  let shown: Ora | undefined;
+  let wanted: string | undefined = safeLine(text);
+  import("ora").then(({ default: ora }) => {
+    if (wanted === undefined) return;
+    // discardStdin would take Ctrl-C away from us; the readline of a chat owns the keyboard.
+    const color = useColor(process.stderr) ? ("cyan" as const) : (false as const);
+    shown = ora({ text: wanted, stream: process.stderr, discardStdin: false, color }).start();
+  });
+  const stop = (): void => {
+    wanted = undefined;
+    shown?.stop();
+    shown = undefined;
+  };
   return {
     update: (next) => {
-      shown.text = safeLine(next);
+      wanted = safeLine(next);
+      if (shown) shown.text = wanted;
     },
     done: (last) => {
-      if (last === undefined) shown.stop();
-      else shown.stopAndPersist({ symbol: tick, text: safeLine(last) });
+      stop();
+      if (last !== undefined) process.stderr.write(`${chalkFor(process.stderr).green("✔")} ${safeLine(last)}\n`);
     },
-    stop: () => {
-      shown.stop();
-    },
+    stop,
   };
 }
 

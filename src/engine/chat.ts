@@ -8,6 +8,7 @@ import { Context, prefillChunk } from "./context.js";
 import { type ChatMedia, Conversation, closeMedia, type LoadMedia, type PromptTools } from "./conversation.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "./generate.js";
 import { checkMemory } from "./memory.js";
+import { nativeSync } from "./native.js";
 import type { OnProgress, Timings } from "./progress.js";
 import { resolveSampling, type SamplingOptions } from "./sampling.js";
 import { StopStrings } from "./stop.js";
@@ -302,13 +303,15 @@ export class Chat {
     const wanted = promptTokens + (options.maxTokens ?? 512);
     const grown = Math.max(defaultContext, this.#context?.length ?? 0, 2 ** Math.ceil(Math.log2(wanted)));
     const contextLength = this.#options.contextLength ?? Math.min(most, grown);
-    const memory = model.plan({
-      contextLength,
-      crops,
-      sequences: options.beams ?? 1,
-      kvType: this.#kvType,
-      prefillChunk,
-    });
+    const memory = nativeSync(() =>
+      model.plan({
+        contextLength,
+        crops,
+        sequences: options.beams ?? 1,
+        kvType: this.#kvType,
+        prefillChunk,
+      }),
+    );
     options.onPlan?.(memory);
     checkMemory(memory, model.weightBytes);
     return { contextLength, memory };
@@ -329,7 +332,7 @@ export class Chat {
     const room = context.length - ids.length;
     const maxTokens = Math.min(options.maxTokens ?? 512, room);
     if ((options.beams ?? 1) > 1) return this.#beams(prompt, sampling, options, maxTokens);
-    const sampler = this.#engine.binding.createSampler(sampling);
+    const sampler = nativeSync(() => this.#engine.binding.createSampler(sampling));
     sampler.reset(Int32Array.from(ids));
     return generate({
       session: context.session,

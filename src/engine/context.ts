@@ -1,5 +1,5 @@
 import type { KvType, MediaSlot, NativeModel, NativeSession } from "./binding.js";
-import { nativeCall } from "./native.js";
+import { nativeCall, nativeSync } from "./native.js";
 
 /** Ids and the crops that become visible among them, in the order of their offsets. */
 export interface PromptIds {
@@ -23,7 +23,7 @@ export class Context {
 
   constructor(model: NativeModel, length: number, kvType: KvType) {
     this.length = length;
-    this.session = model.createSession({ contextLength: length, kvType, prefillChunk });
+    this.session = nativeSync(() => model.createSession({ contextLength: length, kvType, prefillChunk }));
     this.sequence = this.session.create();
   }
 

@@ -6,8 +6,6 @@ import type { Output, Progress } from "../output.js";
 /** Shows the engine's progress as one spinner line on stderr. */
 export class ProgressView {
   private shown: Progress | undefined;
-  private starting: Promise<Progress> | undefined;
-  private wanted: string | undefined;
 
   constructor(private readonly out: Output) {}
 
@@ -29,21 +27,12 @@ export class ProgressView {
   };
 
   private show(text: string): void {
-    this.wanted = text;
     if (this.shown) this.shown.update(text);
-    else
-      this.starting ??= this.out.progress(text).then((progress) => {
-        this.starting = undefined;
-        this.shown = progress;
-        if (this.wanted === undefined) this.stop();
-        else progress.update(this.wanted);
-        return progress;
-      });
+    else this.shown = this.out.progress(text);
   }
 
   /** Takes the line away, before anything else is written. */
   stop(): void {
-    this.wanted = undefined;
     this.shown?.stop();
     this.shown = undefined;
   }

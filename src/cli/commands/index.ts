@@ -1,13 +1,15 @@
 import type { Command } from "commander";
 import { addCacheCommand } from "./cache.js";
+import { addChatCommand } from "./chat.js";
 import { addConvertCommand } from "./convert.js";
 import { addInfoCommand } from "./info.js";
 import { addQuantizeCommand } from "./quantize.js";
 
 /** Every command, in the order of the help. A command file describes, calls the library and prints; heavy imports belong in its action. */
 export const commands: readonly ((program: Command) => void)[] = [
+  addChatCommand,
+  addInfoCommand,
   addConvertCommand,
   addQuantizeCommand,
-  addInfoCommand,
   addCacheCommand,
 ];

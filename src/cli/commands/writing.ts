@@ -30,7 +30,7 @@ export async function writing(
   const out = createOutput(flags);
   const controller = new AbortController();
   const release = onInterrupt(() => controller.abort());
-  const progress = await out.progress(`reading for ${output}`);
+  const progress = out.progress(`reading for ${output}`);
   const started = performance.now();
   try {
     const bytes = await write({

@@ -1,0 +1,71 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+
+const longestHistory = 500;
+
+/**
+ * Lines from a terminal, with history. Between lines the terminal is its own again, so that Ctrl-C during an answer is the usual signal and
+ * what is typed ahead waits for the next line.
+ */
+export class Keyboard {
+  private constructor(
+    private history: string[],
+    private readonly file: string,
+  ) {}
+
+  static async open(): Promise<Keyboard> {
+    const base = process.env.XDG_STATE_HOME || path.join(homedir(), ".local", "state");
+    const file = path.join(base, "owl3", "history");
+    const text = await readFile(file, "utf8").catch(() => "");
+    return new Keyboard(text.split("\n").filter(Boolean).slice(0, longestHistory), file);
+  }
+
+  /** The next line, or several pasted at once; undefined when the user leaves (Ctrl-D, or Ctrl-C twice on an empty line). */
+  ask(prompt: string): Promise<string | undefined> {
+    const line = createInterface({
+      input: process.stdin,
+      output: process.stdout,
+      terminal: true,
+      history: [...this.history],
+      historySize: longestHistory,
+      removeHistoryDuplicates: true,
+      prompt,
+    });
+    line.on("history", (history) => {
+      this.history = history;
+    });
+    return new Promise((resolve) => {
+      const lines: string[] = [];
+      let leaving = false;
+      line.on("line", (text) => {
+        lines.push(text);
+        // A paste arrives in one piece: its further lines belong to the same question. What it leaves unfinished waits for Enter.
+        setImmediate(() => {
+          if (line.line === "") line.close();
+        });
+      });
+      line.on("SIGINT", () => {
+        if (leaving && line.line === "") return line.close();
+        leaving = line.line === "";
+        process.stdout.write(leaving ? "\n(Ctrl-C again or Ctrl-D leaves)\n" : "\n");
+        line.write(null, { ctrl: true, name: "e" });
+        line.write(null, { ctrl: true, name: "u" });
+        line.prompt();
+      });
+      line.on("close", () => {
+        if (lines.length === 0) process.stdout.write("\n");
+        resolve(lines.length > 0 ? lines.join("\n") : undefined);
+      });
+      line.prompt();
+    });
+  }
+
+  /** Keeps the history for next time, for the user alone; that this fails is no reason to complain. */
+  async save(): Promise<void> {
+    await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 })
+      .then(() => writeFile(this.file, `${this.history.slice(0, longestHistory).join("\n")}\n`, { mode: 0o600 }))
+      .catch(() => {});
+  }
+}

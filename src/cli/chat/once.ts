@@ -1,0 +1,50 @@
+import type { AnswerResult } from "../../engine/answer.js";
+import type { Chat, PromptTensors } from "../../engine/chat.js";
+import { Owl } from "../../engine/owl.js";
+import type { Output } from "../output.js";
+import { dumpTensors } from "./dump.js";
+import { askOptions, type ChatFlags, chatOptions } from "./flags.js";
+import type { ChatInput } from "./run.js";
+import { answerJson, ProgressView, summary } from "./view.js";
+
+/** Answers one question and ends. */
+export async function answerOnce(input: ChatInput, flags: ChatFlags, out: Output): Promise<void> {
+  const view = new ProgressView(out);
+  try {
+    const { device, precision, threads } = flags;
+    await using owl = await Owl.open(input.model, { device, precision, threads: threads ?? 0, onProgress: view.on });
+    await using chat = owl.chat({ ...chatOptions(flags), messages: input.messages });
+    const result = await read(chat, input, flags, out, view, owl);
+    if (flags.json) out.json(answerJson(owl.path, owl.backend, result));
+    else if (process.stderr.isTTY) out.note(summary(result));
+    if (result.finishReason === "length" && !flags.json)
+      out.warn(`the answer was cut off after ${result.tokens.length} tokens (--max-tokens, --ctx).`);
+  } finally {
+    view.stop();
+  }
+}
+
+async function read(
+  chat: Chat,
+  input: ChatInput,
+  flags: ChatFlags,
+  out: Output,
+  view: ProgressView,
+  owl: Owl,
+): Promise<AnswerResult> {
+  const { dump } = flags;
+  const options = {
+    ...askOptions(flags),
+    onProgress: view.on,
+    ...(dump !== undefined && {
+      onPrefilled: (tensors: PromptTensors) => dumpTensors(dump, tensors, owl.config),
+    }),
+  };
+  const answer = input.question === undefined ? chat.answer(options) : chat.ask(input.question, options);
+  for await (const piece of answer) {
+    view.stop();
+    if (!flags.json) out.text(piece.text);
+  }
+  if (!flags.json) out.endText();
+  return answer.result();
+}

@@ -1,0 +1,80 @@
+import { UsageError } from "../../errors.js";
+import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
+import { parseMessages } from "../../prompt/parse.js";
+import { placeMedia } from "../../prompt/placement.js";
+import { createOutput } from "../output.js";
+import type { ChatFlags } from "./flags.js";
+import { readText, splitArguments } from "./input.js";
+import { mediaPart } from "./media.js";
+
+/** What a chat is asked: turns that have been, pictures, and the question, if there is one. */
+export interface ChatInput {
+  model: string;
+  messages: InputMessage[];
+  media: (InputImage | InputVideo)[];
+  question: InputPart[] | undefined;
+}
+
+/** Reads what was given, then answers and ends, or opens a conversation. */
+export async function runChat(args: string[], flags: ChatFlags): Promise<void> {
+  const out = createOutput(flags);
+  const { resolveModel } = await import("../../models/resolve.js");
+  const model = await resolveModel(flags.model);
+  const given = await splitArguments(args, flags.prompt);
+  checkCombination(given, flags);
+  const messages =
+    flags.messages === undefined
+      ? []
+      : parseMessages(
+          await readText(flags.messages, "the conversation"),
+          flags.messages === "-" ? "stdin" : flags.messages,
+        );
+  if (flags.system !== undefined && messages[0]?.role === "system")
+    throw new UsageError("--system and a system message in --messages exclude each other.");
+  const media: (InputImage | InputVideo)[] = [];
+  for (const name of given.media) media.push(await mediaPart(name));
+
+  const asked = messages.at(-1)?.role === "user";
+  const open = !asked && given.prompt === undefined && isTerminal(flags);
+  const prompt = given.prompt ?? (asked || open ? undefined : await pipedPrompt(given.media, flags));
+  if (asked && (prompt !== undefined || media.length > 0))
+    throw new UsageError("the conversation in --messages ends with a question already; leave out prompt and MEDIA.");
+  const { interleave = false } = flags;
+  const question = prompt === undefined ? undefined : placeMedia(prompt, media, { interleave });
+  const input: ChatInput = { model, messages, media, question };
+
+  if (flags.dryRun) {
+    const { dryRun } = await import("./dry-run.js");
+    return dryRun(input, flags, out);
+  }
+  if (open) {
+    const { converse } = await import("./converse.js");
+    return converse(input, flags, out);
+  }
+  const { answerOnce } = await import("./once.js");
+  return answerOnce(input, flags, out);
+}
+
+function checkCombination({ media, prompt }: { media: string[]; prompt: string | undefined }, flags: ChatFlags): void {
+  const readers = media.filter((name) => name === "-").length + (flags.messages === "-" ? 1 : 0);
+  if (readers > 1) throw new UsageError("only one thing can be read from stdin (-).");
+  if (flags.logprobs !== undefined && !flags.json)
+    throw new UsageError("--logprobs shows the likeliest tokens in --json; give both.");
+  if (flags.dryRun && flags.dump !== undefined)
+    throw new UsageError("--dump needs the model to run; leave out --dry-run.");
+  if (prompt?.trim() === "") throw new UsageError("the prompt is empty.");
+}
+
+/** A conversation needs somebody at both ends. */
+function isTerminal({ json, dryRun, dump }: ChatFlags): boolean {
+  return process.stdin.isTTY === true && process.stdout.isTTY === true && !json && !dryRun && dump === undefined;
+}
+
+/** The question from a pipe. */
+async function pipedPrompt(media: string[], flags: ChatFlags): Promise<string> {
+  const missing = 'there is no question: give one with -p "...", as the last argument, or through a pipe.';
+  if (process.stdin.isTTY || media.includes("-") || flags.messages === "-") throw new UsageError(missing);
+  const text = (await readText("-", "the question on stdin")).replace(/[\r\n]+$/, "");
+  if (text.trim() === "") throw new UsageError(missing);
+  return text;
+}
