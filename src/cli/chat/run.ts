@@ -19,7 +19,9 @@ export interface ChatInput {
 export async function runChat(args: string[], flags: ChatFlags): Promise<void> {
   const out = createOutput(flags);
   const { resolveModel } = await import("../../models/resolve.js");
-  const model = await resolveModel(flags.model);
+  const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
+  const { restrictLoaders } = await import("../../media/image.js");
+  restrictLoaders();
   const given = await splitArguments(args, flags.prompt);
   checkCombination(given, flags);
   const messages =
