@@ -76,7 +76,10 @@ export function widenedShape(name: string, shape: readonly number[], feedForward
   return [...shape];
 }
 
-function modelEntries({ name, config: c }: Checkpoint, options: ConvertOptions): GgufEntry[] {
+export function modelEntries(
+  { name, config: c }: Pick<Checkpoint, "name" | "config">,
+  options: Pick<ConvertOptions, "type" | "name" | "license" | "sourceUrl">,
+): GgufEntry[] {
   const entries: GgufEntry[] = [];
   const add = (key: string, type: GgufEntry["type"], value: GgufEntry["value"]) => entries.push({ key, type, value });
   add("general.architecture", "string", "mplugowl3");

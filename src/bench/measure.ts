@@ -1,0 +1,269 @@
+import type { GgufInfo, KvType, MachinePeaks, NativeConfig, NativeEmbeds, NativeModel } from "../engine/binding.js";
+import { native, nativeCall } from "../engine/native.js";
+import { decodeBytes, prefillProducts, visionAttention, visionProducts } from "./work.js";
+
+/** One measured piece of work: best and median of the repeats, and how it stands to the machine's limit. */
+export interface Measurement {
+  name: string;
+  unit: "s" | "ms" | "tok/s";
+  best: number;
+  median: number;
+  /** What was reached of which limit, both in the limit's unit (10^9 operations a second, or GB/s). */
+  limit?: { of: "int8" | "bf16" | "fp32" | "bandwidth"; reached: number; limit: number; share: number };
+}
+
+export interface BenchOptions {
+  threads: number;
+  repeat: number;
+  precision: "auto" | "fast" | "exact";
+  /** Told what is being measured now. */
+  onStep?: (text: string) => void;
+  signal?: AbortSignal;
+}
+
+export interface BenchResult {
+  model: { name: string; path: string; fileBytes: number; weightBytes: number };
+  backend: string;
+  threads: number;
+  kvType: KvType;
+  peaks: MachinePeaks;
+  /** Mean of the readings around decoding, GB/s. */
+  bandwidth: number;
+  measurements: Measurement[];
+  /** Most memory the process had when one picture had been answered, in bytes. */
+  peakMemory: number;
+}
+
+const promptTokens = 74; // one picture of 2 x 3 cells and a short question (MODEL.md)
+const clipTokens = 150;
+const decodeSteps = 24;
+
+/** Measures everything `owl3 bench` reports on the model at `path`. `afterOpen` may remove the file. */
+export async function measureModel(
+  path: string,
+  options: BenchOptions,
+  afterOpen: () => Promise<void> = async () => {},
+): Promise<BenchResult> {
+  const file = await nativeCall(native().readGguf(path));
+  const started = performance.now();
+  const model = await nativeCall(native().openModel(path, { threads: options.threads, precision: options.precision }));
+  const load = performance.now() - started;
+  try {
+    await afterOpen();
+    return await new Bench(model, file, options).run(load);
+  } finally {
+    model.dispose();
+  }
+}
+
+class Bench {
+  readonly #config: NativeConfig;
+  readonly #threads: number;
+  readonly #list: Measurement[] = [];
+  readonly #bandwidths: number[] = [];
+  readonly #kvType: KvType;
+  #peaks: MachinePeaks = { int8: 0, bf16: 0, fp32: 0 };
+
+  constructor(
+    readonly model: NativeModel,
+    readonly file: GgufInfo,
+    readonly options: BenchOptions,
+  ) {
+    this.#config = model.config;
+    this.#threads = model.threads;
+    this.#kvType = model.defaultKvType;
+  }
+
+  async run(load: number): Promise<BenchResult> {
+    this.#step("peaks of the machine");
+    this.#peaks = await nativeCall(native().measurePeaks(this.#threads));
+    this.#list.push({ name: "load", unit: "ms", best: load, median: load });
+    await this.#picture();
+    const peakMemory = process.resourceUsage().maxRSS * 1024; // before anything a user would not do
+    await this.#clip();
+    await this.#vision();
+    await this.#prefill();
+    await this.#decode();
+    return {
+      model: {
+        name: this.#config.name,
+        path: this.file.path,
+        fileBytes: this.file.fileBytes,
+        weightBytes: this.model.weightBytes,
+      },
+      backend: this.model.backend,
+      threads: this.#threads,
+      kvType: this.#kvType,
+      peaks: this.#peaks,
+      bandwidth: this.#bandwidths.reduce((a, b) => a + b, 0) / this.#bandwidths.length,
+      measurements: this.#list,
+      peakMemory,
+    };
+  }
+
+  /** Time to the first token of one picture of seven crops, from its pixels on. */
+  async #picture(): Promise<void> {
+    const [width, height] = [4032, 3024];
+    const rgb = noise(width * height * 3);
+    const cut = () => nativeCall(native().cutImage(rgb, width, height, this.#config.cropSize, [2, 3]));
+    await this.#time("cut a 12 megapixel picture", "ms", cut);
+    await this.#time("first token, one picture of 7 crops", "s", async () => {
+      await this.#answer(await cut(), 7, promptTokens);
+    });
+  }
+
+  async #clip(): Promise<void> {
+    const frames = noise(16 * this.#config.cropSize ** 2 * 3);
+    await this.#time("first token, 16 frames", "s", () => this.#answer(frames, 16, clipTokens), 1);
+  }
+
+  async #answer(crops: Uint8Array, n: number, tokens: number): Promise<void> {
+    const embeds = await nativeCall(this.model.encode(crops, n));
+    const session = this.#session(tokens);
+    const sampler = native().createSampler(greedy);
+    try {
+      const sequence = session.create();
+      await nativeCall(session.prefill(sequence, ids(tokens), media(embeds, n, tokens)));
+      await nativeCall(session.sample(sequence, sampler));
+    } finally {
+      session.dispose();
+      embeds.dispose();
+    }
+  }
+
+  async #vision(): Promise<void> {
+    for (const n of [1, 7]) {
+      const crops = noise(n * this.#config.cropSize ** 2 * 3);
+      const encode = async () => (await nativeCall(this.model.encode(crops, n))).dispose();
+      const m = await this.#time(`vision, ${n} crop${n > 1 ? "s" : ""}, each`, "s", encode, this.options.repeat, n);
+      this.#limit(m, this.#product("v.blk.0.ffn_up.weight"), visionProducts(this.#config) + visionAttention(this.#config));
+    }
+  }
+
+  async #prefill(): Promise<void> {
+    for (const n of [74, 512]) {
+      const session = this.#session(n);
+      const m = await this.#time(`prefill, ${n} tokens`, "tok/s", async () => {
+        const sequence = session.create();
+        await nativeCall(session.prefill(sequence, ids(n), []));
+        session.remove(sequence);
+      });
+      session.dispose();
+      this.#limit(m, this.#product("blk.0.ffn_up.weight"), prefillProducts(this.#config, n));
+      this.#rate(m, n);
+    }
+  }
+
+  async #decode(): Promise<void> {
+    const crop = noise(this.#config.cropSize ** 2 * 3);
+    const embeds = await nativeCall(this.model.encode(crop, 1));
+    for (const crops of [0, 7, 128]) {
+      const tokens = Math.max(promptTokens, crops + 10);
+      const session = this.#session(tokens + decodeSteps * (this.options.repeat + 1) + 8);
+      const sequence = session.create();
+      const seen = Array.from({ length: crops }, (_, i) => ({ offset: i + 1, embeds, crop: 0 }));
+      await nativeCall(session.prefill(sequence, ids(tokens), seen));
+      const before = await this.#bandwidth();
+      const m = await this.#time(`decode, ${crops} crops in sight`, "tok/s", async () => {
+        for (let i = 0; i < decodeSteps; i++)
+          await nativeCall(session.step(new Int32Array([sequence]), new Int32Array([1000 + i])));
+      });
+      const bandwidth = (before + (await this.#bandwidth())) / 2;
+      session.dispose();
+      const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 }[this.#kvType];
+      const bytes = decodeBytes(this.#config, this.file, crops, tokens, kvBytes);
+      const reached = (bytes * decodeSteps) / m.best / 1e9;
+      m.limit = { of: "bandwidth", reached, limit: bandwidth, share: reached / bandwidth };
+      this.#rate(m, decodeSteps);
+    }
+    embeds.dispose();
+  }
+
+  #session(length: number) {
+    return this.model.createSession({ contextLength: length + 8, kvType: this.#kvType, prefillChunk: 512 });
+  }
+
+  async #bandwidth(): Promise<number> {
+    const rate = await nativeCall(native().measureBandwidth(this.#threads, 0.3));
+    this.#bandwidths.push(rate);
+    return rate;
+  }
+
+  /** Which products a weight's format calls for, and their peak here. */
+  #product(tensor: string): "int8" | "bf16" | "fp32" {
+    const type = this.file.tensors.find(({ name }) => name === tensor)?.type ?? "F32";
+    if (!["F32", "F16", "BF16"].includes(type) && this.options.precision !== "exact") return "int8";
+    return type !== "F32" && this.options.precision !== "exact" && this.#peaks.bf16 > 0 ? "bf16" : "fp32";
+  }
+
+  #limit(m: Measurement, of: "int8" | "bf16" | "fp32", operations: number): void {
+    const limit = this.#peaks[of];
+    const reached = operations / m.best;
+    if (limit > 0) m.limit = { of, reached, limit, share: reached / limit };
+  }
+
+  /** Seconds to tokens a second. */
+  #rate(m: Measurement, tokens: number): void {
+    m.best = tokens / m.best;
+    m.median = tokens / m.median;
+  }
+
+  async #time(
+    name: string,
+    unit: Measurement["unit"],
+    work: () => Promise<unknown>,
+    repeat = this.options.repeat,
+    per = 1,
+  ): Promise<Measurement> {
+    this.#step(name);
+    await work(); // grows scratch, touches memory
+    const times: number[] = [];
+    for (let i = 0; i < repeat; i++) {
+      this.options.signal?.throwIfAborted();
+      const started = performance.now();
+      await work();
+      times.push((performance.now() - started) / (unit === "ms" ? 1 : 1000) / per);
+    }
+    times.sort((a, b) => a - b);
+    const m: Measurement = { name, unit, best: times[0] ?? 0, median: times[times.length >> 1] ?? 0 };
+    this.#list.push(m);
+    return m;
+  }
+
+  #step(text: string): void {
+    this.options.signal?.throwIfAborted();
+    this.options.onStep?.(text);
+  }
+}
+
+const greedy = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  seed: 1,
+  logprobs: 0,
+};
+
+/** Spread over the first ids, which every vocabulary has. */
+function ids(n: number): Int32Array {
+  return Int32Array.from({ length: n }, (_, i) => 100 + ((i * 7919) % 100000));
+}
+
+/** Crops placed evenly over the prompt. */
+function media(embeds: NativeEmbeds, n: number, tokens: number) {
+  return Array.from({ length: n }, (_, crop) => ({ offset: Math.floor(((crop + 1) * tokens) / (n + 2)), embeds, crop }));
+}
+
+/** Bytes that no compressor or shortcut could profit from, the same in every run. */
+function noise(n: number): Uint8Array {
+  const bytes = new Uint8Array(n);
+  for (let i = 0, x = 1; i < n; i++) {
+    x = (Math.imul(x, 1664525) + 1013904223) | 0;
+    bytes[i] = x >>> 24;
+  }
+  return bytes;
+}

@@ -1,0 +1,34 @@
+import type { GgufInfo, NativeConfig } from "../engine/binding.js";
+
+/** Operations and bytes of each piece of work; a multiply-add counts as two operations, in units of 10^9. */
+
+/** Matrix products of the vision tower and projector for one crop. */
+export function visionProducts({ vision: v, hiddenSize, cropTokens, patchSize }: NativeConfig): number {
+  const layer = 4 * v.hiddenSize ** 2 + 2 * v.hiddenSize * v.intermediateSize;
+  const ends = 3 * patchSize ** 2 * v.hiddenSize + v.hiddenSize * hiddenSize + hiddenSize ** 2;
+  return (2 * cropTokens * (v.blockCount * layer + ends)) / 1e9;
+}
+
+/** Attention of the vision tower for one crop. */
+export function visionAttention({ vision: v, cropTokens }: NativeConfig): number {
+  return (4 * v.blockCount * cropTokens ** 2 * v.hiddenSize) / 1e9;
+}
+
+/** Matrix products of a prefill of n tokens, logits of the last one. */
+export function prefillProducts(c: NativeConfig, n: number): number {
+  const kv = c.kvHeads * c.headDim;
+  const layer = 2 * c.hiddenSize ** 2 + 2 * c.hiddenSize * kv + 3 * c.hiddenSize * c.intermediateSize;
+  return (2 * (n * c.blockCount * layer + c.hiddenSize * c.vocabSize)) / 1e9;
+}
+
+/** Bytes that decoding one token reads: the language model's weights as stored, and keys and values. */
+export function decodeBytes(c: NativeConfig, file: GgufInfo, crops: number, positions: number, kvBytes: number): number {
+  const tied = !file.tensors.some((tensor) => tensor.name === "output.weight");
+  const read = (name: string): boolean =>
+    name.startsWith("output") ||
+    (tied && name === "token_embd.weight") ||
+    (name.startsWith("blk.") && !name.includes("visual_kv"));
+  const weights = file.tensors.reduce((sum, tensor) => sum + (read(tensor.name) ? tensor.bytes : 0), 0);
+  const position = 2 * c.kvHeads * c.headDim * kvBytes;
+  return weights + position * (c.blockCount * positions + c.hyperLayers.length * crops * c.cropTokens);
+}

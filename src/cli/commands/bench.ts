@@ -1,0 +1,81 @@
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Command, Option } from "commander";
+import { type BenchShape, benchShapes, writeRandomModel } from "../../bench/random-model.js";
+import { type FileType, fileTypes } from "../../convert/types.js";
+import { UsageError } from "../../errors.js";
+import { onInterrupt } from "../interrupt.js";
+import { integer, jsonOption, modelOption, precisionOption, threadsOption } from "../options.js";
+import { createOutput } from "../output.js";
+
+interface BenchFlags {
+  model?: string;
+  shape?: BenchShape;
+  type: FileType;
+  threads?: number;
+  repeat: number;
+  precision: "auto" | "fast" | "exact";
+  json?: boolean;
+}
+
+export function addBenchCommand(program: Command): void {
+  program
+    .command("bench")
+    .description("measure speed against this machine's limits")
+    .addOption(modelOption())
+    .addOption(
+      new Option("--shape <size>", "random weights of a published size instead of a file (a temporary file as large)")
+        .choices(benchShapes)
+        .conflicts("model"),
+    )
+    .addOption(
+      new Option("-t, --type <type>", "type of the random weights").choices(Object.keys(fileTypes)).default("q4_k_m"),
+    )
+    .addOption(threadsOption())
+    .addOption(precisionOption())
+    .addOption(new Option("--repeat <n>", "repeats of each measurement").argParser(integer(1, 100)).default(3))
+    .addOption(jsonOption())
+    .action(bench);
+}
+
+async function bench(flags: BenchFlags): Promise<void> {
+  const { measureModel } = await import("../../bench/measure.js");
+  const { reportLines } = await import("../../bench/report.js");
+  const out = createOutput();
+  const progress = await out.progress("bench");
+  const random = flags.shape === undefined ? undefined : join(tmpdir(), `owl3-bench-${randomUUID()}.gguf`);
+  const path = random ?? flags.model ?? process.env.OWL3_MODEL;
+  if (!path) throw new UsageError("bench needs a model: give -m FILE, or --shape for random weights.");
+  const release = onInterrupt(() => {
+    for (const left of random ? [random, `${random}.partial`] : []) rmSync(left, { force: true });
+  });
+  const discard = async () => {
+    if (random && process.platform !== "win32") await rm(random, { force: true }); // stays readable while it is open
+  };
+  try {
+    if (random) {
+      progress.update(`random ${flags.shape} model, ${flags.type}`);
+      await writeRandomModel(random, flags.shape as BenchShape, flags.type);
+    }
+    const result = await measureModel(
+      path,
+      {
+        threads: flags.threads ?? 0,
+        repeat: flags.repeat,
+        precision: flags.precision,
+        onStep: (text) => progress.update(text),
+      },
+      discard,
+    );
+    progress.stop();
+    if (flags.json) out.json(result);
+    else for (const line of reportLines(result)) out.line(line);
+  } finally {
+    progress.stop();
+    if (random) await rm(random, { force: true });
+    release();
+  }
+}

@@ -1,0 +1,83 @@
+import { execFile } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { arch, cpus, platform } from "node:os";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { Command } from "commander";
+import { jsonOption } from "../options.js";
+import { createOutput } from "../output.js";
+
+interface Check {
+  name: string;
+  ok: boolean;
+  value: string;
+}
+
+export function addDoctorCommand(program: Command): void {
+  program
+    .command("doctor")
+    .description("show what this machine and this installation can do")
+    .addOption(jsonOption())
+    .action(doctor);
+}
+
+async function doctor(flags: { json?: boolean }): Promise<void> {
+  const out = createOutput();
+  const checks = [host(), ...(await engine()), ...(await decoders())];
+  if (flags.json) {
+    out.json(Object.fromEntries(checks.map(({ name, ok, value }) => [name, { ok, value }])));
+    return;
+  }
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  for (const { name, ok, value } of checks) out.line(`${ok ? "ok" : "--"}  ${name.padEnd(width)}  ${value}`);
+}
+
+function host(): Check {
+  const cpu = cpus()[0]?.model.trim() ?? "unknown processor";
+  return { name: "machine", ok: true, value: `${cpu}, ${platform()} ${arch()}, Node ${process.versions.node}` };
+}
+
+/** The addon, and what it says about the machine. */
+async function engine(): Promise<Check[]> {
+  const path = fileURLToPath(new URL("../../../build/Release/owl3.node", import.meta.url));
+  try {
+    const { native } = await import("../../engine/native.js");
+    const info = native().systemInfo();
+    const built = existsSync(path) ? ` (built ${statSync(path).mtime.toISOString().slice(0, 10)})` : "";
+    return [
+      { name: "engine", ok: true, value: `native addon loads${built}` },
+      { name: "instructions", ok: true, value: `${info.isa} in use of ${info.available.join(", ")}` },
+      { name: "cores", ok: true, value: `${info.physicalCores} physical` },
+      { name: "memory", ok: true, value: `${(info.totalMemory / 2 ** 30).toFixed(1)} GiB` },
+    ];
+  } catch (error) {
+    return [{ name: "engine", ok: false, value: (error as Error).message }];
+  }
+}
+
+/** Pictures need sharp; clips FFmpeg, the system's or the one that comes as an optional package. */
+async function decoders(): Promise<Check[]> {
+  const run = promisify(execFile);
+  const version = async (tool: string): Promise<string | undefined> => {
+    try {
+      return (await run(tool, ["-version"], { timeout: 5000 })).stdout.split(/\s+/)[2];
+    } catch {
+      return undefined;
+    }
+  };
+  const sharp = await import("sharp").then(
+    ({ default: s }) => `sharp ${s.versions.sharp ?? ""}, libvips ${s.versions.vips}`,
+    () => undefined,
+  );
+  const ffmpeg = (await version("ffprobe")) && (await version("ffmpeg"));
+  const builtIn = existsSync(fileURLToPath(new URL("../../../node_modules/@ffmpeg/core/package.json", import.meta.url)));
+  const video = [ffmpeg ? `ffmpeg ${ffmpeg}` : "", builtIn ? "built-in decoder (@ffmpeg/core)" : ""].filter(Boolean);
+  return [
+    { name: "pictures", ok: sharp !== undefined, value: sharp ?? "sharp can't be loaded: run npm ci again" },
+    {
+      name: "clips",
+      ok: video.length > 0,
+      value: video.join(", ") || "no decoder: install ffmpeg, or npm install @ffmpeg/core",
+    },
+  ];
+}
