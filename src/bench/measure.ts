@@ -123,7 +123,7 @@ class Bench {
     const sampler = native().createSampler(greedy);
     try {
       const sequence = session.create();
-      await nativeCall(session.prefill(sequence, ids(tokens), media(embeds, n, tokens)));
+      await nativeCall(session.prefill(sequence, ids(tokens, this.#config.vocabSize), media(embeds, n, tokens)));
       await nativeCall(session.sample(sequence, sampler));
     } finally {
       session.dispose();
@@ -136,7 +136,11 @@ class Bench {
       const crops = noise(n * this.#config.cropSize ** 2 * 3);
       const encode = async () => (await nativeCall(this.model.encode(crops, n))).dispose();
       const m = await this.#time(`vision, ${n} crop${n > 1 ? "s" : ""}, each`, "s", encode, this.options.repeat, n);
-      this.#limit(m, this.#product("v.blk.0.ffn_up.weight"), visionProducts(this.#config) + visionAttention(this.#config));
+      this.#limit(
+        m,
+        this.#product("v.blk.0.ffn_up.weight"),
+        visionProducts(this.#config) + visionAttention(this.#config),
+      );
     }
   }
 
@@ -145,7 +149,7 @@ class Bench {
       const session = this.#session(n);
       const m = await this.#time(`prefill, ${n} tokens`, "tok/s", async () => {
         const sequence = session.create();
-        await nativeCall(session.prefill(sequence, ids(n), []));
+        await nativeCall(session.prefill(sequence, ids(n, this.#config.vocabSize), []));
         session.remove(sequence);
       });
       session.dispose();
@@ -162,11 +166,10 @@ class Bench {
       const session = this.#session(tokens + decodeSteps * (this.options.repeat + 1) + 8);
       const sequence = session.create();
       const seen = Array.from({ length: crops }, (_, i) => ({ offset: i + 1, embeds, crop: 0 }));
-      await nativeCall(session.prefill(sequence, ids(tokens), seen));
+      await nativeCall(session.prefill(sequence, ids(tokens, this.#config.vocabSize), seen));
       const before = await this.#bandwidth();
       const m = await this.#time(`decode, ${crops} crops in sight`, "tok/s", async () => {
-        for (let i = 0; i < decodeSteps; i++)
-          await nativeCall(session.step(new Int32Array([sequence]), new Int32Array([1000 + i])));
+        for (let i = 0; i < decodeSteps; i++) await nativeCall(session.step(new Int32Array([sequence]), ids(1, 1)));
       });
       const bandwidth = (before + (await this.#bandwidth())) / 2;
       session.dispose();
@@ -248,14 +251,18 @@ const greedy = {
   logprobs: 0,
 };
 
-/** Spread over the first ids, which every vocabulary has. */
-function ids(n: number): Int32Array {
-  return Int32Array.from({ length: n }, (_, i) => 100 + ((i * 7919) % 100000));
+/** Spread over the vocabulary. */
+function ids(n: number, vocabulary: number): Int32Array {
+  return Int32Array.from({ length: n }, (_, i) => (i * 7919) % vocabulary);
 }
 
 /** Crops placed evenly over the prompt. */
 function media(embeds: NativeEmbeds, n: number, tokens: number) {
-  return Array.from({ length: n }, (_, crop) => ({ offset: Math.floor(((crop + 1) * tokens) / (n + 2)), embeds, crop }));
+  return Array.from({ length: n }, (_, crop) => ({
+    offset: Math.floor(((crop + 1) * tokens) / (n + 2)),
+    embeds,
+    crop,
+  }));
 }
 
 /** Bytes that no compressor or shortcut could profit from, the same in every run. */

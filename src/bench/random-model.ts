@@ -6,9 +6,36 @@ import { native, nativeCall } from "../engine/native.js";
 
 /** The published sizes of the language model; the vision tower is the same for all. Layers as in MODEL.md (2B's are not published). */
 const sizes = {
-  "0.5b": { layers: 24, hidden: 896, mlp: 4864, heads: 14, kvHeads: 2, vocab: 151851, hyper: [6, 13, 20, 22], tied: true },
-  "2b": { layers: 28, hidden: 1536, mlp: 8960, heads: 12, kvHeads: 2, vocab: 151851, hyper: [7, 15, 23, 26], tied: true },
-  "7b": { layers: 28, hidden: 3584, mlp: 18944, heads: 28, kvHeads: 4, vocab: 151651, hyper: [7, 15, 23, 26], tied: false },
+  "0.5b": {
+    layers: 24,
+    hidden: 896,
+    mlp: 4864,
+    heads: 14,
+    kvHeads: 2,
+    vocab: 151851,
+    hyper: [6, 13, 20, 22],
+    tied: true,
+  },
+  "2b": {
+    layers: 28,
+    hidden: 1536,
+    mlp: 8960,
+    heads: 12,
+    kvHeads: 2,
+    vocab: 151851,
+    hyper: [7, 15, 23, 26],
+    tied: true,
+  },
+  "7b": {
+    layers: 28,
+    hidden: 3584,
+    mlp: 18944,
+    heads: 28,
+    kvHeads: 4,
+    vocab: 151651,
+    hyper: [7, 15, 23, 26],
+    tied: false,
+  },
 } as const;
 export type BenchShape = keyof typeof sizes;
 export const benchShapes = Object.keys(sizes) as BenchShape[];
@@ -47,7 +74,11 @@ export async function writeRandomModel(
   const widened = visionFeedForward(config.vision.feedForward, type);
   const tensors = tensorLayout(config, size.tied).map(({ name, shape: layout }) => {
     const stored = widenedShape(name, storedShape(layout), widened);
-    return { name, shape: stored, type: tensorType(name, stored, type, { blockCount: config.layers, tied: size.tied }) };
+    return {
+      name,
+      shape: stored,
+      type: tensorType(name, stored, type, { blockCount: config.layers, tied: size.tied }),
+    };
   });
   const entries = modelEntries({ name: `random ${shape} ${type}`, config }, { type });
   const writer = await nativeCall(native().createWriter(path, entries, tensors, 0));

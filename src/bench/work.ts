@@ -22,7 +22,13 @@ export function prefillProducts(c: NativeConfig, n: number): number {
 }
 
 /** Bytes that decoding one token reads: the language model's weights as stored, and keys and values. */
-export function decodeBytes(c: NativeConfig, file: GgufInfo, crops: number, positions: number, kvBytes: number): number {
+export function decodeBytes(
+  c: NativeConfig,
+  file: GgufInfo,
+  crops: number,
+  positions: number,
+  kvBytes: number,
+): number {
   const tied = !file.tensors.some((tensor) => tensor.name === "output.weight");
   const read = (name: string): boolean =>
     name.startsWith("output") ||

@@ -70,7 +70,9 @@ async function decoders(): Promise<Check[]> {
     () => undefined,
   );
   const ffmpeg = (await version("ffprobe")) && (await version("ffmpeg"));
-  const builtIn = existsSync(fileURLToPath(new URL("../../../node_modules/@ffmpeg/core/package.json", import.meta.url)));
+  const builtIn = existsSync(
+    fileURLToPath(new URL("../../../node_modules/@ffmpeg/core/package.json", import.meta.url)),
+  );
   const video = [ffmpeg ? `ffmpeg ${ffmpeg}` : "", builtIn ? "built-in decoder (@ffmpeg/core)" : ""].filter(Boolean);
   return [
     { name: "pictures", ok: sharp !== undefined, value: sharp ?? "sharp can't be loaded: run npm ci again" },

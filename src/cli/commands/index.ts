@@ -1,7 +1,9 @@
 import type { Command } from "commander";
+import { addBenchCommand } from "./bench.js";
 import { addCacheCommand } from "./cache.js";
 import { addChatCommand } from "./chat.js";
 import { addConvertCommand } from "./convert.js";
+import { addDoctorCommand } from "./doctor.js";
 import { addInfoCommand } from "./info.js";
 import { addQuantizeCommand } from "./quantize.js";
 
@@ -12,4 +14,6 @@ export const commands: readonly ((program: Command) => void)[] = [
   addConvertCommand,
   addQuantizeCommand,
   addCacheCommand,
+  addBenchCommand,
+  addDoctorCommand,
 ];
