@@ -1,0 +1,61 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { native } from "../../src/engine/native.js";
+
+const binary = fileURLToPath(new URL("../../bin/owl3.js", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "owl3-cli-bench-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function owl3(args: string[], env: Record<string, string> = {}) {
+  const run = spawnSync(process.execPath, [binary, ...args], {
+    encoding: "utf8",
+    env: { ...process.env, OWL3_MODEL: "", TMPDIR: folder, ...env },
+  });
+  return { code: run.status, out: run.stdout, err: run.stderr };
+}
+
+test("doctor says what is in use, as lines and as JSON", () => {
+  const run = owl3(["doctor"], { OWL3_ISA: "scalar" });
+  expect(run.code).toBe(0);
+  expect(run.out).toMatch(/^ok {2}instructions +scalar in use of scalar/m);
+  const json = JSON.parse(owl3(["doctor", "--json"]).out);
+  expect(json.engine.ok).toBe(true);
+  expect(json.cores.value).toMatch(/^\d+ physical$/);
+});
+
+test("doctor tells of an instruction set that does not exist", () => {
+  const run = owl3(["doctor"], { OWL3_ISA: "sse9" });
+  expect(run.out).toMatch(/^-- {2}engine .*sse9/m);
+});
+
+test("bench without a model, and with a file that is none", () => {
+  expect(owl3(["bench"])).toMatchObject({ code: 2, out: "" });
+  expect(owl3(["bench", "-m", binary])).toMatchObject({ code: 4, out: "" });
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test("a tensor without a source is filled with random values of its format", async () => {
+  const path = join(folder, "random.gguf");
+  const writer = await native().createWriter(
+    path,
+    [{ key: "general.architecture", type: "string", value: "test" }],
+    [
+      { name: "a.weight", type: "Q4_K", shape: [512, 700] }, // more than the values that are made once
+      { name: "norm.weight", type: "F32", shape: [64] },
+    ],
+    1,
+  );
+  await writer.writeNext();
+  await writer.writeNext();
+  await writer.finish();
+  const file = await native().readGguf(path);
+  expect(file.tensors.map(({ name, bytes }) => [name, bytes])).toEqual([
+    ["a.weight", (512 * 700 * 144) / 256],
+    ["norm.weight", 256],
+  ]);
+  rmSync(path);
+});
