@@ -39,7 +39,7 @@ MemoryPlan Model::plan(const PlanOptions& o) {
   const std::lock_guard lock(run_mutex_);
   const uint64_t sequences = static_cast<uint64_t>(std::max(1, o.sequences));
   const uint64_t pages = static_cast<uint64_t>((int64_t{o.context} + kPagePositions - 1) / kPagePositions);
-  const int64_t rows = std::max<int64_t>(o.prefill_chunk, static_cast<int64_t>(sequences));
+  const int64_t rows = std::max<int64_t>(std::min(o.prefill_chunk, o.context), static_cast<int64_t>(sequences));
   MemoryPlan p;
   p.weights = weights_.bytes;
   p.kv_cache =

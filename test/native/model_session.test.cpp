@@ -1,0 +1,246 @@
+// Sessions and their memory, on a backend in plain loops.
+#include "harness.h"
+#include "model/session.h"
+#include "tiny_model.h"
+
+using namespace owl3;
+using test::NaiveBackend;
+using test::TinyModel;
+
+namespace {
+
+struct Fixture {
+  std::shared_ptr<const std::string> path = TinyModel().write();
+  NaiveBackend* backend = new NaiveBackend;
+  std::shared_ptr<Model> model = Model::open(*path, std::unique_ptr<Backend>(backend));
+  std::vector<uint8_t> pixels(int64_t n) const {
+    std::vector<uint8_t> p(static_cast<size_t>(n * 3 * 8 * 8));
+    for (size_t i = 0; i < p.size(); i++) p[i] = static_cast<uint8_t>(i * 37 + i / 192 * 11);
+    return p;
+  }
+  std::shared_ptr<const Embeds> embeds(int64_t n) const { return model->encode(pixels(n).data(), n); }
+  Session session(int32_t context = 256, KvType type = KvType::f32, int32_t chunk = 128) const {
+    return Session(model, {context, type, chunk});
+  }
+};
+std::vector<int32_t> count(int32_t n, int32_t from = 0) {
+  std::vector<int32_t> ids(static_cast<size_t>(n));
+  for (int32_t i = 0; i < n; i++) ids[static_cast<size_t>(i)] = (from + i * 7) % 40;
+  return ids;
+}
+std::vector<float> row(const Session& s, int32_t sequence) {
+  const auto l = s.logits(sequence);
+  return {l.begin(), l.end()};
+}
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double most = 0;
+  for (size_t i = 0; i < a.size(); i++) most = std::max(most, std::abs(double(a[i]) - b[i]));
+  return most;
+}
+
+}  // namespace
+
+TEST("session: a picture matters from its offset on, and only there") {
+  Fixture f;
+  const auto e = f.embeds(2);
+  const auto ids = count(70);
+  const auto run = [&](std::vector<MediaSlot> media, int32_t n) {
+    Session s = f.session();
+    const int32_t q = s.create();
+    s.prefill(q, std::span(ids).first(static_cast<size_t>(n)),
+              std::vector<MediaSlot>(media.begin(),
+                                     std::find_if(media.begin(), media.end(), [&](auto& m) { return m.offset >= n; })));
+    return row(s, q);
+  };
+  const std::vector<MediaSlot> one = {{66, e, 0}};
+  CHECK(run(one, 66) == run({}, 66));
+  CHECK(distance(run(one, 67), run({}, 67)) > 1e-3);
+  CHECK(distance(run({{66, e, 1}}, 67), run(one, 67)) > 1e-3);
+  CHECK(distance(run({{65, e, 0}}, 67), run(one, 67)) > 1e-4);  // its keys are turned to its offset
+}
+
+TEST("session: the KV cache's types agree up to their rounding") {
+  TinyModel wide;  // heads of 32, as q8_0 needs
+  wide.integers("attention.head_count", 1), wide.integers("attention.head_count_kv", 1),
+      wide.integers("embedding_length", 32);
+  for (int i = 0; i < 3; i++) {
+    const std::string b = "blk." + std::to_string(i) + ".";
+    wide.tensor(b + "attn_norm.weight", {32}), wide.tensor(b + "ffn_norm.weight", {32});
+    wide.linear(b + "attn_q", 32, 32), wide.linear(b + "attn_k", 32, 32), wide.linear(b + "attn_v", 32, 32);
+    wide.tensor(b + "attn_output.weight", {32, 32});
+    if (i != 1) wide.linear(b + "attn_visual_kv", 64, 32);
+    wide.tensor(b + "ffn_gate.weight", {32, 24}), wide.tensor(b + "ffn_up.weight", {32, 24}),
+        wide.tensor(b + "ffn_down.weight", {24, 32});
+  }
+  wide.linear("mm.0", 32, 12), wide.linear("mm.2", 32, 32);
+  wide.tensor("token_embd.weight", {32, 40}), wide.tensor("output_norm.weight", {32});
+  const auto path = wide.write();
+  const auto model = Model::open(*path, std::make_unique<NaiveBackend>());
+  std::vector<uint8_t> pixels(3 * 8 * 8, 90);
+  const auto e = model->encode(pixels.data(), 1);
+  std::vector<std::vector<float>> rows;
+  for (KvType type : {KvType::f32, KvType::f16, KvType::q8_0}) {
+    Session s(model, {256, type, 128});
+    const int32_t q = s.create();
+    s.prefill(q, count(70), std::vector<MediaSlot>{{3, e, 0}});
+    rows.push_back(row(s, q));
+  }
+  CHECK(distance(rows[1], rows[0]) > 0 && distance(rows[1], rows[0]) < 0.02);
+  CHECK(distance(rows[2], rows[0]) > distance(rows[1], rows[0]) && distance(rows[2], rows[0]) < 0.3);
+  Fixture narrow;
+  CHECK_THROWS(narrow.session(256, KvType::q8_0), ErrorCode::unsupported);
+}
+
+TEST("session: pages are shared by forks and copied when written to") {
+  Fixture f;
+  Session s = f.session();
+  const int32_t a = s.create();
+  s.prefill(a, count(100), {});
+  const uint64_t page = page_shape(f.model->config(), KvType::f32).bytes(), logits = 40 * sizeof(float);
+  CHECK_EQ(s.bytes(), 2 * page + logits);
+  const int32_t b = s.fork(a);
+  CHECK_EQ(s.bytes(), 2 * page + 2 * logits);
+  CHECK_EQ(f.backend->copies, 0);
+  const std::vector<int32_t> one = {5}, both = {a, b}, two = {5, 6};
+  s.step(std::span(&b, 1), one);
+  CHECK_EQ(f.backend->copies, 1);
+  CHECK_EQ(s.bytes(), 3 * page + 2 * logits);
+  s.step(std::span(&a, 1), one);  // now the only holder of its page
+  CHECK_EQ(f.backend->copies, 1);
+  CHECK(row(s, a) == row(s, b));
+  s.truncate(b, 64);
+  CHECK_EQ(s.bytes(), 2 * page + 2 * logits);
+  s.remove(a);
+  s.remove(b);
+  CHECK_EQ(s.bytes(), 0u);
+  CHECK_THROWS(s.length(a), ErrorCode::invalid_argument);
+  CHECK(s.create() > b);
+}
+
+TEST("session: a step reads each weight once, however many sequences") {
+  Fixture f;
+  Session s = f.session();
+  std::vector<int32_t> sequences, ids;
+  for (int i = 0; i < 5; i++) {
+    sequences.push_back(s.create());
+    s.prefill(sequences.back(), count(3, i), {});
+    ids.push_back(i);
+  }
+  f.backend->products = 0;
+  s.step(std::span(sequences).first(1), std::span(ids).first(1));
+  const int alone = f.backend->products;
+  f.backend->products = 0;
+  s.step(std::span(sequences).subspan(1), std::span(ids).subspan(1));
+  CHECK_EQ(f.backend->products, alone);
+}
+
+TEST("session: visual keys and values are made once for all hyper layers, shared by forks, and go with truncate") {
+  Fixture f;
+  Session s = f.session();
+  const int32_t a = s.create();
+  const auto e = f.embeds(3);
+  const uint64_t before = s.bytes(), visual = visual_shape(f.model->config(), KvType::f32).bytes();
+  s.prefill(a, count(30), std::vector<MediaSlot>{{2, e, 0}, {10, e, 1}, {20, e, 2}});
+  const uint64_t held = s.bytes() - before;
+  s.fork(a);
+  CHECK_EQ(s.bytes() - before, held + 40 * sizeof(float));
+  Session t = f.session();
+  const int32_t b = t.create();
+  t.prefill(b, count(30), std::vector<MediaSlot>{{2, e, 0}, {10, e, 1}, {20, e, 2}});
+  const uint64_t all = t.bytes();
+  t.truncate(b, 20);
+  CHECK_EQ(all - t.bytes(), visual);
+  t.truncate(b, 10);
+  CHECK_EQ(all - t.bytes(), 2 * visual);
+}
+
+TEST("session: running out of memory leaves the sequence as it was") {
+  Fixture f;
+  const auto e = f.embeds(2);
+  const std::vector<MediaSlot> media = {{90, e, 0}, {110, e, 1}};
+  std::vector<float> expected;
+  {
+    Session s = f.session();
+    const int32_t q = s.create();
+    s.prefill(q, count(80), {});
+    s.prefill(q, count(80), media);
+    expected = row(s, q);
+  }
+  int failures = 0;
+  for (int allowed = 0; allowed < 10; allowed++) {
+    Session s = f.session();
+    const int32_t q = s.create();
+    s.prefill(q, count(80), {});
+    f.backend->fail_after = allowed;
+    try {
+      s.prefill(q, count(80), media);
+    } catch (const Error& error) {
+      CHECK(error.code == ErrorCode::out_of_memory);
+      failures++;
+      CHECK_EQ(s.length(q), 80);
+      f.backend->fail_after = -1;
+      s.prefill(q, count(80), media);
+    }
+    f.backend->fail_after = -1;
+    CHECK(row(s, q) == expected);
+  }
+  CHECK(failures >= 3);
+}
+
+TEST("session: plan() is never below what work takes, and not far above") {
+  for (int32_t crops : {0, 1, 9})
+    for (int32_t context : {2, 64, 200})
+      for (int32_t sequences : {1, 4}) {
+        Fixture f;
+        PlanOptions o;
+        o.context = context, o.crops = crops, o.sequences = sequences, o.kv_type = KvType::f16, o.prefill_chunk = 50;
+        const MemoryPlan p = f.model->plan(o);
+        {
+          std::shared_ptr<const Embeds> e = crops > 0 ? f.embeds(crops) : nullptr;
+          Session s = f.session(context, KvType::f16, 50);
+          std::vector<int32_t> all, ids;
+          uint64_t logits = 0;
+          for (int32_t i = 0; i < sequences; i++) {
+            const int32_t q = s.create();
+            for (int32_t at = 0; at < context - 1; at += 50) {
+              std::vector<MediaSlot> media;
+              if (i == 0 && at == 0)
+                for (int32_t c = 0; c < crops; c++) media.push_back({0, e, c});
+              s.prefill(q, count(std::min(50, context - 1 - at)), media);
+            }
+            all.push_back(q);
+            ids.push_back(i);
+          }
+          s.step(all, ids);
+          for (int32_t q : all) logits += s.logits(q).size_bytes();
+          // What the test's backend counts: all but matrices and the kept logits.
+          uint64_t matrices = p.weights;
+          Fixture fresh;
+          matrices -= *fresh.backend->now;
+          const uint64_t used = *f.backend->peak + matrices + logits;
+          CHECK(used <= p.total());
+          CHECK_NEAR(static_cast<double>(p.total() - used), 0., 4096.);  // alignment, and sums of parts that are not at their largest together
+          CHECK(s.bytes() <= p.kv_cache + p.visual_kv + logits);
+        }
+      }
+}
+
+TEST("session: contexts, chunks and drafts out of range are refused") {
+  Fixture f;
+  CHECK_THROWS(f.session(0), ErrorCode::invalid_argument);
+  CHECK_THROWS(f.session(257), ErrorCode::invalid_argument);
+  CHECK_THROWS(f.session(8, KvType::f32, 0), ErrorCode::invalid_argument);
+  Session s = f.session(8, KvType::f32, 6);
+  const int32_t q = s.create();
+  CHECK_THROWS(s.prefill(q, count(7), {}), ErrorCode::invalid_argument);
+  CHECK_THROWS(s.verify(q, count(7)), ErrorCode::invalid_argument);
+  s.prefill(q, count(6), {});
+  CHECK_THROWS(s.verify(q, count(3)), ErrorCode::invalid_argument);
+  CHECK_EQ(s.verify(q, count(2)).size(), 2u);
+  CHECK_THROWS(s.step(std::span(&q, 1), count(1)), ErrorCode::invalid_argument);
+  CHECK_THROWS(s.truncate(q, 9), ErrorCode::invalid_argument);
+  s.truncate(q, 8);
+  CHECK_EQ(s.logits(q).size(), 40u);
+  s.truncate(q, 7);
+  CHECK_THROWS(s.logits(q), ErrorCode::invalid_argument);
+}
