@@ -59,7 +59,7 @@ Napi::Object types_to_js(Napi::Env env, const GgufFile& file) {
 Napi::Value read_gguf(const Napi::CallbackInfo& info) {
   return run_async(
       info.Env(), [path = info[0].ToString().Utf8Value()] { return GgufFile::open(path); },
-      [](Napi::Env env, std::shared_ptr<const GgufFile> file) -> Napi::Value {
+      [](Napi::Env env, const std::shared_ptr<const GgufFile>& file) -> Napi::Value {
         Napi::Array tensors = Napi::Array::New(env, file->tensors().size());
         uint32_t n = 0;
         for (const GgufTensor& t : file->tensors()) {
@@ -85,7 +85,7 @@ Napi::Value read_gguf(const Napi::CallbackInfo& info) {
 Napi::Value read_safetensors_file(const Napi::CallbackInfo& info) {
   return run_async(
       info.Env(), [path = info[0].ToString().Utf8Value()] { return read_safetensors(path); },
-      [](Napi::Env env, std::vector<SafetensorsTensor> tensors) -> Napi::Value {
+      [](Napi::Env env, const std::vector<SafetensorsTensor>& tensors) -> Napi::Value {
         Napi::Array out = Napi::Array::New(env, tensors.size());
         uint32_t n = 0;
         for (const SafetensorsTensor& t : tensors) {

@@ -198,7 +198,7 @@ class Writer : public Napi::ObjectWrap<Writer> {
           const TensorPlan& t = state->conversion->write_next();
           return {t.spec.name, state->conversion->bytes_done() - before};
         },
-        [](Napi::Env env, std::pair<std::string, uint64_t> done) -> Napi::Value {
+        [](Napi::Env env, const std::pair<std::string, uint64_t>& done) -> Napi::Value {
           Napi::Object o = Napi::Object::New(env);
           o.Set("name", done.first);
           o.Set("bytes", static_cast<double>(done.second));

@@ -117,7 +117,8 @@ static void unpack(const BlockQ6_K& b, float* dst) {
     const uint8_t* high = b.high + 32 * half;
     const int low_shift = part / 2 * 4, high_shift = 2 * part;
     for (int i = 0; i < 32; i++) {
-      const float scale = d * static_cast<float>(b.scales[2 * j + i / 16]);
+      const int group = 2 * j + i / 16;
+      const float scale = d * static_cast<float>(b.scales[group]);
       const int q = ((low[i] >> low_shift) & 15) | ((high[i] >> high_shift) & 3) << 4;
       dst[32 * j + i] = scale * static_cast<float>(q - 32);
     }
