@@ -66,7 +66,8 @@ export function createOutput(options: { quiet?: boolean | undefined } = {}): Out
     warn: (text) => {
       if (!quiet) process.stderr.write(`${yellow("warning:")} ${safeLine(text)}\n`);
     },
-    progress: (text) => (quiet || process.stderr.isTTY !== true ? silent : spinner(text)),
+    // A terminal that says it has no columns (one made without a size) would make ora clear endless lines.
+    progress: (text) => (quiet || process.stderr.isTTY !== true || !process.stderr.columns ? silent : spinner(text)),
   };
 }
 
