@@ -1,3 +1,7 @@
+export { type ConvertOptions, convertCheckpoint } from "./convert/convert.js";
+export { type QuantizeOptions, quantizeFile } from "./convert/quantize.js";
+export type { FileType } from "./convert/types.js";
+export type { WriteProgress } from "./convert/write.js";
 export type { Answer, AnswerResult, MediaReport } from "./engine/answer.js";
 export type { GgufMetadata, KvType, MemoryPlan, NativeConfig as ModelConfig } from "./engine/binding.js";
 export type { AskOptions, Chat, ChatOptions, PromptTensors } from "./engine/chat.js";
