@@ -11,14 +11,15 @@ namespace owl3::cpu {
 namespace {
 
 using linear_kernels::Table;
-using linear_kernels::widest_group;
 
 enum class Form : uint8_t { int8, f32, bf16 };
 
-/// By the weight's type alone, never by the number of rows: see the rules of ops/backend.h.
-Form form_of(const Table& table, DType type, Precision precision) {
-  if (layout_of(type).group != 0) return precision == Precision::exact ? Form::f32 : Form::int8;
-  return type == DType::bf16 && table.bf16 && precision != Precision::exact ? Form::bf16 : Form::f32;
+/// By the weight alone, never by the number of rows: see the rules of ops/backend.h.
+Form form_of(const Table& table, const Packed& w, Precision precision) {
+  const bool quantised = layout_of(w.type).group != 0;
+  if (precision == Precision::exact) return Form::f32;
+  if (table.bf16 && (w.bulk || w.type == DType::bf16)) return Form::bf16;
+  return quantised ? Form::int8 : Form::f32;
 }
 
 int64_t round_up(int64_t n, int64_t to) {
@@ -60,24 +61,50 @@ size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
   }
   if (r.want(Form::bf16)) {
     r.halves.padded = r.padded;
-    take(r.halves.high, rows * r.padded);
-    if (split) take(r.halves.low, rows * r.padded);
+    take(r.halves.high, round_up(rows, 16) * r.padded);
+    if (split) take(r.halves.low, round_up(rows, 16) * r.padded);
   }
   return static_cast<size_t>(at - base);
 }
 
-constexpr int64_t most_block_rows = 128;
-constexpr size_t sums_bytes = 2 * widest_group * most_block_rows * panel_rows * sizeof(float);  // products and gate
+/// Tiles of a call: blocks of rows, and groups of panels.
+struct Plan {
+  int64_t block_rows, row_blocks, group;
+};
 
-size_t worker_bytes(int64_t k) {
-  return std::max(sums_bytes + static_cast<size_t>(linear_kernels::scratch_bytes),
+/// bfloat16 tiles unpack weights for each block of rows, which should be many; the other kernels keep a block of rows
+/// in L2.
+Plan plan(int64_t rows, int64_t k, int64_t panels, bool bf16, int threads) {
+  const int64_t fit =
+      bf16 ? linear_kernels::most_bf16_rows
+           : std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, linear_kernels::most_rows);
+  Plan p;
+  p.row_blocks = (rows + fit - 1) / fit;
+  p.block_rows = p.row_blocks == 1 ? rows : round_up((rows + p.row_blocks - 1) / p.row_blocks, 16);
+  const int64_t widest = bf16 ? linear_kernels::widest_group : linear_kernels::widest_int8_f32;
+  // The group whose slowest thread has the least to do; the wider of equals.
+  int64_t best = INT64_MAX;
+  for (int64_t g = 1; g <= widest; g++) {
+    const int64_t tasks = (panels + g - 1) / g * p.row_blocks, rounds = (tasks + threads - 1) / threads;
+    if (rounds * g > best || (g > 1 && tasks < 4 * int64_t{threads})) continue;
+    best = rounds * g;
+    p.group = g;
+  }
+  return p;
+}
+
+size_t sums_bytes(const Plan& p) {
+  return static_cast<size_t>(p.group * linear_kernels::sums_stride(p.block_rows)) * sizeof(float);
+}
+size_t worker_bytes(const Plan& p, bool gate, int64_t k) {
+  return std::max((gate ? 2 : 1) * sums_bytes(p) + static_cast<size_t>(linear_kernels::scratch_bytes),
                   static_cast<size_t>(round_up(k, 32)) * sizeof(float));
 }
 
-void prepare(Context& c, const Table& table, const LinearParams& p, int64_t k, const Rows& to) {
+void prepare(Context& c, const Table& table, const LinearParams& p, int64_t k, const Rows& to, size_t scratch_bytes) {
   constexpr int64_t rows_a_task = 4;
   c.pool.parallel_for((p.rows + rows_a_task - 1) / rows_a_task, [&](int64_t task, int worker) {
-    auto* scratch = static_cast<float*>(c.scratch.worker(worker, worker_bytes(k)));
+    auto* scratch = static_cast<float*>(c.scratch.worker(worker, scratch_bytes));
     for (int64_t r = task * rows_a_task; r < std::min(p.rows, (task + 1) * rows_a_task); r++) {
       float* h = to.want(Form::f32) ? to.floats.x + r * to.padded : scratch;
       table.norm(p.norm, p.x + r * p.ldx, h, k, to.padded);
@@ -95,13 +122,12 @@ struct Tiles {
 
 void multiply(const Table& table, Form form, const Packed& w, int64_t panel, int32_t panels, const Rows& x, int64_t row,
               int64_t rows, float* acc, void* scratch) {
-  switch (form) {
-    case Form::int8:
-      return table.int8(w, panel, panels, x.ints, row, rows, acc, scratch);
-    case Form::f32:
-      return table.f32(w, panel, panels, x.floats, row, rows, acc, scratch);
-    case Form::bf16:
-      return table.bf16(w, panel, panels, x.halves, row, rows, acc, scratch);
+  if (form == Form::bf16) return table.bf16(w, panel, panels, x.halves, row, rows, acc, scratch);
+  for (int32_t i = 0; i < panels; i += linear_kernels::widest_int8_f32) {
+    const int32_t n = std::min(panels - i, linear_kernels::widest_int8_f32);
+    float* sums = acc + i * linear_kernels::sums_stride(rows);
+    if (form == Form::int8) table.int8(w, panel + i, n, x.ints, row, rows, sums, scratch);
+    if (form == Form::f32) table.f32(w, panel + i, n, x.floats, row, rows, sums, scratch);
   }
 }
 
@@ -126,55 +152,53 @@ void linear(Context& c, const LinearParams& p) {
 
   Rows x;
   int64_t panels = 0;
+  bool gated = false;
   for (const LinearOutput& out : p.outputs) {
     for (const Matrix* m : {out.w, out.gate}) {
       if (!m) continue;
       if (m->cols != k || m->rows != out.w->rows)
         throw Error(ErrorCode::internal, "linear: matrices of different sizes");
-      x.wanted[static_cast<size_t>(form_of(table, m->type, c.precision))] = true;
+      x.wanted[static_cast<size_t>(form_of(table, packed(*m), c.precision))] = true;
     }
     panels += packed(*out.w).panels;
+    gated = gated || out.gate;
   }
+  const Plan plan = cpu::plan(p.rows, k, panels, x.want(Form::bf16), c.pool.threads());
+  const size_t scratch_bytes = worker_bytes(plan, gated, k), gate_at = sums_bytes(plan);
   const bool split = c.precision != Precision::fast;
   Rows sized = x;
   lay_out(x, p.rows, k, split, static_cast<char*>(c.scratch.shared(lay_out(sized, p.rows, k, split, nullptr))));
-  prepare(c, table, p, k, x);
-
-  // As many rows at a time as leave room for weights in a core's L2.
-  const int64_t fit = std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, most_block_rows);
-  const int64_t row_blocks = (p.rows + fit - 1) / fit;
-  const int64_t block_rows = row_blocks == 1 ? p.rows : round_up((p.rows + row_blocks - 1) / row_blocks, 16);
-  const int64_t wanted_tasks = 8 * int64_t{c.pool.threads()};
-  const int64_t group = std::clamp<int64_t>(panels * row_blocks / wanted_tasks, 1, widest_group);
+  prepare(c, table, p, k, x, scratch_bytes);
 
   Tiles tiles[most_outputs];
   int64_t tasks = 0;
   for (size_t i = 0; i < p.outputs.size(); i++) {
-    tiles[i] = {&p.outputs[i], tasks, (packed(*p.outputs[i].w).panels + group - 1) / group};
-    tasks += tiles[i].groups * row_blocks;
+    tiles[i] = {&p.outputs[i], tasks, (packed(*p.outputs[i].w).panels + plan.group - 1) / plan.group};
+    tasks += tiles[i].groups * plan.row_blocks;
   }
   c.pool.parallel_for(tasks, [&](int64_t task, int worker) {
     size_t i = p.outputs.size() - 1;
     while (task < tiles[i].first_task) i--;
     const LinearOutput& out = *tiles[i].out;
-    const int64_t local = task - tiles[i].first_task, row = local / tiles[i].groups * block_rows;
-    const int64_t rows = std::min(block_rows, p.rows - row);
+    const int64_t local = task - tiles[i].first_task, row = local / tiles[i].groups * plan.block_rows;
+    const int64_t rows = std::min(plan.block_rows, p.rows - row);
     if (rows <= 0) return;
     const Packed& w = packed(*out.w);
-    const int64_t panel = local % tiles[i].groups * group;
-    const int32_t count = static_cast<int32_t>(std::min(group, w.panels - panel));
-    auto* acc = static_cast<float*>(c.scratch.worker(worker, worker_bytes(k)));
-    float* gate = acc + widest_group * most_block_rows * panel_rows;
-    void* scratch = reinterpret_cast<char*>(acc) + sums_bytes;
-    multiply(table, form_of(table, w.type, c.precision), w, panel, count, x, row, rows, acc, scratch);
+    const int64_t panel = local % tiles[i].groups * plan.group;
+    const int32_t count = static_cast<int32_t>(std::min(plan.group, w.panels - panel));
+    char* memory = static_cast<char*>(c.scratch.worker(worker, scratch_bytes));
+    auto *acc = reinterpret_cast<float*>(memory), *gate = reinterpret_cast<float*>(memory + gate_at);
+    void* scratch = memory + (gated ? 2 : 1) * gate_at;
+    const int64_t stride = linear_kernels::sums_stride(rows);
+    multiply(table, form_of(table, w, c.precision), w, panel, count, x, row, rows, acc, scratch);
     if (out.gate) {
       const Packed& g = packed(*out.gate);
-      multiply(table, form_of(table, g.type, c.precision), g, panel, count, x, row, rows, gate, scratch);
+      multiply(table, form_of(table, g, c.precision), g, panel, count, x, row, rows, gate, scratch);
     }
     for (int32_t q = 0; q < count; q++) {
       const int64_t n = (panel + q) * panel_rows;
-      table.epilogue({.acc = acc + q * rows * panel_rows,
-                      .gate = out.gate ? gate + q * rows * panel_rows : nullptr,
+      table.epilogue({.acc = acc + q * stride,
+                      .gate = out.gate ? gate + q * stride : nullptr,
                       .bias = out.bias ? out.bias + n : nullptr,
                       .residual = out.residual ? out.residual + n : nullptr,
                       .residual_rows = out.residual_rows,
@@ -192,7 +216,8 @@ void reserve_linear(Context& c, int64_t rows, int64_t cols) {
   Rows all;
   for (bool& w : all.wanted) w = true;
   c.scratch.shared(lay_out(all, rows, cols, true, nullptr));
-  c.scratch.reserve_workers(worker_bytes(cols));
+  const Plan widest = {std::min<int64_t>(rows, linear_kernels::most_bf16_rows), 1, linear_kernels::widest_group};
+  c.scratch.reserve_workers(worker_bytes(widest, true, cols));
 }
 
 }  // namespace owl3::cpu

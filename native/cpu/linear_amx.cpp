@@ -4,16 +4,11 @@
 // straight from the panels, activations as two bfloat16, at any number of rows.
 #define OWL3_LANES amx
 #define OWL3_LANES_AVX512
+#include "cpu/amx_tiles.h"
 #include "cpu/linear_body.h"
 
 namespace owl3::amx {
 namespace {
-
-struct TileShapes {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t bytes[16] = {};
-  uint8_t rows[16] = {};
-};
 
 // ---- int8 ----
 // Tiles 0-3: sums of four blocks, 16 x 16 int32; 4, 5: rows [16][32]; 6, 7: weights [8][16][4].
@@ -21,11 +16,11 @@ struct TileShapes {
 constexpr int32_t least_tile_rows = 5;
 
 inline void shape_int8(int rows) {
-  alignas(64) TileShapes s;
+  alignas(64) TileConfig s;
   for (int i = 0; i < 4; ++i) s.bytes[i] = 64, s.rows[i] = static_cast<uint8_t>(rows);
   for (int i = 4; i < 6; ++i) s.bytes[i] = 32, s.rows[i] = static_cast<uint8_t>(rows);
   for (int i = 6; i < 8; ++i) s.bytes[i] = 64, s.rows[i] = 8;
-  _tile_loadconfig(&s);
+  load_tile_config(s);
 }
 
 template <int Groups, bool Mins>
@@ -64,12 +59,13 @@ template <bool Mins>
 inline void int8_tiles_panels(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row,
                               int64_t rows, float* acc, void* scratch) {
   const Int8Scratch s = carve_int8(scratch);
-  for (int64_t i = 0; i < 16 * rows * panels; ++i) acc[i] = 0;
+  const int64_t ldacc = linear_kernels::sums_stride(rows);
+  for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   const int64_t whole = rows / 16 * 16;
   for (int64_t k = 0; k < w.padded_cols; k += linear_kernels::chunk) {
     for (int32_t p = 0; p < panels; ++p) {
       const Chunk c = unpack_int8<false>(w, panel + p, k, s.q, s.scale, s.min);
-      float* sum = acc + 16 * rows * p;
+      float* sum = acc + ldacc * p;
       if (whole) {
         if (whole != rows) shape_int8(16);
         for (int64_t r = 0; r < whole; r += 16)
@@ -97,84 +93,181 @@ void int8_amx(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, 
 }
 
 // ---- bfloat16 ----
+// Tiles 0-3: sums of 2 x 16 rows x 2 panels; 4, 5: rows [16][32]; 6, 7: weights of a panel [16][16][2].
 
-void to_bf16(const float* x, int64_t padded, const Bf16Rows& rows, int64_t row) {
-  for (int64_t i = 0; i < rows.padded; i += 16) {
-    const __m512 v = i < padded ? _mm512_loadu_ps(x + i) : _mm512_setzero_ps();
-    const __m256i high = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(rows.high + row * rows.padded + i), high);
-    if (!rows.low) continue;
-    const __m512 back = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
-    const __m256i low = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_sub_ps(v, back)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(rows.low + row * rows.padded + i), low);
+constexpr int64_t tile_values = 512;
+
+inline __m256i to_bf16(__m512 x) {
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
+}
+inline __m512 from_bf16(__m256i x) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+}
+inline __m512i pairs(__m256i even, __m256i odd) {
+  return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+}
+
+void rows_to_bf16(const float* x, int64_t padded, const Bf16Rows& rows, int64_t row) {
+  const int64_t at = row / 16 * 16 * padded + row % 16 * 32;
+  for (int64_t i = 0; i < padded; i += 16) {
+    const int64_t to = at + i / 32 * tile_values + i % 32;
+    const __m512 v = _mm512_loadu_ps(x + i);
+    const __m256i high = to_bf16(v);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(rows.high + to), high);
+    if (rows.low)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(rows.low + to), to_bf16(_mm512_sub_ps(v, from_bf16(high))));
   }
 }
 
-/// Tiles 0-3: sums of 2 x 16 rows x 2 panels; 4, 5: rows [16][32]; 6, 7: weights of a panel [16][16][2].
-inline void shape_bf16(int rows0, int rows1) {
-  alignas(64) TileShapes s;
-  for (int i = 0; i < 8; ++i) s.bytes[i] = 64, s.rows[i] = 16;
-  s.rows[0] = s.rows[1] = s.rows[4] = static_cast<uint8_t>(rows0);
-  if (rows1) s.rows[2] = s.rows[3] = s.rows[5] = static_cast<uint8_t>(rows1);
-  _tile_loadconfig(&s);
+/// Weights of two panels (or one) as tiles, `low` null where one bfloat16 is all.
+struct WeightTiles {
+  const uint16_t* high[2];
+  const uint16_t* low[2];
+};
+
+/// x = 256 + u for the byte u at bits 15-22.
+inline __m512 float_of_byte(__m512i shifted) {
+  return _mm512_castsi512_ps(
+      _mm512_ternarylogic_epi32(shifted, _mm512_set1_epi32(0x7f8000), _mm512_set1_epi32(0x43800000), 0xea));
 }
 
-template <bool Two, bool Pair>
-inline void bf16_tile(const uint8_t* w0, const uint8_t* w1, const Bf16Rows& x, int64_t row, int64_t steps, float* acc0,
-                      float* acc1) {
-  const int64_t ld = x.padded * 2;
-  _tile_zero(0);
-  if (Pair) _tile_zero(1);
-  if (Two) _tile_zero(2);
-  if (Two && Pair) _tile_zero(3);
+/// Eight blocks (or fewer) of quantised weights, rounded to bfloat16.
+inline void quants_to_bf16(const Packed& w, int64_t panel, int64_t k, uint16_t* out, const Int8Scratch& s) {
+  const Layout l = layout_of(w.type);
+  const Chunk c = unpack_int8<true>(w, panel, k, s.q, s.scale, s.min);
+  const int groups = 32 / l.group;
+  const __m512 start = _mm512_set1_ps(256.0f + static_cast<float>(l.offset));
+  for (int b = 0; b < c.blocks; ++b) {
+    for (int g = 0; g < groups; ++g) {
+      const __m512 scale = _mm512_loadu_ps(c.scale + 16 * (groups * b + g));
+      __m512 shift = _mm512_mul_ps(start, scale);
+      if (l.mins) shift = _mm512_add_ps(shift, _mm512_loadu_ps(c.min + 16 * b));
+      for (int i = g * (8 / groups); i < (g + 1) * (8 / groups); ++i) {
+        const __m512i v = _mm512_load_si512(c.q[b] + 64 * i);
+        const auto value = [&](__m512i shifted) { return _mm512_fmsub_ps(float_of_byte(shifted), scale, shift); };
+        const __m512 k0 = value(_mm512_slli_epi32(v, 15)), k1 = value(_mm512_slli_epi32(v, 7)),
+                     k2 = value(_mm512_srli_epi32(v, 1)), k3 = value(_mm512_srli_epi32(v, 9));
+        // Rounded to nearest (ties away from zero) by adding half of the last place; the upper halves are kept.
+        const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+        const auto join = [&](__m512 even, __m512 odd) {
+          const __m512i e = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(even), half), 16);
+          const __m512i o = _mm512_add_epi32(_mm512_castps_si512(odd), half);
+          return _mm512_ternarylogic_epi32(e, o, upper, 0xf8);  // e | (o & upper)
+        };
+        uint16_t* to = out + b * tile_values + i * 64;
+        _mm512_store_si512(to, join(k0, k1));
+        _mm512_store_si512(to + 32, join(k2, k3));
+      }
+    }
+  }
+}
+
+/// [n][16] floats, n even, as sums of two bfloat16.
+inline void floats_to_bf16(const float* x, int64_t n, uint16_t* high, uint16_t* low) {
+  for (int64_t i = 0; i < n; i += 2) {
+    const __m512 a = _mm512_loadu_ps(x + 16 * i), b = _mm512_loadu_ps(x + 16 * i + 16);
+    const __m256i ha = to_bf16(a), hb = to_bf16(b);
+    _mm512_store_si512(high + 16 * i, pairs(ha, hb));
+    _mm512_store_si512(low + 16 * i,
+                       pairs(to_bf16(_mm512_sub_ps(a, from_bf16(ha))), to_bf16(_mm512_sub_ps(b, from_bf16(hb)))));
+  }
+}
+
+constexpr int64_t bf16_chunk = 512;  // columns of two panels as tiles: 32 KiB, or 64 with low parts
+
+/// Columns [k, k + n) of a panel as tiles: where they stand, or unpacked into `to` ([2][bf16_chunk * 16]).
+inline void weight_tiles(const Packed& w, int64_t panel, int64_t k, int64_t n, uint16_t* to, void* scratch,
+                         const uint16_t*& high, const uint16_t*& low) {
+  high = to;
+  low = nullptr;
+  if (w.type == DType::bf16) {
+    high = reinterpret_cast<const uint16_t*>(w.panel(panel) + k * 32);
+  } else if (layout_of(w.type).group) {
+    for (int64_t i = 0; i < n; i += linear_kernels::chunk)
+      quants_to_bf16(w, panel, k + i, to + i * 16, carve_int8(scratch));
+  } else {
+    low = to + bf16_chunk * 16;
+    alignas(64) float values[32 * 16];
+    for (int64_t i = 0; i < n; i += 32) {
+      unpack_float(w, panel, k + i, 32, values);
+      floats_to_bf16(values, 32, to + i * 16, to + bf16_chunk * 16 + i * 16);
+    }
+  }
+}
+
+/// Adds `steps` products to RT tiles of rows times PT panels.
+template <int RT, int PT>
+inline void bf16_tiles(const uint16_t* high, const uint16_t* low, int64_t row_tile, const WeightTiles& w, int64_t steps,
+                       float* acc, int64_t ldacc) {
+  _tile_loadd(0, acc, 64);
+  if (PT > 1) _tile_loadd(1, acc + ldacc, 64);
+  if (RT > 1) _tile_loadd(2, acc + 256, 64);
+  if (RT > 1 && PT > 1) _tile_loadd(3, acc + ldacc + 256, 64);
+  const auto product = [&](const uint16_t* a, const uint16_t* b0, const uint16_t* b1) {
+    _tile_loadd(6, b0, 64);
+    if (PT > 1) _tile_loadd(7, b1, 64);
+    _tile_loadd(4, a, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    if (PT > 1) _tile_dpbf16ps(1, 4, 7);
+    if (RT > 1) {
+      _tile_loadd(5, a + row_tile, 64);
+      _tile_dpbf16ps(2, 5, 6);
+      if (PT > 1) _tile_dpbf16ps(3, 5, 7);
+    }
+  };
   for (int64_t s = 0; s < steps; ++s) {
-    _tile_loadd(6, w0 + s * 1024, 64);
-    if (Pair) _tile_loadd(7, w1 + s * 1024, 64);
-    const uint16_t* part = x.high + row * x.padded + 32 * s;
-    _tile_loadd(4, part, ld);
-    _tile_dpbf16ps(0, 4, 6);
-    if (Pair) _tile_dpbf16ps(1, 4, 7);
-    if (Two) {
-      _tile_loadd(5, part + 16 * x.padded, ld);
-      _tile_dpbf16ps(2, 5, 6);
-      if (Pair) _tile_dpbf16ps(3, 5, 7);
-    }
-    if (!x.low) continue;
-    part = x.low + row * x.padded + 32 * s;
-    _tile_loadd(4, part, ld);
-    _tile_dpbf16ps(0, 4, 6);
-    if (Pair) _tile_dpbf16ps(1, 4, 7);
-    if (Two) {
-      _tile_loadd(5, part + 16 * x.padded, ld);
-      _tile_dpbf16ps(2, 5, 6);
-      if (Pair) _tile_dpbf16ps(3, 5, 7);
-    }
+    const int64_t at = s * tile_values;
+    product(high + at, w.high[0] + at, w.high[1] + at);
+    if (low) product(low + at, w.high[0] + at, w.high[1] + at);
+    if (w.low[0]) product(high + at, w.low[0] + at, w.low[1] + at);
   }
-  _tile_stored(0, acc0, 64);
-  if (Pair) _tile_stored(1, acc1, 64);
-  if (Two) _tile_stored(2, acc0 + 256, 64);
-  if (Two && Pair) _tile_stored(3, acc1 + 256, 64);
+  _tile_stored(0, acc, 64);
+  if (PT > 1) _tile_stored(1, acc + ldacc, 64);
+  if (RT > 1) _tile_stored(2, acc + 256, 64);
+  if (RT > 1 && PT > 1) _tile_stored(3, acc + ldacc + 256, 64);
 }
 
 void bf16_amx(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x, int64_t row, int64_t rows, float* acc,
-              void*) {
-  const int64_t steps = w.padded_cols / 32;
-  for (int64_t r = 0; r < rows; r += 32) {
-    const int rows0 = rows - r < 16 ? static_cast<int>(rows - r) : 16;
-    const int rows1 = rows - r < 16 ? 0 : rows - r < 32 ? static_cast<int>(rows - r - 16) : 16;
-    if (r == 0 || rows0 + rows1 < 32) shape_bf16(rows0, rows1);
+              void* scratch) {
+  // A tile of few rows costs what its rows cost; of many, the last tile's missing rows are computed too, and ignored.
+  TileConfig shapes;
+  for (int i = 0; i < 8; ++i)
+    shapes.bytes[i] = 64, shapes.rows[i] = static_cast<uint8_t>(i < 6 && rows < 16 ? rows : 16);
+  load_tile_config(shapes);
+  const int64_t ldacc = linear_kernels::sums_stride(rows), row_tiles = (rows + 15) / 16, row_tile = x.padded * 16;
+  for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
+  const bool quantised = layout_of(w.type).group != 0;
+  const uint16_t *high = x.high + row * x.padded, *low = quantised || !x.low ? nullptr : x.low + row * x.padded;
+  auto* tiles = static_cast<uint16_t*>(scratch);
+  void* rest = tiles + 4 * bf16_chunk * 16;
+  // One pair of panels after the other where their tiles stand in memory already and pass by once.
+  const bool direct = w.type == DType::bf16 && rows <= 32;
+  const int64_t chunk = direct ? x.padded : bf16_chunk;
+  for (int64_t k = 0; k < x.padded; k += chunk) {
+    const int64_t n = x.padded - k < chunk ? x.padded - k : chunk;
     for (int32_t p = 0; p < panels; p += 2) {
-      const uint8_t *w0 = w.panel(panel + p), *w1 = w0 + w.panel_bytes;
-      float *acc0 = acc + 16 * (rows * p + r), *acc1 = acc0 + 16 * rows;
       const bool pair = p + 1 < panels;
-      if (rows1 && pair)
-        bf16_tile<true, true>(w0, w1, x, row + r, steps, acc0, acc1);
-      else if (rows1)
-        bf16_tile<true, false>(w0, w0, x, row + r, steps, acc0, acc0);
-      else if (pair)
-        bf16_tile<false, true>(w0, w1, x, row + r, steps, acc0, acc1);
-      else
-        bf16_tile<false, false>(w0, w0, x, row + r, steps, acc0, acc0);
+      WeightTiles t;
+      for (int i = 0; i < 2; ++i) {
+        if (i == 0 || pair)
+          weight_tiles(w, panel + p + i, k, n, tiles + i * 2 * bf16_chunk * 16, rest, t.high[i], t.low[i]);
+        else
+          t.high[1] = t.high[0], t.low[1] = t.low[0];
+      }
+      for (int64_t r = 0; r < row_tiles; r += 2) {
+        const int64_t at = r * row_tile + k * 16;
+        const uint16_t *h = high + at, *l = low ? low + at : nullptr;
+        float* sum = acc + ldacc * p + 256 * r;
+        const bool two = r + 1 < row_tiles;
+        if (two && pair)
+          bf16_tiles<2, 2>(h, l, row_tile, t, n / 32, sum, ldacc);
+        else if (two)
+          bf16_tiles<2, 1>(h, l, row_tile, t, n / 32, sum, ldacc);
+        else if (pair)
+          bf16_tiles<1, 2>(h, l, row_tile, t, n / 32, sum, ldacc);
+        else
+          bf16_tiles<1, 1>(h, l, row_tile, t, n / 32, sum, ldacc);
+      }
     }
   }
   _tile_release();
@@ -183,7 +276,7 @@ void bf16_amx(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x,
 }  // namespace
 
 extern const linear_kernels::Table linear_table;
-const linear_kernels::Table linear_table{unsigned_weights, norm_row,  to_int8,  to_bf16,
+const linear_kernels::Table linear_table{unsigned_weights, norm_row,  to_int8,  rows_to_bf16,
                                          int8_amx,         float_all, bf16_amx, epilogue};
 
 }  // namespace owl3::amx

@@ -155,7 +155,8 @@ template <int Groups, bool Mins>
 inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row, int64_t rows,
                         float* acc, void* scratch) {
   const Int8Scratch s = carve_int8(scratch);
-  for (int64_t i = 0; i < 16 * rows * panels; ++i) acc[i] = 0;
+  const int64_t ldacc = linear_kernels::sums_stride(rows);
+  for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   const int32_t offset = unsigned_weights ? layout_of(w.type).offset : 0;
   // Few rows: one panel after the other, as memory has them. Many: a chunk of the rows stays in L1 for all panels.
   const int32_t at_once = rows <= 8 ? 1 : panels;
@@ -164,7 +165,7 @@ inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const In
       offset_starts<Groups>(x, row, rows, k / 32, offset, s.start);
       for (int32_t p = p0; p < p0 + at_once; ++p) {
         const Chunk c = unpack_int8<unsigned_weights>(w, panel + p, k, s.q, s.scale, s.min);
-        int8_tiles<int8_rows, Groups, Mins>(c, x, row, rows, k / 32, s.start, acc + 16 * rows * p);
+        int8_tiles<int8_rows, Groups, Mins>(c, x, row, rows, k / 32, s.start, acc + ldacc * p);
       }
     }
   }
@@ -214,10 +215,10 @@ inline void float_all(const Packed& w, int64_t panel, int32_t panels, const Floa
                       float* acc, void* scratch) {
   auto* unpacked = static_cast<float*>(scratch);
   constexpr int64_t ldw = linear_kernels::chunk * 16;
-  const int64_t ldacc = 16 * rows;
+  const int64_t ldacc = linear_kernels::sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
-  for (int64_t k = 0; k < w.padded_cols; k += linear_kernels::chunk) {
-    const int64_t left = w.padded_cols - k, n = left < linear_kernels::chunk ? left : linear_kernels::chunk;
+  for (int64_t k = 0; k < x.padded; k += linear_kernels::chunk) {  // weights may be padded further
+    const int64_t left = x.padded - k, n = left < linear_kernels::chunk ? left : linear_kernels::chunk;
     for (int32_t p = 0; p < panels; ++p) unpack_float(w, panel + p, k, n, unpacked + p * ldw);
     const float* in = x.x + row * x.padded + k;
     int64_t r = 0;

@@ -6,7 +6,9 @@
 //         acc = fma(float(sum), weight scale * activation scale, acc); Q6_K twice a block; mins: acc = fma(min, -(scale
 //         * sum of q), acc).
 //   f32:  acc = fma(x, w, acc), one k after the other.
-//   bf16: activations as a sum of two bfloat16 (16 bits), both multiplied with bfloat16 weights, float sums.
+//   bf16: float sums of bfloat16 products. Float weights: activations and weights as sums of two bfloat16 (16 bits;
+//   BF16 weights are
+//         one), all products but the one of both low parts. Quantised weights (bulk use): both rounded to one bfloat16.
 #pragma once
 #include "cpu/isa.h"
 #include "cpu/packed.h"
@@ -22,9 +24,10 @@ struct IntRows {
   int32_t* sum;    ///< [rows, padded / 16]: sums of q over 16
   int64_t padded;  ///< multiple of 256
 };
-/// Activations as two bfloat16 that add up to them (up to 2^-17); `low` may be null.
+/// Activations as two bfloat16 that add up to them (up to 2^-17); `low` may be null. In tiles of 16 rows and 32
+/// columns: [rows / 16][padded / 32][16][32]; the last tiles' missing rows hold anything.
 struct Bf16Rows {
-  uint16_t* high;  ///< [rows, padded]
+  uint16_t* high;
   uint16_t* low;
   int64_t padded;
 };
@@ -48,10 +51,18 @@ struct Epilogue {
 
 namespace linear_kernels {
 
-constexpr int32_t chunk = 256;  ///< columns unpacked at a time: a panel's share and its rows' stay in L1
-constexpr int32_t widest_group = 4;
+constexpr int32_t chunk = 256;          ///< columns unpacked at a time: a panel's share and its rows' stay in L1
+constexpr int32_t widest_group = 8;     ///< panels of a call
+constexpr int32_t widest_int8_f32 = 4;  ///< of the int8 and f32 kernels
+constexpr int32_t most_rows = 128;      ///< of a call, int8 and f32
+constexpr int32_t most_bf16_rows = 768;
 /// Worker scratch of a kernel call, in bytes.
-constexpr int64_t scratch_bytes = 64 * 1024 + 8192;
+constexpr int64_t scratch_bytes = 64 * 1024 + 8192 + 8192;
+
+/// Floats from one panel's sums to the next: whole tiles of rows.
+static constexpr int64_t sums_stride(int64_t rows) {
+  return (rows + 15) / 16 * 256;
+}
 
 struct Table {
   bool unsigned_q8;  ///< how Q8_0 is to be packed
@@ -66,7 +77,7 @@ struct Table {
                void* scratch);
   void (*f32)(const Packed& w, int64_t panel, int32_t panels, const FloatRows& x, int64_t row, int64_t rows, float* acc,
               void* scratch);
-  /// null where f32 is used for bfloat16 weights.
+  /// null where there is nothing faster than f32 and int8.
   void (*bf16)(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x, int64_t row, int64_t rows, float* acc,
                void* scratch);
   void (*epilogue)(const Epilogue& e);

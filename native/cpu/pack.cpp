@@ -217,7 +217,7 @@ std::unique_ptr<PackedMatrix> pack_matrix(const HostTensor& t, bool unsigned_q8,
   m->bytes = static_cast<uint64_t>(panel_bytes * panels);
   m->memory = aligned_memory(m->bytes);
   auto* data = static_cast<uint8_t*>(m->memory.get());
-  m->packed = {t.type, t.rows, t.cols, padded, panels, panel_bytes, unsigned_q8, data};
+  m->packed = {t.type, t.rows, t.cols, padded, panels, panel_bytes, unsigned_q8, t.use == MatrixUse::bulk, data};
   pool.parallel_for(panels, [&](int64_t p, int) { pack_panel(t, m->packed, p, data + p * panel_bytes); });
   return m;
 }

@@ -67,6 +67,7 @@ struct Packed {
   int64_t rows, cols;
   int64_t padded_cols, panels, panel_bytes;
   bool unsigned_q8;  ///< Q8_0 stored as q + 128
+  bool bulk;         ///< MatrixUse::bulk
   const uint8_t* data;
   const uint8_t* panel(int64_t i) const { return data + i * panel_bytes; }
 };

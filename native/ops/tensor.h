@@ -7,12 +7,17 @@
 
 namespace owl3 {
 
+/// Which rows a weight meets. `stream`: few or many, and always with the same arithmetic (the language model: decoding, prefill in any
+/// chunks). `bulk`: always hundreds (whole crops), so a backend may choose other arithmetic of at least that accuracy.
+enum class MatrixUse : uint8_t { stream, bulk };
+
 /// A matrix in a file: `rows` packed rows of `cols` values.
 struct HostTensor {
   DType type;
   int64_t rows;
   int64_t cols;
   const void* data;
+  MatrixUse use = MatrixUse::stream;
 };
 
 /// A weight matrix in the form its backend computes with (repacked, on the device, ...). Made by Backend::load_matrix.

@@ -62,7 +62,7 @@ struct Weights {
       dequantize_row(type, bytes.data() + static_cast<uint64_t>(r) * stride, values.data() + r * k, k);
     }
   }
-  HostTensor host() const { return {type, n, k, bytes.data()}; }
+  HostTensor host(MatrixUse use = MatrixUse::stream) const { return {type, n, k, bytes.data(), use}; }
 };
 
 /// y = x w^T and how far off each may be.
@@ -83,8 +83,9 @@ void reference(const Weights& w, const float* x, bool int8, double extra, double
   bound = (int8 ? rounding : 0) + size * (static_cast<double>(w.k + 4) * 0x1p-24 + extra) + 1e-30;
 }
 
-void check_product(Backend& b, const Weights& w, const std::vector<float>& x, int64_t rows, bool int8, double extra) {
-  const auto m = b.load_matrix(w.host());
+void check_product(Backend& b, const Weights& w, const std::vector<float>& x, int64_t rows, bool int8, double extra,
+                   MatrixUse use = MatrixUse::stream) {
+  const auto m = b.load_matrix(w.host(use));
   std::vector<float> y(static_cast<size_t>(rows * w.n), NAN);
   const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = w.n};
   b.linear({.x = x.data(), .rows = rows, .ldx = w.k, .norm = {}, .outputs = {&out, 1}});
@@ -110,7 +111,27 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
         const auto x = normal_values(rows * k, static_cast<uint32_t>(rows));
         check_product(*automatic, w, x, rows, quantised, type == DType::bf16 ? 0x1p-16 : 0);
         if (rows == 3 || rows == 17) check_product(*exact, w, x, rows, false, 0x1p-22);
+        // Bulk may round weights and activations to bfloat16 where int8 activations were good enough, and else to two
+        // of them.
+        const double halves = isa != Isa::amx ? 0 : quantised ? 0x1p-7 : 0x1p-15;
+        if (rows >= 8) check_product(*automatic, w, x, rows, quantised && isa != Isa::amx, halves, MatrixUse::bulk);
       }
+    }
+  }
+}
+
+TEST("cpu: many rows of bulk weights, more than a block of rows and of columns") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    for (const DType type : {DType::q8_0, DType::f32}) {
+      const Weights w(type, 35, 1120, 5);
+      const int64_t rows = isa == Isa::amx ? 803 : 150;
+      const bool amx = isa == Isa::amx, q = type == DType::q8_0;
+      check_product(*b, w, normal_values(rows * 1120, 6), rows, q && !amx,
+                    !amx ? 0
+                    : q  ? 0x1p-7
+                         : 0x1p-15,
+                    MatrixUse::bulk);
     }
   }
 }
