@@ -258,15 +258,30 @@ export class Chat {
     const fresh = media.filter((item) => !item.encoded);
     const total = fresh.reduce((sum, item) => sum + item.report.crops, 0);
     const cache = total > 0 ? await this.#engine.cache?.() : undefined;
+    const unit = fresh.every((item) => item.type === "video") ? "frame" : "crop";
+    const started = performance.now();
     let done = 0;
+    let decoded = 0;
+    const tell = (msPerCrop: number): void => {
+      const msLeft = done > 0 ? ((performance.now() - started) / done) * (total - done) : undefined;
+      const left = msLeft === undefined ? {} : { msLeft };
+      onProgress?.({ stage: "encode", done, total, decoded, msPerCrop, unit, memory: plan.memory.total, ...left });
+    };
+    const counted = async function* (item: ChatMedia): AsyncGenerator<Uint8Array> {
+      for await (const crop of cropsOf(item, signal)) {
+        decoded++;
+        tell(0);
+        yield crop;
+      }
+    };
     for (const item of fresh) {
-      onProgress?.({ stage: "encode", done, total, msPerCrop: 0 });
-      item.encoded = await encodeCrops(this.#engine.model, cropsOf(item, signal), item.report.crops, {
+      tell(0);
+      item.encoded = await encodeCrops(this.#engine.model, counted(item), item.report.crops, {
         signal,
         cache,
         onCrops: (crops, ms) => {
           done += crops;
-          onProgress?.({ stage: "encode", done, total, msPerCrop: ms / crops });
+          tell(ms / crops);
         },
       });
     }

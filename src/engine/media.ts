@@ -19,7 +19,7 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, s: number): Load
     nativeCall(binding.cutImage(data, width, height, s, grid));
 
   return (part, options) =>
-    part.type === "image" ? picture(part, options) : "path" in part ? clip(part.path, options) : frames(part.frames);
+    part.type === "image" ? picture(part, options) : "frames" in part ? frames(part.frames) : clip(part, options);
 
   async function picture(part: InputImage, options: LoadOptions): Promise<ChatMedia> {
     const image = await decode(part);
@@ -39,8 +39,10 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, s: number): Load
     };
   }
 
-  async function clip(path: string, { video, signal }: LoadOptions): Promise<ChatMedia> {
-    const sampled = await sampleVideo(path, { ...video, ...(signal && { signal }) });
+  async function clip(part: ClipPart, { video, signal }: LoadOptions): Promise<ChatMedia> {
+    const path = nameOf(part);
+    const source = "path" in part ? part.path : part.data;
+    const sampled = await sampleVideo(source, { ...video, name: path, ...(signal && { signal }) });
     const { width, height, codec, fps, duration } = sampled.info;
     const crops = sampled.frames.length;
     const chosen = { codec, decoder: sampled.decoder, fps, duration, frames: sampled.frames };
@@ -90,6 +92,8 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, s: number): Load
   }
 }
 
+type ClipPart = Exclude<InputVideo, { frames: string[] }>;
+
 interface Kept {
   get(): Uint8Array | undefined;
   drop(): void;
@@ -103,5 +107,5 @@ function decode(part: InputImage): Promise<RgbImage> {
 /** What a picture or video is called in messages. */
 export function nameOf(part: InputImage | InputVideo): string {
   if ("path" in part) return /^data:/i.test(part.path) ? "the data: URL" : part.path;
-  return "data" in part ? (part.name ?? "picture") : (part.frames[0] ?? "video");
+  return "data" in part ? (part.name ?? (part.type === "image" ? "picture" : "video")) : (part.frames[0] ?? "video");
 }

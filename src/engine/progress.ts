@@ -2,7 +2,21 @@
 export type Progress =
   | { stage: "load"; source: string }
   | { stage: "preprocess"; done: number; total: number; source: string }
-  | { stage: "encode"; done: number; total: number; msPerCrop: number }
+  | {
+      stage: "encode";
+      done: number;
+      total: number;
+      /** Crops whose pixels have come so far: decoding runs ahead of encoding. */
+      decoded: number;
+      /** Of the last call of the vision tower; 0 for crops that the cache knew. */
+      msPerCrop: number;
+      /** By the average so far; undefined before the first. */
+      msLeft?: number;
+      /** What a crop is: frames where all new media are videos. */
+      unit: "crop" | "frame";
+      /** Bytes that the plan of the whole answer says. */
+      memory: number;
+    }
   | { stage: "prefill"; done: number; total: number }
   | { stage: "beams"; done: number; total: number };
 

@@ -56,7 +56,10 @@ export interface Message<P extends Part = Part> {
 }
 
 export type InputImage = { type: "image"; path: string } | { type: "image"; data: Uint8Array; name?: string };
-export type InputVideo = { type: "video"; path: string } | { type: "video"; frames: string[] };
+export type InputVideo =
+  | { type: "video"; path: string }
+  | { type: "video"; data: Uint8Array; name?: string }
+  | { type: "video"; frames: string[] };
 export type InputPart = TextPart | InputImage | InputVideo;
 export interface InputMessage {
   role: Role;

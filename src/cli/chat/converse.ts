@@ -5,17 +5,19 @@ import type { Answer } from "../../engine/answer.js";
 import type { AskOptions, Chat } from "../../engine/chat.js";
 import { Owl } from "../../engine/owl.js";
 import { FileError, UsageError, UserError } from "../../errors.js";
+import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { takeInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
-import { askOptions, type ChatFlags, chatOptions } from "./flags.js";
+import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js";
 import { Keyboard } from "./keyboard.js";
 import { mediaPart } from "./media.js";
 import type { ChatInput } from "./run.js";
 import { ProgressView, summary } from "./view.js";
 
-const help = `  /image PATH   show a picture or video with the next question
+const help = `  /image PATH   show a picture, or all of a folder, with the next question
+  /video PATH   show a video with the next question
   /regen        answer the last question again
   /clear        forget everything but the system message
   /save FILE    write the conversation as JSON (owl3 chat --messages FILE goes on)
@@ -25,8 +27,7 @@ const help = `  /image PATH   show a picture or video with the next question
 /** A conversation on a terminal. */
 export async function converse(input: ChatInput, flags: ChatFlags, out: Output): Promise<void> {
   const view = new ProgressView(out);
-  const { device, precision, threads } = flags;
-  const owl = await Owl.open(input.model, { device, precision, threads: threads ?? 0, onProgress: view.on });
+  const owl = await Owl.open(input.model, { ...owlOptions(flags), onProgress: view.on });
   view.stop();
   const keyboard = await Keyboard.open();
   const conversation = new Terminal(owl, input, flags, out, view);
@@ -77,7 +78,7 @@ class Terminal {
   announce(): void {
     if (this.waiting.length > 0)
       this.out.note(
-        `${this.waiting.length} ${this.waiting.length === 1 ? "picture waits" : "pictures wait"} for your question.`,
+        `${this.waiting.length} ${this.waiting.length === 1 ? "picture or video waits" : "pictures and videos wait"} for your question.`,
       );
   }
 
@@ -90,8 +91,9 @@ class Terminal {
       case "help":
         return this.out.line(help);
       case "image":
-      case "video":
         return this.addMedia(rest.trim());
+      case "video":
+        return this.addMedia(rest.trim(), "video");
       case "regen":
         return this.regenerate();
       case "clear":
@@ -162,11 +164,15 @@ class Terminal {
     }
   }
 
-  private async addMedia(name: string): Promise<void> {
+  private async addMedia(name: string, as?: "video"): Promise<void> {
     const file = expandPath(name);
-    if (file === "") throw new UsageError("give the path of a picture: /image photo.jpg");
-    const part = await mediaPart(file);
-    this.waiting.push(part);
+    if (file === "")
+      throw new UsageError(
+        as ? "give the path of a video: /video clip.mp4" : "give the path of a picture: /image photo.jpg",
+      );
+    const parts = [];
+    for (const each of await expandMedia([file])) parts.push(await mediaPart(each, as));
+    this.waiting.push(...parts);
     this.announce();
   }
 
@@ -189,6 +195,7 @@ function saved(part: InputPart): unknown {
   if (part.type === "text") return part;
   if ("path" in part) return { ...part, path: /^[a-z]+:/i.test(part.path) ? part.path : path.resolve(part.path) };
   if ("frames" in part) return { ...part, frames: part.frames.map((frame) => path.resolve(frame)) };
+  if (part.type === "video") throw new FileError("a video that came through stdin can't be saved: give it as a file.");
   const url = `data:application/octet-stream;base64,${Buffer.from(part.data).toString("base64")}`;
   return { type: "image_url", image_url: { url } };
 }

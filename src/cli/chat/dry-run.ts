@@ -6,7 +6,7 @@ import { native, nativeCall } from "../../engine/native.js";
 import { promptTools } from "../../engine/owl.js";
 import { ModelFileError } from "../../errors.js";
 import type { Output } from "../output.js";
-import type { ChatFlags } from "./flags.js";
+import { type ChatFlags, videoOptions } from "./flags.js";
 import type { ChatInput } from "./run.js";
 import { ProgressView } from "./view.js";
 
@@ -23,6 +23,7 @@ export async function dryRun(input: ChatInput, flags: ChatFlags, out: Output): P
     const conversation = new Conversation(promptTools(file.metadata, input.model), mediaLoader(binding, cropSize), {
       cut: flags.cut,
       allowSpecial: flags.allowSpecial ?? false,
+      video: videoOptions(flags),
     });
     await conversation.add(
       [
@@ -34,6 +35,7 @@ export async function dryRun(input: ChatInput, flags: ChatFlags, out: Output): P
     );
     const { prompt, ids, mediaOffset } = conversation.render();
     const media = conversation.media.map((item) => item.report);
+    conversation.truncate(0); // closes the clips
     const context = flags.ctx ?? Math.min(model.language.context, ids.length + flags.maxTokens);
     const memory = estimateMemory(description, mediaOffset.length, context);
     view.stop();
@@ -47,8 +49,11 @@ export async function dryRun(input: ChatInput, flags: ChatFlags, out: Output): P
     out.line(ids.join(" "));
     out.heading(`media_offset (${mediaOffset.length})`);
     out.line(mediaOffset.join(" "));
-    for (const { path, width, height, grid, crops } of media)
-      out.line(`${path}: ${width}x${height}, ${grid ? `grid ${grid[0]}*${grid[1]}, ` : ""}${crops} crops`);
+    for (const { path, width, height, grid, crops, video } of media) {
+      const parts = grid ? `grid ${grid[0]}*${grid[1]}, ` : "";
+      const frames = video ? ` (frames ${video.frames.map(({ index }) => index).join(" ")})` : "";
+      out.line(`${path}: ${width}x${height}, ${parts}${crops} crops${frames}`);
+    }
     if (memory) out.line(`memory: about ${formatBytes(memory.total)}`);
   } finally {
     view.stop();

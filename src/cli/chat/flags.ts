@@ -1,4 +1,8 @@
+import type { KvType } from "../../engine/binding.js";
 import type { AskOptions, ChatOptions } from "../../engine/chat.js";
+import type { OwlOptions } from "../../engine/owl.js";
+import type { VideoOptions } from "../../media/frames.js";
+import type { DecoderChoice } from "../../media/video.js";
 
 export interface ChatFlags {
   model?: string;
@@ -28,10 +32,31 @@ export interface ChatFlags {
   dump?: string;
   quiet?: boolean;
   json?: boolean;
+  fps?: number;
+  maxFrames?: number;
+  start?: number;
+  end?: number;
+  frames?: number[];
+  decoder?: DecoderChoice;
+  kvType?: KvType;
+  cache: boolean;
 }
 
-export function chatOptions({ system, ctx, cut, allowSpecial }: ChatFlags): ChatOptions {
-  return { system, contextLength: ctx, cut, allowSpecial };
+export function owlOptions({ device, precision, threads, cache }: ChatFlags): OwlOptions {
+  return { device, precision, threads: threads ?? 0, cache };
+}
+
+export function chatOptions(flags: ChatFlags): ChatOptions {
+  const { system, ctx, cut, allowSpecial, kvType } = flags;
+  return { system, contextLength: ctx, cut, allowSpecial, kvType, video: videoOptions(flags) };
+}
+
+/** What was said of videos; the rest is left to the sampler's defaults. */
+export function videoOptions({ fps, maxFrames, start, end, frames, decoder }: ChatFlags): VideoOptions {
+  const given = Object.entries({ fps, maxFrames, start, end, frames, decoder }).filter(
+    ([, value]) => value !== undefined,
+  );
+  return Object.fromEntries(given) as VideoOptions;
 }
 
 export function askOptions(flags: ChatFlags): AskOptions {

@@ -3,7 +3,7 @@ import type { Chat, PromptTensors } from "../../engine/chat.js";
 import { Owl } from "../../engine/owl.js";
 import type { Output } from "../output.js";
 import { dumpTensors } from "./dump.js";
-import { askOptions, type ChatFlags, chatOptions } from "./flags.js";
+import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js";
 import type { ChatInput } from "./run.js";
 import { answerJson, ProgressView, summary } from "./view.js";
 
@@ -11,8 +11,7 @@ import { answerJson, ProgressView, summary } from "./view.js";
 export async function answerOnce(input: ChatInput, flags: ChatFlags, out: Output): Promise<void> {
   const view = new ProgressView(out);
   try {
-    const { device, precision, threads } = flags;
-    await using owl = await Owl.open(input.model, { device, precision, threads: threads ?? 0, onProgress: view.on });
+    await using owl = await Owl.open(input.model, { ...owlOptions(flags), onProgress: view.on });
     await using chat = owl.chat({ ...chatOptions(flags), messages: input.messages });
     const result = await read(chat, input, flags, out, view, owl);
     if (flags.json) out.json(answerJson(owl.path, owl.backend, result));

@@ -1,4 +1,5 @@
 import { UsageError } from "../../errors.js";
+import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { parseMessages } from "../../prompt/parse.js";
 import { placeMedia } from "../../prompt/placement.js";
@@ -15,8 +16,16 @@ export interface ChatInput {
   question: InputPart[] | undefined;
 }
 
+/** How `owl3 video` differs from `owl3 chat`. */
+export interface RunOptions {
+  /** The arguments are videos; these pictures come after them. */
+  video?: { pictures: string[] };
+  /** Asked when there is no question and no conversation is opened. */
+  defaultQuestion?: string;
+}
+
 /** Reads what was given, then answers and ends, or opens a conversation. */
-export async function runChat(args: string[], flags: ChatFlags): Promise<void> {
+export async function runChat(args: string[], flags: ChatFlags, options: RunOptions = {}): Promise<void> {
   const out = createOutput(flags);
   const { resolveModel } = await import("../../models/resolve.js");
   const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
@@ -34,11 +43,15 @@ export async function runChat(args: string[], flags: ChatFlags): Promise<void> {
   if (flags.system !== undefined && messages[0]?.role === "system")
     throw new UsageError("--system and a system message in --messages exclude each other.");
   const media: (InputImage | InputVideo)[] = [];
-  for (const name of given.media) media.push(await mediaPart(name));
+  for (const name of await expandMedia(given.media)) media.push(await mediaPart(name, options.video && "video"));
+  for (const name of await expandMedia(options.video?.pictures ?? [])) media.push(await mediaPart(name, "image"));
+  if (options.video && media.length === 0 && messages.length === 0)
+    throw new UsageError("give a video: owl3 video clip.mp4");
 
   const asked = messages.at(-1)?.role === "user";
   const open = !asked && given.prompt === undefined && isTerminal(flags);
-  const prompt = given.prompt ?? (asked || open ? undefined : await pipedPrompt(given.media, flags));
+  const prompt =
+    given.prompt ?? (asked || open ? undefined : await pipedPrompt(given.media, flags, options.defaultQuestion));
   if (asked && (prompt !== undefined || media.length > 0))
     throw new UsageError("the conversation in --messages ends with a question already; leave out prompt and MEDIA.");
   const { interleave = false } = flags;
@@ -72,11 +85,12 @@ function isTerminal({ json, dryRun, dump }: ChatFlags): boolean {
   return process.stdin.isTTY === true && process.stdout.isTTY === true && !json && !dryRun && dump === undefined;
 }
 
-/** The question from a pipe. */
-async function pipedPrompt(media: string[], flags: ChatFlags): Promise<string> {
+/** The question from a pipe; where nothing comes through one, the question to fall back on. */
+async function pipedPrompt(media: string[], flags: ChatFlags, fallback: string | undefined): Promise<string> {
   const missing = 'there is no question: give one with -p "...", as the last argument, or through a pipe.';
-  if (process.stdin.isTTY || media.includes("-") || flags.messages === "-") throw new UsageError(missing);
-  const text = (await readText("-", "the question on stdin")).replace(/[\r\n]+$/, "");
-  if (text.trim() === "") throw new UsageError(missing);
-  return text;
+  const taken = process.stdin.isTTY || media.includes("-") || flags.messages === "-";
+  const piped = taken ? "" : (await readText("-", "the question on stdin")).replace(/[\r\n]+$/, "");
+  if (piped.trim() !== "") return piped;
+  if (fallback === undefined) throw new UsageError(missing);
+  return fallback;
 }

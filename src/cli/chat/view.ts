@@ -1,11 +1,13 @@
 import type { AnswerResult } from "../../engine/answer.js";
 import { formatBytes } from "../../engine/memory.js";
-import type { OnProgress } from "../../engine/progress.js";
+import type { Progress as EngineProgress, OnProgress } from "../../engine/progress.js";
 import type { Output, Progress } from "../output.js";
 
 /** Shows the engine's progress as one spinner line on stderr. */
 export class ProgressView {
   private shown: Progress | undefined;
+  /** Milliseconds a crop, of the last that were run. */
+  private pace = 0;
 
   constructor(private readonly out: Output) {}
 
@@ -15,16 +17,29 @@ export class ProgressView {
         return this.show(`loading ${progress.source}`);
       case "preprocess":
         return this.show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
-      case "encode": {
-        const pace = progress.msPerCrop > 0 ? `, ${(progress.msPerCrop / 1000).toFixed(2)} s/crop` : "";
-        return this.show(`looking: ${progress.done} of ${progress.total} crops${pace}`);
-      }
+      case "encode":
+        return this.show(this.looking(progress));
       case "prefill":
         return this.show(`reading the prompt: ${progress.done} of ${progress.total} tokens`);
       case "beams":
         return this.show(`searching: ${progress.done} tokens`);
     }
   };
+
+  /** "looking: 12 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB" */
+  private looking(progress: Extract<EngineProgress, { stage: "encode" }>): string {
+    const { done, total, decoded, msPerCrop, msLeft, unit, memory } = progress;
+    if (msPerCrop > 0) this.pace = msPerCrop;
+    const pace =
+      unit === "frame" ? `${(1000 / this.pace).toFixed(1)} frames/s` : `${(this.pace / 1000).toFixed(2)} s/crop`;
+    const parts = [
+      `looking: ${done} of ${total} ${unit}s${decoded > done ? ` (${decoded} decoded)` : ""}`,
+      this.pace > 0 ? pace : "",
+      msLeft === undefined || done === total ? "" : `${Math.ceil(msLeft / 1000)} s left`,
+      `memory ${formatBytes(memory)}`,
+    ];
+    return parts.filter((part) => part !== "").join(", ");
+  }
 
   private show(text: string): void {
     if (this.shown) this.shown.update(text);

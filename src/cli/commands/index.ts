@@ -6,10 +6,12 @@ import { addConvertCommand } from "./convert.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addInfoCommand } from "./info.js";
 import { addQuantizeCommand } from "./quantize.js";
+import { addVideoCommand } from "./video.js";
 
 /** Every command, in the order of the help. A command file describes, calls the library and prints; heavy imports belong in its action. */
 export const commands: readonly ((program: Command) => void)[] = [
   addChatCommand,
+  addVideoCommand,
   addInfoCommand,
   addConvertCommand,
   addQuantizeCommand,
