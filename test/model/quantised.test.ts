@@ -23,15 +23,16 @@ const folder = temporaryFolder();
 // Where activations are rounded to int8 with a scale per 32, the largest of 32 values of a normal distribution is about 2.4 deviations, the
 // step 2.4/127 of one and the rounding error step/sqrt(12): r = 0.0055 of the activations' size. Errors of different products are independent,
 // so after P products on the way they grow to r * sqrt(P) of the result where a model neither damps nor amplifies. Sharp softmaxes and SwiGLU
-// amplify; emulating the rounding in tools/reference gave at most 1.0 r sqrt(P) on image_embeds and 4.1 r sqrt(P) on the logits of these
-// random models, whose queries and keys are sharper than a trained model's. The bounds leave half as much again, and twice on image_embeds.
+// amplify: emulating the rounding in tools/reference gave at most 1.0 r sqrt(P) on image_embeds, and on the logits 2 r sqrt(P) for the checkpoints
+// of test/fixtures/random, 8 for the golden one, whose queries and keys are 2.5 times as large as a layer that keeps sizes has them, so
+// that a softmax is nearly a maximum. The bounds are twice to three times that.
 const r = 0.0055;
 const embedsBound = (c: NativeConfig) => 2 * r * Math.sqrt(4 * c.vision.blockCount + 2);
-const logitsBound = (c: NativeConfig) => 6 * r * Math.sqrt(4 * c.blockCount + 1);
+const logitsBound = (c: NativeConfig, amplified: number) => amplified * r * Math.sqrt(4 * c.blockCount + 1);
 
-const checkpoints = ["golden", "random/few-kv-heads", "random/wide-heads"];
+const checkpoints = { golden: 16, "random/few-kv-heads": 6, "random/wide-heads": 6 };
 
-for (const checkpoint of checkpoints) {
+for (const [checkpoint, amplified] of Object.entries(checkpoints)) {
   const convertedTo = converter(`${checkpoint}/model`);
   const cases = (await readCases(join(fixtures, checkpoint))).slice(0, 3);
   for (const type of ["q8_0", "q4_k_m", "q5_k_m", "q4_0"] as const) {
@@ -63,7 +64,7 @@ for (const checkpoint of checkpoints) {
           const loose = await run(fast);
           if (loose.embeds && want.embeds)
             expect(relativeError(loose.embeds, want.embeds)).toBeLessThan(embedsBound(fast.config));
-          expect(logitError(loose.logits, want.logits).rms).toBeLessThan(logitsBound(fast.config));
+          expect(logitError(loose.logits, want.logits).rms).toBeLessThan(logitsBound(fast.config, amplified));
         });
     });
   }
