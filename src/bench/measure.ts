@@ -12,10 +12,15 @@ export interface Measurement {
   limit?: { of: "int8" | "bf16" | "fp32" | "bandwidth"; reached: number; limit: number; share: number };
 }
 
+/** What can be measured alone. */
+export const benchParts = ["picture", "clip", "vision", "prefill", "decode"] as const;
+export type BenchPart = (typeof benchParts)[number];
+
 export interface BenchOptions {
   threads: number;
   repeat: number;
   precision: "auto" | "fast" | "exact";
+  parts: readonly BenchPart[];
   /** Told what is being measured now. */
   onStep?: (text: string) => void;
   signal?: AbortSignal;
@@ -27,7 +32,7 @@ export interface BenchResult {
   threads: number;
   kvType: KvType;
   peaks: MachinePeaks;
-  /** Mean of the readings around decoding, GB/s. */
+  /** Mean of the readings around decoding, GB/s; 0 without any. */
   bandwidth: number;
   measurements: Measurement[];
   /** Most memory the process had when one picture had been answered, in bytes. */
@@ -78,12 +83,14 @@ class Bench {
     this.#step("peaks of the machine");
     this.#peaks = await nativeCall(native().measurePeaks(this.#threads));
     this.#list.push({ name: "load", unit: "ms", best: load, median: load });
-    await this.#picture();
+    const only = (part: BenchPart, measure: () => Promise<void>) =>
+      this.options.parts.includes(part) ? measure() : undefined;
+    await only("picture", () => this.#picture());
     const peakMemory = process.resourceUsage().maxRSS * 1024; // before anything a user would not do
-    await this.#clip();
-    await this.#vision();
-    await this.#prefill();
-    await this.#decode();
+    await only("clip", () => this.#clip());
+    await only("vision", () => this.#vision());
+    await only("prefill", () => this.#prefill());
+    await only("decode", () => this.#decode());
     return {
       model: {
         name: this.#config.name,
@@ -95,7 +102,7 @@ class Bench {
       threads: this.#threads,
       kvType: this.#kvType,
       peaks: this.#peaks,
-      bandwidth: this.#bandwidths.reduce((a, b) => a + b, 0) / this.#bandwidths.length,
+      bandwidth: this.#bandwidths.reduce((a, b) => a + b, 0) / Math.max(1, this.#bandwidths.length),
       measurements: this.#list,
       peakMemory,
     };

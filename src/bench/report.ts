@@ -9,9 +9,10 @@ export function reportLines(result: BenchResult): string[] {
   const limits = Object.entries(peaks)
     .filter(([, rate]) => rate > 0)
     .map(([name, rate]) => `${name} ${rate.toFixed(0)} Gop/s`);
+  if (result.bandwidth > 0) limits.push(`memory ${result.bandwidth.toFixed(1)} GB/s`);
   return [
     `${result.model.name || result.model.path}: ${gigabytes(result.model.weightBytes)} of weights`,
-    `${result.backend}, ${result.threads} threads; limits: ${limits.join(", ")}, memory ${result.bandwidth.toFixed(1)} GB/s`,
+    `${result.backend}, ${result.threads} threads; limits: ${limits.join(", ")}`,
     "",
     ...rows.map((cells) =>
       cells

@@ -3,7 +3,8 @@ import { rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type BenchPart, benchParts, measureModel } from "../../bench/measure.js";
 import { type BenchShape, benchShapes, writeRandomModel } from "../../bench/random-model.js";
 import { type FileType, fileTypes } from "../../convert/types.js";
 import { UsageError } from "../../errors.js";
@@ -18,6 +19,8 @@ interface BenchFlags {
   threads?: number;
   repeat: number;
   precision: "auto" | "fast" | "exact";
+  only: BenchPart[];
+  save?: string;
   json?: boolean;
 }
 
@@ -37,23 +40,34 @@ export function addBenchCommand(program: Command): void {
     .addOption(threadsOption())
     .addOption(precisionOption())
     .addOption(new Option("--repeat <n>", "repeats of each measurement").argParser(integer(1, 100)).default(3))
+    .addOption(
+      new Option("--only <parts>", `some of ${benchParts.join(",")}`).argParser(parts).default(benchParts, "all"),
+    )
+    .addOption(new Option("--save <file>", "with --shape: keep the random model in this file"))
     .addOption(jsonOption())
     .action(bench);
 }
 
+function parts(text: string): BenchPart[] {
+  const names = text.split(",");
+  const wrong = names.find((name) => !benchParts.includes(name as BenchPart));
+  if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is none of ${benchParts.join(", ")}.`);
+  return names as BenchPart[];
+}
+
 async function bench(flags: BenchFlags): Promise<void> {
-  const { measureModel } = await import("../../bench/measure.js");
   const { reportLines } = await import("../../bench/report.js");
   const out = createOutput();
   const progress = await out.progress("bench");
-  const random = flags.shape === undefined ? undefined : join(tmpdir(), `owl3-bench-${randomUUID()}.gguf`);
+  const random = flags.shape && (flags.save ?? join(tmpdir(), `owl3-bench-${randomUUID()}.gguf`));
   const path = random ?? flags.model ?? process.env.OWL3_MODEL;
   if (!path) throw new UsageError("bench needs a model: give -m FILE, or --shape for random weights.");
   const release = onInterrupt(() => {
-    for (const left of random ? [random, `${random}.partial`] : []) rmSync(left, { force: true });
+    for (const left of random ? [`${random}.partial`, ...(flags.save ? [] : [random])] : [])
+      rmSync(left, { force: true });
   });
   const discard = async () => {
-    if (random && process.platform !== "win32") await rm(random, { force: true }); // stays readable while it is open
+    if (random && !flags.save && process.platform !== "win32") await rm(random, { force: true }); // stays readable while it is open
   };
   try {
     if (random) {
@@ -66,6 +80,7 @@ async function bench(flags: BenchFlags): Promise<void> {
         threads: flags.threads ?? 0,
         repeat: flags.repeat,
         precision: flags.precision,
+        parts: flags.only,
         onStep: (text) => progress.update(text),
       },
       discard,
@@ -75,7 +90,7 @@ async function bench(flags: BenchFlags): Promise<void> {
     else for (const line of reportLines(result)) out.line(line);
   } finally {
     progress.stop();
-    if (random) await rm(random, { force: true });
+    if (random && !flags.save) await rm(random, { force: true });
     release();
   }
 }
