@@ -1,0 +1,32 @@
+import path from "node:path";
+import type { Command } from "commander";
+import { modelFolder, shortNames } from "../../models/folder.js";
+import { type InstalledModel, listModels } from "../../models/list.js";
+import { jsonOption } from "../options.js";
+import { createOutput } from "../output.js";
+import { formatBytes } from "./writing.js";
+
+export function addModelsCommand(program: Command): void {
+  program
+    .command("models")
+    .description("list the models that are here")
+    .addOption(jsonOption())
+    .action(async (flags: { json?: boolean }) => {
+      const out = createOutput();
+      const folder = modelFolder();
+      const models = await listModels(folder);
+      if (flags.json) return out.json({ folder, models: models.map(report) });
+      if (models.length === 0)
+        return out.note(`No models in ${folder}. \`owl3 pull NAME\` fetches one: ${Object.keys(shortNames).join(", ")}.`);
+      for (const model of models) {
+        const files = model.gguf.map((file) => `${path.basename(file.path)} (${formatBytes(file.bytes)})`).join(", ");
+        const name = model.short ? `${model.name} (${model.short})` : model.name;
+        out.line(`${name}: ${files || "not complete: pull it again"}; ${formatBytes(model.bytes)} in all`);
+      }
+    });
+}
+
+function report(model: InstalledModel): object {
+  const { name, short = null, folder, bytes, partial } = model;
+  return { name, short, folder, bytes, partial, gguf: model.gguf.map((file) => ({ path: file.path, bytes: file.bytes })) };
+}

@@ -1,0 +1,109 @@
+import { type Command, Option } from "commander";
+import { type FileType, fileTypes } from "../../convert/types.js";
+import type { PullProgress } from "../../models/pull.js";
+import { onInterrupt } from "../interrupt.js";
+import { quietOption, threadsOption } from "../options.js";
+import { createOutput } from "../output.js";
+import { formatBytes, writing } from "./writing.js";
+
+interface PullFlags {
+  type: FileType;
+  revision?: string;
+  file?: string;
+  offline?: boolean;
+  deleteSource?: boolean;
+  threads?: number;
+  quiet?: boolean;
+}
+
+const examples = `
+Names: 7b (mPLUG/mPLUG-Owl3-7B-241101), 2b, 1b, or OWNER/NAME of a hub.
+Run again after an interruption to go on where it stopped.
+Environment: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, OWL3_HOME,
+HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
+
+Examples:
+  owl3 pull 7b
+  owl3 pull 2b --type q8_0 --delete-source
+  owl3 pull someone/owl3-gguf --file owl3-q4_k_m.gguf
+`;
+
+export function addPullCommand(program: Command): void {
+  program
+    .command("pull")
+    .description("fetch a released model and make a GGUF file of it")
+    .argument("<name>", "the model's name")
+    .addOption(
+      new Option("-t, --type <type>", "type of the weights").choices(Object.keys(fileTypes)).default("q4_k_m"),
+    )
+    .option("--revision <rev>", "branch, tag or commit (default: main)")
+    .option("--file <name>", "take this GGUF file of the repository")
+    .option("--delete-source", "remove the checkpoint after it is converted")
+    .option("--offline", "use what is here, fetch nothing")
+    .addOption(threadsOption())
+    .addOption(quietOption())
+    .addHelpText("after", examples)
+    .action(pull);
+}
+
+async function pull(name: string, flags: PullFlags): Promise<void> {
+  const { pullModel, finishPull } = await import("../../models/pull.js");
+  const out = createOutput(flags);
+  const controller = new AbortController();
+  const release = onInterrupt(() => controller.abort());
+  const progress = await out.progress(`looking for ${name}`);
+  const rate = new Rate();
+  const pulled = await pullModel(name, {
+    type: flags.type,
+    ...(flags.revision && { revision: flags.revision }),
+    ...(flags.file && { file: flags.file }),
+    ...(flags.offline && { offline: true }),
+    signal: controller.signal,
+    onProgress: (p) => progress.update(progressText(name, p, rate)),
+  }).finally(() => {
+    progress.stop();
+    release();
+  });
+  if (pulled.checkpoint) {
+    const source = pulled.checkpoint;
+    const { convertCheckpoint } = await import("../../convert/convert.js");
+    await writing(flags, pulled.gguf, (options) =>
+      convertCheckpoint(source, pulled.gguf, {
+        ...options,
+        name: pulled.repo.split("/")[1] as string,
+        sourceUrl: pulled.sourceUrl,
+      }),
+    );
+  }
+  await finishPull(pulled, flags);
+  if (pulled.already && !pulled.checkpoint) out.note(`${pulled.repo} is here already.`);
+  out.line(pulled.gguf);
+}
+
+function progressText(name: string, p: PullProgress, rate: Rate): string {
+  const share = p.bytesTotal > 0 ? p.bytesDone / p.bytesTotal : 1;
+  const width = 24;
+  const bar = "█".repeat(Math.round(share * width)).padEnd(width, "░");
+  const speed = rate.update(p.bytesDone);
+  const left = speed > 0 ? `, ${formatBytes(speed)}/s, ${time((p.bytesTotal - p.bytesDone) / speed)} left` : "";
+  return `${name} ${bar} ${formatBytes(p.bytesDone)} of ${formatBytes(p.bytesTotal)} (${p.filesDone}/${p.filesTotal} files${left})`;
+}
+
+function time(seconds: number): string {
+  const s = Math.ceil(seconds);
+  if (s < 60) return `${s} s`;
+  return s < 3600 ? `${Math.ceil(s / 60)} min` : `${Math.floor(s / 3600)} h ${Math.ceil((s % 3600) / 60)} min`;
+}
+
+/** Bytes a second over the last few seconds. */
+class Rate {
+  private readonly marks: { at: number; bytes: number }[] = [];
+
+  update(bytes: number, at = performance.now()): number {
+    this.marks.push({ at, bytes });
+    while ((this.marks[0]?.at ?? at) < at - 5000 || this.marks.length > 5000) this.marks.shift();
+    const first = this.marks[0];
+    if (!first || at - first.at < 500) return 0;
+    return Math.max(0, ((bytes - first.bytes) * 1000) / (at - first.at));
+  }
+}

@@ -1,0 +1,305 @@
+/** Fetching a released model into the model folder: its checkpoint's files, to be converted, or a ready GGUF file. */
+import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { FileError, UsageError, UserError } from "../errors.js";
+import { bytesHere, download, limiter } from "./download.js";
+import { ggufName, modelFolder, repoFolder, repoName, safeFile } from "./folder.js";
+import { Hub, type HubFile, type HubOptions } from "./hub.js";
+
+export interface PullOptions extends HubOptions {
+  /** Type of the GGUF file that is wanted. */
+  type: string;
+  /** Branch, tag or commit; default: main. */
+  revision?: string;
+  /** A GGUF file of the repository to take as it is. */
+  file?: string;
+  folder?: string;
+  connections?: number;
+  partSize?: number;
+  /** Free bytes of a folder's disk: what a pull and its converted file would take must fit. */
+  freeBytes?: (folder: string) => Promise<number>;
+  signal?: AbortSignal;
+  onProgress?: (progress: PullProgress) => void;
+}
+
+export interface PullProgress {
+  bytesDone: number;
+  bytesTotal: number;
+  filesDone: number;
+  filesTotal: number;
+}
+
+export interface Pulled {
+  /** owner/name */
+  repo: string;
+  folder: string;
+  /** The GGUF file; it is still to be made from `checkpoint` when that is given. */
+  gguf: string;
+  /** Folder of the checkpoint to convert; absent when the GGUF file is there. */
+  checkpoint?: string;
+  /** Nothing had to be fetched. */
+  already: boolean;
+  sourceUrl: string;
+}
+
+/** What was fetched, noted in the model's folder: enough to go on and to check offline. */
+interface Manifest {
+  repo: string;
+  revision: string;
+  commit: string;
+  files: HubFile[];
+  /** Folder-relative path of each file is its own below this one; "" for ready GGUF files. */
+  into: string;
+  /** GGUF files in the folder that belong to this commit. */
+  gguf: string[];
+}
+
+const manifestName = "pull.json";
+const checkpointFolder = "checkpoint";
+
+/** Share of a 16-bit checkpoint's size that its GGUF file takes, rounded up. */
+const shares: Record<string, number> = {
+  f32: 2,
+  f16: 1,
+  bf16: 1,
+  q8_0: 0.6,
+  q6_k: 0.5,
+  q5_k_m: 0.45,
+  q4_k_m: 0.4,
+  q4_0: 0.4,
+};
+
+export async function pullModel(name: string, options: PullOptions): Promise<Pulled> {
+  const repo = repoName(name);
+  const folder = repoFolder(options.folder ?? modelFolder(), repo);
+  const hub = new Hub(options);
+  try {
+    await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+      throw new FileError(`${folder} can't be made: ${error.code ?? error.message}.`, { cause: error });
+    });
+    const unlock = await lock(folder, repo);
+    try {
+      return await pullInto(hub, repo, folder, options);
+    } finally {
+      await unlock();
+    }
+  } finally {
+    await hub.close();
+  }
+}
+
+/** Notes that the GGUF file of a pull has been made, and removes the checkpoint if that is wanted. */
+export async function finishPull(pulled: Pulled, options: { deleteSource?: boolean } = {}): Promise<void> {
+  const manifest = await readManifest(pulled.folder);
+  const name = path.basename(pulled.gguf);
+  if (manifest && !manifest.gguf.includes(name))
+    await writeManifest(pulled.folder, { ...manifest, gguf: [...manifest.gguf, name] });
+  if (options.deleteSource) await rm(path.join(pulled.folder, checkpointFolder), { recursive: true, force: true });
+}
+
+async function pullInto(hub: Hub, repo: string, folder: string, options: PullOptions): Promise<Pulled> {
+  const revision = options.revision ?? "main";
+  const before = await readManifest(folder);
+  const sourceUrl = `${hub.endpoint.href.replace(/\/+$/, "")}/${repo}`;
+  const made = (manifest: Manifest) => {
+    const wanted = options.file ? path.basename(options.file) : ggufName(repo, options.type);
+    return (
+      manifest.gguf.find((file) => file === wanted) ??
+      (manifest.into === "" && !options.file ? manifest.gguf[0] : undefined)
+    );
+  };
+  const manifest = await plan(hub, repo, revision, before, options);
+  const done = made(manifest);
+  if (done && (await isFile(path.join(folder, done))))
+    return { repo, folder, gguf: path.join(folder, done), already: true, sourceUrl };
+  const into = path.join(folder, manifest.into);
+  const targets = manifest.files.map((file) => ({ file, target: safeFile(into, file.path) }));
+  await writeManifest(folder, manifest);
+  const already = await fetchAll(hub, repo, manifest, targets, folder, options);
+  if (manifest.into === "") {
+    const gguf = targets.map(({ target }) => target).find((target) => target.endsWith(".gguf")) as string;
+    await writeManifest(folder, { ...manifest, gguf: targets.map(({ target }) => path.basename(target)) });
+    return { repo, folder, gguf, already, sourceUrl };
+  }
+  return { repo, folder, gguf: path.join(folder, ggufName(repo, options.type)), checkpoint: into, already, sourceUrl };
+}
+
+/** Which files of which commit: asked of the hub, or known from an earlier run when offline. */
+async function plan(
+  hub: Hub,
+  repo: string,
+  revision: string,
+  before: Manifest | undefined,
+  options: PullOptions,
+): Promise<Manifest> {
+  if (hub.offline) {
+    if (before?.repo === repo && (before.revision === revision || before.commit === revision)) return before;
+    throw new UserError(`${repo} is not here, and nothing is fetched offline.`);
+  }
+  const commit = await hub.commit(repo, revision, options.signal);
+  const all = await hub.files(repo, commit, options.signal);
+  const chosen = choose(repo, all, options);
+  const into = chosen.some(({ path: file }) => file.endsWith(".gguf")) ? "" : checkpointFolder;
+  const same = before?.commit === commit && before.into === into && before.repo === repo;
+  return { repo, revision, commit, files: chosen, into, gguf: same ? before.gguf : [] };
+}
+
+/** A checkpoint's files, or the GGUF file of the wanted type. */
+function choose(repo: string, files: readonly HubFile[], options: PullOptions): HubFile[] {
+  const here = files.filter(({ path: file }) => !file.includes("/"));
+  const gguf = files.filter(({ path: file }) => file.endsWith(".gguf"));
+  if (options.file) {
+    const file = gguf.find(({ path: name }) => name === options.file);
+    if (!file) throw new UsageError(`${repo} has no GGUF file ${JSON.stringify(options.file)}.`);
+    return [file];
+  }
+  const checkpoint = here.filter(({ path: file }) =>
+    /^(config|generation_config|tokenizer|tokenizer_config)\.json$|\.safetensors(\.index\.json)?$/.test(file),
+  );
+  if (
+    checkpoint.some(({ path: file }) => file.endsWith(".safetensors")) &&
+    checkpoint.some(({ path: file }) => file === "config.json")
+  )
+    return checkpoint;
+  if (gguf.length === 0) throw new UserError(`${repo} holds neither a safetensors checkpoint nor a GGUF file.`);
+  const typed = gguf.filter(({ path: file }) => file.toLowerCase().includes(options.type.toLowerCase()));
+  const one = gguf.length === 1 ? gguf : typed;
+  if (one.length !== 1)
+    throw new UsageError(
+      `${repo} has ${gguf.length} GGUF files: name one with --file (${gguf
+        .map((f) => f.path)
+        .slice(0, 8)
+        .join(", ")}).`,
+    );
+  return one;
+}
+
+async function fetchAll(
+  hub: Hub,
+  repo: string,
+  manifest: Manifest,
+  targets: readonly { file: HubFile; target: string }[],
+  folder: string,
+  options: PullOptions,
+): Promise<boolean> {
+  const here = await Promise.all(targets.map(({ file, target }) => bytesHere(file, target)));
+  const progress: PullProgress = {
+    bytesDone: here.reduce((a, b) => a + b, 0),
+    bytesTotal: targets.reduce((sum, { file }) => sum + file.size, 0),
+    filesDone: 0,
+    filesTotal: targets.length,
+  };
+  if (!hub.offline) await checkSpace(progress, manifest, folder, options);
+  const report = () => options.onProgress?.({ ...progress });
+  report();
+  const slot = limiter(options.connections ?? 4);
+  // One failure stops the others; what they have is kept.
+  const failed = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+  let fetched = 0;
+  const files = targets.map(async ({ file, target }) => {
+    await mkdir(path.dirname(target), { recursive: true });
+    await download(hub, hub.fileUrl(repo, manifest.commit, file.path), file, target, {
+      slot,
+      signal,
+      ...(options.partSize && { partSize: options.partSize }),
+      onBytes: (bytes) => {
+        fetched += Math.max(0, bytes);
+        progress.bytesDone += bytes;
+        report();
+      },
+    });
+    progress.filesDone++;
+    report();
+  });
+  const results = await Promise.allSettled(
+    files.map((file) =>
+      file.catch((error) => {
+        failed.abort(error);
+        throw error;
+      }),
+    ),
+  );
+  options.signal?.throwIfAborted();
+  if (failed.signal.aborted) throw failed.signal.reason;
+  if (results.some((result) => result.status === "rejected")) throw new UserError("the download failed.");
+  return fetched === 0;
+}
+
+async function checkSpace(
+  progress: PullProgress,
+  manifest: Manifest,
+  folder: string,
+  options: PullOptions,
+): Promise<void> {
+  const converted = manifest.into === "" ? 0 : progress.bytesTotal * (shares[options.type] ?? 1);
+  const needed = progress.bytesTotal - progress.bytesDone + converted;
+  const free = await (options.freeBytes ?? freeBytes)(folder);
+  if (free < needed)
+    throw new FileError(
+      `${manifest.repo} needs ${gigabytes(needed)} more in ${folder}, where ${gigabytes(free)} are free.`,
+    );
+}
+
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(bytes < 1e9 ? 3 : 1)} GB`;
+const isFile = async (file: string) => (await stat(file).catch(() => null))?.isFile() ?? false;
+
+async function readManifest(folder: string): Promise<Manifest | undefined> {
+  try {
+    const manifest = JSON.parse(await readFile(path.join(folder, manifestName), "utf8")) as Manifest;
+    const sane =
+      typeof manifest.repo === "string" &&
+      typeof manifest.revision === "string" &&
+      /^[0-9a-f]{40}$/.test(manifest.commit) &&
+      (manifest.into === "" || manifest.into === checkpointFolder) &&
+      Array.isArray(manifest.files) &&
+      manifest.files.every(
+        (f) => typeof f.path === "string" && Number.isSafeInteger(f.size) && /^[0-9a-f]+$/.test(f.hash.hex),
+      ) &&
+      Array.isArray(manifest.gguf) &&
+      manifest.gguf.every((name) => typeof name === "string" && !/[/\\]/.test(name));
+    return sane ? manifest : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
+  const file = path.join(folder, manifestName);
+  await writeFile(`${file}.tmp`, `${JSON.stringify(manifest, null, 1)}\n`);
+  await rename(`${file}.tmp`, file);
+}
+
+/** One pull of a model at a time: a file with the process's id, taken over when that process is gone. */
+async function lock(folder: string, repo: string): Promise<() => Promise<void>> {
+  const file = path.join(folder, "pull.lock");
+  for (let tries = 0; tries < 3; tries++) {
+    try {
+      const handle = await open(file, "wx");
+      await handle.writeFile(String(process.pid));
+      await handle.close();
+      return () => rm(file, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST")
+        throw new FileError(`${file} can't be written: ${(error as NodeJS.ErrnoException).code}.`, { cause: error });
+      const owner = Number(await readFile(file, "utf8").catch(() => ""));
+      if (owner > 0 && isAlive(owner)) throw new UserError(`another owl3 (process ${owner}) is fetching ${repo}.`);
+      await rm(file, { force: true });
+    }
+  }
+  throw new UserError(`another owl3 is fetching ${repo}.`);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
