@@ -67,6 +67,8 @@ export class Hub {
       connect: { timeout: Math.min(this.stall, 30_000) },
       headersTimeout: this.stall,
       bodyTimeout: this.stall,
+      // Plain http through a proxy as curl does it; https is tunnelled in any case.
+      proxyTunnel: false,
       ...proxies(env),
     });
   }
@@ -140,15 +142,20 @@ export class Hub {
     for (let hop = 0; hop <= mostRedirects; hop++) {
       const authorization =
         this.token && at.origin === this.endpoint.origin ? { authorization: `Bearer ${this.token}` } : {};
+      // A proxy that closes each connection is tried again and again by the dispatcher: only a clock ends that.
+      const silent = new AbortController();
+      const timer = setTimeout(() => silent.abort(new Error("it does not answer")), this.stall);
       const response = await fetch(at.href, {
         headers: { "user-agent": "owl3", "accept-encoding": "identity", ...headers, ...authorization },
         redirect: "manual",
         dispatcher: this.dispatcher,
-        ...(signal && { signal }),
-      }).catch((error: unknown) => {
-        signal?.throwIfAborted();
-        throw new Transient(`${at.host} can't be reached: ${reasonOf(error)}.`, undefined, { cause: error });
-      });
+        signal: signal ? AbortSignal.any([signal, silent.signal]) : silent.signal,
+      })
+        .catch((error: unknown) => {
+          signal?.throwIfAborted();
+          throw new Transient(`${at.host} can't be reached: ${reasonOf(error)}.`, undefined, { cause: error });
+        })
+        .finally(() => clearTimeout(timer));
       if (at.origin === this.endpoint.origin)
         linked ??= etag(response.headers.get("x-linked-etag") ?? (response.ok ? response.headers.get("etag") : null));
       if (response.status < 300 || response.status > 399) {

@@ -5,7 +5,10 @@ import { addChatCommand } from "./chat.js";
 import { addConvertCommand } from "./convert.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addInfoCommand } from "./info.js";
+import { addModelsCommand } from "./models.js";
+import { addPullCommand } from "./pull.js";
 import { addQuantizeCommand } from "./quantize.js";
+import { addRmCommand } from "./rm.js";
 import { addVideoCommand } from "./video.js";
 
 /** Every command, in the order of the help. A command file describes, calls the library and prints; heavy imports belong in its action. */
@@ -13,6 +16,9 @@ export const commands: readonly ((program: Command) => void)[] = [
   addChatCommand,
   addVideoCommand,
   addInfoCommand,
+  addPullCommand,
+  addModelsCommand,
+  addRmCommand,
   addConvertCommand,
   addQuantizeCommand,
   addCacheCommand,

@@ -17,7 +17,9 @@ export function addModelsCommand(program: Command): void {
       const models = await listModels(folder);
       if (flags.json) return out.json({ folder, models: models.map(report) });
       if (models.length === 0)
-        return out.note(`No models in ${folder}. \`owl3 pull NAME\` fetches one: ${Object.keys(shortNames).join(", ")}.`);
+        return out.note(
+          `No models in ${folder}. \`owl3 pull NAME\` fetches one: ${Object.keys(shortNames).join(", ")}.`,
+        );
       for (const model of models) {
         const files = model.gguf.map((file) => `${path.basename(file.path)} (${formatBytes(file.bytes)})`).join(", ");
         const name = model.short ? `${model.name} (${model.short})` : model.name;
@@ -28,5 +30,12 @@ export function addModelsCommand(program: Command): void {
 
 function report(model: InstalledModel): object {
   const { name, short = null, folder, bytes, partial } = model;
-  return { name, short, folder, bytes, partial, gguf: model.gguf.map((file) => ({ path: file.path, bytes: file.bytes })) };
+  return {
+    name,
+    short,
+    folder,
+    bytes,
+    partial,
+    gguf: model.gguf.map((file) => ({ path: file.path, bytes: file.bytes })),
+  };
 }

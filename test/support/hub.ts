@@ -1,0 +1,116 @@
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface Request {
+  /** As it came: an address when we play a proxy. */
+  url: string;
+  path: string;
+  range: string | undefined;
+  authorization: string | undefined;
+  /** Bytes of the body that were sent. */
+  sent: number;
+}
+
+/** What a test does to one request; true: it has answered. */
+export type Trouble = (request: Request, res: ServerResponse, body: Buffer, hub: FakeHub) => boolean | Promise<boolean>;
+
+export const repo = "someone/tiny-owl";
+export const commit = "0123456789abcdef0123456789abcdef01234567";
+
+/** A server that plays a Hugging Face hub for one repository. Names that end in .safetensors or .gguf are large files (sha256). */
+export class FakeHub {
+  readonly requests: Request[] = [];
+  trouble: Trouble = () => false;
+  /** Path of the listing to its replacement. */
+  readonly listed = new Map<string, object>();
+  url = "";
+  private readonly server = createServer((req, res) => void this.answer(req, res));
+
+  constructor(public files: Record<string, Buffer>) {}
+
+  async start(): Promise<this> {
+    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
+    this.url = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  /** Body bytes sent of a file (all files without a name). */
+  sent(file = ""): number {
+    return this.requests
+      .filter((r) => r.path.includes("/resolve/") && r.path.endsWith(file))
+      .reduce((sum, r) => sum + r.sent, 0);
+  }
+
+  private async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const path = (req.url ?? "").split("?")[0] as string;
+    const request: Request = {
+      url: req.url ?? "",
+      path,
+      range: req.headers.range,
+      authorization: req.headers.authorization,
+      sent: 0,
+    };
+    this.requests.push(request);
+    const name = decodeURIComponent(path.split(`/resolve/${commit}/`)[1] ?? "");
+    const body = this.files[name] ?? Buffer.alloc(0);
+    if (await this.trouble(request, res, body, this)) return;
+    if (path === `/api/models/${repo}/revision/main`) return this.json(res, { sha: commit });
+    if (path === `/api/models/${repo}/tree/${commit}`) return this.json(res, this.listing());
+    if (!(name in this.files)) return void res.writeHead(404).end();
+    this.serve(request, res, name, body);
+  }
+
+  /** The file as it should be served. */
+  serve(request: Request, res: ServerResponse, name: string, body: Buffer): void {
+    const { from, to } = rangeOf(request.range, body.length);
+    const part = body.subarray(from, to);
+    const headers: Record<string, string | number> = {
+      "content-length": part.length,
+      etag: `"${hashOf(name, this.files[name] as Buffer)}"`,
+    };
+    if (request.range) headers["content-range"] = `bytes ${from}-${to - 1}/${body.length}`;
+    request.sent += part.length;
+    res.writeHead(request.range ? 206 : 200, headers).end(part);
+  }
+
+  private listing(): object[] {
+    return Object.entries(this.files).map(([path, data]) => {
+      const large = /\.(safetensors|gguf)$/.test(path);
+      const entry = { type: "file", path, size: data.length, oid: gitHash(data) };
+      return (
+        this.listed.get(path) ??
+        (large ? { ...entry, lfs: { oid: sha256(data), size: data.length, pointerSize: 134 } } : entry)
+      );
+    });
+  }
+
+  private json(res: ServerResponse, value: unknown): void {
+    res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
+  }
+}
+
+export function rangeOf(range: string | undefined, size: number): { from: number; to: number } {
+  const match = /^bytes=(\d+)-(\d+)$/.exec(range ?? "");
+  return match ? { from: Number(match[1]), to: Number(match[2]) + 1 } : { from: 0, to: size };
+}
+
+export const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
+const gitHash = (data: Uint8Array) => createHash("sha1").update(`blob ${data.length}\0`).update(data).digest("hex");
+const hashOf = (name: string, data: Uint8Array) => (/\.(safetensors|gguf)$/.test(name) ? sha256(data) : gitHash(data));
+
+/** Bytes that look like nothing. */
+export function noise(size: number, seed = 1): Buffer {
+  const out = Buffer.alloc(size);
+  let x = seed;
+  for (let i = 0; i < size; i++) {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    out[i] = x >>> 24;
+  }
+  return out;
+}
