@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { FakeHub, noise, repo } from "../support/hub.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+let home: string;
+let hub: FakeHub;
+
+beforeEach(async () => {
+  home = mkdtempSync(path.join(tmpdir(), "owl3-home-"));
+  hub = await new FakeHub({}).start();
+});
+afterEach(async () => {
+  await hub.stop();
+  rmSync(home, { recursive: true });
+});
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+const environment = () => ({
+  PATH: process.env.PATH ?? "",
+  HOME: home,
+  OWL3_HOME: path.join(home, "models"),
+  HF_ENDPOINT: hub.url,
+});
+const start = (command: string, args: string[], env: NodeJS.ProcessEnv = {}) =>
+  spawn(command, args, { env: { ...environment(), ...env }, stdio: ["ignore", "pipe", "pipe"] });
+
+async function end(child: ChildProcess): Promise<Ended> {
+  const out = { stdout: "", stderr: "" };
+  child.stdout?.setEncoding("utf8").on("data", (text) => {
+    out.stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text) => {
+    out.stderr += text;
+  });
+  const [code] = await once(child, "close");
+  return { code, ...out };
+}
+const owl3 = (...args: string[]) => end(start(process.execPath, [path.join(root, "bin/owl3.js"), ...args]));
+
+test("pull fetches and converts, models lists, rm removes", async () => {
+  const golden = path.join(root, "test/fixtures/golden/model");
+  hub.files = Object.fromEntries(readdirSync(golden).map((name) => [name, readFileSync(path.join(golden, name))]));
+  const pulled = await owl3("pull", repo, "--type", "q8_0", "--delete-source");
+  expect(pulled).toMatchObject({ code: 0 });
+  const file = path.join(home, "models/someone--tiny-owl/tiny-owl-q8_0.gguf");
+  expect(pulled.stdout).toBe(`${file}\n`);
+  expect(readFileSync(file).toString("latin1", 0, 4)).toBe("GGUF");
+  expect(readdirSync(path.dirname(file)).sort()).toEqual(["pull.json", "tiny-owl-q8_0.gguf"]);
+
+  const again = await owl3("pull", repo, "--type", "q8_0", "--offline");
+  expect(again).toMatchObject({ code: 0, stdout: `${file}\n`, stderr: `${repo} is here already.\n` });
+
+  const listed = JSON.parse((await owl3("models", "--json")).stdout);
+  expect(listed).toMatchObject({ folder: path.join(home, "models"), models: [{ name: repo, gguf: [{ path: file }] }] });
+  expect((await owl3("models")).stdout).toContain(`${repo}: tiny-owl-q8_0.gguf (`);
+  // The name stands for the file wherever a model is asked for.
+  expect((await owl3("info", file)).code).toBe(0);
+
+  expect(await owl3("rm", repo)).toMatchObject({ code: 0, stdout: "" });
+  expect(existsSync(path.dirname(file))).toBe(false);
+  expect(await owl3("rm", repo)).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^owl3: someone\/tiny-owl is not in .*\n$/),
+  });
+  expect((await owl3("models")).stderr).toContain("owl3 pull NAME");
+});
+
+test("pull's errors are one sentence with the documented codes", async () => {
+  for (const [args, code, text] of [
+    [["pull"], 2, "missing required argument"],
+    [["pull", "no such model"], 2, "names no model"],
+    [["pull", "7b", "--type", "q3"], 2, "Allowed choices"],
+    [["pull", repo, "--offline"], 1, "nothing is fetched offline"],
+    [["pull", "someone/else"], 1, "has no someone/else (main)"],
+  ] as [string[], number, string][]) {
+    const { code: got, stdout, stderr } = await owl3(...args);
+    expect([got, stdout, stderr.split("\n").length]).toEqual([code, "", 2]);
+    expect(stderr).toContain(text);
+  }
+});
+
+// A pull with small parts, as a process of its own.
+const script = `
+  const { pullModel } = await import(process.argv[1]);
+  await pullModel(process.argv[2], { type: "q8_0", partSize: 65536, connections: 2, pause: 1 }).catch((error) => {
+    console.error(error.message);
+    process.exit(error.exitCode);
+  });
+`;
+const pullArgs = ["--input-type=module", "-e", script, path.join(root, "dist/models/pull.js"), repo];
+
+test("kill -9 at any time leaves nothing half-made, and the next run goes on", async () => {
+  const weights = noise(3_000_000);
+  hub.files = { "config.json": Buffer.from("{}"), "model.safetensors": weights };
+  const target = path.join(home, "models/someone--tiny-owl/checkpoint/model.safetensors");
+  let child: ChildProcess | undefined;
+  let allowed = 0;
+  hub.trouble = async (request) => {
+    await new Promise((resolve) => setTimeout(resolve, 3));
+    if (request.path.endsWith(".safetensors") && --allowed === 0) child?.kill("SIGKILL");
+    return false;
+  };
+  let kept = 0;
+  for (const requests of [3, 9, 1, 12]) {
+    allowed = requests;
+    child = start(process.execPath, pullArgs);
+    await end(child);
+    expect(child.signalCode).toBe("SIGKILL");
+    expect(existsSync(target)).toBe(false);
+    const notes = `${target}.part.json`;
+    const parts: unknown[] = existsSync(notes) ? JSON.parse(readFileSync(notes, "utf8")).parts : [];
+    expect(parts.filter(Boolean).length).toBeGreaterThanOrEqual(kept);
+    kept = parts.filter(Boolean).length;
+  }
+  expect(kept).toBeGreaterThan(5);
+  hub.trouble = () => false;
+  const before = hub.sent(".safetensors");
+  expect(await end(start(process.execPath, pullArgs))).toMatchObject({ code: 0, stderr: "" });
+  expect(Buffer.compare(readFileSync(target), weights)).toBe(0);
+  expect(hub.sent(".safetensors") - before).toBe(weights.length - kept * 65536);
+});
+
+test("a disk that takes no more is told, and the next run goes on", async () => {
+  const weights = noise(2_000_000);
+  hub.files = { "config.json": Buffer.from("{}"), "model.safetensors": weights };
+  // No file may pass 1000 blocks of 1024 bytes: writing there fails as on a full disk.
+  const limited = 'trap \'\' XFSZ; ulimit -f 1000; exec "$0" "$@"';
+  const full = await end(start("bash", ["-c", limited, process.execPath, ...pullArgs]));
+  expect(full.code).toBe(3);
+  expect(full.stderr).toMatch(
+    /model\.safetensors can't be written: .*; run the command again to go on where it stopped\.\n$/,
+  );
+  expect(await end(start(process.execPath, pullArgs))).toMatchObject({ code: 0 });
+  const target = path.join(home, "models/someone--tiny-owl/checkpoint/model.safetensors");
+  expect(Buffer.compare(readFileSync(target), weights)).toBe(0);
+});
