@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const checkpoint = () => path.join(folder, "someone--tiny-owl/checkpoint");
 const pull = (options: Partial<PullOptions> = {}) =>
-  pullModel(repo, { type: "q4_k_m", folder, endpoint: hub.url, env: {}, pause: 1, stall: 2000, partSize, ...options });
+  pullModel(repo, { type: "q4_k_m", folder, endpoint: hub.url, env: {}, pause: 1, stall: 30_000, partSize, ...options });
 const expectWhole = () => {
   for (const name of ["config.json", "tokenizer.json", "model.safetensors"])
     expect(Buffer.compare(readFileSync(path.join(checkpoint(), name)), hub.files[name] as Buffer)).toBe(0);
@@ -224,7 +224,7 @@ test("a link that falls silent is given up and tried again", async () => {
       return true;
     },
   );
-  await pull({ stall: 300 });
+  await pull({ stall: 1000 });
   expectWhole();
 });
 
@@ -360,7 +360,7 @@ test("a proxy of the environment is used, unless NO_PROXY names the host", async
     expect(proxy.requests.length).toBe(before);
     // A proxy that hangs up on tunnels is given up.
     await expect(
-      pull({ env: { HTTPS_PROXY: proxy.url }, endpoint: "https://hub.invalid", stall: 100 }),
+      pull({ env: { HTTPS_PROXY: proxy.url }, endpoint: "https://hub.invalid", stall: 200 }),
     ).rejects.toThrow("hub.invalid can't be reached");
   } finally {
     await proxy.stop();
