@@ -67,7 +67,7 @@ export function parseConfig(json: unknown, path: string): ModelConfig {
     headDim: hidden / heads,
     vocab: c.integer("vocab_size", 1, 1 << 24),
     contextLength: c.integer("max_position_embeddings", 1, 1 << 30),
-    ropeBase: c.number("rope_theta", 10000),
+    ropeBase: ropeBase(c),
     rmsEps: c.number("rms_norm_eps", 1e-6),
     tied: c.boolean("tie_word_embeddings"),
     hyperLayers: c.integers("hyper_layers", 1, layers).map((layer) => layer - 1),
@@ -85,6 +85,15 @@ export function parseConfig(json: unknown, path: string): ModelConfig {
       eps: v.number("layer_norm_eps", 1e-6),
     },
   };
+}
+
+/** Newer configs keep rope_theta in rope_parameters; 10000 is the default of the reference's Qwen2. */
+function ropeBase(c: Fields): number {
+  if (!c.has("rope_parameters")) return c.number("rope_theta", 10000);
+  const rope = c.object("rope_parameters");
+  if (rope.string("rope_type", "default") !== "default")
+    rope.refuse("rope_type", `"default"`, "another, which is not supported");
+  return rope.number("rope_theta", c.number("rope_theta", 10000));
 }
 
 /** Typed access to the fields of a JSON object; null counts as absent. */
@@ -117,10 +126,11 @@ export class Fields {
     this.refuse(key, `a whole number in ${lo}..${hi}`, shown(value));
   }
 
-  number(key: string, fallback: number): number {
+  /** A number above 0 (`zero`: or 0). */
+  number(key: string, fallback: number, zero = false): number {
     const value = this.get(key) ?? fallback;
-    if (typeof value === "number" && value > 0 && value < 1e30) return value;
-    this.refuse(key, "a positive number", shown(value));
+    if (typeof value === "number" && (value > 0 || (zero && value === 0)) && value < 1e30) return value;
+    this.refuse(key, zero ? "a number that is not negative" : "a positive number", shown(value));
   }
 
   string(key: string, fallback: string): string {

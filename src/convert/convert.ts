@@ -137,7 +137,8 @@ function specialEntries({ config, generation: g }: Checkpoint): GgufEntry[] {
   if (eosIds.length > 0) own("eos_token_ids", "i32[]", eosIds);
   const doSample = g.boolean("do_sample");
   if (doSample !== undefined) own("do_sample", "bool", doSample);
-  for (const key of ["temperature", "top_p", "repetition_penalty"]) if (g.has(key)) own(key, "f32", g.number(key, 1));
+  for (const key of ["temperature", "top_p", "repetition_penalty"])
+    if (g.has(key)) own(key, "f32", g.number(key, 1, key === "temperature"));
   if (g.has("top_k")) own("top_k", "u32", g.integer("top_k", 0, 1 << 24));
   return entries;
 }
