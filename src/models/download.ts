@@ -213,7 +213,7 @@ class Download {
       throw new Transient(`${hub.endpoint.host} does not send parts of ${file.path}.`);
     }
     const length = response.headers.get("content-length");
-    if (length !== null && Number(length) !== to - from) {
+    if (length !== null && !response.headers.has("content-encoding") && Number(length) !== to - from) {
       await stop();
       throw new Transient(`${hub.endpoint.host} sends ${file.path} in another length than it listed.`);
     }
