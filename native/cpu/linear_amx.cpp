@@ -23,36 +23,65 @@ inline void shape_int8(int rows) {
   load_tile_config(s);
 }
 
-template <int Groups, bool Mins>
+/// Blocks b .. b + N of the chunk for up to 16 rows. N products are under way before the first sums are scaled and
+/// added.
+template <int N, bool Mins>
+inline void int8_blocks(const Chunk& c, int b, const int8_t* q, int64_t ldq, const float* scale, const float* negsum,
+                        int64_t ldscale, int rows, int32_t* sums, float* acc) {
+  _tile_zero(0);
+  _tile_loadd(4, q, ldq);
+  _tile_loadd(6, c.q[b], 64);
+  _tile_dpbssd(0, 4, 6);
+  _tile_zero(1);
+  _tile_loadd(5, q + 32, ldq);
+  _tile_loadd(7, c.q[b + 1], 64);
+  _tile_dpbssd(1, 5, 7);
+  if constexpr (N == 4) {
+    _tile_zero(2);
+    _tile_loadd(4, q + 64, ldq);
+    _tile_loadd(6, c.q[b + 2], 64);
+    _tile_dpbssd(2, 4, 6);
+    _tile_zero(3);
+    _tile_loadd(5, q + 96, ldq);
+    _tile_loadd(7, c.q[b + 3], 64);
+    _tile_dpbssd(3, 5, 7);
+  }
+  _tile_stored(0, sums, 64);
+  _tile_stored(1, sums + 256, 64);
+  if constexpr (N == 4) {
+    _tile_stored(2, sums + 512, 64);
+    _tile_stored(3, sums + 768, 64);
+  }
+  Lanes s[N], m[N];
+#pragma GCC unroll 4
+  for (int i = 0; i < N; ++i) {
+    s[i] = load(c.scale + 16 * (b + i));
+    if constexpr (Mins) m[i] = load(c.min + 16 * (b + i));
+  }
+  for (int r = 0; r < rows; ++r, scale += ldscale, negsum += ldscale, acc += 16, sums += 16) {
+    Lanes a = load(acc);
+#pragma GCC unroll 4
+    for (int i = 0; i < N; ++i) {
+      a = fma(Lanes{_mm512_cvtepi32_ps(_mm512_load_si512(sums + 256 * i))}, s[i] * splat(scale[i]), a);
+      if constexpr (Mins) a = fma(m[i], splat(negsum[i]), a);
+    }
+    store(acc, a);
+  }
+}
+
+template <bool Mins>
 inline void int8_tile_rows(const Chunk& c, const IntRows& x, int64_t row, int rows, int64_t block, int32_t* sums,
                            float* acc) {
   const int64_t blocks_a_row = x.padded / 32;
   const int8_t* q = x.q + row * x.padded + 32 * block;
   const float* scale = x.scale + row * blocks_a_row + block;
   const float* negsum = x.negsum + row * blocks_a_row + block;
-  for (int b = 0; b < c.blocks; b += 2) {
-    _tile_zero(0);
-    _tile_loadd(4, q + 32 * b, x.padded);
-    _tile_loadd(6, c.q[b], 64);
-    _tile_dpbssd(0, 4, 6);
-    _tile_zero(1);
-    _tile_loadd(5, q + 32 * b + 32, x.padded);
-    _tile_loadd(7, c.q[b + 1], 64);
-    _tile_dpbssd(1, 5, 7);
-    _tile_stored(0, sums, 64);
-    _tile_stored(1, sums + 256, 64);
-    const Lanes s0 = load(c.scale + 16 * b), s1 = load(c.scale + 16 * b + 16);
-    const Lanes m0 = Mins ? load(c.min + 16 * b) : s0, m1 = Mins ? load(c.min + 16 * b + 16) : s1;
-    for (int r = 0; r < rows; ++r) {
-      const int64_t at = r * blocks_a_row + b;
-      Lanes a = load(acc + 16 * r);
-      a = fma(Lanes{_mm512_cvtepi32_ps(_mm512_load_si512(sums + 16 * r))}, s0 * splat(scale[at]), a);
-      if constexpr (Mins) a = fma(m0, splat(negsum[at]), a);
-      a = fma(Lanes{_mm512_cvtepi32_ps(_mm512_load_si512(sums + 256 + 16 * r))}, s1 * splat(scale[at + 1]), a);
-      if constexpr (Mins) a = fma(m1, splat(negsum[at + 1]), a);
-      store(acc + 16 * r, a);
-    }
+  int b = 0;
+  for (; b + 4 <= c.blocks; b += 4) {
+    int8_blocks<4, Mins>(c, b, q + 32 * b, x.padded, scale + b, negsum + b, blocks_a_row, rows, sums, acc);
   }
+  if (b < c.blocks)
+    int8_blocks<2, Mins>(c, b, q + 32 * b, x.padded, scale + b, negsum + b, blocks_a_row, rows, sums, acc);
 }
 
 template <bool Mins>
@@ -68,12 +97,11 @@ inline void int8_tiles_panels(const Packed& w, int64_t panel, int32_t panels, co
       float* sum = acc + ldacc * p;
       if (whole) {
         if (whole != rows) shape_int8(16);
-        for (int64_t r = 0; r < whole; r += 16)
-          int8_tile_rows<1, Mins>(c, x, row + r, 16, k / 32, s.start, sum + 16 * r);
+        for (int64_t r = 0; r < whole; r += 16) int8_tile_rows<Mins>(c, x, row + r, 16, k / 32, s.start, sum + 16 * r);
       }
       if (whole != rows) {
         shape_int8(static_cast<int>(rows - whole));
-        int8_tile_rows<1, Mins>(c, x, row + whole, static_cast<int>(rows - whole), k / 32, s.start, sum + 16 * whole);
+        int8_tile_rows<Mins>(c, x, row + whole, static_cast<int>(rows - whole), k / 32, s.start, sum + 16 * whole);
       }
     }
   }
@@ -173,7 +201,7 @@ inline void floats_to_bf16(const float* x, int64_t n, uint16_t* high, uint16_t* 
   }
 }
 
-constexpr int64_t bf16_chunk = 512;  // columns of two panels as tiles: 32 KiB, or 64 with low parts
+constexpr int64_t bf16_chunk = 256;  // columns at a time: two panels' tiles and those of two times 16 rows share L1
 
 /// Columns [k, k + n) of a panel as tiles: where they stand, or unpacked into `to` ([2][bf16_chunk * 16]).
 inline void weight_tiles(const Packed& w, int64_t panel, int64_t k, int64_t n, uint16_t* to, void* scratch,
@@ -242,7 +270,7 @@ void bf16_amx(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x,
   void* rest = tiles + 4 * bf16_chunk * 16;
   // One pair of panels after the other where their tiles stand in memory already and pass by once.
   const bool direct = w.type == DType::bf16 && rows <= 32;
-  const int64_t chunk = direct ? x.padded : bf16_chunk;
+  const int64_t chunk = direct ? x.padded : quantised || !x.low ? bf16_chunk : bf16_chunk / 2;
   for (int64_t k = 0; k < x.padded; k += chunk) {
     const int64_t n = x.padded - k < chunk ? x.padded - k : chunk;
     for (int32_t p = 0; p < panels; p += 2) {
