@@ -41,7 +41,7 @@ double peak(double (*loop)(int64_t), ThreadPool& pool) {
     seconds = since(start);
   }
   double best = 0;
-  for (int run = 0; run < 12; run++) {
+  for (int run = 0; run < 60; run++) {  // a quarter of a second: some of it undisturbed on a busy machine
     std::atomic<int64_t> operations{0};
     const Clock::time_point start = Clock::now();
     pool.parallel_for(pool.threads(), [&](int64_t, int) { operations += static_cast<int64_t>(loop(rounds)); });
