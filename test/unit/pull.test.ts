@@ -27,7 +27,16 @@ afterEach(async () => {
 
 const checkpoint = () => path.join(folder, "someone--tiny-owl/checkpoint");
 const pull = (options: Partial<PullOptions> = {}) =>
-  pullModel(repo, { type: "q4_k_m", folder, endpoint: hub.url, env: {}, pause: 1, stall: 30_000, partSize, ...options });
+  pullModel(repo, {
+    type: "q4_k_m",
+    folder,
+    endpoint: hub.url,
+    env: {},
+    pause: 1,
+    stall: 30_000,
+    partSize,
+    ...options,
+  });
 const expectWhole = () => {
   for (const name of ["config.json", "tokenizer.json", "model.safetensors"])
     expect(Buffer.compare(readFileSync(path.join(checkpoint(), name)), hub.files[name] as Buffer)).toBe(0);
