@@ -2,7 +2,8 @@
 //                                              [--decoder auto] [--pictures 8,16,32,64] [--tokens 32] [--json]
 // 1. For each number of frames, in a process of its own: seconds a stage and peak memory of a question about a clip.
 // 2. For the language model's part: N pictures seen by hyper attention against the same weights with the pictures' tokens in their text
-//    sequence, as most models have them: prefill of the prompt, a step of the answer, and bytes of keys and values.
+//    sequence, as most models have them: prefill of the prompt (also in processor seconds, for busy machines), a step of the answer, and bytes
+//    of keys and values.
 // Without --clip a minute of 640x360 is made with the system's ffmpeg. Random weights are as fast as trained ones. Build first (npm run build).
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -21,6 +22,7 @@ const { values: flags } = parseArgs({
     pictures: { type: "string", default: "8,16,32,64" },
     decoder: { type: "string", default: "auto" },
     tokens: { type: "string", default: "32" },
+    longest: { type: "string", default: "24000" }, // text sequences above this are extrapolated
     json: { type: "boolean", default: false },
     stage: { type: "string" }, // used by the script for its own processes
     n: { type: "string" },
@@ -43,7 +45,18 @@ async function main() {
     const clip = flags.clip ?? makeClip(path.join(folder, "clip.mp4"));
     const own = (...args) => {
       const script = fileURLToPath(import.meta.url);
-      const common = ["--model", model, "--clip", clip, "--decoder", flags.decoder, "--tokens", flags.tokens];
+      const common = [
+        "--model",
+        model,
+        "--clip",
+        clip,
+        "--decoder",
+        flags.decoder,
+        "--tokens",
+        flags.tokens,
+        "--longest",
+        flags.longest,
+      ];
       const run = spawnSync(process.execPath, [script, ...common, ...args], {
         encoding: "utf8",
         stdio: ["ignore", "pipe", "inherit"],
@@ -143,13 +156,20 @@ async function language(counts) {
     for (const { embeds } of encoded) embeds.dispose();
     const length = prompt.length + n * cropTokens;
     const text =
-      length + 64 <= contextLength ? await measure(model, ids(length), []) : await extrapolate(model, length, rows);
+      length <= Math.min(Number(flags.longest), contextLength - 64)
+        ? await measure(model, ids(length), [])
+        : await extrapolate(model, length, rows);
     const ratio = (key) => Math.round((text[key] / hyper[key]) * 10) / 10;
     rows.push({
       pictures: n,
       hyper,
       text,
-      ratio: { prefill: ratio("prefill_s"), step: ratio("step_ms"), kv: ratio("kv_mb") },
+      ratio: {
+        prefill: ratio("prefill_s"),
+        prefill_cpu: ratio("prefill_cpu_s"),
+        step: ratio("step_ms"),
+        kv: ratio("kv_mb"),
+      },
     });
   }
   return rows;
@@ -158,8 +178,10 @@ async function language(counts) {
 async function measure(model, prompt, slots) {
   const session = newSession(model, prompt.length + 64);
   const started = performance.now();
+  const cpu = process.cpuUsage();
   await session.prefill(prompt, slots);
   const prefill = seconds(performance.now() - started);
+  const { user, system } = process.cpuUsage(cpu);
   const step = await session.steps(Number(flags.tokens));
   session.dispose();
   const plan = model.plan({
@@ -172,12 +194,13 @@ async function measure(model, prompt, slots) {
   return {
     tokens: prompt.length,
     prefill_s: prefill,
+    prefill_cpu_s: seconds((user + system) / 1000),
     step_ms: step,
     kv_mb: Math.round((plan.kvCache + plan.visualKv) / 1e5) / 10,
   };
 }
 
-/** Longer than the model's positions: prefill = a n + b n^2 and step = a + b n through the last two that were measured. */
+/** Longer than the model's positions or --longest: prefill = a n + b n^2 and step = a + b n through the last two that were measured. */
 async function extrapolate(model, length, rows) {
   const measured = rows.map(({ text }) => text).filter((text) => !text.extrapolated);
   const [p, q] = measured.slice(-2);
@@ -191,6 +214,7 @@ async function extrapolate(model, length, rows) {
   return {
     ...{ tokens: length, extrapolated: true },
     prefill_s: seconds(1000 * length * line((m) => m.prefill_s / m.tokens)),
+    prefill_cpu_s: seconds(1000 * length * line((m) => m.prefill_cpu_s / m.tokens)),
     step_ms: Math.round(line((m) => m.step_ms) * 100) / 100,
     kv_mb: Math.round(((plan.kvCache / 512) * length) / 1e5) / 10,
   };
