@@ -24,13 +24,10 @@ def run(model, make, packs, seed, blind=False):
         crops, _, _, groups = make(random.Random(f"evaluation/{seed}/{i}"), i)
         crops = torch.from_numpy(crops)
         embeds = model.see(torch.full_like(crops, 128) if blind else crops)
-        for b in groups:
-            ids, wanted, offsets, index = (torch.from_numpy(b[k]) for k in ("ids", "wanted", "offsets", "index"))
-            logits = model.read(ids, embeds[index] if index.shape[1] else None, offsets, wanted)
-            for k, (r, n) in joint.answers_right(logits, ids[:, 1:][wanted[:, :-1]], b["spans"]).items():
-                a = seen.setdefault(k, [0, 0])
-                a[0] += r
-                a[1] += n
+        for k, (r, n) in joint.answer_loss(model, groups, embeds)[1].items():
+            a = seen.setdefault(k, [0, 0])
+            a[0] += r
+            a[1] += n
     return seen
 
 

@@ -14,6 +14,7 @@ from chat import Chat, expand
 from draw import draw
 from evaluate import group_of
 from export import load
+from model import Group
 from views import cut
 from world import Scene
 
@@ -50,10 +51,10 @@ def content(text, files):
 
 @torch.inference_mode()
 def answer(model, chat, tok, ids, offsets, crops, stop, most=80):
-    images = model.see(torch.from_numpy(crops))[None] if len(crops) else None
-    offsets, out, gap = torch.tensor([offsets]), [], 99.0
+    images = model.see(torch.from_numpy(crops)) if len(crops) else None
+    offsets, index, out, gap = torch.tensor([offsets], dtype=torch.long), torch.arange(len(crops))[None], [], 99.0
     while len(out) < most:
-        top = model.read(torch.tensor([list(ids) + out]), images, offsets)[0, -1].log_softmax(-1).topk(2)
+        top = model.read([Group(model.c, torch.tensor([list(ids) + out]), offsets, index)], images)[-1].log_softmax(-1).topk(2)
         gap = min(gap, float(top.values[0] - top.values[1]))
         if int(top.indices[0]) in stop:
             break

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 import samples, warmup
 from chat import Chat, expand
 from draw import draw
+from model import Group
 from views import cut, labels
 from world import Scene
 
@@ -99,20 +100,18 @@ def learn(run, pack, dense, pick):
     with torch.set_grad_enabled(dense is not None):
         embeds = run.model.see(crops)
     leaf = embeds.detach().requires_grad_(dense is not None)
-    total = sum(n for b in groups for _, n in b["spans"])
-    loss, right = 0.0, {}
-    for b in groups:
-        ids, wanted, offsets, index = (torch.from_numpy(b[k]) for k in ("ids", "wanted", "offsets", "index"))
-        images = leaf[index] if index.shape[1] else None
-        logits = run.model.read(ids, images, offsets, wanted).float()
-        targets = ids[:, 1:][wanted[:, :-1]]
-        part = F.cross_entropy(logits, targets, reduction="sum") / total
-        part.backward()
-        loss += part.item()
-        for k, (r, n) in answers_right(logits, targets, b["spans"]).items():
-            a = right.get(k, (0, 0))
-            right[k] = (a[0] + r, a[1] + n)
+    loss, right = answer_loss(run.model, groups, leaf)
+    loss.backward()
     if dense is not None:
         more, _ = warmup.dense_loss(run.heads, embeds, torch.from_numpy(patch), torch.from_numpy(view), pick)
         torch.autograd.backward([embeds, more * dense], [leaf.grad, None])
-    return loss, right
+    return loss.item(), right
+
+
+def answer_loss(model, groups, embeds):
+    """Mean cross-entropy of the answers' tokens, {skill: (right, asked)}"""
+    dtype = embeds.dtype
+    groups_ = [Group(model.c, *(torch.from_numpy(b[k]) for k in ("ids", "offsets", "index", "wanted")), dtype=dtype) for b in groups]
+    logits = model.read(groups_, embeds).float()
+    targets = torch.cat([s.ids[:, 1:][s.wanted[:, :-1]] for s in groups_])
+    return F.cross_entropy(logits, targets), answers_right(logits, targets, [x for b in groups for x in b["spans"]])

@@ -64,8 +64,8 @@ class Vision(nn.Module):
                                          "position_embedding": nn.Embedding(c.patches, c.v_hidden)})
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(VisionLayer(c) for _ in range(c.v_layers))})
 
-    def forward(self, crops):
-        """crops uint8 [n, side, side, 3] -> [n, patches, v_hidden]"""
+    def forward(self, crops, tap=None):
+        """crops uint8 [n, side, side, 3] -> [n, patches, v_hidden]; tap gets the output of every layer."""
         n, g, p = crops.shape[0], self.c.side // self.c.patch, self.c.patch
         conv = self.embeddings["patch_embedding"]
         x = crops.view(n, g, p, g, p, 3).permute(0, 1, 3, 5, 2, 4).reshape(n, g * g, 3 * p * p)
@@ -73,7 +73,30 @@ class Vision(nn.Module):
         x = F.linear(x, conv.weight.flatten(1), conv.bias) + self.embeddings["position_embedding"].weight
         for layer in self.encoder["layers"]:
             x = layer(x)
+            if tap is not None:
+                tap.append(x)
         return x
+
+
+class Normed(torch.autograd.Function):
+    """RMSNorm with a short backward pass; autograd's own takes a dozen passes over memory."""
+
+    @staticmethod
+    def forward(ctx, x, weight, eps):
+        n = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        r = torch.rsqrt(n * n / x.shape[-1] + eps)
+        y = x * r.to(x.dtype)
+        ctx.save_for_backward(y, weight, r)
+        return y * weight
+
+    @staticmethod
+    def backward(ctx, g):
+        y, weight, r = ctx.saved_tensors
+        gy = g * y
+        dw = gy.reshape(-1, y.shape[-1]).sum(0)
+        gw = g * weight
+        dot = torch.linalg.vecdot(gw, y).unsqueeze(-1) / y.shape[-1]
+        return torch.addcmul(gw, y, dot, value=-1).mul_(r.to(y.dtype)), dw, None
 
 
 class RMSNorm(nn.Module):
@@ -82,13 +105,12 @@ class RMSNorm(nn.Module):
         self.weight, self.eps = nn.Parameter(torch.ones(d)), eps
 
     def forward(self, x):
-        return F.rms_norm(x, (x.shape[-1],), self.weight, self.eps)
+        return Normed.apply(x, self.weight, self.eps)
 
 
 def turn(x, cos, sin):
-    """Neox RoPE: first half with second half."""
-    a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+    """Neox RoPE: first half with second half; cos and sin of full width, the first half of sin negative."""
+    return torch.addcmul(x * cos, torch.cat(x.chunk(2, -1)[::-1], -1), sin)
 
 
 class Attention(nn.Module):
@@ -100,25 +122,30 @@ class Attention(nn.Module):
         if hyper:
             self.v_kv_proj = nn.Linear(d, 2 * self.nkv * self.hd)
 
-    def forward(self, x, s, images=None):
-        """x [b, t, d]; s: Step with tables and masks; images [b, n, L, d] already normalised."""
-        b, t, d = x.shape
-        g = self.nh // self.nkv
-        heads = lambda y, n: y.view(b, t, n, self.hd).transpose(1, 2)
-        q = turn(heads(self.q_proj(x), self.nh), s.cos, s.sin)
-        k = turn(heads(self.k_proj(x), self.nkv), s.cos, s.sin)
-        v = heads(self.v_proj(x), self.nkv)
-        mask = s.text_mask
+    def forward(self, x, groups, images=None):
+        """x [tokens, d] of all groups one after another; images [crops, L, d] already normalised, of all groups too."""
+        parts = (self.q_proj, self.k_proj, self.v_proj)
+        qkv = F.linear(x, torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])).view(len(x), -1, self.hd)
+        seen = None
         if images is not None:
-            n, L = images.shape[1:3]
-            kv = self.v_kv_proj(images).view(b, n, L, self.nkv, 2, self.hd)
-            vk = turn(kv[..., 0, :].permute(0, 3, 1, 2, 4), s.img_cos, s.img_sin).reshape(b, self.nkv, n * L, self.hd)
-            vv = kv[..., 1, :].permute(0, 3, 1, 2, 4).reshape(b, self.nkv, n * L, self.hd)
-            k, v, mask = torch.cat([vk, k], 2), torch.cat([vv, v], 2), s.full_mask
+            n, L = images.shape[:2]
+            seen = self.v_kv_proj(images).view(n, L, self.nkv, 2, self.hd).permute(3, 2, 0, 1, 4).contiguous()
+        out = [self.among(y, s, seen) for y, s in zip(qkv.split([s.b * s.t for s in groups]), groups)]
+        return self.o_proj(torch.cat(out))
+
+    def among(self, qkv, s, seen):
+        """Attention within one group: qkv [b * t, heads, hd], seen [2, kv_heads, crops, L, hd]."""
+        b, t, g = s.b, s.t, self.nh // self.nkv
+        y = qkv.view(b, t, -1, self.hd).transpose(1, 2)
+        qk = turn(y[:, :self.nh + self.nkv], s.cos, s.sin)
+        q, k, v, mask = qk[:, :self.nh], qk[:, self.nh:], y[:, self.nh + self.nkv:], s.text_mask
+        if seen is not None and s.n:
+            kv = seen[:, :, s.index].permute(0, 2, 1, 3, 4, 5)  # [2, b, kv_heads, n, L, hd]
+            vk = turn(kv[0], s.img_cos, s.img_sin).flatten(2, 3)
+            k, v, mask = torch.cat([vk, k], 2), torch.cat([kv[1].flatten(2, 3), v], 2), s.full_mask
         # the g query heads of one KV head become g * t queries: keys need not be repeated
-        q = q.reshape(b * self.nkv, g * t, self.hd)
-        a = attend(q, k.flatten(0, 1), v.flatten(0, 1), mask)
-        return self.o_proj(a.view(b, self.nh, t, self.hd).transpose(1, 2).reshape(b, t, d))
+        a = attend(q.reshape(b * self.nkv, g * t, self.hd), k.flatten(0, 1), v.flatten(0, 1), mask)
+        return a.view(b, self.nh, t, self.hd).transpose(1, 2).reshape(b * t, -1)
 
 
 class Layer(nn.Module):
@@ -130,33 +157,38 @@ class Layer(nn.Module):
         self.input_layernorm, self.post_attention_layernorm = RMSNorm(c.hidden, c.rms_eps), RMSNorm(c.hidden, c.rms_eps)
         self.hyper = hyper
 
-    def forward(self, x, s, images):
+    def forward(self, x, groups, images):
         seen = self.input_layernorm(images) if self.hyper and images is not None else None
-        x = x + self.self_attn(self.input_layernorm(x), s, seen)
+        x = x + self.self_attn(self.input_layernorm(x), groups, seen)
         h = self.post_attention_layernorm(x)
         return x + self.mlp["down_proj"](F.silu(self.mlp["gate_proj"](h)) * self.mlp["up_proj"](h))
 
 
-class Step:
-    """RoPE tables and additive masks of one batch, shared by all layers."""
+class Group:
+    """Conversations of about the same length: ids [b, t]; offsets [b, n] of their crops, index [b, n] says which crops of the pack.
 
-    def __init__(self, c: Shape, b, t, offsets, dtype):
+    A padding crop has an offset past the end, so that no text sees it. Holds the RoPE tables and additive masks that all layers share.
+    """
+
+    def __init__(self, c: Shape, ids, offsets, index, wanted=None, dtype=torch.float32):
+        self.ids, self.index, self.wanted = ids, index, wanted
+        (self.b, self.t), self.n = ids.shape, index.shape[1]
         hd, g = c.hidden // c.heads, c.heads // c.kv_heads
         inv = c.theta ** (-torch.arange(0, hd, 2, dtype=torch.float32) / hd)
-        pos = torch.arange(t)
-        ang = pos[:, None] * inv
-        self.cos, self.sin = ang.cos().to(dtype), ang.sin().to(dtype)
+        pos = torch.arange(self.t)
+
+        def tables(at):
+            angle = at[..., None].float() * inv
+            return torch.cat([angle.cos()] * 2, -1).to(dtype), torch.cat([-angle.sin(), angle.sin()], -1).to(dtype)
+        self.cos, self.sin = tables(pos)
         no = torch.finfo(dtype).min / 4
-        text = torch.zeros(t, t).masked_fill_(pos[None] > pos[:, None], no)
+        text = torch.zeros(self.t, self.t).masked_fill_(pos[None] > pos[:, None], no)
         self.text_mask = text.to(dtype).repeat(g, 1)[None]
-        if offsets is not None:
-            off = offsets.float()  # [b, n]; a padding crop has an offset past the end and is never seen
-            ang = (off[..., None] * inv)[:, None, :, None]
-            self.img_cos, self.img_sin = ang.cos().to(dtype), ang.sin().to(dtype)
-            hide = torch.zeros(b, t, offsets.shape[1]).masked_fill_(pos[None, :, None] < offsets[:, None], no)
-            full = torch.cat([hide.repeat_interleave(c.patches, 2), text[None].expand(b, t, t)], 2)
-            full = full[:, None].expand(b, c.kv_heads, t, -1).repeat(1, 1, g, 1)
-            self.full_mask = full.flatten(0, 1).to(dtype)
+        if self.n:
+            self.img_cos, self.img_sin = (x[:, None, :, None] for x in tables(offsets))
+            hide = torch.zeros(self.b, self.t, self.n, dtype=dtype).masked_fill_(pos[None, :, None] < offsets[:, None], no)
+            full = torch.cat([hide.repeat_interleave(c.patches, 2), text.to(dtype)[None].expand(self.b, -1, -1)], 2)
+            self.full_mask = full[:, None, None].expand(-1, c.kv_heads, g, -1, -1).reshape(self.b * c.kv_heads, g * self.t, -1)
 
 
 class Owl3(nn.Module):
@@ -170,18 +202,17 @@ class Owl3(nn.Module):
             "layers": nn.ModuleList(Layer(c, i + 1 in c.hyper) for i in range(c.layers)),
             "norm": RMSNorm(c.hidden, c.rms_eps)})})
 
-    def see(self, crops):
-        return self.vision2text_model(self.vision_model(crops))
+    def see(self, crops, tap=None):
+        return self.vision2text_model(self.vision_model(crops, tap))
 
-    def read(self, ids, images, offsets, wanted=None):
-        """ids [b, t]; images [b, n, L, d] or None; offsets [b, n] -> logits at the wanted places (bool [b, t]) or everywhere."""
+    def read(self, groups, images):
+        """Logits [wanted tokens, vocab] of all groups one after another (of all tokens where a group wants no special ones)."""
         m = self.language_model["model"]
-        x = m["embed_tokens"](ids)
-        s = Step(self.c, *ids.shape, offsets if images is not None else None, x.dtype)
+        x = m["embed_tokens"](torch.cat([s.ids.flatten() for s in groups]))
         for layer in m["layers"]:
-            x = layer(x, s, images)
-        x = m["norm"](x if wanted is None else x[wanted])
-        return F.linear(x, m["embed_tokens"].weight)
+            x = layer(x, groups, images)
+        keep = torch.cat([(torch.ones_like(s.ids, dtype=torch.bool) if s.wanted is None else s.wanted).flatten() for s in groups])
+        return F.linear(m["norm"](x[keep]), m["embed_tokens"].weight)
 
 
 def init(m: Owl3, seed):
@@ -224,7 +255,7 @@ def neighbours(vision: Vision, c: Shape):
             r[2 * j:2 * j + 2, 2 * j:2 * j + 2] = torch.tensor([[co, s], [-s, co]])
         return r
     ring = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
-    for depth, reach in enumerate((1, 1, 2)):
+    for depth, reach in enumerate((1, 1, 1, 2)):
         a = vision.encoder["layers"][depth].self_attn
         for h in range(c.v_heads):
             dr, dc = ring[h % 8]

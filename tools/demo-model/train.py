@@ -14,7 +14,7 @@ import joint, tokenizer, warmup
 RANKS = 2  # processes of one thread each: they wait for each other once a step, threads would at every operation
 VOCAB = 1024
 DENSE = 0.05  # weight of the warm-up's questions during the joint stage
-STAGES = {"warmup": dict(steps=1500, lr=3e-3, floor=0.03), "language": dict(steps=2000, lr=3e-3, floor=0.1), "joint": dict(steps=1500, lr=1e-3, floor=0.03)}
+STAGES = {"warmup": dict(steps=1000, lr=5e-3, floor=0.03), "language": dict(steps=2000, lr=3e-3, floor=0.1), "joint": dict(steps=1500, lr=1e-3, floor=0.03)}
 
 
 class Run:
@@ -23,7 +23,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(seed)
         self.model = init(Owl3(shape), seed)
-        self.heads = warmup.Heads(shape.hidden)
+        self.heads = warmup.Heads(shape.v_hidden, shape.hidden)
         for m in (self.model, self.heads):
             m.bfloat16()
         self.named = [*self.model.named_parameters()] + [("heads." + n, p) for n, p in self.heads.named_parameters()]
@@ -108,7 +108,8 @@ def warm(run):
 
     def learn(pack):
         crops, patch, view, drawn = (torch.from_numpy(x) for x in pack)
-        loss, seen = warmup.dense_loss(run.heads, run.model.see(crops), patch, view, torch.randint(0, 81, (6,), generator=g), drawn)
+        tap = []
+        loss, seen = warmup.dense_loss(run.heads, run.model.see(crops, tap), patch, view, torch.randint(0, 81, (6,), generator=g), drawn, tap[1])
         loss.backward()
         return loss.item(), seen
     train_stage(run, "warmup", warmup.make_pack, learn, only=lambda n: not n.startswith("language"))

@@ -14,12 +14,13 @@ VIEWS = 64  # a pack
 
 
 class Heads(nn.Module):
-    def __init__(self, d):
+    def __init__(self, v, d):
         super().__init__()
         self.norm = nn.RMSNorm(d)
+        self.early = nn.RMSNorm(v)
         self.patch = nn.Linear(d, sum(PER_PATCH.values()))
         self.view = nn.Linear(d, sum(PER_VIEW.values()))
-        self.outline = nn.Linear(d, 49)
+        self.outline = nn.Linear(v, 49)
         for x in (self.patch, self.view, self.outline):
             nn.init.normal_(x.weight, std=0.02)
             nn.init.zeros_(x.bias)
@@ -53,14 +54,17 @@ def make_pack(rng: random.Random, _):
     return tuple(np.concatenate(x)[-VIEWS:] for x in (views, patch, view, drawn))
 
 
-def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None):
-    """embeds [n, 81, d] -> loss, {what: (right, asked)}; per-view questions are put to a few picked patches."""
+def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None, early=None):
+    """embeds [n, 81, d] -> loss, {what: (right, asked)}; per-view questions are put to a few picked patches.
+
+    drawn: the outlines, asked of the second layer's output (early), so that four layers are left to make shapes of them.
+    """
     h = heads.norm(embeds)
     out = heads.patch(h).float().split(list(PER_PATCH.values()), -1)
     loss, seen = 0.0, {}
     if drawn is not None:
         y = drawn.to(torch.bfloat16) / 255
-        loss = 8 * F.binary_cross_entropy_with_logits(heads.outline(h), y)
+        loss = 8 * F.binary_cross_entropy_with_logits(heads.outline(heads.early(early)), y)
         seen["outline"] = (-1000 * loss.item() / 8, 1000)
     for i, (name, x) in enumerate(zip(PER_PATCH, out)):
         y = patch[..., i]
@@ -74,7 +78,7 @@ def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None):
         else:
             part = ce.mean()
             right, asked = (x.argmax(-1) == y).sum(), len(y)
-        loss = loss + part * {"middle": 0.5, "size": 0.7}.get(name, 1.0)
+        loss = loss + part * {"middle": 0.5, "size": 0.7, "shape": 1.5}.get(name, 1.0)
         seen[name] = (int(right), int(asked))
     out = heads.view(h[:, pick]).float().split(list(PER_VIEW.values()), -1)
     for i, (name, x) in enumerate(zip(PER_VIEW, out)):
