@@ -86,6 +86,7 @@ def main():
     ap.add_argument("out")
     ap.add_argument("--state", default="state.pt")
     ap.add_argument("--seed", type=int, default=2000)
+    ap.add_argument("--each", type=int, default=99, help="at most so many samples of a kind, for a smoke test")
     a = ap.parse_args()
     tok = Tokenizer.from_file(str(Path(a.run) / "tokenizer.json"))
     model, chat = load(Path(a.run) / a.state), Chat(tok)
@@ -95,7 +96,7 @@ def main():
     (out / "media").mkdir(parents=True)
     rows, spent, short = [], 0, {}
     for kind, (count, make) in enumerate(PLAN):
-        for i in range(count):
+        for i in range(min(count, a.each)):
             for attempt in range(50):
                 sample = make(random.Random(f"fixtures/{a.seed}/{kind}/{i}/{attempt}"))
                 pictures = [[png(s) for s in stills(m)] for m in sample.media]

@@ -86,10 +86,10 @@ def train_stage(run: Run, stage, make, learn, only=None, every=25, stop=None):
                 a = seen.setdefault(k, [0, 0])
                 a[0] += r
                 a[1] += n
-            if run.step % every == 0:
+            if run.step % every == 0 or run.step == conf["steps"]:
                 spent = time.time() - begin
                 run.seconds += spent
-                run.log(loss=round(sum(losses) / len(losses), 4), left=f"{(conf['steps'] - run.step) * spent / every / 60:.1f} min", spent=f"{run.seconds / 60:.1f} min",
+                run.log(loss=round(sum(losses) / len(losses), 4), left=f"{(conf['steps'] - run.step) * spent / len(losses) / 60:.1f} min", spent=f"{run.seconds / 60:.1f} min",
                         wait=round(wait / spent, 3), **{k: round(a[0] / max(1, a[1]), 4) for k, a in sorted(seen.items())})
                 seen, losses, begin, wait = {}, [], time.time(), 0.0
             if run.rank == 0 and time.time() - saved > 120:
@@ -128,8 +128,10 @@ def together(run, tok):
     train_stage(run, "joint", joint.maker(tok), learn)
 
 
-def work(rank, folder, seed, port):
+def work(rank, folder, seed, port, scale):
     torch.set_num_threads(1)
+    for conf in STAGES.values():
+        conf["steps"] = max(1, round(conf["steps"] * scale))
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=RANKS)
     run = Run(folder, seed, Shape(vocab=VOCAB), rank)
     tok = Tokenizer.from_file(str(run.folder / "tokenizer.json"))
@@ -144,6 +146,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("folder")
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--scale", type=float, default=1.0, help="so many times the steps of every stage; small for a smoke test")
     a = ap.parse_args()
     path = Path(a.folder) / "tokenizer.json"
     if not path.exists():
@@ -152,7 +155,7 @@ def main():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    ranks = [mp.get_context("spawn").Process(target=work, args=(r, a.folder, a.seed, port)) for r in range(RANKS)]
+    ranks = [mp.get_context("spawn").Process(target=work, args=(r, a.folder, a.seed, port, a.scale)) for r in range(RANKS)]
     for r in ranks:
         r.start()
     for r in ranks:
