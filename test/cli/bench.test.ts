@@ -32,9 +32,10 @@ test("doctor tells of an instruction set that does not exist", () => {
   expect(run.out).toMatch(/^-- {2}engine .*sse9/m);
 });
 
-test("bench without a model, and with a file that is none", () => {
-  expect(owl3(["bench"])).toMatchObject({ code: 2, out: "" });
+test("bench refuses what is no model, and parts that do not exist", () => {
   expect(owl3(["bench", "-m", binary])).toMatchObject({ code: 4, out: "" });
+  expect(owl3(["bench", "-m", "no-such-file.gguf"])).toMatchObject({ code: 3, out: "" });
+  expect(owl3(["bench", "--only", "vision,sound"])).toMatchObject({ code: 2, out: "" });
   expect(readdirSync(folder)).toEqual([]);
 });
 

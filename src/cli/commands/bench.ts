@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type BenchPart, benchParts, measureModel } from "../../bench/measure.js";
 import { type BenchShape, benchShapes, writeRandomModel } from "../../bench/random-model.js";
 import { type FileType, fileTypes } from "../../convert/types.js";
-import { UsageError } from "../../errors.js";
+import { resolveModel } from "../../models/resolve.js";
 import { onInterrupt } from "../interrupt.js";
 import { integer, jsonOption, modelOption, precisionOption, threadsOption } from "../options.js";
 import { createOutput } from "../output.js";
@@ -60,8 +60,7 @@ async function bench(flags: BenchFlags): Promise<void> {
   const out = createOutput();
   const progress = await out.progress("bench");
   const random = flags.shape && (flags.save ?? join(tmpdir(), `owl3-bench-${randomUUID()}.gguf`));
-  const path = random ?? flags.model ?? process.env.OWL3_MODEL;
-  if (!path) throw new UsageError("bench needs a model: give -m FILE, or --shape for random weights.");
+  const path = random ?? (await resolveModel(flags.model, { note: (line) => out.note(line) }));
   const release = onInterrupt(() => {
     for (const left of random ? [`${random}.partial`, ...(flags.save ? [] : [random])] : [])
       rmSync(left, { force: true });

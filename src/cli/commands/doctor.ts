@@ -4,6 +4,8 @@ import { arch, cpus, platform } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Command } from "commander";
+import { modelFolder } from "../../models/folder.js";
+import { listModels } from "../../models/list.js";
 import { jsonOption } from "../options.js";
 import { createOutput } from "../output.js";
 
@@ -23,7 +25,7 @@ export function addDoctorCommand(program: Command): void {
 
 async function doctor(flags: { json?: boolean }): Promise<void> {
   const out = createOutput();
-  const checks = [host(), ...(await engine()), ...(await decoders())];
+  const checks = [host(), ...(await engine()), ...(await decoders()), await models()];
   if (flags.json) {
     out.json(Object.fromEntries(checks.map(({ name, ok, value }) => [name, { ok, value }])));
     return;
@@ -53,6 +55,13 @@ async function engine(): Promise<Check[]> {
   } catch (error) {
     return [{ name: "engine", ok: false, value: (error as Error).message }];
   }
+}
+
+/** Where pulled models are. */
+async function models(): Promise<Check> {
+  const folder = modelFolder();
+  const found = (await listModels(folder)).length;
+  return { name: "models", ok: true, value: `${folder}: ${found === 0 ? "none yet" : found}` };
 }
 
 /** Pictures need sharp; clips FFmpeg, the system's or the one that comes as an optional package. */
