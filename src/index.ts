@@ -10,4 +10,5 @@ export { Owl, type OwlOptions } from "./engine/owl.js";
 export type { OnProgress, Progress, Timings } from "./engine/progress.js";
 export type { SamplingOptions } from "./engine/sampling.js";
 export { ExitCode, FileError, MemoryError, ModelFileError, NativeError, UsageError, UserError } from "./errors.js";
+export type { FrameReport, VideoOptions } from "./media/frames.js";
 export type { InputImage, InputMessage, InputPart, InputVideo, Role, TextPart } from "./prompt/messages.js";
