@@ -112,6 +112,11 @@ uint16_t get_f16(const uint8_t* at, int32_t lane) {
   return h;
 }
 
+/// Four bytes to each of `n` quads of a lane.
+void put_quads(const uint8_t* bytes, int n, int32_t lane, uint8_t* plane) {
+  for (int g = 0; g < n; g++) std::memcpy(plane + 64 * g + 4 * lane, bytes + 4 * g, 4);
+}
+
 /// Offset of block b's planes in a record.
 struct Planes {
   int32_t q, high;  // 4-bit (or whole) and upper bits
@@ -144,17 +149,28 @@ void write_step(const Packed& m, const RowStep& s, int32_t lane, uint8_t* record
   }
   for (int32_t b = 0; b < l.step / 32; b++) {
     const Planes at = planes(m.type, b);
-    for (int32_t k = 0; k < 32; k++) {
-      const int32_t i = quad(k, lane);
-      const uint8_t v = s.q[b * 32 + k];
-      if (m.type == DType::q8_0) {
-        record[at.q + i] = m.unsigned_q8 ? v : v ^ 0x80;
-        continue;
+    const uint8_t* q = s.q + b * 32;
+    uint8_t bytes[32];  // in the order of k: four by four they go to their quads
+    if (m.type == DType::q8_0) {
+      const uint8_t flip = m.unsigned_q8 ? 0 : 0x80;
+      for (int k = 0; k < 32; k++) bytes[k] = q[k] ^ flip;
+      put_quads(bytes, 8, lane, record + at.q);
+      continue;
+    }
+    for (int k = 0; k < 16; k++) bytes[k] = static_cast<uint8_t>((q[k] & 15) | (q[k + 16] & 15) << 4);
+    put_quads(bytes, 4, lane, record + at.q);
+    if (m.type == DType::q6_k) {
+      for (int k = 0; k < 8; k++) {
+        bytes[k] = static_cast<uint8_t>(q[k] >> 4 | q[k + 8] >> 4 << 2 | q[k + 16] >> 4 << 4 | q[k + 24] >> 4 << 6);
       }
-      record[at.q + i % 256] |= static_cast<uint8_t>((v & 15) << (i / 256 * 4));
-      if (m.type == DType::q6_k) record[at.high + i % 128] |= static_cast<uint8_t>((v >> 4) << (i / 128 * 2));
-      if (m.type == DType::q5_0 || m.type == DType::q5_k)
-        record[at.high + i % 64] |= static_cast<uint8_t>((v >> 4) << (i / 64));
+      put_quads(bytes, 2, lane, record + at.high);
+    } else if (m.type == DType::q5_0 || m.type == DType::q5_k) {
+      for (int k = 0; k < 4; k++) {
+        uint32_t bits = 0;
+        for (int g = 0; g < 8; g++) bits |= static_cast<uint32_t>(q[4 * g + k] >> 4) << g;
+        bytes[k] = static_cast<uint8_t>(bits);
+      }
+      put_quads(bytes, 1, lane, record + at.high);
     }
   }
 }
@@ -179,6 +195,16 @@ int64_t float_at(DType type, int64_t k, int64_t lane) {
   return (k * 16 + lane) * static_cast<int64_t>(float_size(type));
 }
 
+void pack_floats(DType type, const char* row, int64_t n, int32_t lane, uint8_t* record) {
+  for (int64_t k = 0; k < n; k++) {
+    uint8_t* to = record + float_at(type, k, lane);
+    if (type == DType::f32)
+      std::memcpy(to, row + 4 * k, 4);
+    else
+      std::memcpy(to, row + 2 * k, 2);
+  }
+}
+
 void pack_panel(const HostTensor& t, const Packed& m, int64_t panel, uint8_t* out) {
   const Layout l = layout_of(t.type);
   std::memset(out, 0, static_cast<size_t>(m.panel_bytes));
@@ -189,10 +215,9 @@ void pack_panel(const HostTensor& t, const Packed& m, int64_t panel, uint8_t* ou
     if (r >= t.rows) break;  // scales of zero make the rest zeros
     const char* row = static_cast<const char*>(t.data) + static_cast<uint64_t>(r) * stride;
     if (l.group == 0) {
-      const size_t size = float_size(t.type);
-      for (int64_t k = 0; k < t.cols; k++) {
-        std::memcpy(out + k / l.step * l.record + float_at(t.type, k % l.step, lane),
-                    row + static_cast<size_t>(k) * size, size);
+      for (int64_t k = 0; k < t.cols; k += l.step) {
+        pack_floats(t.type, row + static_cast<size_t>(k) * float_size(t.type), std::min<int64_t>(l.step, t.cols - k),
+                    lane, out + k / l.step * l.record);
       }
       continue;
     }
