@@ -67,6 +67,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void truncate(const Napi::CallbackInfo& info);
   Napi::Value prefill(const Napi::CallbackInfo& info);
   Napi::Value verify(const Napi::CallbackInfo& info);
+  Napi::Value speculate(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);

@@ -14,6 +14,11 @@ Napi::Array to_array(Napi::Env env, const std::vector<TokenLogprob>& list) {
   for (uint32_t i = 0; i < list.size(); i++) a.Set(i, to_object(env, list[i]));
   return a;
 }
+Napi::Object sampled_to_js(Napi::Env env, const Sampled& sampled) {
+  Napi::Object o = to_object(env, sampled.token);
+  o.Set("top", to_array(env, sampled.top));
+  return o;
+}
 
 }  // namespace
 
@@ -23,10 +28,10 @@ Napi::Function SessionObject::define(Napi::Env env, Classes* classes) {
       {InstanceMethod<&SessionObject::create>("create"), InstanceMethod<&SessionObject::fork>("fork"),
        InstanceMethod<&SessionObject::remove>("remove"), InstanceMethod<&SessionObject::length>("length"),
        InstanceMethod<&SessionObject::truncate>("truncate"), InstanceMethod<&SessionObject::prefill>("prefill"),
-       InstanceMethod<&SessionObject::verify>("verify"), InstanceMethod<&SessionObject::step>("step"),
-       InstanceMethod<&SessionObject::sample>("sample"), InstanceMethod<&SessionObject::logits>("logits"),
-       InstanceMethod<&SessionObject::top_logprobs>("topLogprobs"), InstanceAccessor<&SessionObject::bytes>("bytes"),
-       InstanceMethod<&SessionObject::dispose>("dispose")},
+       InstanceMethod<&SessionObject::verify>("verify"), InstanceMethod<&SessionObject::speculate>("speculate"),
+       InstanceMethod<&SessionObject::step>("step"), InstanceMethod<&SessionObject::sample>("sample"),
+       InstanceMethod<&SessionObject::logits>("logits"), InstanceMethod<&SessionObject::top_logprobs>("topLogprobs"),
+       InstanceAccessor<&SessionObject::bytes>("bytes"), InstanceMethod<&SessionObject::dispose>("dispose")},
       classes);
 }
 
@@ -122,6 +127,32 @@ Napi::Value SessionObject::verify(const Napi::CallbackInfo& info) {
       });
 }
 
+Napi::Value SessionObject::speculate(const Napi::CallbackInfo& info) {
+  use(info.Env());
+  const int32_t sequence = to_int32(info[0], "sequence");
+  std::vector<int32_t> ids = to_ids(info[1], "ids");
+  const std::shared_ptr<SamplerObject::State> sampler =
+      unwrap<SamplerObject>(info[2], classes_->sampler, "sampler").state();
+  if (sampler->busy) throw invalid(info.Env(), "this sampler is still drawing for another call");
+  sampler->busy = true;
+  std::shared_ptr<void> guard(nullptr, [sampler](void*) { sampler->busy = false; });
+  return start(
+      info.Env(),
+      [sequence, ids = std::move(ids), sampler, guard](Session& s) {
+        s.verify(sequence, ids);
+        std::vector<Sampled> drawn;
+        do drawn.push_back(sampler->sampler.sample(s.verified(drawn.size())));
+        while (drawn.size() < ids.size() && drawn.back().token.id == ids[drawn.size()]);
+        s.keep(sequence, drawn.size());
+        return drawn;
+      },
+      [](Napi::Env env, const std::vector<Sampled>& drawn) -> Napi::Value {
+        Napi::Array list = Napi::Array::New(env, drawn.size());
+        for (uint32_t i = 0; i < drawn.size(); i++) list.Set(i, sampled_to_js(env, drawn[i]));
+        return list;
+      });
+}
+
 Napi::Value SessionObject::step(const Napi::CallbackInfo& info) {
   use(info.Env());
   return start(
@@ -143,11 +174,7 @@ Napi::Value SessionObject::sample(const Napi::CallbackInfo& info) {
   std::shared_ptr<void> guard(nullptr, [sampler](void*) { sampler->busy = false; });
   return start(
       info.Env(), [sequence, sampler, guard](Session& s) { return sampler->sampler.sample(s.logits(sequence)); },
-      [](Napi::Env env, Sampled sampled) -> Napi::Value {
-        Napi::Object o = to_object(env, sampled.token);
-        o.Set("top", to_array(env, sampled.top));
-        return o;
-      });
+      [](Napi::Env env, const Sampled& sampled) -> Napi::Value { return sampled_to_js(env, sampled); });
 }
 
 Napi::Value SessionObject::logits(const Napi::CallbackInfo& info) {

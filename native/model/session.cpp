@@ -119,14 +119,29 @@ std::vector<int32_t> Session::verify(int32_t sequence, std::span<const int32_t> 
   model_->language().forward(std::span(&run, 1), visual_, s, lists_, 0, n);
   slot.tokens->advance(static_cast<int32_t>(n));
   keep_logits(slot, s.logits + (n - 1) * c.vocab);
-  std::vector<int32_t> best(ids.size());
-  std::vector<float> row(static_cast<size_t>(c.vocab));
-  for (size_t i = 0; i < ids.size(); i++) {
-    model_->backend().copy_to_host(row.data(), s.logits + static_cast<int64_t>(i) * c.vocab,
-                                   row.size() * sizeof(float));
-    best[i] = largest(row.data(), c.vocab);
-  }
+  const size_t vocab = static_cast<size_t>(c.vocab);
+  verified_.resize(ids.size() * vocab);
+  model_->backend().copy_to_host(verified_.data(), s.logits, verified_.size() * sizeof(float));
+  std::vector<int32_t> best;
+  for (size_t i = 0; i < ids.size(); i++) best.push_back(largest(verified(i).data(), c.vocab));
   return best;
+}
+
+std::span<const float> Session::verified(size_t i) const {
+  const size_t vocab = static_cast<size_t>(config().vocab);
+  if (i >= verified_.size() / vocab) invalid("no draft of so many ids was verified");
+  return std::span(verified_).subspan(i * vocab, vocab);
+}
+
+void Session::keep(int32_t sequence, size_t n) {
+  const size_t drafted = verified_.size() / static_cast<size_t>(config().vocab);
+  Slot& slot = at(sequence);
+  const size_t length = static_cast<size_t>(slot.tokens->length());
+  if (n < 1 || n > drafted || drafted > length) invalid("a draft keeps at least one of its ids and at most all");
+  if (n == drafted) return;
+  slot.tokens->truncate(static_cast<int32_t>(length - drafted + n));
+  const std::span<const float> row = verified(n - 1);
+  slot.logits.assign(row.begin(), row.end());
 }
 
 void Session::step(std::span<const int32_t> sequences, std::span<const int32_t> ids) {

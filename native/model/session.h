@@ -44,6 +44,10 @@ class Session {
   /// Appends draft ids as prefill() does, and gives the id of the largest logit of every row: what greedy decoding
   /// would append after each. Keeps the logits of the last row; truncate() what was not accepted.
   std::vector<int32_t> verify(int32_t sequence, std::span<const int32_t> ids);
+  /// Logits [V] after id i of the last verify(); valid until the next.
+  std::span<const float> verified(size_t i) const;
+  /// Right after verify(): keeps the first n of its ids, and the logits after them.
+  void keep(int32_t sequence, size_t n);
   /// One id each appended to several (different) sequences, reading the weights once.
   void step(std::span<const int32_t> sequences, std::span<const int32_t> ids);
 
@@ -73,6 +77,7 @@ class Session {
   KvShape visual_;
   LanguageLists lists_;
   std::vector<Run> runs_;
+  std::vector<float> verified_;  // [ids, V] of the last verify()
   std::map<int32_t, Slot> slots_;
   int32_t next_ = 0;
 };

@@ -197,6 +197,11 @@ export interface NativeSession {
    * appended. truncate() what was not accepted. The last row's logits are kept.
    */
   verify(sequence: number, ids: Int32Array): Promise<Int32Array>;
+  /**
+   * Appends ids[0], then as many of the drafted ids after it as `sampler` draws itself, in one pass. Returns its draws, at least one: the last of
+   * them is not appended, all before it are. The same draws as sample() and step() in turns.
+   */
+  speculate(sequence: number, ids: Int32Array, sampler: NativeSampler): Promise<SampledToken[]>;
   /** One token each appended to several sequences in one step: weights are read once. */
   step(sequences: Int32Array, ids: Int32Array): Promise<void>;
   /** Draws from the kept logits of a sequence (history: ids of the prompt and the answer, for the penalties). */

@@ -6,6 +6,7 @@ import { beamSearch } from "./beams.js";
 import type { Binding, KvType, MediaSlot, MemoryPlan, NativeModel, SamplerOptions } from "./binding.js";
 import { Context, prefillChunk } from "./context.js";
 import { type ChatMedia, Conversation, closeMedia, type LoadMedia, type PromptTools } from "./conversation.js";
+import { PromptLookup } from "./draft.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "./generate.js";
 import { checkMemory } from "./memory.js";
 import { nativeSync } from "./native.js";
@@ -50,6 +51,8 @@ export interface AskOptions extends SamplingOptions {
   stop?: readonly string[] | undefined;
   /** Beam search over this many hypotheses instead of drawing; the answer then comes in one piece. */
   beams?: number | undefined;
+  /** "lookup": guess from what the prompt and the answer said before; the same answer, sooner where it repeats them. */
+  draft?: "lookup" | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
   /** Called when the memory is planned, before work starts. */
@@ -358,6 +361,7 @@ export class Chat {
       maxTokens,
       stop: options.stop ?? [],
       signal: options.signal,
+      drafter: options.draft === "lookup" ? new PromptLookup(ids, this.#engine.tools.eosIds) : undefined,
       onAppend: (id) => context.appended(id),
     });
   }

@@ -1,4 +1,5 @@
-import type { NativeSampler, NativeSession } from "./binding.js";
+import type { NativeSampler, NativeSession, SampledToken } from "./binding.js";
+import type { Drafter } from "./draft.js";
 import { nativeCall } from "./native.js";
 import { StopStrings } from "./stop.js";
 
@@ -41,6 +42,8 @@ export interface GenerateOptions {
   maxTokens: number;
   stop: readonly string[];
   signal?: AbortSignal | undefined;
+  /** Guesses what comes next, so that several tokens may come of one pass; the answer is the same without. */
+  drafter?: Drafter | undefined;
   /** Told of each id that entered the sequence. */
   onAppend?: ((id: number) => void) | undefined;
 }
@@ -52,9 +55,10 @@ export interface GenerateOptions {
 export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece, FinishReason> {
   const stream = o.detokenizer.stream();
   const stops = new StopStrings(o.stop);
+  o.signal?.throwIfAborted();
+  let drawn = [await nativeCall(o.session.sample(o.sequence, o.sampler))];
   for (let n = 1; ; n++) {
-    o.signal?.throwIfAborted();
-    const { id, logprob, top } = await nativeCall(o.session.sample(o.sequence, o.sampler));
+    const { id, logprob, top } = drawn.shift() as SampledToken;
     o.signal?.throwIfAborted();
     if (o.eosIds.has(id)) {
       const rest = stops.push(stream.end());
@@ -78,7 +82,23 @@ export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece,
     }
     yield { text, token };
     o.signal?.throwIfAborted();
+    if (drawn.length === 0) drawn = await next(o, id, o.maxTokens - n);
+  }
+}
+
+/** Appends `id` and draws what follows it: one token, or several where a guess was right. `left`: tokens the answer may still have. */
+async function next(o: GenerateOptions, id: number, left: number): Promise<SampledToken[]> {
+  o.drafter?.append([id]);
+  const guess = o.drafter?.propose(left - 1) ?? [];
+  if (guess.length === 0) {
     await nativeCall(o.session.step(Int32Array.of(o.sequence), Int32Array.of(id)));
     o.onAppend?.(id);
+    return [await nativeCall(o.session.sample(o.sequence, o.sampler))];
   }
+  const drawn = await nativeCall(o.session.speculate(o.sequence, Int32Array.of(id, ...guess), o.sampler));
+  const right = guess.slice(0, drawn.length - 1);
+  for (const appended of [id, ...right]) o.onAppend?.(appended);
+  o.drafter?.append(right);
+  o.drafter?.judge(guess.length, right.length);
+  return drawn;
 }

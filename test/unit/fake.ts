@@ -92,6 +92,7 @@ export function fakeEngine(): Fake {
         const k = (sampler as unknown as { k: number }).k;
         return { id, logprob: -0.5, top: [{ id, logprob: -0.5 }].slice(0, k) };
       },
+      speculate: () => Promise.reject(new Error("the fake drafts nothing")),
       verify: async () => new Int32Array(),
       bytes: 0,
       logits: () => new Float32Array(vocabulary),

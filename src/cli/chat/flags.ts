@@ -19,6 +19,7 @@ export interface ChatFlags {
   frequencyPenalty?: number;
   seed?: number;
   beams?: number;
+  draft?: "lookup";
   stop?: string[];
   ctx?: number;
   threads?: number;
@@ -60,10 +61,10 @@ export function videoOptions({ fps, maxFrames, start, end, frames, decoder }: Ch
 }
 
 export function askOptions(flags: ChatFlags): AskOptions {
-  const { maxTokens, temp, topK, topP, minP, seed, beams, stop, logprobs } = flags;
+  const { maxTokens, temp, topK, topP, minP, seed, beams, draft, stop, logprobs } = flags;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = flags;
   return {
-    ...{ maxTokens, temperature: temp, topK, topP, minP, seed, beams, stop, logprobs },
+    ...{ maxTokens, temperature: temp, topK, topP, minP, seed, beams, draft, stop, logprobs },
     ...{ repetitionPenalty, presencePenalty, frequencyPenalty },
   };
 }

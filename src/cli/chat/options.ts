@@ -28,6 +28,7 @@ export function addChatOptions(command: Command): Command {
     .addOption(new Option("--presence-penalty <x>", "0 is off").argParser(number(-100, 100)))
     .addOption(new Option("--frequency-penalty <x>", "0 is off").argParser(number(-100, 100)))
     .addOption(new Option("--seed <n>", "same seed, same answer").argParser(integer(0, 0xffff_ffff)))
+    .addOption(new Option("--draft <how>", "guess from what was said before: same answer, sooner").choices(["lookup"]))
     .addOption(new Option("--beams <n>", "beam search instead of drawing").argParser(integer(1, 64)))
     .addOption(new Option("--stop <text>", "text that ends the answer").argParser(collect))
     .addOption(new Option("--ctx <n>", "positions of prompt and answers").argParser(integer(16, 1 << 24)))
