@@ -1,0 +1,48 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+// What a document shows as a command runs: every line of a ```sh block, in order, from the root of the repository. Lines that need the network
+// or that install are in plain ``` blocks.
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const documents = ["README.md", "CONTRIBUTING.md"];
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "owl3-docs-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+function commands(document: string): string[] {
+  const text = readFileSync(path.join(root, document), "utf8");
+  return [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap((block) => (block[1] ?? "").trim().split("\n"));
+}
+
+test("the README shows at least three examples", () => {
+  expect(commands("README.md").length).toBeGreaterThanOrEqual(3);
+});
+
+for (const document of documents)
+  describe(document, () => {
+    test("names only files that are there", () => {
+      const text = readFileSync(path.join(root, document), "utf8");
+      const links = [...text.matchAll(/\]\(([A-Za-z_/]+\.md)\)/g)].map((match) => match[1] ?? "");
+      for (const link of links) expect(() => readFileSync(path.join(root, link)), link).not.toThrow();
+    });
+    for (const command of commands(document))
+      test(command, () => {
+        const line = command.replaceAll("npx owl3", "node bin/owl3.js").replaceAll("/tmp/", `${folder}/`);
+        const env = { ...process.env, XDG_CACHE_HOME: folder, OWL3_MODEL: "" };
+        const out = execFileSync("sh", ["-c", line], {
+          cwd: root,
+          env,
+          encoding: "utf8",
+          stdio: ["ignore", "pipe", "pipe"],
+        });
+        if (/owl3 (chat|video)/.test(command)) expect(out.trim()).not.toBe("");
+      });
+  });
