@@ -18,8 +18,10 @@ if (!has("cmake")) fail(`the native engine needs CMake 3.19 or newer to build, a
 if (process.platform !== "win32" && !has(process.env.CXX ?? "c++") && !has("g++") && !has("clang++"))
   fail(`the native engine needs a C++20 compiler to build, and none was found: ${install}`);
 
+// For CI; people who install are not to be stopped by a newer compiler's warning.
+const strict = process.env.OWL3_WERROR ? ["--CDOWL3_WERROR=ON"] : [];
 const cmakeJs = path.join(path.dirname(createRequire(import.meta.url).resolve("cmake-js/package.json")), "bin/cmake-js");
-const result = spawnSync(process.execPath, [cmakeJs, "build", "--parallel", String(availableParallelism())], {
+const result = spawnSync(process.execPath, [cmakeJs, "build", "--parallel", String(availableParallelism()), ...strict], {
   stdio: "inherit",
 });
 if (result.status !== 0) fail("the native engine did not build; the compiler's messages are above");
