@@ -1,0 +1,221 @@
+import { spawn, spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { safeText } from "../../src/cli/filter.js";
+import { convertCheckpoint } from "../../src/convert/convert.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const golden = path.join(root, "test/fixtures/golden");
+const picture = (name: string): string => path.join(golden, "media", name);
+const folder = mkdtempSync(path.join(tmpdir(), "owl3-chat-"));
+const model = path.join(folder, "golden.gguf");
+const bin = path.join(root, "bin/owl3.js");
+const env = (more: Record<string, string> = {}): NodeJS.ProcessEnv => ({
+  ...process.env,
+  ...{ OWL3_MODEL: model, OWL3_CACHE_DIR: path.join(folder, "cache"), HOME: folder, XDG_CONFIG_HOME: folder },
+  ...more,
+});
+
+beforeAll(async () => {
+  await convertCheckpoint(path.join(golden, "model"), model, { type: "f32" });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function chat(args: string[], options: { input?: Buffer | string; env?: Record<string, string> } = {}) {
+  const run = spawnSync(process.execPath, [bin, "chat", ...args], {
+    encoding: "utf8",
+    input: options.input ?? "",
+    env: env(options.env),
+  });
+  return { code: run.status, out: run.stdout, err: run.stderr };
+}
+
+interface Case {
+  name: string;
+  media: string[];
+  input_ids: number[];
+  media_offset: number[];
+  grids: number[][];
+  greedy_text: string;
+  greedy_ids: number[];
+}
+const cases = JSON.parse(readFileSync(path.join(golden, "cases.json"), "utf8")) as Case[];
+const red = cases.find((item) => item.name === "red square") as Case;
+const greedy = ["--temp", "0", "--repetition-penalty", "1", "--max-tokens", "12"];
+const ask = [picture("red.png"), "-p", "Describe this image.", ...greedy];
+
+test("an answer in a pipe: the reference's text on stdout, no escape code anywhere", () => {
+  const run = chat([...ask, "-q"]);
+  expect(run).toEqual({ code: 0, out: `${red.greedy_text}\n`, err: "" });
+  const loud = chat(ask, { env: { FORCE_COLOR: "1", TERM: "xterm-256color" } });
+  expect(loud.out).toBe(run.out);
+  expect(safeText(loud.err)).toBe(loud.err);
+  expect(loud.err).toMatch(/cut off after 12 tokens/);
+});
+
+test("--json: the fields that are promised, ids and text of the reference", () => {
+  const run = chat([...ask, "--json", "--logprobs", "2"]);
+  const json = JSON.parse(run.out);
+  expect(run.out.trim().split("\n")).toHaveLength(1);
+  expect(json).toMatchObject({
+    model,
+    text: red.greedy_text,
+    finish_reason: "length",
+    media: [{ path: picture("red.png"), width: 500, height: 500, grid: [2, 2], crops: 5 }],
+    usage: { prompt_tokens: red.input_ids.length, crops: 5, completion_tokens: 12 },
+  });
+  expect(json.tokens.map((token: { id: number }) => token.id)).toEqual(red.greedy_ids);
+  expect(json.tokens[0].top).toHaveLength(2);
+  expect(json.tokens[0].top[0]).toEqual({
+    id: json.tokens[0].id,
+    text: json.tokens[0].text,
+    logprob: json.tokens[0].logprob,
+  });
+  for (const key of ["load_ms", "preprocess_ms", "vision_ms", "prefill_ms", "decode_ms"])
+    expect(json.timings[key]).toBeGreaterThanOrEqual(0);
+  expect(json.memory.total).toBeGreaterThan(json.memory.weights);
+});
+
+test("--dry-run: prompt, ids, offsets and grids of the reference, without the model's weights", () => {
+  const json = JSON.parse(chat([...ask, "--dry-run", "--json"]).out);
+  expect(json).toMatchObject({ input_ids: red.input_ids, media_offset: red.media_offset });
+  expect(json.media.map((item: { grid: number[] }) => item.grid)).toEqual(red.grids);
+  expect(json.prompt).toContain("<|start_cut|>2*2\n<|image|> <|image|>\n");
+  const text = chat([...ask, "--dry-run"]);
+  expect(text.out).toContain(red.input_ids.join(" "));
+  expect(chat([...ask, "--no-cut", "--dry-run", "--json"]).out).toContain('"grid":null');
+});
+
+test("--dump: pixels, embeddings and logits with their shapes", () => {
+  const file = path.join(folder, "dump.safetensors");
+  expect(chat([...ask, "-q", "--dump", file]).code).toBe(0);
+  const bytes = readFileSync(file);
+  const length = Number(bytes.readBigUInt64LE());
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  const size = header.pixel_values.shape[2];
+  expect(header.pixel_values.shape).toEqual([5, 3, size, size]);
+  expect(header.image_embeds.shape[0]).toBe(5);
+  expect(header.logits.data_offsets[1]).toBe(bytes.length - 8 - length);
+  const logits = new Float32Array(
+    bytes.buffer.slice(bytes.byteOffset + 8 + length + header.logits.data_offsets[0], bytes.byteOffset + bytes.length),
+  );
+  expect(logits.indexOf(logits.reduce((a, b) => Math.max(a, b)))).toBe(red.greedy_ids[0]);
+});
+
+test("the question: an argument with a space, a pipe, stdin's picture, a conversation as JSON: all the same", () => {
+  const want = `${red.greedy_text}\n`;
+  const quiet = [...greedy, "-q"];
+  expect(chat([picture("red.png"), "Describe this image.", ...quiet]).out).toBe(want);
+  expect(chat([picture("red.png"), ...quiet], { input: "Describe this image.\n" }).out).toBe(want);
+  const bytes = readFileSync(picture("red.png"));
+  expect(chat(["-", "-p", "Describe this image.", ...quiet], { input: bytes }).out).toBe(want);
+  const url = `data:image/png;base64,${bytes.toString("base64")}`;
+  for (const part of [
+    { type: "image", path: picture("red.png") },
+    { type: "image_url", image_url: { url } },
+    { type: "image_url", image_url: { url: `file://${picture("red.png")}` } },
+  ]) {
+    const messages = [{ role: "user", content: [part, { type: "text", text: "\nDescribe this image." }] }];
+    expect(chat(["--messages", "-", ...quiet], { input: JSON.stringify(messages) }).out).toBe(want);
+  }
+});
+
+test("drawing: a seed repeats, beams and a stop string are heard, what cannot be combined is refused", () => {
+  const draw = (...more: string[]) => chat(["-p", "What is a convolution?", "--max-tokens", "6", "-q", ...more]).out;
+  expect(draw("--temp", "1", "--seed", "7")).toBe(draw("--temp", "1", "--seed", "7"));
+  expect(new Set([1, 2, 3, 4].map((seed) => draw("--temp", "2", "--seed", String(seed)))).size).toBeGreaterThan(1);
+  expect(draw("--beams", "3").length).toBeGreaterThan(1);
+  const whole = draw("--temp", "0");
+  const stop = whole.slice(3, 6);
+  expect(draw("--temp", "0", "--stop", stop)).toBe(`${whole.slice(0, whole.indexOf(stop))}\n`);
+  expect(chat(["-p", "x", "--beams", "2", "--temp", "1"]).code).toBe(2);
+});
+
+test("exit code 2: wrong usage, one sentence each", () => {
+  for (const args of [
+    [],
+    ["-p", " "],
+    ["-p", "x", "--temp", "hot"],
+    ["-p", "x", "--max-tokens", "0"],
+    ["-p", "x", "--nonsense"],
+    ["-p", "x", "--device", "toaster"],
+    ["-p", "x", "--logprobs", "3"],
+    ["-", "-", "-p", "x"],
+    ["--messages", "-"],
+    ["-p", "x <|image|>", "--interleave"],
+    ["-p", "x", "--ctx", "999999"],
+  ]) {
+    const run = chat(args);
+    expect([args, run.code, run.out]).toEqual([args, 2, ""]);
+    expect(run.err).toMatch(/^owl3: [^\n]+\n$/);
+  }
+});
+
+test("exit code 3: pictures that are missing, cut, empty, folders or something else", () => {
+  const file = (name: string): string => path.join(folder, name);
+  copyFileSync(picture("red.png"), file("cut.png"));
+  truncateSync(file("cut.png"), 300);
+  writeFileSync(file("empty.png"), "");
+  writeFileSync(file("text.png"), "not a picture at all\n");
+  for (const name of ["missing.png", "cut.png", "empty.png", "text.png"]) {
+    const run = chat([file(name), "-p", "x"]);
+    expect([name, run.code, run.out]).toEqual([name, 3, ""]);
+    expect(run.err).toMatch(/^owl3: [^\n]+\n$/);
+    expect(run.err).toContain(name);
+  }
+  expect(chat(["-p", "x", "-m", folder]).code).toBe(3);
+  expect(chat(["-p", "x", "-m", file("missing.gguf")])).toMatchObject({ code: 3, out: "" });
+  expect(chat(["--messages", file("missing.json")]).code).toBe(3);
+});
+
+test("exit code 4: models that are cut, empty or something else", () => {
+  const file = (name: string): string => path.join(folder, name);
+  copyFileSync(model, file("cut.gguf"));
+  truncateSync(file("cut.gguf"), 100_000);
+  writeFileSync(file("empty.gguf"), "");
+  for (const bad of [file("cut.gguf"), file("empty.gguf"), bin, path.join(root, "test/fixtures/gguf/python.gguf")]) {
+    const run = chat(["-p", "x", "-m", bad]);
+    expect([bad, run.code, run.out]).toEqual([bad, 4, ""]);
+    expect(run.err).toMatch(/^owl3: [^\n]+\n$/);
+  }
+});
+
+test("a quiet exit when the reader of the pipe goes away", async () => {
+  const child = spawn(process.execPath, [bin, "chat", "-p", "Go on.", "--max-tokens", "20000", "--ctx", "2048", "-q"], {
+    env: env(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let err = "";
+  child.stderr.on("data", (text) => {
+    err += text;
+  });
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  child.stdout.destroy();
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  expect([code, err]).toEqual([0, ""]);
+});
+
+test("Ctrl-C ends one question with 130", async () => {
+  const child = spawn(process.execPath, [bin, "chat", "-p", "Go on.", "--max-tokens", "20000", "--ctx", "2048", "-q"], {
+    env: env(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  child.kill("SIGINT");
+  const [code, signal] = await new Promise<unknown[]>((resolve) => child.once("close", (...how) => resolve(how)));
+  expect([code, signal]).toEqual([130, null]);
+});
+
+test("the help fits a screen and names every option", async () => {
+  const { createProgram } = await import("../../src/cli/main.js");
+  const command = createProgram().commands.find((one) => one.name() === "chat");
+  const help = chat(["--help"]);
+  expect(help).toMatchObject({ code: 0, err: "" });
+  const lines = help.out.trimEnd().split("\n");
+  expect(lines.length).toBeLessThanOrEqual(24);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+  for (const option of command?.options ?? []) expect(help.out).toContain(option.long);
+});

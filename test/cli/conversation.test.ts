@@ -1,0 +1,90 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { convertCheckpoint } from "../../src/convert/convert.js";
+import { plain, Terminal } from "./terminal.js";
+
+// A pseudo-terminal needs util-linux's script(1), which Linux always has; elsewhere its options differ.
+const onLinux = test.skipIf(process.platform !== "linux");
+const golden = fileURLToPath(new URL("../fixtures/golden", import.meta.url));
+const folder = mkdtempSync(path.join(tmpdir(), "owl3-terminal-"));
+const model = path.join(folder, "golden.gguf");
+let terminal: Terminal | undefined;
+
+beforeAll(async () => {
+  await convertCheckpoint(path.join(golden, "model"), model, { type: "f32" });
+});
+afterEach(() => terminal?.kill());
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function open(args: string[], env: Record<string, string> = {}): Terminal {
+  terminal = new Terminal(["chat", "-m", model, "--temp", "0", ...args], {
+    ...{ HOME: folder, XDG_STATE_HOME: folder, OWL3_CACHE_DIR: path.join(folder, "cache"), NO_COLOR: "" },
+    ...env,
+  });
+  return terminal;
+}
+const red = path.join(golden, "media/red.png");
+const esc = "\u001b";
+const ready = new RegExp(`>>> ${esc}\\[5G`);
+
+onLinux("a conversation: pictures, further questions, commands, leaving", async () => {
+  const t = open([red, "--max-tokens", "4"]);
+  expect(plain(await t.until(ready))).toContain("waits for your question");
+  t.type("Describe this image.\r");
+  expect(plain(await t.until(ready))).toMatch(/Describe this image\.\n+[\s\S]*\/If mark[\s\S]*5 crops/);
+  t.type("And now?\r");
+  const second = plain(await t.until(ready));
+  expect(second).not.toMatch(/crops in sight, looked/);
+  t.type("/regen\r");
+  expect(plain(await t.until(ready))).toContain("tokens/s");
+  t.type("/image nowhere.png\r");
+  expect(plain(await t.until(ready))).toContain("warning: There is no file nowhere.png");
+  t.type("/nonsense\r");
+  expect(plain(await t.until(ready))).toContain("there is no command /nonsense");
+  t.type("/help\r");
+  expect(plain(await t.until(ready))).toContain("/save FILE");
+  const saved = path.join(folder, "chat.json");
+  t.type(`/save ${saved}\r`);
+  await t.until(ready);
+  t.type("/clear\r");
+  expect(plain(await t.until(ready))).toContain("forgotten");
+  t.type("\u0004");
+  expect(await t.exit).toBe(0);
+
+  const messages = JSON.parse(readFileSync(saved, "utf8"));
+  expect(messages.map((message: { role: string }) => message.role)).toEqual(["user", "assistant", "user", "assistant"]);
+  expect(messages[0].content[0]).toEqual({ type: "image", path: red });
+  expect(readFileSync(path.join(folder, "owl3/history"), "utf8")).toContain("And now?");
+});
+
+onLinux("Ctrl-C stops the answer and keeps the conversation", async () => {
+  const t = open(["--max-tokens", "20000", "--ctx", "8000"]);
+  await t.until(ready);
+  t.type("Go on.\r");
+  await t.until(new RegExp(`Go on\\.[\\s\\S]*${esc}\\[\\?25h[\\s\\S]{20}`));
+  t.type("\u0003");
+  expect(plain(await t.until(ready))).toContain("(stopped)");
+  t.type("\u0004");
+  expect(await t.exit).toBe(0);
+});
+
+onLinux("on a terminal one question shows progress, and NO_COLOR takes the colours away", async () => {
+  const t = open([red, "-p", "Describe this image.", "--max-tokens", "4"]);
+  expect(await t.exit).toBe(0);
+  expect(plain(t.output)).toContain("/If mark");
+  expect(t.output).toContain("\u001b[90m");
+  const bare = open([red, "-p", "Describe this image.", "--max-tokens", "4"], { NO_COLOR: "1" });
+  expect(await bare.exit).toBe(0);
+  expect(bare.output).not.toMatch(new RegExp(`${esc}\\[[0-9;]*m`));
+});
+
+onLinux("Ctrl-C ends a single question with 130 and shows the cursor again", async () => {
+  const t = open(["-p", "Go on.", "--max-tokens", "20000", "--ctx", "8000"]);
+  await t.until(/[a-z]{3}[\s\S]{40}/);
+  t.type("\u0003");
+  expect(await t.exit).toBe(130);
+  expect(t.output).toContain("\u001b[?25h");
+});
