@@ -97,7 +97,7 @@ int32_t Config::hyper_index(int32_t i) const {
 Config read_config(const GgufFile& file) {
   const std::string& architecture = file.string("general.architecture");
   if (architecture != kArchitecture)
-    throw Error(ErrorCode::unsupported, file.path() + ": a model of architecture '" + architecture.substr(0, 64) +
+    throw Error(ErrorCode::bad_model, file.path() + ": a model of architecture '" + architecture.substr(0, 64) +
                                             "', only mplugowl3 is supported");
   const Keys keys{file};
   Config c;

@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ExitCode } from "../../src/errors.js";
 
 // What a document shows as a command runs: every line of a ```sh block, in order, from the root of the repository. Lines that need the network
 // or that install are in plain ``` blocks.
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const documents = ["README.md", "CONTRIBUTING.md"];
+const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
 let folder: string;
 
 beforeAll(async () => {
@@ -24,6 +25,11 @@ function commands(document: string): string[] {
 
 test("the README shows at least three examples", () => {
   expect(commands("README.md").length).toBeGreaterThanOrEqual(3);
+});
+
+test("the README's table has every exit code", () => {
+  const readme = readFileSync(path.join(root, "README.md"), "utf8");
+  for (const code of Object.values(ExitCode)) expect(readme).toMatch(new RegExp(`^\\| ${code} \\|`, "m"));
 });
 
 for (const document of documents)

@@ -99,7 +99,7 @@ TEST("model file: tensors missing, of another shape or type are refused by name"
               m.integers("embedding_length", 32);
             }),
             "[");
-  CHECK_HAS(refusal([](TinyModel& m) { m.text("general.architecture", "llama"); }, ErrorCode::unsupported), "llama");
+  CHECK_HAS(refusal([](TinyModel& m) { m.text("general.architecture", "llama"); }, ErrorCode::bad_model), "llama");
 }
 
 TEST("model file: vectors may be half floats but not quantised, the patch kernel may have four dimensions") {

@@ -20,8 +20,15 @@ if (process.platform !== "win32" && !has(process.env.CXX ?? "c++") && !has("g++"
 
 // For CI; people who install are not to be stopped by a newer compiler's warning.
 const strict = process.env.OWL3_WERROR ? ["--CDOWL3_WERROR=ON"] : [];
-const cmakeJs = path.join(path.dirname(createRequire(import.meta.url).resolve("cmake-js/package.json")), "bin/cmake-js");
-const result = spawnSync(process.execPath, [cmakeJs, "build", "--parallel", String(availableParallelism()), ...strict], {
-  stdio: "inherit",
-});
+const cmakeJs = path.join(
+  path.dirname(createRequire(import.meta.url).resolve("cmake-js/package.json")),
+  "bin/cmake-js",
+);
+const result = spawnSync(
+  process.execPath,
+  [cmakeJs, "build", "--parallel", String(availableParallelism()), ...strict],
+  {
+    stdio: "inherit",
+  },
+);
 if (result.status !== 0) fail("the native engine did not build; the compiler's messages are above");
