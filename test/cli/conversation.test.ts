@@ -64,7 +64,7 @@ onLinux("Ctrl-C stops the answer and keeps the conversation", async () => {
   const t = open(["--max-tokens", "20000", "--ctx", "8000"]);
   await t.until(ready);
   t.type("Go on.\r");
-  await t.until(new RegExp(`Go on\\.[\\s\\S]*${esc}\\[\\?25h[\\s\\S]{20}`));
+  await t.until(/Go on\.[\s\S]{60}/);
   t.type("\u0003");
   expect(plain(await t.until(ready))).toContain("(stopped)");
   t.type("\u0004");
