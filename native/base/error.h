@@ -20,14 +20,22 @@ enum class ErrorCode {
 /// The name JavaScript sees in `error.code`, for example "bad_model".
 constexpr const char* code_name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid_argument: return "invalid_argument";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::unreadable: return "unreadable";
-    case ErrorCode::bad_model: return "bad_model";
-    case ErrorCode::out_of_memory: return "out_of_memory";
-    case ErrorCode::io: return "io";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::unreadable:
+      return "unreadable";
+    case ErrorCode::bad_model:
+      return "bad_model";
+    case ErrorCode::out_of_memory:
+      return "out_of_memory";
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "internal";
 }

@@ -11,12 +11,15 @@
 namespace owl3::attention {
 namespace {
 
-size_t line(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
+size_t line(int64_t bytes) {
+  return static_cast<size_t>(round_up(bytes, 64));
+}
 
 /// Queries, their states and scores, as carve_queries takes them.
 size_t query_scratch(int32_t head_dim) {
   const int64_t width = round_up(head_dim, lanes), f = sizeof(float);
-  return line(tile_queries * head_dim * f) + line(tile_queries * width * f) + 2 * line(tile_queries * f) + line(16 * key_block * f);
+  return line(tile_queries * head_dim * f) + line(tile_queries * width * f) + 2 * line(tile_queries * f) +
+         line(16 * key_block * f);
 }
 
 /// The end of the span that starts at `segment` for a row at `position`.
@@ -70,15 +73,17 @@ size_t hyper_scratch(int32_t head_dim) {
          line(key_block * head_dim * f) + line(key_block * width * f);
 }
 
-void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision precision, ThreadPool& pool, Scratch& scratch) {
+void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision precision, ThreadPool& pool,
+                Scratch& scratch) {
   if (p.crops == 0 || p.tokens == 0) return;
   const int32_t tokens = static_cast<int32_t>(p.tokens);
-  // Every part packs K and V of its head again (1/tokens of the work a row): only as many parts as keep all threads busy.
+  // Every part packs K and V of its head again (1/tokens of the work a row): only as many parts as keep all threads
+  // busy.
   const int64_t heads = p.crops * p.heads, wanted = 4 * int64_t{pool.threads()};
   const int64_t most = std::max<int64_t>(1, tokens / tile_queries);
   const int64_t parts = std::clamp<int64_t>((wanted + heads - 1) / heads, 1, most);
   const int32_t part_rows = static_cast<int32_t>(round_up((tokens + parts - 1) / parts, 32));
-  const auto kernel = precision == Precision::exact                ? k.vision_exact
+  const auto kernel = precision == Precision::exact              ? k.vision_exact
                       : precision == Precision::fast || !p.exact ? k.vision_fast
                                                                  : k.vision_float;
   const size_t bytes = vision_scratch(tokens, p.head_dim);
@@ -88,8 +93,8 @@ void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision prec
     if (begin >= end) return;
     const int64_t in = crop * p.tokens * p.ld + head * p.head_dim, ld_out = int64_t{p.heads} * p.head_dim;
     float* out = p.out + crop * p.tokens * ld_out + head * p.head_dim;
-    const VisionTask t{p.q + in,   p.k + in, p.v + in, p.ld, out, ld_out, tokens, p.head_dim, begin, end,
-                       scratch.worker(worker, bytes)};
+    const VisionTask t{
+        p.q + in, p.k + in, p.v + in, p.ld, out, ld_out, tokens, p.head_dim, begin, end, scratch.worker(worker, bytes)};
     kernel(t);
   });
 }
@@ -97,8 +102,9 @@ void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision prec
 void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scratch& scratch) {
   const int32_t group = p.heads / p.kv_heads;
   if (group * p.kv_heads != p.heads || group > tile_queries || p.head_dim > widest_head) {
-    throw Error(ErrorCode::unsupported, "attention with " + std::to_string(p.heads) + " heads, " + std::to_string(p.kv_heads) +
-                                            " KV heads of " + std::to_string(p.head_dim) + " values");
+    throw Error(ErrorCode::unsupported, "attention with " + std::to_string(p.heads) + " heads, " +
+                                            std::to_string(p.kv_heads) + " KV heads of " + std::to_string(p.head_dim) +
+                                            " values");
   }
   int64_t total_rows = 0;
   for (const AttentionSequence& s : p.sequences) total_rows += s.rows;
@@ -107,7 +113,8 @@ void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scr
   const int64_t largest = std::max<int64_t>(1, tile_queries / group);
   const int64_t tile = std::clamp<int64_t>(total_rows * p.kv_heads / (3 * int64_t{pool.threads()}), 1, largest);
 
-  thread_local std::vector<Piece> pieces;  // keep their memory: a step allocates nothing once it has seen the largest prompt
+  thread_local std::vector<Piece>
+      pieces;  // keep their memory: a step allocates nothing once it has seen the largest prompt
   thread_local std::vector<Merge> merges;
   pieces.clear();
   merges.clear();
@@ -131,7 +138,8 @@ void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scr
   }
 
   const int64_t state_size = state_floats(p.head_dim);
-  float* state = states ? static_cast<float*>(scratch.shared(static_cast<size_t>(states * state_size) * sizeof(float))) : nullptr;
+  float* state =
+      states ? static_cast<float*>(scratch.shared(static_cast<size_t>(states * state_size) * sizeof(float))) : nullptr;
   const size_t bytes = hyper_scratch(p.head_dim);
   const std::vector<Piece>& all = pieces;  // a worker has a thread_local vector of its own
   pool.parallel_for(static_cast<int64_t>(all.size()) * p.kv_heads, [&](int64_t task, int worker) {
@@ -140,8 +148,8 @@ void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scr
     const AttentionSequence& s = *piece.sequence;
     float* to = piece.state < 0 ? nullptr : state + (piece.state + int64_t{kv_head} * piece.rows * group) * state_size;
     k.hyper({&p, kv_head, piece.rows, s.first_row + piece.row, s.first_position + static_cast<int32_t>(piece.row),
-                   s.segments.data() + piece.segment_begin, piece.segment_end - piece.segment_begin, to,
-                   scratch.worker(worker, bytes)});
+             s.segments.data() + piece.segment_begin, piece.segment_end - piece.segment_begin, to,
+             scratch.worker(worker, bytes)});
   });
   for (const Merge& m : merges) {
     const int64_t rows = m.sequence->rows, stride = rows * p.heads * state_size;

@@ -1,7 +1,8 @@
 // Attention as numbered tasks: what the drivers (attention.cpp) and the kernels of each instruction set agree on.
 //
-// Keys are worked through in blocks of key_block within a segment, always from its first slot, and rows of very long contexts in
-// spans of whole segments; both depend on the row alone, so neither chunks, nor batches, nor threads change a bit of the result.
+// Keys are worked through in blocks of key_block within a segment, always from its first slot, and rows of very long
+// contexts in spans of whole segments; both depend on the row alone, so neither chunks, nor batches, nor threads change
+// a bit of the result.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -18,12 +19,15 @@ namespace attention {
 
 constexpr int32_t key_block = 64;     // keys a softmax step: K and V of one head as f32 are 64 KiB at head_dim 128
 constexpr int32_t tile_queries = 96;  // (row, head) pairs that reuse a converted block
-constexpr int64_t span_keys = 2048;   // a span ends with the segment that reaches this many keys: about a megabyte of K and V
+constexpr int64_t span_keys =
+    2048;  // a span ends with the segment that reaches this many keys: about a megabyte of K and V
 constexpr int32_t widest_head = 512;
 constexpr int32_t lanes = 16;
 
 // `static`: each instruction set's kernels must keep their own copy (see lanes/lanes.h).
-static constexpr int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static constexpr int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
 
 /// Keys of `s` that a query at `position` sees: always its first ones.
 static inline int32_t visible_keys(const KvSegment& s, int32_t position) {
@@ -32,7 +36,8 @@ static inline int32_t visible_keys(const KvSegment& s, int32_t position) {
   return s.causal && ahead < s.count ? static_cast<int32_t>(ahead) : s.count;
 }
 
-/// One head of the rows [row_begin, row_end) of one crop; pointers stand at the crop's first row and the head's first column.
+/// One head of the rows [row_begin, row_end) of one crop; pointers stand at the crop's first row and the head's first
+/// column.
 struct VisionTask {
   const float* q;
   const float* k;
@@ -53,14 +58,17 @@ struct HyperTask {
   int32_t position;  ///< of the first row
   const KvSegment* segments;
   size_t segment_count;
-  /// null: the task sees all segments and writes the output rows. Else the segments are one span for all these rows, and their
-  /// states go here: state_floats(head_dim) each, [rows, heads of this KV head].
+  /// null: the task sees all segments and writes the output rows. Else the segments are one span for all these rows,
+  /// and their states go here: state_floats(head_dim) each, [rows, heads of this KV head].
   float* state;
   void* scratch;  ///< hyper_scratch() bytes, 64-byte aligned
 };
 
-/// The softmax state of one (row, head): maximum, sum of weights, and the weighted sum of values (padded to whole lanes).
-static constexpr int64_t state_floats(int32_t head_dim) { return lanes + round_up(head_dim, lanes); }
+/// The softmax state of one (row, head): maximum, sum of weights, and the weighted sum of values (padded to whole
+/// lanes).
+static constexpr int64_t state_floats(int32_t head_dim) {
+  return lanes + round_up(head_dim, lanes);
+}
 
 size_t vision_scratch(int32_t tokens, int32_t head_dim);
 size_t hyper_scratch(int32_t head_dim);
@@ -80,7 +88,8 @@ struct Kernels {
 const Kernels& kernels(Isa isa);
 
 /// Runs the verbs of backend.h on the pool.
-void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision precision, ThreadPool& pool, Scratch& scratch);
+void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision precision, ThreadPool& pool,
+                Scratch& scratch);
 void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scratch& scratch);
 
 }  // namespace attention

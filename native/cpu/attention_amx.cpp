@@ -1,7 +1,7 @@
 #ifdef __AMX_BF16__
-// Vision attention on AMX tiles, 32 query rows at a time: all scores, a plain softmax, then the weighted values. bfloat16 operands
-// with float32 sums; where float accuracy is asked for, every operand is split into two bfloat16 (16 bits of mantissa) and three
-// products are summed.
+// Vision attention on AMX tiles, 32 query rows at a time: all scores, a plain softmax, then the weighted values.
+// bfloat16 operands with float32 sums; where float accuracy is asked for, every operand is split into two bfloat16 (16
+// bits of mantissa) and three products are summed.
 #define OWL3_LANES amx
 #define OWL3_LANES_AVX512
 #include "cpu/amx_tiles.h"
@@ -14,8 +14,12 @@ namespace {
 constexpr int32_t tile_values = 512;  // bfloat16 in a tile: 16 rows of 64 bytes
 constexpr int32_t block_rows = 32;
 
-inline __m256i to_bf16(__m512 x) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)); }
-inline __m512 from_bf16(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
+inline __m256i to_bf16(__m512 x) {
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
+}
+inline __m512 from_bf16(__m256i x) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+}
 
 /// x as bfloat16, and with Split what that rounded away.
 template <bool Split>
@@ -26,7 +30,10 @@ inline void store_bf16(__m512 x, uint16_t* high, uint16_t* low) {
 }
 
 inline __m512 load_part(const float* p, int32_t n) {
-  return _mm512_maskz_loadu_ps(n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : static_cast<__mmask16>((1u << n) - 1), p);
+  return _mm512_maskz_loadu_ps(n >= 16  ? __mmask16(0xffff)
+                               : n <= 0 ? __mmask16(0)
+                                        : static_cast<__mmask16>((1u << n) - 1),
+                               p);
 }
 
 struct Sizes {
@@ -54,7 +61,8 @@ inline void transpose(__m512i x[16]) {
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
     const __m512i a = _mm512_shuffle_i32x4(x[j], x[4 + j], 0x88), b = _mm512_shuffle_i32x4(x[j], x[4 + j], 0xdd);
-    const __m512i c = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0x88), d = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0xdd);
+    const __m512i c = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0x88),
+                  d = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0xdd);
     t[j] = _mm512_shuffle_i32x4(a, c, 0x88);
     t[8 + j] = _mm512_shuffle_i32x4(a, c, 0xdd);
     t[4 + j] = _mm512_shuffle_i32x4(b, d, 0x88);
@@ -64,7 +72,9 @@ inline void transpose(__m512i x[16]) {
   for (int i = 0; i < 16; ++i) x[i] = t[i];
 }
 
-inline __m512i pair_bf16(__m512 x0, __m512 x1) { return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x1, x0)); }
+inline __m512i pair_bf16(__m512 x0, __m512 x1) {
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x1, x0));
+}
 
 /// Keys as B operands of q k^T: tile (group of 16 keys, step) holds pairs of values [16][16 keys][2].
 template <bool Split>
@@ -100,7 +110,8 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, uint16_t* high, uin
     for (int32_t b = 0; b < n.blocks; ++b) {
       const int32_t left = n.head_dim - 16 * b;
       const float* from = v + key * ld + 16 * b;
-      const __m512 x0 = load_part(from, key < n.tokens ? left : 0), x1 = load_part(from + ld, key + 1 < n.tokens ? left : 0);
+      const __m512 x0 = load_part(from, key < n.tokens ? left : 0),
+                   x1 = load_part(from + ld, key + 1 < n.tokens ? left : 0);
       __builtin_prefetch(from + 16 * ld);
       __builtin_prefetch(from + 17 * ld);
       const __m256i h0 = to_bf16(x0), h1 = to_bf16(x1);
@@ -110,8 +121,8 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, uint16_t* high, uin
       const int64_t at = (static_cast<int64_t>(key / 32) * n.blocks + b) * tile_values + key % 32 * 16;
       _mm512_storeu_si512(high + at, pairs(h0, h1));
       if constexpr (Split) {
-        _mm512_storeu_si512(low + at,
-                            pairs(to_bf16(_mm512_sub_ps(x0, from_bf16(h0))), to_bf16(_mm512_sub_ps(x1, from_bf16(h1)))));
+        _mm512_storeu_si512(
+            low + at, pairs(to_bf16(_mm512_sub_ps(x0, from_bf16(h0))), to_bf16(_mm512_sub_ps(x1, from_bf16(h1)))));
       }
     }
   }
@@ -152,10 +163,11 @@ inline void store_sums(float* c, int64_t ld) {
   }
 }
 
-/// c [32, 16 or 32] = a [32, steps * 32] b: step s of b at b + s * step, its second tile of columns `next` after the first.
+/// c [32, 16 or 32] = a [32, steps * 32] b: step s of b at b + s * step, its second tile of columns `next` after the
+/// first.
 template <bool Split, bool Two>
-inline void product(const uint16_t* a, const uint16_t* a_low, int64_t lda, const uint16_t* b, const uint16_t* b_low, int64_t step,
-                    int64_t next, int32_t steps, float* c, int64_t ldc) {
+inline void product(const uint16_t* a, const uint16_t* a_low, int64_t lda, const uint16_t* b, const uint16_t* b_low,
+                    int64_t step, int64_t next, int32_t steps, float* c, int64_t ldc) {
   zero_sums();
   for (int32_t s = 0; s < steps; ++s) {
     load_rows(a + s * 32, lda);
@@ -172,7 +184,8 @@ inline void product(const uint16_t* a, const uint16_t* a_low, int64_t lda, const
   store_sums<Two>(c, ldc);
 }
 
-/// 2^x, relative error at most 8e-5 (minimax of degree 3 on [0, 1)): the weights are rounded to bfloat16 (4e-3) right after.
+/// 2^x, relative error at most 8e-5 (minimax of degree 3 on [0, 1)): the weights are rounded to bfloat16 (4e-3) right
+/// after.
 inline __m512 exp2_to_bf16(__m512 x) {
   const __m512 f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
   __m512 r = _mm512_set1_ps(0.0780245223f);
@@ -195,7 +208,8 @@ inline float soften_row(const Sizes& n, float* s, uint16_t* high, uint16_t* low)
   const __m512 top = _mm512_set1_ps(largest({_mm512_max_ps(top0, top1)}));
   __m512 sum0 = _mm512_setzero_ps(), sum1 = sum0;
   for (int32_t key = 0; key < n.keys; key += 32) {
-    const __m512 x0 = _mm512_sub_ps(_mm512_loadu_ps(s + key), top), x1 = _mm512_sub_ps(_mm512_loadu_ps(s + key + 16), top);
+    const __m512 x0 = _mm512_sub_ps(_mm512_loadu_ps(s + key), top),
+                 x1 = _mm512_sub_ps(_mm512_loadu_ps(s + key + 16), top);
     if constexpr (Split) {
       const Lanes p0 = exp2_lanes({x0}), p1 = exp2_lanes({x1});
       sum0 = _mm512_add_ps(sum0, p0.v);
@@ -214,7 +228,8 @@ inline float soften_row(const Sizes& n, float* s, uint16_t* high, uint16_t* low)
 
 template <bool Split>
 void vision_tiles(const attention::VisionTask& t) {
-  const Sizes n{t.tokens, t.head_dim, static_cast<int32_t>(round_up(t.tokens, 32)), (t.head_dim + 31) / 32, (t.head_dim + 15) / 16};
+  const Sizes n{t.tokens, t.head_dim, static_cast<int32_t>(round_up(t.tokens, 32)), (t.head_dim + 31) / 32,
+                (t.head_dim + 15) / 16};
   Carve memory{static_cast<char*>(t.scratch)};
   const int64_t width = n.steps * 32, out_width = n.blocks * 16, parts = Split ? 2 : 1;
   uint16_t* q = memory.take<uint16_t>(parts * block_rows * width);
@@ -244,7 +259,8 @@ void vision_tiles(const attention::VisionTask& t) {
     }
     for (int32_t key = 0; key < n.keys; key += 32) {
       const int64_t at = static_cast<int64_t>(key / 16) * n.steps * tile_values;
-      product<Split, true>(q, q_low, width, k + at, k_low + at, tile_values, n.steps * tile_values, n.steps, scores + key, n.keys);
+      product<Split, true>(q, q_low, width, k + at, k_low + at, tile_values, n.steps * tile_values, n.steps,
+                           scores + key, n.keys);
     }
     float total[block_rows];
     for (int32_t r = 0; r < block_rows; ++r) {
@@ -254,14 +270,15 @@ void vision_tiles(const attention::VisionTask& t) {
     const int64_t step = static_cast<int64_t>(n.blocks) * tile_values;
     int32_t b = 0;
     for (; b + 2 <= n.blocks; b += 2) {
-      product<Split, true>(weights, weights_low, n.keys, v + b * tile_values, v_low + b * tile_values, step, tile_values, n.keys / 32,
-                           sums + 16 * b, out_width);
+      product<Split, true>(weights, weights_low, n.keys, v + b * tile_values, v_low + b * tile_values, step,
+                           tile_values, n.keys / 32, sums + 16 * b, out_width);
     }
     if (b < n.blocks) {
-      product<Split, false>(weights, weights_low, n.keys, v + b * tile_values, v_low + b * tile_values, step, 0, n.keys / 32,
-                            sums + 16 * b, out_width);
+      product<Split, false>(weights, weights_low, n.keys, v + b * tile_values, v_low + b * tile_values, step, 0,
+                            n.keys / 32, sums + 16 * b, out_width);
     }
-    for (int32_t r = 0; r < rows; ++r) write_output(sums + r * out_width, total[r], n.head_dim, t.out + (row + r) * t.ld_out);
+    for (int32_t r = 0; r < rows; ++r)
+      write_output(sums + r * out_width, total[r], n.head_dim, t.out + (row + r) * t.ld_out);
   }
   _tile_release();
 }

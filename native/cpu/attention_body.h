@@ -30,8 +30,9 @@ struct FromF16 {
   static Lanes at(const uint16_t* p) { return load_f16(p); }
 };
 
-/// c[r][16 g + i] = keep[r] * c (0 without keep) + sum over k < count of a[r][k] * b[k * step + g * group + i]. A stream's
-/// next `count` cache lines, from `ahead` on, are fetched into L2 meanwhile: 31 instead of 16 GB/s in decode over 128 crops.
+/// c[r][16 g + i] = keep[r] * c (0 without keep) + sum over k < count of a[r][k] * b[k * step + g * group + i]. A
+/// stream's next `count` cache lines, from `ahead` on, are fetched into L2 meanwhile: 31 instead of 16 GB/s in decode
+/// over 128 crops.
 template <int R, int G, class B, bool Keep>
 inline void tile(const float* a, int64_t lda, const typename B::Type* b, int64_t step, int64_t group, int32_t count,
                  const float* keep, float* c, int64_t ldc, const char* ahead) {
@@ -91,7 +92,8 @@ struct Product {
   }
 };
 
-/// Scores of one row (in powers of two) to weights in place; updates the running maximum and sum and returns the factor by which what was summed before shrinks.
+/// Scores of one row (in powers of two) to weights in place; updates the running maximum and sum and returns the factor
+/// by which what was summed before shrinks.
 inline float soften(float* s, int32_t seen, int32_t groups, float& top, float& total) {
   if (seen <= 0) {
     for (int32_t g = 0; g < groups; ++g) store(s + 16 * g, splat(0.0f));
@@ -125,12 +127,12 @@ inline float soften(float* s, int32_t seen, int32_t groups, float& top, float& t
 /// Query rows with their softmax states; `width` is head_dim in whole lanes.
 struct Queries {
   int32_t count, head_dim, width;
-  float* q;      // [count, head_dim], scaled so that scores are exponents of two
-  float* out;    // [count, width]
-  float* top;    // [count]
-  float* total;  // [count]
-  float* score;  // [tile_rows, key_block]
-  const char* next_keys;    // memory to fetch meanwhile
+  float* q;               // [count, head_dim], scaled so that scores are exponents of two
+  float* out;             // [count, width]
+  float* top;             // [count]
+  float* total;           // [count]
+  float* score;           // [tile_rows, key_block]
+  const char* next_keys;  // memory to fetch meanwhile
   const char* next_values;
 };
 
@@ -142,11 +144,11 @@ inline void clear(const Queries& s, int32_t begin, int32_t end) {
   }
 }
 
-/// One block of keys: query i sees the first seen[i]. k: groups of sixteen keys, [head_dim][16] each, `group` apart; v rows are
-/// `ldv` apart.
+/// One block of keys: query i sees the first seen[i]. k: groups of sixteen keys, [head_dim][16] each, `group` apart; v
+/// rows are `ldv` apart.
 template <class B>
-inline void attend(const Queries& s, const int32_t* seen, const typename B::Type* k, int64_t group, const typename B::Type* v,
-                   int64_t ldv) {
+inline void attend(const Queries& s, const int32_t* seen, const typename B::Type* k, int64_t group,
+                   const typename B::Type* v, int64_t ldv) {
   for (int32_t i = 0; i < s.count; i += tile_rows) {
     const int32_t n = s.count - i < tile_rows ? s.count - i : tile_rows;
     int32_t most = 0;
@@ -222,15 +224,18 @@ void vision(const attention::VisionTask& t) {
   for (int32_t g = 0; g < groups; ++g) {
     for (int32_t i = 0; i < 16; ++i) {
       const int32_t token = 16 * g + i;
-      for (int32_t d = 0; d < t.head_dim; ++d) k[g * group + 16 * d + i] = token < t.tokens ? t.k[token * t.ld + d] : 0.0f;
+      for (int32_t d = 0; d < t.head_dim; ++d)
+        k[g * group + 16 * d + i] = token < t.tokens ? t.k[token * t.ld + d] : 0.0f;
     }
   }
   for (int32_t i = 0; i < t.tokens; ++i) {
-    for (int32_t d = 0; d < s.width; ++d) v[static_cast<int64_t>(i) * s.width + d] = d < t.head_dim ? t.v[i * t.ld + d] : 0.0f;
+    for (int32_t d = 0; d < s.width; ++d)
+      v[static_cast<int64_t>(i) * s.width + d] = d < t.head_dim ? t.v[i * t.ld + d] : 0.0f;
   }
   for (int32_t row = t.row_begin; row < t.row_end; row += tile_queries) {
     s.count = t.row_end - row < tile_queries ? t.row_end - row : tile_queries;
-    for (int32_t i = 0; i < s.count; ++i) scale_query(t.q + (row + i) * t.ld, t.head_dim, s.q + static_cast<int64_t>(i) * t.head_dim);
+    for (int32_t i = 0; i < s.count; ++i)
+      scale_query(t.q + (row + i) * t.ld, t.head_dim, s.q + static_cast<int64_t>(i) * t.head_dim);
     clear(s, 0, s.count);
     for (int32_t key = 0; key < t.tokens; key += key_block) {
       const int32_t n = t.tokens - key < key_block ? t.tokens - key : key_block;
@@ -258,7 +263,8 @@ inline void keys_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_
         } else {
           for (int32_t i = 0; i < 32; ++i) {
             for (int32_t lane = 0; lane < 16; ++lane) {
-              to[(d + i) * 16 + lane] = lane < w ? static_cast<float>(values[i * w + lane]) * f16_to_f32(scales[lane]) : 0.0f;
+              to[(d + i) * 16 + lane] =
+                  lane < w ? static_cast<float>(values[i * w + lane]) * f16_to_f32(scales[lane]) : 0.0f;
             }
           }
         }
@@ -272,7 +278,7 @@ inline void keys_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_
       for (int32_t d = 0; d < head_dim; ++d) {
         for (int32_t lane = 0; lane < 16; ++lane) {
           const int32_t at = d * w + lane;
-          to[16 * d + lane] = lane >= w ? 0.0f
+          to[16 * d + lane] = lane >= w               ? 0.0f
                               : b.type == KvType::f16 ? f16_to_f32(static_cast<const uint16_t*>(from)[at])
                                                       : static_cast<const float*>(from)[at];
         }
@@ -282,7 +288,8 @@ inline void keys_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_
 }
 
 /// Values [key, key + n) of a head as f32 rows of `width` (columns past head_dim 0).
-inline void values_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_t width, int32_t key, int32_t n, float* to) {
+inline void values_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_t width, int32_t key, int32_t n,
+                          float* to) {
   for (int32_t i = 0; i < n; ++i, to += width) {
     const void* from = kv::value_row(b, head, head_dim, key + i);
     int32_t d = 0;
@@ -312,8 +319,9 @@ inline void values_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int3
 template <class B>
 inline void attend_in_place(const Queries& s, const int32_t* seen, const KvBlock& b, int32_t head, int32_t key) {
   using Type = typename B::Type;
-  attend<B>(s, seen, static_cast<const Type*>(kv::key_group(b, head, s.head_dim, key / 16)), static_cast<int64_t>(s.head_dim) * 16,
-            static_cast<const Type*>(kv::value_row(b, head, s.head_dim, key)), s.head_dim);
+  attend<B>(s, seen, static_cast<const Type*>(kv::key_group(b, head, s.head_dim, key / 16)),
+            static_cast<int64_t>(s.head_dim) * 16, static_cast<const Type*>(kv::value_row(b, head, s.head_dim, key)),
+            s.head_dim);
 }
 
 void hyper(const attention::HyperTask& t) {
@@ -335,7 +343,8 @@ void hyper(const attention::HyperTask& t) {
   for (int32_t r = 0; r < rows; ++r) {
     const float* q = p.q + (t.row + r) * p.ldq + static_cast<int64_t>(t.kv_head) * heads * head_dim;
     for (int32_t h = 0; h < heads; ++h) {
-      scale_query(q + static_cast<int64_t>(h) * head_dim, head_dim, s.q + static_cast<int64_t>(r * heads + h) * head_dim);
+      scale_query(q + static_cast<int64_t>(h) * head_dim, head_dim,
+                  s.q + static_cast<int64_t>(r * heads + h) * head_dim);
     }
     in_span[r] = 0;
     has_merged[r] = false;
@@ -350,7 +359,8 @@ void hyper(const attention::HyperTask& t) {
         merged_total[i] = 0.0f;
         for (int32_t d = 0; d < s.width; d += 16) store(to + d, splat(0.0f));
       }
-      merge_state(merged_top[i], merged_total[i], to, s.top[i], s.total[i], s.out + static_cast<int64_t>(i) * s.width, s.width);
+      merge_state(merged_top[i], merged_total[i], to, s.top[i], s.total[i], s.out + static_cast<int64_t>(i) * s.width,
+                  s.width);
     }
     has_merged[r] = true;
     clear(s, r * heads, (r + 1) * heads);

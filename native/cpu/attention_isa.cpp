@@ -40,18 +40,29 @@ namespace {
 #else
 #define OWL3_ARM(x) break
 #endif
-#define OWL3_CHOOSE(table)                          \
-  switch (isa) {                                    \
-    case Isa::scalar: return scalar::table;         \
-    case Isa::avx2: OWL3_X86(avx2::table);          \
-    case Isa::avx512: OWL3_X86(avx512::table);      \
-    case Isa::amx: OWL3_AMX(amx::table);            \
-    case Isa::neon: OWL3_ARM(neon::table);          \
-  }                                                 \
+#define OWL3_CHOOSE(table)     \
+  switch (isa) {               \
+    case Isa::scalar:          \
+      return scalar::table;    \
+    case Isa::avx2:            \
+      OWL3_X86(avx2::table);   \
+    case Isa::avx512:          \
+      OWL3_X86(avx512::table); \
+    case Isa::amx:             \
+      OWL3_AMX(amx::table);    \
+    case Isa::neon:            \
+      OWL3_ARM(neon::table);   \
+  }                            \
   not_built(isa)
 
-const attention::Kernels& attention::kernels(Isa isa) { OWL3_CHOOSE(attention_kernels); }
-const rope::Kernels& rope::kernels(Isa isa) { OWL3_CHOOSE(rope_kernels); }
-const peaks::Loops& peaks::loops(Isa isa) { OWL3_CHOOSE(peak_loops); }
+const attention::Kernels& attention::kernels(Isa isa) {
+  OWL3_CHOOSE(attention_kernels);
+}
+const rope::Kernels& rope::kernels(Isa isa) {
+  OWL3_CHOOSE(rope_kernels);
+}
+const peaks::Loops& peaks::loops(Isa isa) {
+  OWL3_CHOOSE(peak_loops);
+}
 
 }  // namespace owl3

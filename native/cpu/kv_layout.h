@@ -1,9 +1,10 @@
-// Where a key or a value stands inside a KvBlock on the CPU. Written by rope_store, read by attention, known to nobody else.
+// Where a key or a value stands inside a KvBlock on the CPU. Written by rope_store, read by attention, known to nobody
+// else.
 //
-// Values: rows of head_dim, as KvBlock says. Keys: within a head, groups of sixteen keys (the last one narrower when the capacity is
-// no multiple of sixteen), each turned to [head_dim][keys of the group], so that sixteen scores are one vector and no product
-// needs a sum across lanes. q8_0 groups: for every 32 values of head_dim the group's f16 scales, then [32][keys] int8.
-// A group takes exactly the bytes its rows would.
+// Values: rows of head_dim, as KvBlock says. Keys: within a head, groups of sixteen keys (the last one narrower when
+// the capacity is no multiple of sixteen), each turned to [head_dim][keys of the group], so that sixteen scores are one
+// vector and no product needs a sum across lanes. q8_0 groups: for every 32 values of head_dim the group's f16 scales,
+// then [32][keys] int8. A group takes exactly the bytes its rows would.
 //
 // `static`: each instruction set's kernels must keep their own copy (see lanes.h).
 #pragma once
@@ -19,9 +20,12 @@ constexpr int64_t q8_bytes = 34;  // a GGML Q8_0 block: an f16 scale and 32 int8
 /// Bytes of one head_dim row.
 static inline int64_t row_bytes(KvType type, int32_t head_dim) {
   switch (type) {
-    case KvType::f32: return int64_t{4} * head_dim;
-    case KvType::f16: return int64_t{2} * head_dim;
-    case KvType::q8_0: return head_dim / 32 * q8_bytes;
+    case KvType::f32:
+      return int64_t{4} * head_dim;
+    case KvType::f16:
+      return int64_t{2} * head_dim;
+    case KvType::q8_0:
+      return head_dim / 32 * q8_bytes;
   }
   return 0;
 }

@@ -16,7 +16,8 @@ double int8_loop(int64_t n) {
   for (int i = 0; i < chains; ++i) acc[i] = vdupq_n_s32(seed + i);
   for (int64_t r = 0; r < n; ++r) {
 #pragma GCC unroll 16
-    for (int i = 0; i < chains; ++i) __asm__(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(acc[i]) : "w"(a), "w"(b));
+    for (int i = 0; i < chains; ++i)
+      __asm__(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(acc[i]) : "w"(a), "w"(b));
   }
 #pragma GCC unroll 16
   for (int i = 0; i < chains; ++i) keep(acc[i]);

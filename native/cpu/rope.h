@@ -25,10 +25,10 @@ class Angles {
  private:
   float theta_ = 0;
   int32_t head_dim_ = 0;
-  std::vector<float> inverse_;       // [head_dim / 2]
-  std::vector<int32_t> positions_;   // a row
-  std::vector<size_t> index_;        // a row: its entry of the table
-  std::vector<float> table_;         // [distinct runs of positions, head_dim]
+  std::vector<float> inverse_;      // [head_dim / 2]
+  std::vector<int32_t> positions_;  // a row
+  std::vector<size_t> index_;       // a row: its entry of the table
+  std::vector<float> table_;        // [distinct runs of positions, head_dim]
 };
 
 struct Kernels {

@@ -34,9 +34,15 @@ inline void to_f16(const float* x, int32_t n, uint16_t* to) {
 inline void store_value(const KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* v) {
   void* to = kv::value_row(b, head, head_dim, slot);
   switch (b.type) {
-    case KvType::f32: memcpy(to, v, static_cast<size_t>(head_dim) * sizeof(float)); break;
-    case KvType::f16: to_f16(v, head_dim, static_cast<uint16_t*>(to)); break;
-    case KvType::q8_0: quantize_row(DType::q8_0, v, to, head_dim); break;
+    case KvType::f32:
+      memcpy(to, v, static_cast<size_t>(head_dim) * sizeof(float));
+      break;
+    case KvType::f16:
+      to_f16(v, head_dim, static_cast<uint16_t*>(to));
+      break;
+    case KvType::q8_0:
+      quantize_row(DType::q8_0, v, to, head_dim);
+      break;
   }
 }
 

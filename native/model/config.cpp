@@ -98,7 +98,7 @@ Config read_config(const GgufFile& file) {
   const std::string& architecture = file.string("general.architecture");
   if (architecture != kArchitecture)
     throw Error(ErrorCode::bad_model, file.path() + ": a model of architecture '" + architecture.substr(0, 64) +
-                                            "', only mplugowl3 is supported");
+                                          "', only mplugowl3 is supported");
   const Keys keys{file};
   Config c;
   if (file.has("general.name")) c.name = file.string("general.name");

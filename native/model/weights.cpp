@@ -74,7 +74,8 @@ class Binder {
   std::unique_ptr<Matrix> load(const GgufTensor& t, int64_t n, int64_t k) {
     if (!is_float(t.type)) quantised_ = true;
     // Vision, projector and visual keys and values see whole crops only.
-    const bool crops = t.name.starts_with("v.") || t.name.starts_with("mm.") || t.name.ends_with("attn_visual_kv.weight");
+    const bool crops =
+        t.name.starts_with("v.") || t.name.starts_with("mm.") || t.name.ends_with("attn_visual_kv.weight");
     const MatrixUse use = crops ? MatrixUse::bulk : MatrixUse::stream;
     std::unique_ptr<Matrix> m = backend_.load_matrix({t.type, n, k, file_.data(t), use});
     if (!backend_.reads_host(*m)) file_.release(t);

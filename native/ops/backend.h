@@ -2,7 +2,8 @@
 //
 // Rules every backend keeps:
 // - Pointers in parameters are memory of the backend (Backend::allocate) unless the comment says host.
-// - A row's result depends on that row only: not on how many rows, sequences or threads take part. So prefill in chunks,
+// - A row's result depends on that row only: not on how many rows, sequences or threads take part. So prefill in
+// chunks,
 //   batched decode and any thread count give the same bits (on one backend and instruction set).
 // - Nothing is allocated inside a verb once reserve() was called with large enough sizes.
 // - Errors are thrown as owl3::Error; verbs never abort.
@@ -17,8 +18,8 @@
 
 namespace owl3 {
 
-/// How activations enter matrix products. `automatic`: int8 blocks where the weight is quantised, float where it is F32, F16 or
-/// BF16. `fast`: also bfloat16 activations for those. `exact`: float activations everywhere.
+/// How activations enter matrix products. `automatic`: int8 blocks where the weight is quantised, float where it is
+/// F32, F16 or BF16. `fast`: also bfloat16 activations for those. `exact`: float activations everywhere.
 enum class Precision : uint8_t { automatic, fast, exact };
 
 struct BackendOptions {
@@ -27,7 +28,8 @@ struct BackendOptions {
 };
 
 enum class NormKind : uint8_t { none, rms, layer };
-/// A normalisation of each row before a product. rms: w * x / sqrt(mean(x^2) + eps); layer: w * (x - mean) / sqrt(var + eps) + b.
+/// A normalisation of each row before a product. rms: w * x / sqrt(mean(x^2) + eps); layer: w * (x - mean) / sqrt(var +
+/// eps) + b.
 struct Norm {
   NormKind kind = NormKind::none;
   const float* weight = nullptr;  ///< [k]
@@ -59,8 +61,8 @@ struct LinearParams {
   std::span<const LinearOutput> outputs;
 };
 
-/// Full softmax attention inside each crop (SigLIP): out = softmax(q k^T / sqrt(head_dim)) v. q, k, v rows are `ld` apart, head h
-/// at column h * head_dim.
+/// Full softmax attention inside each crop (SigLIP): out = softmax(q k^T / sqrt(head_dim)) v. q, k, v rows are `ld`
+/// apart, head h at column h * head_dim.
 struct VisionAttentionParams {
   const float* q = nullptr;  ///< [crops * tokens, ld]
   const float* k = nullptr;
@@ -71,7 +73,8 @@ struct VisionAttentionParams {
   int64_t tokens = 0;
   int32_t heads = 0;
   int32_t head_dim = 0;
-  bool exact = true;  ///< float accuracy (16 bits and more a product); false: bfloat16 products will do, for quantised weights
+  bool exact =
+      true;  ///< float accuracy (16 bits and more a product); false: bfloat16 products will do, for quantised weights
 };
 
 /// Where one row's key and value go: slot `slot` of `block`, the key rotated at `position`.
@@ -81,9 +84,9 @@ struct KvSlot {
   int32_t position = 0;
 };
 
-/// NeoX RoPE (first half of a head with its second half) at each row's position, then keys and values stored. q (or null) is
-/// rotated in place. Head h of row r is at k + r * ldk + h * k_head_stride (likewise v), so both [K heads | V heads] and v_kv_proj's
-/// [K|V] per head can be read where they stand.
+/// NeoX RoPE (first half of a head with its second half) at each row's position, then keys and values stored. q (or
+/// null) is rotated in place. Head h of row r is at k + r * ldk + h * k_head_stride (likewise v), so both [K heads | V
+/// heads] and v_kv_proj's [K|V] per head can be read where they stand.
 struct RopeStoreParams {
   float* q = nullptr;  ///< [rows, ldq], heads * head_dim of it
   int64_t ldq = 0;
@@ -100,7 +103,8 @@ struct RopeStoreParams {
   std::span<const KvSlot> slots;  ///< host; one a row
 };
 
-/// Consecutive rows of one sequence: row first_row + i stands at position first_position + i and sees `segments` (host).
+/// Consecutive rows of one sequence: row first_row + i stands at position first_position + i and sees `segments`
+/// (host).
 struct AttentionSequence {
   int64_t first_row = 0;
   int64_t rows = 0;
@@ -108,9 +112,9 @@ struct AttentionSequence {
   std::span<const KvSegment> segments;
 };
 
-/// Causal and hyper attention in one: a single softmax over all keys of the row's segments, in the order of the segments
-/// (FlashAttention's online softmax, arXiv 2205.14135; mPLUG-Owl3's hyper attention, arXiv 2408.04840). No mask and no
-/// repeated KV heads are stored; a crop that a query can't see is not read for it.
+/// Causal and hyper attention in one: a single softmax over all keys of the row's segments, in the order of the
+/// segments (FlashAttention's online softmax, arXiv 2205.14135; mPLUG-Owl3's hyper attention, arXiv 2408.04840). No
+/// mask and no repeated KV heads are stored; a crop that a query can't see is not read for it.
 struct AttentionParams {
   const float* q = nullptr;  ///< [rows, ldq], rotated
   int64_t ldq = 0;
@@ -126,7 +130,7 @@ struct AttentionParams {
 struct PatchifyParams {
   const uint8_t* crops = nullptr;  ///< host, [n, size, size, 3]
   int64_t n = 0;
-  int32_t size = 0;   ///< pixels a side, a multiple of patch
+  int32_t size = 0;  ///< pixels a side, a multiple of patch
   int32_t patch = 0;
   float mean[3] = {};
   float std[3] = {};
@@ -148,12 +152,14 @@ class Backend {
   /// Within the backend's memory, not overlapping (a forked sequence's page).
   virtual void copy(void* dst, const void* src, size_t bytes) = 0;
 
-  /// Repacks a weight on all threads. `t.data` (host) may be released afterwards when reads_host() of the result is false.
+  /// Repacks a weight on all threads. `t.data` (host) may be released afterwards when reads_host() of the result is
+  /// false.
   virtual std::unique_ptr<Matrix> load_matrix(const HostTensor& t) = 0;
   /// Whether a matrix made by this backend still reads the host memory it was loaded from.
   virtual bool reads_host(const Matrix& m) const = 0;
 
-  /// Sizes inner scratch for `linear` of up to `rows` rows of up to `cols` inputs, and for attention of `rows` query rows.
+  /// Sizes inner scratch for `linear` of up to `rows` rows of up to `cols` inputs, and for attention of `rows` query
+  /// rows.
   virtual void reserve(int64_t rows, int64_t cols) = 0;
   /// Bytes of inner scratch now.
   virtual size_t scratch_bytes() const = 0;
@@ -167,8 +173,8 @@ class Backend {
   virtual void attention(const AttentionParams& p) = 0;
 };
 
-/// The CPU backend with the best instruction set of this machine, or that named by OWL3_ISA (scalar, avx2, avx512, amx, neon).
-/// Error{unsupported} when that is not available here, Error{invalid_argument} when it is no such name.
+/// The CPU backend with the best instruction set of this machine, or that named by OWL3_ISA (scalar, avx2, avx512, amx,
+/// neon). Error{unsupported} when that is not available here, Error{invalid_argument} when it is no such name.
 std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options);
 
 }  // namespace owl3

@@ -14,14 +14,15 @@ struct MachineInfo {
 };
 MachineInfo machine_info();
 
-/// Peak rates of register-resident loops of the instruction set in use on `threads` threads, best of several runs. In 10^9
-/// operations a second, a multiply-add is two; 0: the instruction set has no such products.
+/// Peak rates of register-resident loops of the instruction set in use on `threads` threads, best of several runs. In
+/// 10^9 operations a second, a multiply-add is two; 0: the instruction set has no such products.
 struct MachinePeaks {
   double int8 = 0, bf16 = 0, fp32 = 0;
 };
 MachinePeaks measure_peaks(int threads);
 
-/// DRAM read bandwidth in GB/s: the best of several passes of all threads over a buffer that no cache holds, for about `seconds`.
+/// DRAM read bandwidth in GB/s: the best of several passes of all threads over a buffer that no cache holds, for about
+/// `seconds`.
 double measure_bandwidth(int threads, double seconds);
 
 }  // namespace owl3

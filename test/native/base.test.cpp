@@ -1,5 +1,4 @@
 #include "base/checked.h"
-
 #include "harness.h"
 
 using namespace owl3;

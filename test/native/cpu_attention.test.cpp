@@ -60,7 +60,8 @@ std::vector<double> twin(const float* q, int head_dim, size_t keys, Key key, Val
   return out;
 }
 
-// ---- vision --------------------------------------------------------------------------------------------------------------------
+// ---- vision
+// --------------------------------------------------------------------------------------------------------------------
 
 struct Vision {
   int crops, tokens, heads, head_dim;
@@ -88,11 +89,14 @@ double vision_error(const Vision& c, const VisionAttentionParams& p) {
   const int step = c.tokens > 100 ? 61 : c.tokens > 50 ? 7 : 1;
   for (int crop = 0; crop < c.crops; ++crop) {
     for (int h = 0; h < c.heads; ++h) {
-      auto at = [&](const float* x, int64_t row, int d) { return static_cast<double>(x[(crop * c.tokens + row) * p.ld + h * c.head_dim + d]); };
+      auto at = [&](const float* x, int64_t row, int d) {
+        return static_cast<double>(x[(crop * c.tokens + row) * p.ld + h * c.head_dim + d]);
+      };
       for (int row = 0; row < c.tokens; row += step) {
         const std::vector<double> expected = twin(
             p.q + (crop * c.tokens + row) * p.ld + h * c.head_dim, c.head_dim, static_cast<size_t>(c.tokens),
-            [&](size_t j, int d) { return at(p.k, static_cast<int64_t>(j), d); }, [&](size_t j, int d) { return at(p.v, static_cast<int64_t>(j), d); });
+            [&](size_t j, int d) { return at(p.k, static_cast<int64_t>(j), d); },
+            [&](size_t j, int d) { return at(p.v, static_cast<int64_t>(j), d); });
         for (int d = 0; d < c.head_dim; ++d) {
           const double got = p.out[(static_cast<int64_t>(crop * c.tokens + row) * c.heads + h) * c.head_dim + d];
           if (!(std::abs(got) < 1e30)) return 1e30;
@@ -105,8 +109,9 @@ double vision_error(const Vision& c, const VisionAttentionParams& p) {
   return worst / largest;
 }
 
-// float32: 2^-24 a product over at most 128 + 729 terms of random sign, times the spread of the scores. Split bfloat16: 2^-16 a
-// product. bfloat16: 2^-9 on q, k, p and v each; scores of standard deviation 1 move by about sqrt(2) 2^-9, largest of many 4 times it.
+// float32: 2^-24 a product over at most 128 + 729 terms of random sign, times the spread of the scores. Split bfloat16:
+// 2^-16 a product. bfloat16: 2^-9 on q, k, p and v each; scores of standard deviation 1 move by about sqrt(2) 2^-9,
+// largest of many 4 times it.
 constexpr double exact_bound = 4e-6, float_bound = 1e-4, fast_bound = 0.03;
 
 void check_vision(Isa isa, const Vision& c) {
@@ -134,8 +139,10 @@ TEST("cpu: exp2 of the softmax within 1e-7 relative, exactly 0 where masked") {
     y = x;
     attention::kernels(isa).exp2(y.data(), static_cast<int64_t>(y.size()));
     for (size_t i = 0; i < x.size(); ++i) {
-      if (x[i] < -126) CHECK_EQ(y[i], 0.0f);
-      else CHECK_NEAR(y[i] / std::exp2(static_cast<double>(x[i])), 1, 1e-7);
+      if (x[i] < -126)
+        CHECK_EQ(y[i], 0.0f);
+      else
+        CHECK_NEAR(y[i] / std::exp2(static_cast<double>(x[i])), 1, 1e-7);
     }
   }
 }
@@ -144,7 +151,8 @@ TEST("cpu: vision attention over odd sizes") {
   uint32_t seed = 1;
   for (Isa isa : available()) {
     for (int head_dim : {16, 32, 36, 64, 72, 80, 128}) {
-      for (int tokens : {1, 81}) check_vision(isa, {2, tokens, 2, head_dim, normal(static_cast<size_t>(2 * tokens * 3 * 2 * head_dim), ++seed)});
+      for (int tokens : {1, 81})
+        check_vision(isa, {2, tokens, 2, head_dim, normal(static_cast<size_t>(2 * tokens * 3 * 2 * head_dim), ++seed)});
     }
     check_vision(isa, {1, 729, 1, 72, normal(729 * 3 * 72, ++seed)});
   }
@@ -152,7 +160,7 @@ TEST("cpu: vision attention over odd sizes") {
 
 TEST("cpu: vision attention with outliers: rows and columns a thousand times the rest") {
   Vision c{1, 81, 2, 72, normal(81 * 3 * 144, 5)};
-  for (int d = 0; d < 3 * 144; ++d) c.qkv[static_cast<size_t>(40 * 3 * 144 + d)] *= 1000;  // one token
+  for (int d = 0; d < 3 * 144; ++d) c.qkv[static_cast<size_t>(40 * 3 * 144 + d)] *= 1000;          // one token
   for (int row = 0; row < 81; ++row) c.qkv[static_cast<size_t>(row * 3 * 144 + 288 + 9)] *= 1000;  // one column of v
   for (Isa isa : available()) {
     std::vector<float> out;
@@ -182,7 +190,8 @@ TEST("cpu: vision attention has the same bits for any threads and batch") {
   }
 }
 
-// ---- hyper attention -----------------------------------------------------------------------------------------------------------
+// ---- hyper attention
+// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -243,12 +252,16 @@ struct Store {
   double stored(const KvSegment& s, bool value, int head, int key, int d) const {
     const KvBlock& b = s.block;
     const int w = kv::group_width(b, key / 16), lane = key % 16;
-    const void* from = value ? kv::value_row(b, head, shape.head_dim, key) : kv::key_group(b, head, shape.head_dim, key / 16);
+    const void* from =
+        value ? kv::value_row(b, head, shape.head_dim, key) : kv::key_group(b, head, shape.head_dim, key / 16);
     const int at = value ? d : d * w + lane;
     switch (b.type) {
-      case KvType::f32: return static_cast<const float*>(from)[at];
-      case KvType::f16: return f16_to_f32(static_cast<const uint16_t*>(from)[at]);
-      case KvType::q8_0: break;
+      case KvType::f32:
+        return static_cast<const float*>(from)[at];
+      case KvType::f16:
+        return f16_to_f32(static_cast<const uint16_t*>(from)[at]);
+      case KvType::q8_0:
+        break;
     }
     if (value) {
       const char* packed = static_cast<const char*>(from) + d / 32 * kv::q8_bytes;
@@ -256,11 +269,13 @@ struct Store {
       memcpy(&scale, packed, 2);
       return static_cast<double>(f16_to_f32(scale)) * static_cast<signed char>(packed[2 + d % 32]);
     }
-    return static_cast<double>(f16_to_f32(kv::key_scales(from, w, d / 32)[lane])) * kv::key_values(from, w, d / 32)[d % 32 * w + lane];
+    return static_cast<double>(f16_to_f32(kv::key_scales(from, w, d / 32)[lane])) *
+           kv::key_values(from, w, d / 32)[d % 32 * w + lane];
   }
 };
 
-std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q, std::span<const AttentionSequence> sequences, int threads) {
+std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
+                          std::span<const AttentionSequence> sequences, int threads) {
   const size_t width = static_cast<size_t>(s.heads * s.head_dim);
   std::vector<float> out(q.size(), -7.0f);
   AttentionParams p;
@@ -275,10 +290,11 @@ std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q, 
   return out;
 }
 
-double hyper_error(const Store& store, const std::vector<float>& q, const std::vector<float>& out, int rows, int first_position) {
+double hyper_error(const Store& store, const std::vector<float>& q, const std::vector<float>& out, int rows,
+                   int first_position) {
   const Shape& s = store.shape;
   double worst = 0;
-  for (int r = 0; r < rows; r += rows > 8 ? 9 : 1) {
+  for (int r = 0; r<rows; r += rows> 8 ? 9 : 1) {
     std::vector<std::pair<const KvSegment*, int>> keys;
     for (const KvSegment& segment : store.segments) {
       for (int i = 0; i < segment.count; ++i) {
@@ -320,7 +336,8 @@ TEST("cpu: hyper attention over crops and text pages, every KV type and head siz
           const std::vector<float> q = normal(static_cast<size_t>(rows * 6 * head_dim), ++seed);
           const AttentionSequence sequence{0, rows, first, store.segments};
           const std::vector<float> out = attend(isa, store.shape, q, {&sequence, 1}, 2);
-          CHECK(hyper_error(store, q, out, rows, first) < 2e-5);  // values are about 4 at most: 2^-24 a term, as in vision
+          CHECK(hyper_error(store, q, out, rows, first) <
+                2e-5);  // values are about 4 at most: 2^-24 a term, as in vision
         }
       }
     }
@@ -340,7 +357,8 @@ TEST("cpu: a row that sees no key is zero, and unseen crops are not read") {
 TEST("cpu: hyper attention has the same bits for any chunks, threads and batch") {
   constexpr int total = 75;  // several spans of keys: 7 crops of 729
   for (Isa isa : available()) {
-    for (const Shape& shape : {Shape{4, 2, 16, KvType::f16}, Shape{3, 1, 36, KvType::f32}, Shape{2, 1, 32, KvType::q8_0}}) {
+    for (const Shape& shape :
+         {Shape{4, 2, 16, KvType::f16}, Shape{3, 1, 36, KvType::f32}, Shape{2, 1, 32, KvType::q8_0}}) {
       if (isa == Isa::scalar && shape.head_dim > 16) continue;  // slow, and the same driver
       Store store{shape, {}, {}};
       for (int crop = 0; crop < 7; ++crop) store.add_crop(isa, 729, 4 + 8 * crop, static_cast<uint32_t>(crop));
@@ -380,9 +398,11 @@ TEST("cpu: RoPE and the KV write against a twin in double") {
         const int rows = static_cast<int>(positions.size());
         const KvSegment segment{store.block(37), 37, 0, false};  // slots 32 to 36: the narrow group at the end
         std::vector<KvSlot> slots;
-        for (int r = 0; r < rows; ++r) slots.push_back({segment.block, r == 0 ? 3 : 31 + r, positions[static_cast<size_t>(r)]});
+        for (int r = 0; r < rows; ++r)
+          slots.push_back({segment.block, r == 0 ? 3 : 31 + r, positions[static_cast<size_t>(r)]});
         const size_t d2 = static_cast<size_t>(head_dim);
-        std::vector<float> q = normal(static_cast<size_t>(rows) * 3 * d2, 1), kv = normal(static_cast<size_t>(rows) * 4 * d2, 2);
+        std::vector<float> q = normal(static_cast<size_t>(rows) * 3 * d2, 1),
+                           kv = normal(static_cast<size_t>(rows) * 4 * d2, 2);
         const std::vector<float> q0 = q;
         RopeStoreParams p;  // [K|V] a head, as v_kv_proj gives them
         p.q = q.data();
@@ -402,9 +422,12 @@ TEST("cpu: RoPE and the KV write against a twin in double") {
           const int half = head_dim / 2, i = d % half;
           const float inverse = 1.0f / std::pow(1e6f, static_cast<float>(2 * i) / static_cast<float>(head_dim));
           const double angle = static_cast<float>(position) * inverse;  // the reference's float32 angle
-          return d < half ? x[i] * std::cos(angle) - x[i + half] * std::sin(angle) : x[i + half] * std::cos(angle) + x[i] * std::sin(angle);
+          return d < half ? x[i] * std::cos(angle) - x[i + half] * std::sin(angle)
+                          : x[i + half] * std::cos(angle) + x[i] * std::sin(angle);
         };
-        const double bound = type == KvType::f32 ? 1e-6 : type == KvType::f16 ? 3e-3 : 0.03;  // of values up to 4: 2^-11, 1/254
+        const double bound = type == KvType::f32   ? 1e-6
+                             : type == KvType::f16 ? 3e-3
+                                                   : 0.03;  // of values up to 4: 2^-11, 1/254
         for (int r = 0; r < rows; ++r) {
           const size_t row = static_cast<size_t>(r);
           for (int d = 0; d < head_dim; ++d) {

@@ -1,5 +1,6 @@
 // The native tests' harness: TEST(name) { ... } registers itself, CHECK* throw with file and line.
-//   native_tests [--list | NAME_PREFIX ...]   runs all, or those whose name starts with a prefix; last line "N passed, N failed".
+//   native_tests [--list | NAME_PREFIX ...]   runs all, or those whose name starts with a prefix; last line "N passed,
+//   N failed".
 #pragma once
 #include <cmath>
 #include <functional>
@@ -45,8 +46,8 @@ inline void check_near(const char* file, int line, const char* text, double a, d
 
 #define OWL3_CONCAT_(a, b) a##b
 #define OWL3_CONCAT(a, b) OWL3_CONCAT_(a, b)
-#define OWL3_TEST_(fn, reg, name)                \
-  static void fn();                              \
+#define OWL3_TEST_(fn, reg, name)                  \
+  static void fn();                                \
   static const owl3::test::Register reg(name, fn); \
   static void fn()
 /// TEST("room: what must be true") { ... }

@@ -219,7 +219,8 @@ TEST("session: plan() is never below what work takes, and not far above") {
           matrices -= *fresh.backend->now;
           const uint64_t used = *f.backend->peak + matrices + logits;
           CHECK(used <= p.total());
-          CHECK_NEAR(static_cast<double>(p.total() - used), 0., 4096.);  // alignment, and sums of parts that are not at their largest together
+          CHECK_NEAR(static_cast<double>(p.total() - used), 0.,
+                     4096.);  // alignment, and sums of parts that are not at their largest together
           CHECK(s.bytes() <= p.kv_cache + p.visual_kv + logits);
         }
       }

@@ -40,7 +40,10 @@ for (const question of questions) {
     row.same += text === question.model;
     groups.set(name, row);
   }
-  if (text !== question.model) console.error(`${question.id} ${question.skill}: ${text} | python: ${question.model} (lead ${question.gap}) | right: ${question.answer}`);
+  if (text !== question.model)
+    console.error(
+      `${question.id} ${question.skill}: ${text} | python: ${question.model} (lead ${question.gap}) | right: ${question.answer}`,
+    );
 }
 const backend = owl.backend;
 const seconds = (performance.now() - started) / 1000;
@@ -48,7 +51,9 @@ await owl.dispose();
 
 console.log("                     asked   right   python right   same as python");
 for (const [name, row] of groups)
-  console.log(`${name.padEnd(18)} ${String(row.asked).padStart(7)} ${percent(row.right, row)} ${percent(row.python, row).padStart(13)} ${percent(row.same, row).padStart(16)}`);
+  console.log(
+    `${name.padEnd(18)} ${String(row.asked).padStart(7)} ${percent(row.right, row)} ${percent(row.python, row).padStart(13)} ${percent(row.same, row).padStart(16)}`,
+  );
 console.log(`${questions.length} questions in ${seconds.toFixed(1)} s, ${backend}`);
 
 function percent(n, row) {

@@ -1,7 +1,7 @@
-// Sixteen floats that are computed with together: `Lanes`, in the instruction set that OWL3_LANES names. A kernel written with
-// it is compiled once an instruction set, each copy in its own namespace (owl3::avx2, owl3::avx512, ...). Kernels use
-// no inline function or template of the standard library: the linker keeps one copy of such a function for everybody, and it may be
-// the one compiled for the newest instructions.
+// Sixteen floats that are computed with together: `Lanes`, in the instruction set that OWL3_LANES names. A kernel
+// written with it is compiled once an instruction set, each copy in its own namespace (owl3::avx2, owl3::avx512, ...).
+// Kernels use no inline function or template of the standard library: the linker keeps one copy of such a function for
+// everybody, and it may be the one compiled for the newest instructions.
 //
 //   load, load_f16, load_i8   sixteen values of that type as floats;  store, store_f16 (round to nearest even)
 //   fma(a, b, c)              a * b + c;   first(a, rest, n)   a's first n lanes, `rest` in the others
@@ -21,8 +21,9 @@
 
 namespace owl3::OWL3_LANES {
 
-/// 2^x for x <= 0, exactly 0 below -126 (masked scores are -infinity) and for NaN. Relative error at most 1e-7: a minimax polynomial of degree
-/// 6 on [-1/2, 1/2] (Remez; 1.9e-9 in exact arithmetic, 7.9e-8 with every step rounded to float, measured over 2 million points).
+/// 2^x for x <= 0, exactly 0 below -126 (masked scores are -infinity) and for NaN. Relative error at most 1e-7: a
+/// minimax polynomial of degree 6 on [-1/2, 1/2] (Remez; 1.9e-9 in exact arithmetic, 7.9e-8 with every step rounded to
+/// float, measured over 2 million points).
 inline Lanes exp2_lanes(Lanes x) {
   const Lanes n = round_even(max(x, splat(-127.0f))), f = x - n;
   Lanes r = splat(0.000153458124f);

@@ -68,7 +68,9 @@ inline float sum(Lanes x) {
   const float32x2_t d = vadd_f32(vget_low_f32(q), vget_high_f32(q));
   return vget_lane_f32(d, 0) + vget_lane_f32(d, 1);
 }
-inline float largest(Lanes x) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(x.v[0], x.v[2]), vmaxq_f32(x.v[1], x.v[3]))); }
+inline float largest(Lanes x) {
+  return vmaxvq_f32(vmaxq_f32(vmaxq_f32(x.v[0], x.v[2]), vmaxq_f32(x.v[1], x.v[3])));
+}
 inline Lanes round_even(Lanes x) {
   return each([&](int i) { return vrndnq_f32(x.v[i]); });
 }
