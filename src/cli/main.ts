@@ -29,6 +29,8 @@ export function createProgram(): Command {
     .version(version(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .addHelpText("after", examples)
+    .helpCommand(false)
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
@@ -40,16 +42,10 @@ export function createProgram(): Command {
   return program;
 }
 
-const examples = `
-Examples:
+const examples = `Examples:
   owl3 chat photo.jpg "What does the sign say?"
-  owl3 chat a.png b.png -p "What changed?" --json
-  git diff --stat | owl3 chat -q -p "Sum this up in one line"
-  owl3 chat                          # a conversation; /help in it
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 file, 4 not a valid model,
-5 out of memory, 130 interrupted.
-`;
+  echo "What is a convolution?" | owl3 chat -q
+Exit codes: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory, 130 Ctrl-C.`;
 
 function version(): string {
   return (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string })

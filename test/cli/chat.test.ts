@@ -219,3 +219,11 @@ test("the help fits a screen and names every option", async () => {
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
   for (const option of command?.options ?? []) expect(help.out).toContain(option.long);
 });
+
+test("the help of all commands fits a screen, too", () => {
+  const run = spawnSync(process.execPath, [bin, "--help"], { encoding: "utf8" });
+  const lines = run.stdout.trimEnd().split("\n");
+  expect([run.status, lines.length <= 24, lines.some((line) => line.length > 80)]).toEqual([0, true, false]);
+  for (const name of ["chat", "video", "info", "convert", "quantize"])
+    expect(lines.some((line) => line.startsWith(`  ${name} `))).toBe(true);
+});
