@@ -69,6 +69,11 @@ const exitCodes: Record<NativeCode, number> = {
   internal: ExitCode.failure,
 };
 
+/** Whether a value is the code of a native error. */
+export function isNativeCode(value: unknown): value is NativeCode {
+  return typeof value === "string" && Object.hasOwn(exitCodes, value);
+}
+
 /** An error thrown by the native engine, with its code. */
 export class NativeError extends UserError {
   readonly code: NativeCode;

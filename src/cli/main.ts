@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitNow } from "../engine/native.js";
-import { ExitCode, NativeError, UserError } from "../errors.js";
+import { ExitCode, isNativeCode, NativeError, UserError } from "../errors.js";
 import { commands } from "./commands/index.js";
 import { safeLine } from "./filter.js";
 import { cleanUp, installInterrupt } from "./interrupt.js";
@@ -85,21 +85,6 @@ export function explain(error: unknown): { message: string; exitCode: number } {
     };
   }
   return { message: `unexpected error: ${String(error)}`, exitCode: ExitCode.failure };
-}
-
-const nativeCodes = new Set([
-  "invalid_argument",
-  "not_found",
-  "unreadable",
-  "bad_model",
-  "out_of_memory",
-  "io",
-  "unsupported",
-  "internal",
-]);
-
-function isNativeCode(code: unknown): code is NativeError["code"] {
-  return typeof code === "string" && nativeCodes.has(code);
 }
 
 function systemMessage(error: NodeJS.ErrnoException): string {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { type NativeCode, NativeError, UserError } from "../errors.js";
+import { isNativeCode, NativeError, UserError } from "../errors.js";
 import type { Binding } from "./binding.js";
 
 let loaded: Binding | undefined;
@@ -39,21 +39,8 @@ export async function nativeCall<T>(call: Promise<T> | T): Promise<T> {
 /** The typed error for one thrown by the addon; anything else is returned as it is. */
 export function fromNative(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof UserError || !("code" in error)) return error;
-  return nativeCodes.has(error.code as string)
-    ? new NativeError(error.code as NativeCode, error.message, { cause: error })
-    : error;
+  return isNativeCode(error.code) ? new NativeError(error.code, error.message, { cause: error }) : error;
 }
-
-const nativeCodes = new Set<string>([
-  "invalid_argument",
-  "not_found",
-  "unreadable",
-  "bad_model",
-  "out_of_memory",
-  "io",
-  "unsupported",
-  "internal",
-] satisfies NativeCode[]);
 
 /** Where the addon is: build/Release, or build/Debug, of this package. */
 function addonPath(): string {
