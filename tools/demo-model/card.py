@@ -1,6 +1,7 @@
 """Writes the model card from what was measured: python card.py RUN_FOLDER CHECKPOINT MODEL.gguf CARD.md
 
 Reads RUN_FOLDER's log.jsonl, the figures of evaluate.py (trained.json, hidden.json, untrained.json, no-cut.json) and those of eval.mjs (eval.json).
+What was done to a run by hand (a stage repeated, a rate changed on the way) belongs into RUN_FOLDER's notes.txt, which the card repeats.
 """
 from __future__ import annotations
 import argparse, datetime, json, os
@@ -91,7 +92,7 @@ two; clips of a few seconds in which something moves, appears, disappears or cha
 
 ## How it was trained
 
-On {date}, in {hours} on two cores ({machine}), shared with other work: steps {steps}. The command, seed included:
+On {date}, in {hours} on two cores ({machine}), shared with other work: steps {steps}.{notes} The command that trains one from nothing, seed included:
 
     tools/demo-model/make.sh RUN_FOLDER CHECKPOINT_FOLDER
 
@@ -143,6 +144,7 @@ def main():
     Path(a.card).write_text(CARD.format(
         architecture=architecture(json.loads((Path(a.checkpoint) / "config.json").read_text()), os.path.getsize(a.gguf)),
         shapes=", ".join(s + ("es" if s.endswith("s") else "s") for s in SHAPES), colors=", ".join(COLOR_NAMES), glyphs=DIGITS + LETTERS, sorry=SORRY,
+        notes=f" {' '.join((run / 'notes.txt').read_text().split())}" if (run / "notes.txt").exists() else "",
         date=datetime.date.fromtimestamp((run / "state.pt").stat().st_mtime), hours=hours, steps=steps, machine=cpu,
         figures=figures(trained, read("hidden.json"), read("untrained.json"), read("no-cut.json")), skills=skills(trained),
         asked=e["rows"][0]["asked"], evaluated=e["date"], eval_machine=e["machine"], product=product(e),
