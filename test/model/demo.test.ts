@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -48,10 +48,10 @@ const goals: Record<string, number> = {
 
 /**
  * Float32 sums in another order differ in the sixth digit. The kernels of quantized files round activations to eight bits a block, which
- * moves logits of up to 20 or so by about a hundredth of that: a lead of half a unit is safe, a smaller one is luck.
+ * moves logits of up to 20 or so by a few thousandths of that: a lead of a fifth is safe, a much smaller one is luck.
  */
 const tie = 1e-3;
-const safeLead = 0.5;
+const safeLead = 0.2;
 
 // Scalar kernels on a busy machine take their time.
 vi.setConfig({ testTimeout: 300_000 });
@@ -140,16 +140,18 @@ for (const isa of native().systemInfo().available)
 test("the cache on disk changes no answer, neither when it is filled nor when it is read", async () => {
   const plain = await ask({ only: fewIds() });
   expect(await ask({ only: fewIds(), cache: true })).toEqual(plain);
-  const entries = path.join(scratch, "cache");
-  expect((await stat(entries)).isDirectory()).toBe(true);
+  const kept = await readdir(path.join(scratch, "cache"), { recursive: true });
+  expect(kept.length).toBeGreaterThan(32);
   expect(await ask({ only: fewIds(), cache: true })).toEqual(plain);
 });
 
 test("a conversation, turn after turn, answers as one read from its start", async () => {
   const sure = (one: Question) => one.gap > safeLead && one.model === one.answer;
-  const sample = ({ id }: Question) => id.split(".")[0];
+  const sample = ({ id }: Pick<Question, "id">) => id.split(".")[0];
   const talk = questions.find(
-    (one) => one.skill.startsWith("turns/") && questions.every((q) => sample(q) !== sample(one) || sure(q)),
+    ({ id, skill }) =>
+      /^turns\/(one|several|video)/.test(skill) &&
+      questions.every((one) => sample(one) !== sample({ id }) || sure(one)),
   ) as Question;
   await using owl = await Owl.open(demoModel);
   const chat = owl.chat({ cut: talk.cut, messages: talk.messages.filter(({ role }) => role === "system") });
