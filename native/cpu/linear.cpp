@@ -72,12 +72,14 @@ struct Plan {
   int64_t block_rows, row_blocks, group;
 };
 
-/// bfloat16 tiles unpack weights for each block of rows, which should be many; the other kernels keep a block of rows
-/// in L2.
-Plan plan(int64_t rows, int64_t k, int64_t panels, bool bf16, int threads) {
-  const int64_t fit =
-      bf16 ? linear_kernels::most_bf16_rows
-           : std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, linear_kernels::most_rows);
+/// Weights are unpacked for each block of rows, which should be many: bfloat16 tiles take all, int8 kernels as many as
+/// have some columns (1,024) in L2 at a time, float kernels keep whole rows in L2.
+Plan plan(int64_t rows, int64_t k, int64_t panels, const Rows& x, int threads) {
+  const bool bf16 = x.want(Form::bf16);
+  int64_t fit = linear_kernels::most_bf16_rows;
+  if (x.want(Form::int8)) fit = linear_kernels::most_int8_rows;
+  if (x.want(Form::f32))
+    fit = std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, linear_kernels::most_rows);
   Plan p;
   p.row_blocks = (rows + fit - 1) / fit;
   p.block_rows = p.row_blocks == 1 ? rows : round_up((rows + p.row_blocks - 1) / p.row_blocks, 16);
@@ -163,7 +165,7 @@ void linear(Context& c, const LinearParams& p) {
     panels += packed(*out.w).panels;
     gated = gated || out.gate;
   }
-  const Plan plan = cpu::plan(p.rows, k, panels, x.want(Form::bf16), c.pool.threads());
+  const Plan plan = cpu::plan(p.rows, k, panels, x, c.pool.threads());
   const size_t scratch_bytes = worker_bytes(plan, gated, k), gate_at = sums_bytes(plan);
   const bool split = c.precision != Precision::fast;
   Rows sized = x;

@@ -54,10 +54,11 @@ namespace linear_kernels {
 constexpr int32_t chunk = 256;          ///< columns unpacked at a time: a panel's share and its rows' stay in L1
 constexpr int32_t widest_group = 8;     ///< panels of a call
 constexpr int32_t widest_int8_f32 = 4;  ///< of the int8 and f32 kernels
-constexpr int32_t most_rows = 128;      ///< of a call, int8 and f32
+constexpr int32_t most_rows = 128;      ///< of a call, f32
+constexpr int32_t most_int8_rows = 256;
 constexpr int32_t most_bf16_rows = 768;
 /// Worker scratch of a kernel call, in bytes.
-constexpr int64_t scratch_bytes = 64 * 1024 + 8192 + 8192;
+constexpr int64_t scratch_bytes = 192 * 1024;
 
 /// Floats from one panel's sums to the next: whole tiles of rows.
 static constexpr int64_t sums_stride(int64_t rows) {
