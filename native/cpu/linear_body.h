@@ -309,20 +309,28 @@ inline Lanes gelu_erf(Lanes x) {
   return choose(x, x - half, half);
 }
 
+/// Row by row: the outputs of a row are neighbours in memory, those of a panel lie whole rows apart.
 inline void epilogue(const Epilogue& e) {
-  const Lanes bias = e.bias ? load_some(e.bias, e.n) : splat(0);
+  constexpr int64_t ahead = 4;  // rows fetched before their turn
   for (int64_t i = 0; i < e.rows; ++i) {
-    Lanes v = load(e.acc + 16 * i);
-    if (e.gate) {
-      const Lanes g = load(e.gate + 16 * i);
-      v = g * sigmoid(g) * v;
+    const int64_t row = e.row + i, from = e.residual_rows ? row % e.residual_rows : row;
+    float* y = e.y + row * e.ldy;
+    const float* residual = e.residual ? e.residual + from * e.ldy : nullptr;
+    for (int64_t j = 0; j < e.n; j += 16) {
+      const int64_t at = j / 16 * e.panel_stride + 16 * i, n = e.n - j;
+      if (i + ahead < e.rows) __builtin_prefetch(y + ahead * e.ldy + j, 1);
+      if (residual && from + ahead < e.row + e.rows) __builtin_prefetch(residual + ahead * e.ldy + j);
+      Lanes v = load(e.acc + at);
+      if (e.gate) {
+        const Lanes g = load(e.gate + at);
+        v = g * sigmoid(g) * v;
+      }
+      if (e.bias) v = v + load_some(e.bias + j, n);
+      if (e.activation == Activation::gelu_tanh) v = gelu_tanh(v);
+      if (e.activation == Activation::gelu_erf) v = gelu_erf(v);
+      if (residual) v = v + load_some(residual + j, n);
+      store_some(y + j, v, n);
     }
-    if (e.bias) v = v + bias;
-    if (e.activation == Activation::gelu_tanh) v = gelu_tanh(v);
-    if (e.activation == Activation::gelu_erf) v = gelu_erf(v);
-    const int64_t row = e.row + i;
-    if (e.residual) v = v + load_some(e.residual + (e.residual_rows ? row % e.residual_rows : row) * e.ldy, e.n);
-    store_some(e.y + row * e.ldy, v, e.n);
   }
 }
 

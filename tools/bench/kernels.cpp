@@ -92,9 +92,12 @@ int main(int argc, char** argv) {
     for (char* c = name; *c; c++) *c = static_cast<char>(std::tolower(*c));
     if (std::string(name).find(only) == std::string::npos) return;
     std::vector<std::unique_ptr<Matrix>> matrices;
-    std::vector<std::vector<float>> ys;
+    std::vector<Backend::Buffer> ys;
     std::vector<LinearOutput> outs;
-    const auto x = normal_values(call.rows * call.k);
+    const auto values = normal_values(call.rows * call.k);
+    const auto floats = [&](int64_t n) { return backend->allocate(static_cast<size_t>(n) * sizeof(float)); };
+    const Backend::Buffer x = floats(call.rows * call.k);
+    std::copy(values.begin(), values.end(), static_cast<float*>(x.get()));
     double operations = 0, bytes = 0;
     const auto load = [&](int64_t n) {
       const auto rows = random_rows(call.type, n, call.k);
@@ -105,20 +108,22 @@ int main(int argc, char** argv) {
     };
     for (const int64_t n : call.n) {
       const Matrix* w = load(n);
-      ys.emplace_back(static_cast<size_t>(call.rows * n));
+      ys.push_back(floats(call.rows * n));
+      auto* y = static_cast<float*>(ys.back().get());
+      std::fill_n(y, call.rows * n, 0.0f);
       outs.push_back({.w = w,
                       .gate = call.gated ? load(n) : nullptr,
                       .activation = call.activation,
-                      .residual = call.residual ? ys.back().data() : nullptr,
-                      .y = ys.back().data(),
+                      .residual = call.residual ? y : nullptr,
+                      .y = y,
                       .ldy = n});
     }
     const std::vector<float> ones(static_cast<size_t>(call.k), 1.0f);
     const Norm norm{call.norm, ones.data(), call.norm == NormKind::layer ? ones.data() : nullptr, 1e-6f};
     const double s = best_seconds(repeats, 0.05, [&] {
-      for (size_t i = 0; call.residual && i < ys.size(); i++) ys[i].assign(ys[i].size(), 0.0f);
       const double start = now(backend->threads() == 1);
-      backend->linear({.x = x.data(), .rows = call.rows, .ldx = call.k, .norm = norm, .outputs = outs});
+      backend->linear(
+          {.x = static_cast<const float*>(x.get()), .rows = call.rows, .ldx = call.k, .norm = norm, .outputs = outs});
       return now(backend->threads() == 1) - start;
     });
     const bool quantised = format(call.type).block_size > 1;
