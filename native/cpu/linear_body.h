@@ -89,9 +89,9 @@ inline void to_int8(const float* x, int64_t padded, const IntRows& rows, int64_t
 
 // ---- int8 ----
 
-/// Columns of one panel that a tile goes through without storing its sums: a panel's share of them stays in L1 (16 KiB
+/// Columns of one panel that a tile goes through without storing its sums: a panel's share of them stays in L1 (12 KiB
 /// and scales) while the rows pass.
-constexpr int columns_at_once = 1024;
+constexpr int columns_at_once = 768;
 constexpr int blocks_at_once = columns_at_once / 32;
 
 struct Columns {
@@ -197,27 +197,33 @@ template <int Groups, bool Mins>
 inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row, int64_t rows,
                         float* acc, void* scratch) {
   const Int8Scratch s = carve_int8(scratch);
-  auto* terms = static_cast<RowTerms<Groups, Mins>*>(s.terms);
   const Layout l = layout_of(w.type);
-  const int64_t ldacc = linear_kernels::sums_stride(rows), record = l.record, step = l.step;
+  const int64_t ldacc = linear_kernels::sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   const int32_t offset = unsigned_weights ? l.offset : 0;
-  // Few rows: one panel after the other, as memory has them. Many: columns of the rows stay in L2 for all panels.
-  const int32_t at_once = rows <= 8 ? 1 : panels;
-  const int64_t tiles = rows / int8_rows + 1;
+  // Few rows: one panel after the other, as memory has them, and terms of all columns at once where they fit. Many:
+  // columns of the rows stay in L2 for all panels.
+  const bool few = rows <= 8;
+  const int32_t at_once = few ? 1 : panels;
+  const int64_t runs = (w.padded_cols + columns_at_once - 1) / columns_at_once, tiles = rows / int8_rows + 1;
+  const bool keep = few && rows * runs <= linear_kernels::most_int8_rows;
   for (int32_t p0 = 0; p0 < panels; p0 += at_once) {
-    for (int64_t k = 0; k < w.padded_cols; k += columns_at_once) {
-      const int64_t left = (w.padded_cols - k) / 32;
-      row_terms(x, row, rows, k / 32, left < blocks_at_once ? static_cast<int>(left) : blocks_at_once, offset, terms);
+    for (int64_t run = 0; run < runs; ++run) {
+      const int64_t k = run * columns_at_once, left = (w.padded_cols - k) / 32;
+      auto* terms = static_cast<RowTerms<Groups, Mins>*>(s.terms) + (keep ? run * rows : 0);
+      if (p0 == 0 || !keep)
+        row_terms(x, row, rows, k / 32, left < blocks_at_once ? static_cast<int>(left) : blocks_at_once, offset, terms);
       for (int32_t p = p0; p < p0 + at_once; ++p) {
         const Columns c = unpack_columns<Groups>(w, panel + p, k, s);
-        // The next panel's columns, or after the last panel the first one's next columns.
-        const bool last = p + 1 == p0 + at_once;
-        const int64_t next_k = last ? k + columns_at_once : k, end_k = next_k + columns_at_once;
-        const uint8_t* from = w.panel(last ? panel + p0 : panel + p + 1);
-        Ahead ahead{from + next_k / step * record,
-                    from + (end_k < w.padded_cols ? end_k : w.padded_cols) / step * record, 0};
-        ahead.step = ((ahead.end - ahead.at) / tiles + 63) / 64 * 64;
+        Ahead ahead{};
+        if (!few) {  // the next panel's columns, or after the last panel the first one's next columns
+          const bool last = p + 1 == panels;
+          const int64_t next = last ? k + columns_at_once : k, end = next + columns_at_once;
+          const uint8_t* from = w.panel(last ? panel : panel + p + 1);
+          ahead.at = from + next / l.step * l.record;
+          ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.record;
+          ahead.step = ((ahead.end - ahead.at) / tiles + 63) / 64 * 64;
+        }
         int8_tiles<int8_rows>(c, x.q + row * x.padded + k, x.padded, rows, terms, acc + ldacc * p, ahead);
       }
     }

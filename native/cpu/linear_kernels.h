@@ -59,7 +59,7 @@ constexpr int32_t most_rows = 128;   ///< of a call, f32
 constexpr int32_t most_int8_rows = 256;
 constexpr int32_t most_bf16_rows = 768;
 /// Worker scratch of a kernel call, in bytes.
-constexpr int64_t scratch_bytes = 192 * 1024;
+constexpr int64_t scratch_bytes = 96 * 1024;
 
 /// Floats from one panel's sums to the next: whole tiles of rows.
 static constexpr int64_t sums_stride(int64_t rows) {
