@@ -72,16 +72,17 @@ struct Plan {
   int64_t block_rows, row_blocks, group;
 };
 
-/// bfloat16 tiles unpack weights for each block of rows, which should be many; the other kernels keep a block of rows
-/// in L2.
-Plan plan(int64_t rows, int64_t k, int64_t panels, bool bf16, int threads) {
-  const int64_t fit =
-      bf16 ? linear_kernels::most_bf16_rows
-           : std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, linear_kernels::most_rows);
+/// Weights are unpacked for each block of rows, which should be many: bfloat16 tiles take all, int8 kernels as many as
+/// have some columns (1,024) in L2 at a time, float kernels keep whole rows in L2.
+Plan plan(int64_t rows, int64_t k, int64_t panels, const Rows& x, int threads) {
+  int64_t fit = linear_kernels::most_bf16_rows;
+  if (x.want(Form::int8)) fit = linear_kernels::most_int8_rows;
+  if (x.want(Form::f32))
+    fit = std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, linear_kernels::most_rows);
   Plan p;
   p.row_blocks = (rows + fit - 1) / fit;
   p.block_rows = p.row_blocks == 1 ? rows : round_up((rows + p.row_blocks - 1) / p.row_blocks, 16);
-  const int64_t widest = bf16 ? linear_kernels::widest_group : linear_kernels::widest_int8_f32;
+  const int64_t widest = x.want(Form::f32) ? linear_kernels::widest_f32 : linear_kernels::widest_group;
   // The group whose slowest thread has the least to do; the wider of equals.
   int64_t best = INT64_MAX;
   for (int64_t g = 1; g <= widest; g++) {
@@ -123,11 +124,10 @@ struct Tiles {
 void multiply(const Table& table, Form form, const Packed& w, int64_t panel, int32_t panels, const Rows& x, int64_t row,
               int64_t rows, float* acc, void* scratch) {
   if (form == Form::bf16) return table.bf16(w, panel, panels, x.halves, row, rows, acc, scratch);
-  for (int32_t i = 0; i < panels; i += linear_kernels::widest_int8_f32) {
-    const int32_t n = std::min(panels - i, linear_kernels::widest_int8_f32);
-    float* sums = acc + i * linear_kernels::sums_stride(rows);
-    if (form == Form::int8) table.int8(w, panel + i, n, x.ints, row, rows, sums, scratch);
-    if (form == Form::f32) table.f32(w, panel + i, n, x.floats, row, rows, sums, scratch);
+  if (form == Form::int8) return table.int8(w, panel, panels, x.ints, row, rows, acc, scratch);
+  for (int32_t i = 0; i < panels; i += linear_kernels::widest_f32) {
+    const int32_t n = std::min(panels - i, linear_kernels::widest_f32);
+    table.f32(w, panel + i, n, x.floats, row, rows, acc + i * linear_kernels::sums_stride(rows), scratch);
   }
 }
 
@@ -163,7 +163,7 @@ void linear(Context& c, const LinearParams& p) {
     panels += packed(*out.w).panels;
     gated = gated || out.gate;
   }
-  const Plan plan = cpu::plan(p.rows, k, panels, x.want(Form::bf16), c.pool.threads());
+  const Plan plan = cpu::plan(p.rows, k, panels, x, c.pool.threads());
   const size_t scratch_bytes = worker_bytes(plan, gated, k), gate_at = sums_bytes(plan);
   const bool split = c.precision != Precision::fast;
   Rows sized = x;
@@ -189,26 +189,24 @@ void linear(Context& c, const LinearParams& p) {
     char* memory = static_cast<char*>(c.scratch.worker(worker, scratch_bytes));
     auto *acc = reinterpret_cast<float*>(memory), *gate = reinterpret_cast<float*>(memory + gate_at);
     void* scratch = memory + (gated ? 2 : 1) * gate_at;
-    const int64_t stride = linear_kernels::sums_stride(rows);
     multiply(table, form_of(table, w, c.precision), w, panel, count, x, row, rows, acc, scratch);
     if (out.gate) {
       const Packed& g = packed(*out.gate);
       multiply(table, form_of(table, g, c.precision), g, panel, count, x, row, rows, gate, scratch);
     }
-    for (int32_t q = 0; q < count; q++) {
-      const int64_t n = (panel + q) * panel_rows;
-      table.epilogue({.acc = acc + q * stride,
-                      .gate = out.gate ? gate + q * stride : nullptr,
-                      .bias = out.bias ? out.bias + n : nullptr,
-                      .residual = out.residual ? out.residual + n : nullptr,
-                      .residual_rows = out.residual_rows,
-                      .y = out.y + n,
-                      .ldy = out.ldy,
-                      .row = row,
-                      .rows = rows,
-                      .n = static_cast<int32_t>(std::min<int64_t>(panel_rows, w.rows - n)),
-                      .activation = out.activation});
-    }
+    const int64_t n = panel * panel_rows;
+    table.epilogue({.acc = acc,
+                    .gate = out.gate ? gate : nullptr,
+                    .panel_stride = linear_kernels::sums_stride(rows),
+                    .bias = out.bias ? out.bias + n : nullptr,
+                    .residual = out.residual ? out.residual + n : nullptr,
+                    .residual_rows = out.residual_rows,
+                    .y = out.y + n,
+                    .ldy = out.ldy,
+                    .row = row,
+                    .rows = rows,
+                    .n = std::min<int64_t>(count * panel_rows, w.rows - n),
+                    .activation = out.activation});
   });
 }
 

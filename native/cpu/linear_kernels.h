@@ -36,28 +36,30 @@ struct FloatRows {
   int64_t padded;
 };
 
-/// What happens to 16 outputs of one row.
+/// What happens to the outputs of some panels. Sums are [panel][rows, 16].
 struct Epilogue {
-  const float* acc;   ///< [rows, 16]
-  const float* gate;  ///< [rows, 16] or null
-  const float* bias;  ///< of these outputs, or null
+  const float* acc;
+  const float* gate;     ///< as acc, or null
+  int64_t panel_stride;  ///< floats from one panel's sums to the next
+  const float* bias;     ///< of these outputs, or null
   const float* residual;
   int64_t residual_rows;  ///< as LinearOutput
   float* y;               ///< of these outputs
   int64_t ldy, row, rows;
-  int32_t n;  ///< outputs that exist, 1..16
+  int64_t n;  ///< outputs that exist; a last panel may be part of one
   Activation activation;
 };
 
 namespace linear_kernels {
 
-constexpr int32_t chunk = 256;          ///< columns unpacked at a time: a panel's share and its rows' stay in L1
-constexpr int32_t widest_group = 8;     ///< panels of a call
-constexpr int32_t widest_int8_f32 = 4;  ///< of the int8 and f32 kernels
-constexpr int32_t most_rows = 128;      ///< of a call, int8 and f32
+constexpr int32_t chunk = 256;       ///< columns unpacked at a time: a panel's share and its rows' stay in L1
+constexpr int32_t widest_group = 8;  ///< panels of a call
+constexpr int32_t widest_f32 = 4;    ///< of the f32 kernel
+constexpr int32_t most_rows = 128;   ///< of a call, f32
+constexpr int32_t most_int8_rows = 256;
 constexpr int32_t most_bf16_rows = 768;
 /// Worker scratch of a kernel call, in bytes.
-constexpr int64_t scratch_bytes = 64 * 1024 + 8192 + 8192;
+constexpr int64_t scratch_bytes = 96 * 1024;
 
 /// Floats from one panel's sums to the next: whole tiles of rows.
 static constexpr int64_t sums_stride(int64_t rows) {

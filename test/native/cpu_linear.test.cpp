@@ -2,10 +2,12 @@
 // weights. The tolerance is the sum of what rounding may do at most:
 //   int8 activations: every x is off by up to amax / 254 of its block of 32, so y by sum over blocks of amax / 254 *
 //   sum |w| float sums:       (k + 4) * 2^-24 * sum |w x|; two bfloat16: 2^-16 * sum |w x| more
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "cpu/isa.h"
@@ -198,6 +200,69 @@ TEST("cpu: a row's products have the same bits alone, among others and on any nu
       c->linear({.x = x.data() + 11 * 768, .rows = 21, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
       CHECK(std::memcmp(some.data(), all.data() + 11 * w.n, some.size() * sizeof(float)) == 0);
     }
+  }
+}
+
+TEST("cpu: every number of rows gives a row the same bits, with columns and panels left over") {
+  // Columns beyond one run of a tile and no multiple of it, and more panels than a group, the last in part.
+  constexpr int64_t most = 40;
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    for (const auto& [type, k] : {std::pair{DType::q8_0, 1120},
+                                  {DType::q4_0, 800},
+                                  {DType::q5_0, 32},
+                                  {DType::q4_k, 1024},
+                                  {DType::q6_k, 768}}) {
+      const Weights w(type, 150, k, 7);
+      const auto m = b->load_matrix(w.host());
+      const auto x = normal_values(most * k, 8);
+      std::vector<float> one(static_cast<size_t>(most * w.n)), some(one.size());
+      LinearOutput out{.w = m.get(), .ldy = w.n};
+      for (int64_t r = 0; r < most; r++) {
+        out.y = one.data() + r * w.n;
+        b->linear({.x = x.data() + r * k, .rows = 1, .ldx = k, .norm = {}, .outputs = {&out, 1}});
+      }
+      out.y = some.data();
+      for (int64_t rows = 2; rows <= most; rows++) {
+        std::fill(some.begin(), some.end(), NAN);
+        b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&out, 1}});
+        CHECK(std::memcmp(one.data(), some.data(), static_cast<size_t>(rows * w.n) * sizeof(float)) == 0);
+      }
+    }
+  }
+}
+
+TEST("cpu: more rows than a call of the int8 kernel takes, with a value 1,000 times the rest in each block") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    for (const DType type : {DType::q8_0, DType::q4_k, DType::q6_k}) {
+      const int64_t k = 1024, rows = 531;
+      const Weights w(type, 21, k, 9);
+      auto x = normal_values(rows * k, 10);
+      for (size_t i = 5; i < x.size(); i += 33) x[i] *= 1000;
+      check_product(*b, w, x, rows, true, 0);
+    }
+  }
+}
+
+TEST("cpu: gate and up of a group of panels, its last one in part, as two products say") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    const int64_t k = 512, n = 139, rows = 21;
+    const Weights up(DType::q4_k, n, k, 11), gate(DType::q6_k, n, k, 12);
+    const auto u = b->load_matrix(up.host()), g = b->load_matrix(gate.host());
+    const auto x = normal_values(rows * k, 13), bias = normal_values(n, 14), residual = normal_values(rows * n, 15);
+    std::vector<float> a(static_cast<size_t>(rows * n)), s(a), y(a.size() + 1, NAN);
+    const LinearOutput apart[2] = {{.w = u.get(), .y = a.data(), .ldy = n}, {.w = g.get(), .y = s.data(), .ldy = n}};
+    b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = apart});
+    const LinearOutput both{
+        .w = u.get(), .gate = g.get(), .bias = bias.data(), .residual = residual.data(), .y = y.data(), .ldy = n};
+    b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&both, 1}});
+    for (size_t i = 0; i < a.size(); i++) {
+      const double v = s[i] / (1 + std::exp(-static_cast<double>(s[i]))) * static_cast<double>(a[i]);
+      CHECK_NEAR(y[i], v + bias[i % static_cast<size_t>(n)] + residual[i], 1e-5 * (1 + std::abs(v)));
+    }
+    CHECK(std::isnan(y[a.size()]));
   }
 }
 
