@@ -1,5 +1,6 @@
 // Rates of the matrix products at real shapes, each as a share of what this machine can do (measured in the same run).
-//   bench_kernels [threads] [repeats] [many|one]      (rows)        OWL3_ISA chooses the instruction set
+//   bench_kernels [threads] [repeats] [many|one|all] [Q4_K]      (rows, type)        OWL3_ISA chooses the instruction
+//   set
 // With one thread, processor time is taken instead of the clock's: other programs disturb it less.
 #include <algorithm>
 #include <chrono>
@@ -53,7 +54,8 @@ double best_seconds(bool processor, int repeats, double least_total, auto&& run)
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 0, repeats = argc > 2 ? std::atoi(argv[2]) : 5;
-  const std::string only = argc > 3 ? argv[3] : "";
+  const std::string only = argc > 3 ? argv[3] : "all", only_type = argc > 4 ? argv[4] : "";
+  const auto skipped = [&](DType type) { return !only_type.empty() && only_type != format(type).name; };
   const auto backend = make_cpu_backend({.threads = threads, .precision = Precision::automatic});
   const MachinePeaks limits = measure_peaks(backend->threads());
   const double read = measure_bandwidth(backend->threads(), 1.0);
@@ -82,7 +84,7 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   };
   for (const DType type : {DType::q8_0, DType::q4_k, DType::bf16, DType::f16}) {
-    if (only == "one") break;
+    if (only == "one" || skipped(type)) continue;
     if (type != DType::q4_k) {
       product(type, 729, 1152, 1152);
       product(type, 729, 1152, 4320);
@@ -97,7 +99,7 @@ int main(int argc, char** argv) {
   };
   for (const DType type :
        {DType::q8_0, DType::q4_0, DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k, DType::f16, DType::bf16}) {
-    if (only == "many") break;
+    if (only == "many" || skipped(type)) continue;
     product(type, 1, 1536, outputs(type, 1536));
     product(type, 1, 8960, outputs(type, 8960));
     if (type == DType::q8_0 || type == DType::q6_k) product(type, 1, 1536, 151651);
