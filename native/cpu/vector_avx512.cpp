@@ -1,12 +1,10 @@
 #if defined(__x86_64__)
 #define OWL3_LANES avx512
 #define OWL3_LANES_AVX512
-#include <stdlib.h>
 #include "cpu/vector_body.h"
 
 namespace owl3::avx512 {
 
-int64_t ahead = getenv("AHEAD") ? atol(getenv("AHEAD")) : 4096;
 extern const vector_kernels::Table vector_table;
 const vector_kernels::Table vector_table{int8_vector, float_vector};
 
