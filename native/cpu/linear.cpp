@@ -6,6 +6,7 @@
 #include "cpu/linear_kernels.h"
 #include "cpu/ops.h"
 #include "cpu/pack.h"
+#include "cpu/vector_kernels.h"
 
 namespace owl3::cpu {
 namespace {
@@ -121,9 +122,12 @@ struct Tiles {
   int64_t first_task, groups;
 };
 
-void multiply(const Table& table, Form form, const Packed& w, int64_t panel, int32_t panels, const Rows& x, int64_t row,
-              int64_t rows, float* acc, void* scratch) {
+/// `few`: kernels for as few rows as these, or null.
+void multiply(const Table& table, const vector_kernels::Table* few, Form form, const Packed& w, int64_t panel,
+              int32_t panels, const Rows& x, int64_t row, int64_t rows, float* acc, void* scratch) {
   if (form == Form::bf16) return table.bf16(w, panel, panels, x.halves, row, rows, acc, scratch);
+  if (few && form == Form::int8) return few->int8(w, panel, panels, x.ints, row, rows, acc, scratch);
+  if (few && layout_of(w.type).group == 0) return few->f32(w, panel, panels, x.floats, row, rows, acc, scratch);
   if (form == Form::int8) return table.int8(w, panel, panels, x.ints, row, rows, acc, scratch);
   for (int32_t i = 0; i < panels; i += linear_kernels::widest_f32) {
     const int32_t n = std::min(panels - i, linear_kernels::widest_f32);
@@ -147,6 +151,7 @@ void linear(Context& c, const LinearParams& p) {
   constexpr size_t most_outputs = 8;
   if (p.rows == 0 || p.outputs.empty()) return;
   const Table& table = linear_kernels::table(c.isa);
+  const vector_kernels::Table* few = p.rows <= vector_kernels::most_rows ? vector_kernels::table(c.isa) : nullptr;
   const int64_t k = p.outputs[0].w->cols;
   if (p.outputs.size() > most_outputs) throw Error(ErrorCode::internal, "linear: more than eight outputs");
 
@@ -189,10 +194,10 @@ void linear(Context& c, const LinearParams& p) {
     char* memory = static_cast<char*>(c.scratch.worker(worker, scratch_bytes));
     auto *acc = reinterpret_cast<float*>(memory), *gate = reinterpret_cast<float*>(memory + gate_at);
     void* scratch = memory + (gated ? 2 : 1) * gate_at;
-    multiply(table, form_of(table, w, c.precision), w, panel, count, x, row, rows, acc, scratch);
+    multiply(table, few, form_of(table, w, c.precision), w, panel, count, x, row, rows, acc, scratch);
     if (out.gate) {
       const Packed& g = packed(*out.gate);
-      multiply(table, form_of(table, g, c.precision), g, panel, count, x, row, rows, gate, scratch);
+      multiply(table, few, form_of(table, g, c.precision), g, panel, count, x, row, rows, gate, scratch);
     }
     const int64_t n = panel * panel_rows;
     table.epilogue({.acc = acc,

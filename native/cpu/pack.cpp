@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/scratch.h"
 #include "gguf/blocks.h"
@@ -16,11 +17,45 @@ int32_t quad(int32_t k, int32_t row) {
   return k / 4 * 64 + row * 4 + k % 4;
 }
 
-/// What a record says about one of its rows: unsigned values and its scales as stored.
-struct RowStep {
-  uint8_t q[256];
-  uint16_t d[2], dmin;
-  uint8_t scale[16], min[8];
+uint16_t get_f16(const uint8_t* at, int32_t lane) {
+  uint16_t h;
+  std::memcpy(&h, at + lane * 2, 2);
+  return h;
+}
+
+/// Where a record has its planes, in bytes; the same for every block of a type, one behind the other.
+struct Planes {
+  int32_t low, high;              ///< whole bytes or 4-bit, and upper bits
+  int32_t low_block, high_block;  ///< bytes a block of 32 columns and 16 rows
+};
+constexpr Planes planes_of(DType type) {
+  switch (type) {
+    case DType::q8_0:
+      return {q_at_32, 0, 512, 0};
+    case DType::q4_0:
+      return {q_at_32, 0, 256, 0};
+    case DType::q5_0:
+      return {q_at_32, high_at_32, 256, 64};
+    case DType::q4_k:
+      return {q_at_k, 0, 256, 0};
+    case DType::q5_k:
+      return {q_at_k, high_at_k, 256, 64};
+    case DType::q6_k:
+      return {q_at_k, high_at_k, 256, 128};
+    case DType::f32:
+    case DType::f16:
+    case DType::bf16:
+      break;
+  }
+  return {};
+}
+
+/// What a record says about its 16 rows, still row by row: scales as stored, and each row's share of the planes in the
+/// order of k. Four bytes of a row go side by side with those of the other rows.
+struct RecordRows {
+  uint16_t d[2][panel_rows], dmin[panel_rows];
+  uint8_t scale[panel_rows][16], min[panel_rows][8];
+  alignas(64) uint8_t low[panel_rows][128], high[panel_rows][64];
 };
 
 template <class Block>
@@ -28,161 +63,151 @@ const Block* block_at(const void* row, int64_t i) {
   return reinterpret_cast<const Block*>(row) + i;
 }
 
-/// Takes step `s` of a row of the file apart; blocks past its end are zeros.
-void read_step(const HostTensor& t, const char* row, int64_t s, RowStep& out) {
-  switch (t.type) {
-    case DType::q8_0:
-    case DType::q4_0:
-    case DType::q5_0:
-      for (int half = 0; half < 2; half++) {
-        const int64_t b = s * 2 + half;
-        uint8_t* q = out.q + half * 32;
-        out.d[half] = 0;
-        std::memset(q, t.type == DType::q8_0 ? 128 : t.type == DType::q4_0 ? 8 : 16, 32);
-        if (b * 32 >= t.cols) continue;
-        if (t.type == DType::q8_0) {
-          const auto* block = block_at<BlockQ8_0>(row, b);
-          out.d[half] = block->d;
-          for (int i = 0; i < 32; i++) q[i] = static_cast<uint8_t>(block->q[i] + 128);
-        } else if (t.type == DType::q4_0) {
-          const auto* block = block_at<BlockQ4_0>(row, b);
-          out.d[half] = block->d;
-          for (int i = 0; i < 16; i++) {
-            q[i] = block->q[i] & 15;
-            q[i + 16] = block->q[i] >> 4;
-          }
-        } else {
-          const auto* block = block_at<BlockQ5_0>(row, b);
-          out.d[half] = block->d;
-          for (int i = 0; i < 16; i++) {
-            q[i] = static_cast<uint8_t>((block->q[i] & 15) | (block->high[i / 8] >> i % 8 & 1) << 4);
-            q[i + 16] = static_cast<uint8_t>((block->q[i] >> 4) | (block->high[2 + i / 8] >> i % 8 & 1) << 4);
+/// A row's share of one block's planes from its values [32].
+template <DType T>
+void put_planes(const uint8_t* q, uint8_t* low, uint8_t* high) {
+  for (int k = 0; k < 16; k++) low[k] = static_cast<uint8_t>((q[k] & 15) | q[k + 16] << 4);
+  if constexpr (T == DType::q6_k) {
+    for (int k = 0; k < 8; k++) {
+      high[k] = static_cast<uint8_t>(q[k] >> 4 | q[k + 8] >> 4 << 2 | q[k + 16] >> 4 << 4 | q[k + 24] >> 4 << 6);
+    }
+  }
+  if constexpr (T == DType::q5_k) {
+    uint8_t bits[4] = {};
+    for (int g = 0; g < 8; g++) {
+      for (int k = 0; k < 4; k++) bits[k] = static_cast<uint8_t>(bits[k] | q[4 * g + k] >> 4 << g);
+    }
+    std::memcpy(high, bits, 4);
+  }
+}
+
+/// Takes block b of 32 columns of a row of the file apart (Q8_0, Q4_0, Q5_0). `flip` turns Q8_0's sign bit.
+template <DType T>
+void read_block(const char* row, int64_t b, uint8_t flip, uint16_t& d, uint8_t* low, uint8_t* high) {
+  if constexpr (T == DType::q8_0) {
+    const auto* block = block_at<BlockQ8_0>(row, b);
+    d = block->d;
+    for (int i = 0; i < 32; i++) low[i] = static_cast<uint8_t>(block->q[i]) ^ flip;
+  } else if constexpr (T == DType::q4_0) {
+    const auto* block = block_at<BlockQ4_0>(row, b);
+    d = block->d;
+    std::memcpy(low, block->q, 16);  // the file pairs values as the planes do
+  } else {
+    const auto* block = block_at<BlockQ5_0>(row, b);
+    d = block->d;
+    std::memcpy(low, block->q, 16);
+    uint32_t bits;
+    std::memcpy(&bits, block->high, 4);
+    for (int k = 0; k < 4; k++) {
+      uint32_t byte = 0;
+      for (int g = 0; g < 8; g++) byte |= (bits >> (4 * g + k) & 1) << g;
+      high[k] = static_cast<uint8_t>(byte);
+    }
+  }
+}
+
+/// Takes 256 columns of a row of the file apart (Q4_K, Q5_K, Q6_K).
+template <DType T>
+void read_super_block(const char* row, int64_t s, int32_t lane, RecordRows& out) {
+  constexpr int32_t high_row = planes_of(T).high_block / panel_rows;
+  uint8_t q[256];
+  if constexpr (T == DType::q6_k) {
+    const auto* block = block_at<BlockQ6_K>(row, s);
+    out.d[0][lane] = block->d;
+    std::memcpy(out.scale[lane], block->scales, 16);
+    for (int half = 0; half < 2; half++) {
+      const uint8_t *low = block->low + half * 64, *high = block->high + half * 32;
+      for (int part = 0; part < 4; part++) {
+        uint8_t* to = q + half * 128 + part * 32;
+        for (int i = 0; i < 32; i++) {
+          to[i] = static_cast<uint8_t>((low[part % 2 * 32 + i] >> part / 2 * 4 & 15) | (high[i] >> part * 2 & 3) << 4);
+        }
+      }
+    }
+  } else {
+    using Block = std::conditional_t<T == DType::q4_k, BlockQ4_K, BlockQ5_K>;
+    const auto* block = block_at<Block>(row, s);
+    out.d[0][lane] = block->d;
+    out.dmin[lane] = block->dmin;
+    unpack_scales(block->scales, out.scale[lane], out.min[lane]);
+    for (int b = 0; b < 8; b++) {
+      const uint8_t* low = block->q + b / 2 * 32;
+      for (int i = 0; i < 32; i++) {
+        q[b * 32 + i] = low[i] >> b % 2 * 4 & 15;
+        if constexpr (T == DType::q5_k) q[b * 32 + i] |= static_cast<uint8_t>((block->high[i] >> b & 1) << 4);
+      }
+    }
+  }
+  for (int b = 0; b < 8; b++) put_planes<T>(q + b * 32, out.low[lane] + b * 16, out.high[lane] + b * high_row);
+}
+
+/// Four bytes of each of the 16 rows, then the next four: rows [16][ld] -> plane [words][16][4].
+template <int32_t Words, int32_t Ld>
+void interleave(const uint8_t (&rows)[panel_rows][Ld], uint8_t* plane) {
+  static_assert(4 * Words <= Ld);
+  for (int32_t word = 0; word < Words; word++) {
+    for (int32_t lane = 0; lane < panel_rows; lane++) {
+      std::memcpy(plane + 64 * word + 4 * lane, rows[lane] + 4 * word, 4);
+    }
+  }
+}
+
+/// Packs records [panel] of a quantised type; rows past the last and blocks past a row's end have scales of zero.
+template <DType T>
+void pack_quantised(const HostTensor& t, const Packed& m, int64_t panel, uint8_t* record) {
+  constexpr Layout l = layout_of(T);
+  constexpr Planes at = planes_of(T);
+  constexpr int32_t blocks = l.step / 32, low_row = at.low_block / panel_rows, high_row = at.high_block / panel_rows;
+  const uint8_t flip = m.unsigned_q8 ? 0x80 : 0;
+  const uint64_t stride = row_bytes(t.type, t.cols);
+  const int64_t rows = std::min<int64_t>(panel_rows, t.rows - panel * panel_rows);
+  const char* first = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
+  RecordRows r{};
+  for (int64_t s = 0; s < m.padded_cols / l.step; s++, record += l.record) {
+    for (int32_t lane = 0; lane < rows; lane++) {
+      const char* row = first + static_cast<uint64_t>(lane) * stride;
+      if constexpr (l.step == 256) {
+        read_super_block<T>(row, s, lane, r);
+      } else {
+        for (int32_t b = 0; b < blocks; b++) {
+          uint8_t *low = r.low[lane] + b * low_row, *high = r.high[lane] + b * high_row;
+          if ((s * blocks + b) * 32 < t.cols) {
+            read_block<T>(row, s * blocks + b, flip, r.d[b][lane], low, high);
+          } else {
+            r.d[b][lane] = 0;
+            std::memset(low, T == DType::q8_0 ? flip : T == DType::q4_0 ? 0x88 : 0, low_row);  // values of zero
+            std::memset(high, 0xff, high_row);
           }
         }
       }
-      return;
-    case DType::q4_k: {
-      const auto* block = block_at<BlockQ4_K>(row, s);
-      out.d[0] = block->d;
-      out.dmin = block->dmin;
-      unpack_scales(block->scales, out.scale, out.min);
-      for (int i = 0; i < 256; i++) {
-        const uint8_t byte = block->q[i / 64 * 32 + i % 32];
-        out.q[i] = i % 64 < 32 ? byte & 15 : byte >> 4;
-      }
-      return;
     }
-    case DType::q5_k: {
-      const auto* block = block_at<BlockQ5_K>(row, s);
-      out.d[0] = block->d;
-      out.dmin = block->dmin;
-      unpack_scales(block->scales, out.scale, out.min);
-      for (int i = 0; i < 256; i++) {
-        const uint8_t byte = block->q[i / 64 * 32 + i % 32];
-        out.q[i] =
-            static_cast<uint8_t>((i % 64 < 32 ? byte & 15 : byte >> 4) | (block->high[i % 32] >> i / 32 & 1) << 4);
+    std::memset(record, 0, at.low);
+    if constexpr (l.step == 64) {
+      std::memcpy(record, r.d, sizeof r.d);
+    } else {
+      std::memcpy(record, r.d[0], sizeof r.d[0]);
+      if constexpr (l.mins) std::memcpy(record + dmin_at, r.dmin, sizeof r.dmin);
+      for (int32_t i = 0; i < l.step / l.group; i++) {
+        for (int32_t lane = 0; lane < panel_rows; lane++) record[scale_at + i * 16 + lane] = r.scale[lane][i];
       }
-      return;
-    }
-    case DType::q6_k: {
-      const auto* block = block_at<BlockQ6_K>(row, s);
-      out.d[0] = block->d;
-      std::memcpy(out.scale, block->scales, 16);
-      for (int i = 0; i < 256; i++) {
-        const int half = i / 128, j = i % 128;
-        const uint8_t low = block->low[half * 64 + j % 64];
-        out.q[i] = static_cast<uint8_t>((j < 64 ? low & 15 : low >> 4) |
-                                        (block->high[half * 32 + j % 32] >> j / 32 * 2 & 3) << 4);
+      for (int32_t i = 0; l.mins && i < 8; i++) {
+        for (int32_t lane = 0; lane < panel_rows; lane++) record[min_at + i * 16 + lane] = r.min[lane][i];
       }
-      return;
     }
-    case DType::f32:
-    case DType::f16:
-    case DType::bf16:
-      return;
-  }
-}
-
-void put_f16(uint8_t* at, int32_t lane, uint16_t h) {
-  std::memcpy(at + lane * 2, &h, 2);
-}
-uint16_t get_f16(const uint8_t* at, int32_t lane) {
-  uint16_t h;
-  std::memcpy(&h, at + lane * 2, 2);
-  return h;
-}
-
-/// Four bytes to each of `n` quads of a lane.
-void put_quads(const uint8_t* bytes, int n, int32_t lane, uint8_t* plane) {
-  for (int g = 0; g < n; g++) std::memcpy(plane + 64 * g + 4 * lane, bytes + 4 * g, 4);
-}
-
-/// Offset of block b's planes in a record.
-struct Planes {
-  int32_t q, high;  // 4-bit (or whole) and upper bits
-};
-Planes planes(DType type, int32_t b) {
-  switch (type) {
-    case DType::q8_0:
-      return {q_at_32 + b * 512, 0};
-    case DType::q4_0:
-      return {q_at_32 + b * 256, 0};
-    case DType::q5_0:
-      return {q_at_32 + b * 256, high_at_32 + b * 64};
-    case DType::q6_k:
-      return {q_at_k + b * 256, high_at_k + b * 128};
-    default:
-      return {q_at_k + b * 256, high_at_k + b * 64};
-  }
-}
-
-/// Puts one row's step into its lane of a record that was cleared.
-void write_step(const Packed& m, const RowStep& s, int32_t lane, uint8_t* record) {
-  const Layout l = layout_of(m.type);
-  if (l.step == 64) {
-    for (int b = 0; b < 2; b++) put_f16(record + b * 32, lane, s.d[b]);
-  } else {
-    put_f16(record, lane, s.d[0]);
-    if (l.mins) put_f16(record + dmin_at, lane, s.dmin);
-    for (int i = 0; i < l.step / l.group; i++) record[scale_at + i * 16 + lane] = s.scale[i];
-    for (int i = 0; l.mins && i < 8; i++) record[min_at + i * 16 + lane] = s.min[i];
-  }
-  for (int32_t b = 0; b < l.step / 32; b++) {
-    const Planes at = planes(m.type, b);
-    const uint8_t* q = s.q + b * 32;
-    uint8_t bytes[32];  // in the order of k: four by four they go to their quads
-    if (m.type == DType::q8_0) {
-      const uint8_t flip = m.unsigned_q8 ? 0 : 0x80;
-      for (int k = 0; k < 32; k++) bytes[k] = q[k] ^ flip;
-      put_quads(bytes, 8, lane, record + at.q);
-      continue;
-    }
-    for (int k = 0; k < 16; k++) bytes[k] = static_cast<uint8_t>((q[k] & 15) | (q[k + 16] & 15) << 4);
-    put_quads(bytes, 4, lane, record + at.q);
-    if (m.type == DType::q6_k) {
-      for (int k = 0; k < 8; k++) {
-        bytes[k] = static_cast<uint8_t>(q[k] >> 4 | q[k + 8] >> 4 << 2 | q[k + 16] >> 4 << 4 | q[k + 24] >> 4 << 6);
-      }
-      put_quads(bytes, 2, lane, record + at.high);
-    } else if (m.type == DType::q5_0 || m.type == DType::q5_k) {
-      for (int k = 0; k < 4; k++) {
-        uint32_t bits = 0;
-        for (int g = 0; g < 8; g++) bits |= static_cast<uint32_t>(q[4 * g + k] >> 4) << g;
-        bytes[k] = static_cast<uint8_t>(bits);
-      }
-      put_quads(bytes, 1, lane, record + at.high);
-    }
+    interleave<blocks * low_row / 4>(r.low, record + at.low);
+    if constexpr (high_row > 0) interleave<blocks * high_row / 4>(r.high, record + at.high);
   }
 }
 
 /// The stored value of (k, lane) of a record.
 int32_t read_value(const Packed& m, const uint8_t* record, int32_t k, int32_t lane) {
-  const Planes at = planes(m.type, k / 32);
+  const Planes at = planes_of(m.type);
   const int32_t i = quad(k % 32, lane);
-  if (m.type == DType::q8_0) return static_cast<uint8_t>(record[at.q + i] ^ (m.unsigned_q8 ? 0 : 0x80));
-  int32_t v = record[at.q + i % 256] >> (i / 256 * 4) & 15;
-  if (m.type == DType::q6_k) v |= (record[at.high + i % 128] >> (i / 128 * 2) & 3) << 4;
-  if (m.type == DType::q5_0 || m.type == DType::q5_k) v |= (record[at.high + i % 64] >> (i / 64) & 1) << 4;
+  const uint8_t *low = record + at.low + k / 32 * at.low_block, *high = record + at.high + k / 32 * at.high_block;
+  if (m.type == DType::q8_0) return static_cast<uint8_t>(low[i] ^ (m.unsigned_q8 ? 0 : 0x80));
+  int32_t v = low[i % 256] >> (i / 256 * 4) & 15;
+  if (m.type == DType::q6_k) v |= (high[i % 128] >> (i / 128 * 2) & 3) << 4;
+  if (m.type == DType::q5_0 || m.type == DType::q5_k) v |= (high[i % 64] >> (i / 64) & 1) << 4;
   return v;
 }
 
@@ -195,36 +220,48 @@ int64_t float_at(DType type, int64_t k, int64_t lane) {
   return (k * 16 + lane) * static_cast<int64_t>(float_size(type));
 }
 
-void pack_floats(DType type, const char* row, int64_t n, int32_t lane, uint8_t* record) {
-  for (int64_t k = 0; k < n; k++) {
-    uint8_t* to = record + float_at(type, k, lane);
-    if (type == DType::f32)
-      std::memcpy(to, row + 4 * k, 4);
-    else
-      std::memcpy(to, row + 2 * k, 2);
+/// `n` columns of 16 rows that are `stride` bytes apart, [16][n] -> [n / Side][16][Side].
+template <class T, int64_t Side>
+void pack_floats(const char* rows, uint64_t stride, int64_t count, int64_t n, uint8_t* out) {
+  for (int64_t k = 0; k < n; k += Side) {
+    const size_t bytes = sizeof(T) * static_cast<size_t>(std::min(Side, n - k));
+    for (int64_t lane = 0; lane < count; lane++) {
+      std::memcpy(out + (k * panel_rows + lane * Side) * static_cast<int64_t>(sizeof(T)),
+                  rows + static_cast<uint64_t>(lane) * stride + static_cast<size_t>(k) * sizeof(T), bytes);
+    }
   }
 }
 
 void pack_panel(const HostTensor& t, const Packed& m, int64_t panel, uint8_t* out) {
-  const Layout l = layout_of(t.type);
-  std::memset(out, 0, static_cast<size_t>(m.panel_bytes));
+  switch (t.type) {
+    case DType::q8_0:
+      return pack_quantised<DType::q8_0>(t, m, panel, out);
+    case DType::q4_0:
+      return pack_quantised<DType::q4_0>(t, m, panel, out);
+    case DType::q5_0:
+      return pack_quantised<DType::q5_0>(t, m, panel, out);
+    case DType::q4_k:
+      return pack_quantised<DType::q4_k>(t, m, panel, out);
+    case DType::q5_k:
+      return pack_quantised<DType::q5_k>(t, m, panel, out);
+    case DType::q6_k:
+      return pack_quantised<DType::q6_k>(t, m, panel, out);
+    case DType::f32:
+    case DType::f16:
+    case DType::bf16:
+      break;
+  }
   const uint64_t stride = row_bytes(t.type, t.cols);
-  RowStep step{};
-  for (int32_t lane = 0; lane < panel_rows; lane++) {
-    const int64_t r = panel * panel_rows + lane;
-    if (r >= t.rows) break;  // scales of zero make the rest zeros
-    const char* row = static_cast<const char*>(t.data) + static_cast<uint64_t>(r) * stride;
-    if (l.group == 0) {
-      for (int64_t k = 0; k < t.cols; k += l.step) {
-        pack_floats(t.type, row + static_cast<size_t>(k) * float_size(t.type), std::min<int64_t>(l.step, t.cols - k),
-                    lane, out + k / l.step * l.record);
-      }
-      continue;
-    }
-    for (int64_t s = 0; s < m.padded_cols / l.step; s++) {
-      read_step(t, row, s, step);
-      write_step(m, step, lane, out + s * l.record);
-    }
+  const int64_t count = std::min<int64_t>(panel_rows, t.rows - panel * panel_rows);
+  const char* rows = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
+  if (count < panel_rows || m.padded_cols > t.cols) std::memset(out, 0, static_cast<size_t>(m.panel_bytes));
+  // In steps, so that the lines written stay in L1 while all rows fill them.
+  constexpr int64_t step = 64;
+  for (int64_t k = 0; k < t.cols; k += step) {
+    const int64_t n = std::min(step, t.cols - k);
+    if (t.type == DType::f32) pack_floats<uint32_t, 1>(rows + 4 * k, stride, count, n, out + k * panel_rows * 4);
+    if (t.type == DType::f16) pack_floats<uint16_t, 1>(rows + 2 * k, stride, count, n, out + k * panel_rows * 2);
+    if (t.type == DType::bf16) pack_floats<uint16_t, 2>(rows + 2 * k, stride, count, n, out + k * panel_rows * 2);
   }
 }
 

@@ -33,7 +33,7 @@ struct Layout {
   bool mins;
 };
 
-static inline Layout layout_of(DType type) {
+static constexpr Layout layout_of(DType type) {
   switch (type) {
     case DType::f32:
       return {32, 2048, 0, 0, false};

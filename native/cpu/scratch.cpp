@@ -30,7 +30,8 @@ std::shared_ptr<void> aligned_memory(size_t bytes) {
 #endif
   if (!p) throw Error(ErrorCode::out_of_memory, "can't allocate " + std::to_string(bytes) + " bytes");
 #ifdef __linux__
-  if (align == huge_page) madvise(p, size, MADV_HUGEPAGE);
+  // Of what is used: a huge page for the rest would be memory wasted.
+  if (align == huge_page) madvise(p, bytes / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
   return {p, release};
 }

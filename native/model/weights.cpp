@@ -146,10 +146,11 @@ Weights load_weights(const GgufFile& file, const Config& c, Backend& backend) {
   Weights w;
   w.vision = bind_vision(bind, c);
   Binder language(file, backend);
+  // The largest first: while a weight is repacked, its pages of the file stand beside it.
   w.token_embd = language.matrix("token_embd.weight", c.vocab, c.hidden);
+  if (file.find("output.weight") != nullptr) w.output = language.matrix("output.weight", c.vocab, c.hidden);
   for (int32_t i = 0; i < c.blocks; i++) w.layers.push_back(bind_layer(language, c, i));
   w.output_norm = language.vector("output_norm.weight", c.hidden);
-  if (file.find("output.weight") != nullptr) w.output = language.matrix("output.weight", c.vocab, c.hidden);
   w.bytes = bind.bytes() + language.bytes();
   w.quantised = language.quantised();
   return w;

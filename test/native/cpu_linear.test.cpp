@@ -232,6 +232,40 @@ TEST("cpu: every number of rows gives a row the same bits, with columns and pane
   }
 }
 
+TEST("cpu: one to nine rows have the bits they have among many, every format, odd sizes and extremes") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa), c = backend_of(isa, Precision::automatic, 3);
+    for (const DType type : all_types) {
+      const bool blocks = format(type).block_size > 1, super = format(type).block_size == 256;
+      // The last is longer than what the kernels for few rows go through at once.
+      for (const int64_t k : {super ? 256 : blocks ? 352 : 75, super ? 768 : blocks ? 32 : 2, super ? 8448 : 8480}) {
+        const Weights w(type, k > 8000 ? 19 : 117, k, 7);
+        const int64_t rows = 17;
+        auto x = normal_values(rows * k, 8);
+        const auto row = [&](int64_t r) { return x.begin() + r * k; };
+        row(0)[k / 2] = 1000;  // one value 1,000 times the rest
+        std::fill_n(row(1), k, 0.0f);
+        std::transform(row(2), row(3), row(2), [](float v) { return v * 1e-20f; });
+        std::transform(row(3), row(4), row(3), [](float v) { return v * 1e6f; });
+        std::fill_n(row(4), k, -127.0f);
+        std::vector<float> all(static_cast<size_t>(rows * w.n)), some(all.size());
+        const auto m = b->load_matrix(w.host());
+        LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
+        b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&out, 1}});
+        out.y = some.data();
+        for (int64_t n = 1; n <= 9; n++) {
+          for (const int64_t first : {int64_t{0}, rows - n}) {
+            std::fill(some.begin(), some.end(), NAN);
+            c->linear({.x = x.data() + first * k, .rows = n, .ldx = k, .norm = {}, .outputs = {&out, 1}});
+            CHECK(std::memcmp(some.data(), all.data() + first * w.n, static_cast<size_t>(n * w.n) * sizeof(float)) ==
+                  0);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST("cpu: more rows than a call of the int8 kernel takes, with a value 1,000 times the rest in each block") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa);

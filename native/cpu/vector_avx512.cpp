@@ -1,0 +1,12 @@
+#if defined(__x86_64__)
+#define OWL3_LANES avx512
+#define OWL3_LANES_AVX512
+#include "cpu/vector_body.h"
+
+namespace owl3::avx512 {
+
+extern const vector_kernels::Table vector_table;
+const vector_kernels::Table vector_table{int8_vector, float_vector};
+
+}  // namespace owl3::avx512
+#endif
