@@ -173,8 +173,8 @@ class Backend {
   virtual void attention(const AttentionParams& p) = 0;
 };
 
-/// The CPU backend with the best instruction set of this machine, or that named by OWL3_ISA (scalar, avx2, avx512, amx,
-/// neon). Error{unsupported} when that is not available here, Error{invalid_argument} when it is no such name.
+/// The CPU backend with the best instruction set of this machine, or that named by OWL3_ISA (scalar, avx2, avx512,
+/// avx512bf16, amx, neon). Error{unsupported} when that is not available here, Error{invalid_argument} when it is no such name.
 std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options);
 
 }  // namespace owl3

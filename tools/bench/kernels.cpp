@@ -1,5 +1,5 @@
 // Rates of the matrix products at real shapes, each as a share of what this machine can do (measured in the same run).
-//   bench_kernels [threads] [repeats] [many|one]      (rows)        OWL3_ISA chooses the instruction set
+//   bench_kernels [threads] [repeats] [many|one|attention]        OWL3_ISA chooses the instruction set
 // With one thread, processor time is taken instead of the clock's: other programs disturb it less.
 #include <algorithm>
 #include <chrono>
@@ -81,8 +81,32 @@ int main(int argc, char** argv) {
     }
     std::fflush(stdout);
   };
-  for (const DType type : {DType::q8_0, DType::q4_k, DType::bf16, DType::f16}) {
-    if (only == "one") break;
+  // Vision attention, one crop and layer: 16 heads of 72, 729 tokens. Scores and weighted values: 4 n^2 d a head.
+  for (const bool exact : {false, true}) {
+    if (!only.empty() && only != "attention") break;
+    constexpr int64_t tokens = 729, heads = 16, head_dim = 72, width = heads * head_dim;
+    std::mt19937 rng(2);
+    std::normal_distribution<float> normal(0, 1);
+    std::vector<float> qkv(static_cast<size_t>(tokens * 3 * width)), y(static_cast<size_t>(tokens * width));
+    for (float& v : qkv) v = normal(rng);
+    VisionAttentionParams p;
+    p.q = qkv.data();
+    p.k = p.q + width;
+    p.v = p.k + width;
+    p.ld = 3 * width;
+    p.out = y.data();
+    p.crops = 1;
+    p.tokens = tokens;
+    p.heads = heads;
+    p.head_dim = head_dim;
+    p.exact = exact;
+    const double s = best_seconds(backend->threads() == 1, repeats, 0.05, [&] { backend->vision_attention(p); });
+    const double gflops = 4e-9 * tokens * tokens * width / s, peak = exact ? limits.fp32 : limits.bf16;
+    std::printf("vision attention, %s  %8.3f ms a layer  %7.0f GFLOP/s  %3.0f %% of %s\n",
+                exact ? "float   " : "bfloat16", s * 1e3, gflops, 100 * gflops / peak, exact ? "fp32" : "bf16");
+  }
+  for (const DType type : {DType::q8_0, DType::q4_k, DType::bf16, DType::f16, DType::f32}) {
+    if (only == "one" || only == "attention") break;
     if (type != DType::q4_k) {
       product(type, 729, 1152, 1152);
       product(type, 729, 1152, 4320);
@@ -97,7 +121,7 @@ int main(int argc, char** argv) {
   };
   for (const DType type :
        {DType::q8_0, DType::q4_0, DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k, DType::f16, DType::bf16}) {
-    if (only == "many") break;
+    if (only == "many" || only == "attention") break;
     product(type, 1, 1536, outputs(type, 1536));
     product(type, 1, 8960, outputs(type, 8960));
     if (type == DType::q8_0 || type == DType::q6_k) product(type, 1, 1536, 151651);
