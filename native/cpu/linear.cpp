@@ -13,14 +13,15 @@ namespace {
 
 using linear_kernels::Table;
 
-enum class Form : uint8_t { int8, f32, bf16 };
+enum class Form : uint8_t { int8, f32, bf16, int16 };
 
 /// By the weight alone, never by the number of rows: see the rules of ops/backend.h.
 Form form_of(const Table& table, const Packed& w, Precision precision) {
   const bool quantised = layout_of(w.type).group != 0;
   if (precision == Precision::exact) return Form::f32;
+  if (quantised) return w.bulk && table.bulk_quants_bf16 ? Form::bf16 : Form::int8;
   if (table.bf16 && (w.bulk || w.type == DType::bf16)) return Form::bf16;
-  return quantised ? Form::int8 : Form::f32;
+  return w.bulk && table.int16 && precision == Precision::fast ? Form::int16 : Form::f32;
 }
 
 int64_t round_up(int64_t n, int64_t to) {
@@ -30,13 +31,14 @@ const Packed& packed(const Matrix& m) {
   return static_cast<const PackedMatrix&>(m).packed;
 }
 
-/// Activations in up to three forms, in the shared scratch.
+/// Activations in up to four forms, in the shared scratch.
 struct Rows {
-  bool wanted[3] = {};  // by Form
+  bool wanted[4] = {};  // by Form
   int64_t padded = 0;   // of f32 and bf16: whole 32s
   IntRows ints{};
   FloatRows floats{};
   Bf16Rows halves{};
+  ShortRows shorts{};
   bool want(Form f) const { return wanted[static_cast<size_t>(f)]; }
 };
 
@@ -65,6 +67,11 @@ size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
     take(r.halves.high, round_up(rows, 16) * r.padded);
     if (split) take(r.halves.low, round_up(rows, 16) * r.padded);
   }
+  if (r.want(Form::int16)) {
+    const int64_t p = r.shorts.padded = round_up(k, linear_kernels::int16_block);
+    take(r.shorts.q, rows * p);
+    take(r.shorts.scale, rows * p / linear_kernels::int16_block);
+  }
   return static_cast<size_t>(at - base);
 }
 
@@ -73,22 +80,31 @@ struct Plan {
   int64_t block_rows, row_blocks, group;
 };
 
-/// Weights are unpacked for each block of rows, which should be many: bfloat16 tiles take all, int8 kernels as many as
-/// have some columns (1,024) in L2 at a time, float kernels keep whole rows in L2.
+/// Weights are unpacked for each block of rows, which should be many: the int8 kernels take as many as have some
+/// columns (1,024) in L2 at a time.
 Plan plan(int64_t rows, int64_t k, int64_t panels, const Rows& x, int threads) {
-  int64_t fit = linear_kernels::most_bf16_rows;
-  if (x.want(Form::int8)) fit = linear_kernels::most_int8_rows;
-  if (x.want(Form::f32))
-    fit = std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, linear_kernels::most_rows);
+  int64_t fit = linear_kernels::most_block_rows, widest = linear_kernels::widest_group, tile = 1;
+  if (x.want(Form::int16)) {
+    widest = linear_kernels::widest_int16;
+    tile = linear_kernels::product_panels;
+  }
+  if (x.want(Form::f32)) {
+    widest = linear_kernels::widest_f32;
+    tile = rows < 8 ? 1 : linear_kernels::product_panels;
+  }
+  if (x.want(Form::int8)) {
+    fit = linear_kernels::most_int8_rows;
+    if (!x.want(Form::f32)) widest = linear_kernels::widest_group;
+    tile = 1;
+  }
   Plan p;
   p.row_blocks = (rows + fit - 1) / fit;
   p.block_rows = p.row_blocks == 1 ? rows : round_up((rows + p.row_blocks - 1) / p.row_blocks, 16);
-  const int64_t widest = x.want(Form::f32) ? linear_kernels::widest_f32 : linear_kernels::widest_group;
   // The group whose slowest thread has the least to do; the wider of equals.
   int64_t best = INT64_MAX;
   for (int64_t g = 1; g <= widest; g++) {
     const int64_t tasks = (panels + g - 1) / g * p.row_blocks, rounds = (tasks + threads - 1) / threads;
-    if (rounds * g > best || (g > 1 && tasks < 4 * int64_t{threads})) continue;
+    if (rounds * g > best || (g > 1 && (g % tile != 0 || tasks < 4 * int64_t{threads}))) continue;
     best = rounds * g;
     p.group = g;
   }
@@ -112,6 +128,7 @@ void prepare(Context& c, const Table& table, const LinearParams& p, int64_t k, c
       table.norm(p.norm, p.x + r * p.ldx, h, k, to.padded);
       if (to.want(Form::int8)) table.to_int8(h, to.padded, to.ints, r);
       if (to.want(Form::bf16)) table.to_bf16(h, to.padded, to.halves, r);
+      if (to.want(Form::int16)) table.to_int16(h, to.padded, to.shorts, r);
     }
   });
 }
@@ -126,6 +143,7 @@ struct Tiles {
 void multiply(const Table& table, const vector_kernels::Table* few, Form form, const Packed& w, int64_t panel,
               int32_t panels, const Rows& x, int64_t row, int64_t rows, float* acc, void* scratch) {
   if (form == Form::bf16) return table.bf16(w, panel, panels, x.halves, row, rows, acc, scratch);
+  if (form == Form::int16) return table.int16(w, panel, panels, x.shorts, row, rows, acc, scratch);
   if (few && form == Form::int8) return few->int8(w, panel, panels, x.ints, row, rows, acc, scratch);
   if (few && layout_of(w.type).group == 0) return few->f32(w, panel, panels, x.floats, row, rows, acc, scratch);
   if (form == Form::int8) return table.int8(w, panel, panels, x.ints, row, rows, acc, scratch);
@@ -219,7 +237,7 @@ void reserve_linear(Context& c, int64_t rows, int64_t cols) {
   Rows all;
   for (bool& w : all.wanted) w = true;
   c.scratch.shared(lay_out(all, rows, cols, true, nullptr));
-  const Plan widest = {std::min<int64_t>(rows, linear_kernels::most_bf16_rows), 1, linear_kernels::widest_group};
+  const Plan widest = {std::min<int64_t>(rows, linear_kernels::most_block_rows), 1, linear_kernels::widest_group};
   c.scratch.reserve_workers(worker_bytes(widest, true, cols));
 }
 

@@ -305,8 +305,8 @@ void bf16_amx(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x,
 }  // namespace
 
 extern const linear_kernels::Table linear_table;
-const linear_kernels::Table linear_table{unsigned_weights, norm_row,  to_int8,  rows_to_bf16,
-                                         int8_amx,         float_all, bf16_amx, epilogue};
+const linear_kernels::Table linear_table{unsigned_weights, true,     norm_row, to_int8, rows_to_bf16, int8_amx,
+                                         float_all,        bf16_amx, epilogue, nullptr, nullptr};
 
 }  // namespace owl3::amx
 #endif

@@ -244,11 +244,14 @@ inline void int8_all(const Packed& w, int64_t panel, int32_t panels, const IntRo
 template <int R, int P>
 inline void float_tile(const float* w, int64_t ldw, const float* x, int64_t ldx, int64_t n, float* acc, int64_t ldacc) {
   Lanes a[R][P];
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
     for (int p = 0; p < P; ++p) a[r][p] = load(acc + p * ldacc + 16 * r);
   }
   for (int64_t k = 0; k < n; ++k) {
     Lanes b[P];
+#pragma GCC unroll 4
     for (int p = 0; p < P; ++p) b[p] = load(w + p * ldw + 16 * k);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -257,7 +260,9 @@ inline void float_tile(const float* w, int64_t ldw, const float* x, int64_t ldx,
       for (int p = 0; p < P; ++p) a[r][p] = fma(v, b[p], a[r][p]);
     }
   }
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
     for (int p = 0; p < P; ++p) store(acc + p * ldacc + 16 * r, a[r][p]);
   }
 }
@@ -266,7 +271,11 @@ template <int R, int P>
 inline void float_panels(const float* w, int64_t ldw, int32_t panels, const float* x, int64_t ldx, int64_t n,
                          float* acc, int64_t ldacc) {
   int32_t p = 0;
-  for (; p + P <= panels; p += P) float_tile<R, P>(w + p * ldw, ldw, x, ldx, n, acc + p * ldacc, ldacc);
+  for (; panels - p >= P && (P < 3 || panels - p != P + 1); p += P)
+    float_tile<R, P>(w + p * ldw, ldw, x, ldx, n, acc + p * ldacc, ldacc);
+  if constexpr (P > 2) {  // four are two times two
+    for (; panels - p >= 2; p += 2) float_tile<R, 2>(w + p * ldw, ldw, x, ldx, n, acc + p * ldacc, ldacc);
+  }
   for (; p < panels; ++p) float_tile<R, 1>(w + p * ldw, ldw, x, ldx, n, acc + p * ldacc, ldacc);
 }
 
@@ -281,8 +290,9 @@ inline void float_all(const Packed& w, int64_t panel, int32_t panels, const Floa
     for (int32_t p = 0; p < panels; ++p) unpack_float(w, panel + p, k, n, unpacked + p * ldw);
     const float* in = x.x + row * x.padded + k;
     int64_t r = 0;
-    for (; r + tile_rows <= rows; r += tile_rows) {
-      float_panels<tile_rows, tile_groups>(unpacked, ldw, panels, in + r * x.padded, x.padded, n, acc + 16 * r, ldacc);
+    for (; r + product_rows <= rows; r += product_rows) {
+      float_panels<product_rows, product_groups>(unpacked, ldw, panels, in + r * x.padded, x.padded, n, acc + 16 * r,
+                                                 ldacc);
     }
     for (; r + 2 <= rows; r += 2)
       float_panels<2, 2>(unpacked, ldw, panels, in + r * x.padded, x.padded, n, acc + 16 * r, ldacc);

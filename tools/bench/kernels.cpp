@@ -1,7 +1,7 @@
 // Rates of the matrix products at real shapes, each as a share of what this machine can do (measured in the same run).
-//   bench_kernels [threads] [repeats] [filter]        OWL3_ISA chooses the instruction set
-// The filter keeps the lines it is part of: "many" or "one" (rows), "vision", "prefill", "q8_0 ", "74 x ", ...
-// With one thread, processor time is taken instead of the clock's: other programs disturb it less.
+//   bench_kernels [threads] [repeats] [filter] [fast]        OWL3_ISA chooses the instruction set
+// The filter keeps the lines it is part of: "many" or "one" (rows), "vision", "attention", "prefill", "q8_0 ", "74 x ",
+// ... With one thread, processor time is taken instead of the clock's: other programs disturb it less.
 #include <algorithm>
 #include <cctype>
 #include <chrono>
@@ -74,7 +74,9 @@ struct Call {
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 0, repeats = argc > 2 ? std::atoi(argv[2]) : 5;
   const std::string only = argc > 3 ? argv[3] : "";
-  const auto backend = make_cpu_backend({.threads = threads, .precision = Precision::automatic});
+  const bool fast = argc > 4 && std::string(argv[4]) == "fast";
+  const auto backend =
+      make_cpu_backend({.threads = threads, .precision = fast ? Precision::fast : Precision::automatic});
   const MachinePeaks limits = measure_peaks(backend->threads());
   const double read = measure_bandwidth(backend->threads(), 0.5);
   std::printf("%s, %d threads; int8 %.0f GOP/s, bf16 %.0f, fp32 %.0f GFLOP/s, read %.1f GB/s\n",
@@ -128,9 +130,13 @@ int main(int argc, char** argv) {
     });
     const bool quantised = format(call.type).block_size > 1;
     if (call.rows > 8) {
-      const double gops = 1e-9 * operations / s, peak = quantised ? limits.int8 : limits.bf16;
+      // Float weights take float32 unless the machine has something better.
+      const bool halves = fast || backend->name().find("amx") != std::string::npos;
+      const double gops = 1e-9 * operations / s, peak = quantised ? limits.int8 : halves ? limits.bf16 : limits.fp32;
       std::printf("%-46s %8.3f ms  %7.0f GOP/s  %3.0f %% of %s\n", name, s * 1e3, gops, 100 * gops / peak,
-                  quantised ? "int8" : "bf16");
+                  quantised ? "int8"
+                  : halves  ? "bf16"
+                            : "fp32");
     } else {
       const double gbs = 1e-9 * bytes / s;
       std::printf("%-46s %8.3f ms  %7.1f GB/s   %3.0f %% of read\n", name, s * 1e3, gbs, 100 * gbs / read);
@@ -138,6 +144,35 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   };
 
+  // Vision attention, one crop and layer: 16 heads of 72, 729 tokens. Scores and weighted values: 4 n^2 d a head.
+  for (const bool exact : {false, true}) {
+    if (std::string("many vision attention").find(only) == std::string::npos) break;
+    constexpr int64_t tokens = 729, heads = 16, head_dim = 72, width = heads * head_dim;
+    std::mt19937 rng(2);
+    std::normal_distribution<float> normal(0, 1);
+    std::vector<float> qkv(static_cast<size_t>(tokens * 3 * width)), y(static_cast<size_t>(tokens * width));
+    for (float& v : qkv) v = normal(rng);
+    VisionAttentionParams p;
+    p.q = qkv.data();
+    p.k = p.q + width;
+    p.v = p.k + width;
+    p.ld = 3 * width;
+    p.out = y.data();
+    p.crops = 1;
+    p.tokens = tokens;
+    p.heads = heads;
+    p.head_dim = head_dim;
+    p.exact = exact;
+    const double s = best_seconds(repeats, 0.05, [&] {
+      const double start = now(backend->threads() == 1);
+      backend->vision_attention(p);
+      return now(backend->threads() == 1) - start;
+    });
+    const double gflops = 4e-9 * tokens * tokens * width / s, peak = exact && !fast ? limits.fp32 : limits.bf16;
+    std::printf("vision attention, %s  %8.3f ms a layer  %7.0f GFLOP/s  %3.0f %% of %s\n",
+                exact && !fast ? "float   " : "bfloat16", s * 1e3, gflops, 100 * gflops / peak,
+                exact && !fast ? "fp32" : "bf16");
+  }
   // The 2B model's vision tower, one crop. Weights of 4,304 outputs are widened to whole blocks of 32.
   for (const DType type : {DType::q8_0, DType::q4_0, DType::bf16, DType::f16}) {
     const Call crop{.type = type, .use = MatrixUse::bulk, .rows = 729, .k = 1152};
