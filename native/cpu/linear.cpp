@@ -20,7 +20,7 @@ Form form_of(const Table& table, const Packed& w, Precision precision) {
   if (precision == Precision::exact) return Form::f32;
   if (quantised) return w.bulk && table.bulk_quants_bf16 ? Form::bf16 : Form::int8;
   if (table.bf16 && (w.bulk || w.type == DType::bf16)) return Form::bf16;
-  return w.bulk && table.int16 ? Form::int16 : Form::f32;
+  return w.bulk && table.int16 && precision == Precision::fast ? Form::int16 : Form::f32;
 }
 
 int64_t round_up(int64_t n, int64_t to) {

@@ -6,7 +6,7 @@
 //         acc = fma(float(sum), weight scale * activation scale, acc); Q6_K twice a block; mins: acc = fma(min, -(scale
 //         * sum of q), acc).
 //   f32:  acc = fma(x, w, acc), one k after the other.
-//   int16: as int8, float weights too in blocks, of 64 (linear_int16.h).
+//   int16: as int8, float weights too in blocks, of 64 (linear_int16.h). Precision::fast.
 //   bf16: float sums of bfloat16 products. Float weights: activations and weights as sums of two bfloat16 (16 bits;
 //   BF16 weights are
 //         one), all products but the one of both low parts. Quantised weights (bulk use): both rounded to one bfloat16.
@@ -92,7 +92,7 @@ struct Table {
   void (*bf16)(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x, int64_t row, int64_t rows, float* acc,
                void* scratch);
   void (*epilogue)(const Epilogue& e);
-  /// For float weights of bulk use, or null where float sums of bf16 or f32 are as fast.
+  /// For float weights of bulk use under Precision::fast; null where bf16 takes those or nothing beats f32.
   void (*to_int16)(const float* x, int64_t padded, const ShortRows& rows, int64_t row);
   void (*int16)(const Packed& w, int64_t panel, int32_t panels, const ShortRows& x, int64_t row, int64_t rows,
                 float* acc, void* scratch);

@@ -69,16 +69,17 @@ struct Weights {
 /// What is rounded to blocks that share a scale: activations to int8, or activations and weights to int16.
 enum class Blocks { none, int8, int16 };
 
-/// How products of bulk float weights are done.
+/// How products of bulk weights are done.
 struct Bulk {
   Blocks blocks;
   double extra;
 };
-Bulk bulk_of(Isa isa, bool quantised) {
+Bulk bulk_of(Isa isa, bool quantised, Precision precision = Precision::automatic) {
+  const bool fast = precision == Precision::fast;
   // May round weights and activations to bfloat16 where int8 activations were good enough, and else to two of them.
-  if (isa == Isa::amx) return {Blocks::none, quantised ? 0x1p-7 : 0x1p-15};
+  if (isa == Isa::amx) return {Blocks::none, quantised || fast ? 0x1p-7 : 0x1p-15};
   if (quantised) return {Blocks::int8, 0};
-  return {isa == Isa::avx512 || isa == Isa::avx512bf16 ? Blocks::int16 : Blocks::none, 0};
+  return {fast && (isa == Isa::avx512 || isa == Isa::avx512bf16) ? Blocks::int16 : Blocks::none, 0};
 }
 
 /// y = x w^T and how far off each may be.
@@ -128,7 +129,8 @@ void check_product(Backend& b, const Weights& w, const std::vector<float>& x, in
 
 TEST("cpu: products of every format within their rounding, odd sizes, every instruction set") {
   for (const Isa isa : machine_isas()) {
-    const auto automatic = backend_of(isa), exact = backend_of(isa, Precision::exact);
+    const auto automatic = backend_of(isa), exact = backend_of(isa, Precision::exact),
+               fast = backend_of(isa, Precision::fast);
     for (const DType type : all_types) {
       const bool quantised = format(type).block_size > 1;
       const int64_t k = format(type).block_size == 256 ? 512 : quantised ? 352 : 75;
@@ -141,6 +143,8 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
         const Bulk bulk = bulk_of(isa, quantised);
         if (rows >= 8) check_product(*automatic, w, x, rows, bulk.blocks, bulk.extra, MatrixUse::bulk);
         if (rows == 17) check_product(*exact, w, x, rows, Blocks::none, 0x1p-22, MatrixUse::bulk);
+        const Bulk coarse = bulk_of(isa, quantised, Precision::fast);
+        check_product(*fast, w, x, rows, coarse.blocks, coarse.extra, MatrixUse::bulk);
       }
     }
   }
@@ -148,12 +152,14 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
 
 TEST("cpu: many rows of bulk weights, more than a block of rows and of columns") {
   for (const Isa isa : machine_isas()) {
-    const auto b = backend_of(isa);
-    for (const DType type : {DType::q8_0, DType::f32, DType::bf16}) {
-      const int64_t rows = isa == Isa::scalar ? 150 : 803;
-      const Weights w(type, 35, 1120, 5);
-      const Bulk bulk = bulk_of(isa, type == DType::q8_0);
-      check_product(*b, w, normal_values(rows * 1120, 6), rows, bulk.blocks, bulk.extra, MatrixUse::bulk);
+    for (const Precision precision : {Precision::automatic, Precision::fast}) {
+      const auto b = backend_of(isa, precision);
+      for (const DType type : {DType::q8_0, DType::f32, DType::bf16}) {
+        const int64_t rows = isa == Isa::scalar ? 150 : 803;
+        const Weights w(type, 35, 1120, 5);
+        const Bulk bulk = bulk_of(isa, type == DType::q8_0, precision);
+        check_product(*b, w, normal_values(rows * 1120, 6), rows, bulk.blocks, bulk.extra, MatrixUse::bulk);
+      }
     }
   }
 }
@@ -161,6 +167,7 @@ TEST("cpu: many rows of bulk weights, more than a block of rows and of columns")
 TEST("cpu: products with outliers, zeros and tiny activations") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa);
+    const auto fast = backend_of(isa, Precision::fast);
     for (const DType type : {DType::bf16, DType::q8_0, DType::q4_k, DType::q6_k}) {
       const Weights w(type, 19, 512, 2);
       auto x = normal_values(6 * 512, 3);
@@ -171,14 +178,17 @@ TEST("cpu: products with outliers, zeros and tiny activations") {
       for (int i = 0; i < 512; i += 32) x[2048 + static_cast<size_t>(i)] *= -1000;
       const bool quantised = type != DType::bf16;
       check_product(*b, w, x, 5, quantised ? Blocks::int8 : Blocks::none, quantised ? 0 : 0x1p-16);
-      const Bulk bulk = bulk_of(isa, quantised);
-      check_product(*b, w, x, 5, bulk.blocks, bulk.extra, MatrixUse::bulk);
+      for (const Precision precision : {Precision::automatic, Precision::fast}) {
+        const Bulk bulk = bulk_of(isa, quantised, precision);
+        check_product(precision == Precision::fast ? *fast : *b, w, x, 5, bulk.blocks, bulk.extra, MatrixUse::bulk);
+      }
       for (int i = 0; i < 512; i++) x[static_cast<size_t>(i)] = 1e-41f;  // denormals: nothing worse than zero
       for (const MatrixUse use : {MatrixUse::stream, MatrixUse::bulk}) {
-        const auto m = b->load_matrix(w.host(use));
+        Backend& any = use == MatrixUse::bulk ? *fast : *b;
+        const auto m = any.load_matrix(w.host(use));
         std::vector<float> y(19, NAN);
         const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 19};
-        b->linear({.x = x.data(), .rows = 1, .ldx = 512, .norm = {}, .outputs = {&out, 1}});
+        any.linear({.x = x.data(), .rows = 1, .ldx = 512, .norm = {}, .outputs = {&out, 1}});
         for (const float v : y) CHECK_NEAR(v, 0, 1e-38);
       }
     }
@@ -206,7 +216,7 @@ TEST("cpu: largest quantised values do not overflow a sum") {
 
 TEST("cpu: blocks of largest bulk float values do not overflow a sum") {
   for (const Isa isa : machine_isas()) {
-    const auto b = backend_of(isa);
+    const auto b = backend_of(isa, Precision::fast);
     for (const float sign : {1.0f, -1.0f}) {
       const std::vector<float> w(16 * 192, 3.0f), x(192, 5.0f * sign);
       const auto m = b->load_matrix({DType::f32, 16, 192, w.data(), MatrixUse::bulk});
@@ -225,20 +235,22 @@ TEST("cpu: a row's products have the same bits alone, among others and on any nu
       const int64_t rows = 150;
       const auto x = normal_values(rows * 768, 5);
       std::vector<float> all(static_cast<size_t>(rows * w.n)), one(static_cast<size_t>(w.n));
-      const auto b = backend_of(isa), c = backend_of(isa, Precision::automatic, 3);
       for (const MatrixUse use : {MatrixUse::stream, MatrixUse::bulk}) {
-        const auto m = b->load_matrix(w.host(use));
-        LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
-        b->linear({.x = x.data(), .rows = rows, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-        out.y = one.data();
-        for (const int64_t r : {0, 7, 127, 128, 149}) {
-          c->linear({.x = x.data() + r * 768, .rows = 1, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-          CHECK(std::memcmp(one.data(), all.data() + r * w.n, one.size() * sizeof(float)) == 0);
+        for (const Precision precision : {Precision::automatic, Precision::fast}) {
+          const auto b = backend_of(isa, precision), c = backend_of(isa, precision, 3);
+          const auto m = b->load_matrix(w.host(use));
+          LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
+          b->linear({.x = x.data(), .rows = rows, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+          out.y = one.data();
+          for (const int64_t r : {0, 7, 127, 128, 149}) {
+            c->linear({.x = x.data() + r * 768, .rows = 1, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+            CHECK(std::memcmp(one.data(), all.data() + r * w.n, one.size() * sizeof(float)) == 0);
+          }
+          std::vector<float> some(static_cast<size_t>(21 * w.n));
+          out.y = some.data();
+          c->linear({.x = x.data() + 11 * 768, .rows = 21, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+          CHECK(std::memcmp(some.data(), all.data() + 11 * w.n, some.size() * sizeof(float)) == 0);
         }
-        std::vector<float> some(static_cast<size_t>(21 * w.n));
-        out.y = some.data();
-        c->linear({.x = x.data() + 11 * 768, .rows = 21, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-        CHECK(std::memcmp(some.data(), all.data() + 11 * w.n, some.size() * sizeof(float)) == 0);
       }
     }
   }

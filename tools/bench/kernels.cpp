@@ -1,5 +1,5 @@
 // Rates of the matrix products at real shapes, each as a share of what this machine can do (measured in the same run).
-//   bench_kernels [threads] [repeats] [many|one|attention]        OWL3_ISA chooses the instruction set
+//   bench_kernels [threads] [repeats] [many|one|attention] [fast]        OWL3_ISA chooses the instruction set
 // With one thread, processor time is taken instead of the clock's: other programs disturb it less.
 #include <algorithm>
 #include <chrono>
@@ -54,7 +54,9 @@ double best_seconds(bool processor, int repeats, double least_total, auto&& run)
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 0, repeats = argc > 2 ? std::atoi(argv[2]) : 5;
   const std::string only = argc > 3 ? argv[3] : "";
-  const auto backend = make_cpu_backend({.threads = threads, .precision = Precision::automatic});
+  const bool fast = argc > 4 && std::string(argv[4]) == "fast";
+  const auto backend =
+      make_cpu_backend({.threads = threads, .precision = fast ? Precision::fast : Precision::automatic});
   const MachinePeaks limits = measure_peaks(backend->threads());
   const double read = measure_bandwidth(backend->threads(), 1.0);
   std::printf("%s, %d threads; int8 %.0f GOP/s, bf16 %.0f, fp32 %.0f GFLOP/s, read %.1f GB/s\n",
@@ -71,10 +73,14 @@ int main(int argc, char** argv) {
     const double gops = 2e-9 * static_cast<double>(rows * k * n) / s, gbs = 1e-9 * static_cast<double>(m->bytes) / s;
     const bool quantised = format(type).block_size > 1;
     if (rows > 8) {
-      const double peak = quantised ? limits.int8 : limits.bf16;
+      // Without AMX, float weights are multiplied as float32.
+      const bool halves = limits.bf16 > 0 && (fast || backend->name().find("amx") != std::string::npos);
+      const double peak = quantised ? limits.int8 : halves ? limits.bf16 : limits.fp32;
       std::printf("%4s %5ld x %5ld x %6ld  %8.3f ms  %7.0f GOP/s  %3.0f %% of %s\n", format(type).name,
                   static_cast<long>(rows), static_cast<long>(k), static_cast<long>(n), s * 1e3, gops, 100 * gops / peak,
-                  quantised ? "int8" : "bf16");
+                  quantised ? "int8"
+                  : halves  ? "bf16"
+                            : "fp32");
     } else {
       std::printf("%4s %5ld x %5ld x %6ld  %8.3f ms  %7.1f GB/s   %3.0f %% of read\n", format(type).name,
                   static_cast<long>(rows), static_cast<long>(k), static_cast<long>(n), s * 1e3, gbs, 100 * gbs / read);
@@ -101,9 +107,11 @@ int main(int argc, char** argv) {
     p.head_dim = head_dim;
     p.exact = exact;
     const double s = best_seconds(backend->threads() == 1, repeats, 0.05, [&] { backend->vision_attention(p); });
-    const double gflops = 4e-9 * tokens * tokens * width / s, peak = exact ? limits.fp32 : limits.bf16;
+    const bool halves = (!exact || fast) && limits.bf16 > 0;
+    const double gflops = 4e-9 * tokens * tokens * width / s, peak = halves ? limits.bf16 : limits.fp32;
     std::printf("vision attention, %s  %8.3f ms a layer  %7.0f GFLOP/s  %3.0f %% of %s\n",
-                exact ? "float   " : "bfloat16", s * 1e3, gflops, 100 * gflops / peak, exact ? "fp32" : "bf16");
+                exact && !fast ? "float   " : "bfloat16", s * 1e3, gflops, 100 * gflops / peak,
+                halves ? "bf16" : "fp32");
   }
   for (const DType type : {DType::q8_0, DType::q4_k, DType::bf16, DType::f16, DType::f32}) {
     if (only == "one" || only == "attention") break;
