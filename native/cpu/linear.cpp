@@ -82,7 +82,7 @@ struct Plan {
 
 /// Weights are unpacked for each block of rows, which should be many: the int8 kernels take as many as have some
 /// columns (1,024) in L2 at a time.
-Plan plan(int64_t rows, int64_t k, int64_t panels, const Rows& x, int threads) {
+Plan plan(int64_t rows, int64_t panels, const Rows& x, int threads) {
   int64_t fit = linear_kernels::most_block_rows, widest = linear_kernels::widest_group, tile = 1;
   if (x.want(Form::int16)) {
     widest = linear_kernels::widest_int16;
@@ -186,7 +186,7 @@ void linear(Context& c, const LinearParams& p) {
     panels += packed(*out.w).panels;
     gated = gated || out.gate;
   }
-  const Plan plan = cpu::plan(p.rows, k, panels, x, c.pool.threads());
+  const Plan plan = cpu::plan(p.rows, panels, x, c.pool.threads());
   const size_t scratch_bytes = worker_bytes(plan, gated, k), gate_at = sums_bytes(plan);
   const bool split = c.precision != Precision::fast;
   Rows sized = x;

@@ -329,7 +329,7 @@ TEST("cpu: more rows than a call of the int8 kernel takes, with a value 1,000 ti
       const Weights w(type, 21, k, 9);
       auto x = normal_values(rows * k, 10);
       for (size_t i = 5; i < x.size(); i += 33) x[i] *= 1000;
-      check_product(*b, w, x, rows, true, 0);
+      check_product(*b, w, x, rows, Blocks::int8, 0);
     }
   }
 }
