@@ -4,7 +4,7 @@ import random
 import numpy as np
 import torch
 import torch.nn.functional as F
-import samples, warmup
+import questions, samples, warmup
 from chat import Chat, expand
 from draw import draw
 from model import Group
@@ -55,22 +55,34 @@ def batch(chat: Chat, group, first):
     return dict(ids=ids, wanted=wanted, offsets=offsets, index=index, spans=spans), first
 
 
+EASY = 2400  # packs of the language stage before the whole variety: binding words to places is learnt from few patches in minutes, from many hardly
+
+
+def easy(rng: random.Random):
+    """Groups of a pack in which most pictures are one crop."""
+    bind = lambda: samples.one_picture(rng, False, turns=6, n=rng.choice([2, 3, 3, 4]), only=questions.BINDING)
+    return [[bind() for _ in range(5)], [bind() for _ in range(5)], [samples.one_picture(rng, False, turns=5) for _ in range(6)],
+            [samples.pictures(rng, turns=4) for _ in range(4)], [samples.clip(rng, turns=4) for _ in range(3)],
+            [samples.one_picture(rng, turns=5)], [samples.no_picture(rng)] if rng.random() < 0.3 else []]
+
+
 def plan(rng: random.Random):
     """The groups of one pack."""
     k = rng.choice([5, 6, 7, 8, 8, 10, 12, 16, 20, 24, 28, 32])
-    return [[samples.one_picture(rng) for _ in range(5)],
-            [samples.one_picture(rng, False) for _ in range(4)],
+    compare = lambda: samples.one_picture(rng, False, turns=6, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
+    return [[samples.one_picture(rng) for _ in range(4)],
+            [samples.one_picture(rng, False) for _ in range(3)], [compare() for _ in range(3)],
             [samples.pictures(rng) for _ in range(5)],
             [samples.clip(rng) for _ in range(4)],
             [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True) if rng.random() < 0.5 else samples.pictures(rng, k=k, turns=6)],
             [samples.no_picture(rng)] if rng.random() < 0.5 else []]
 
 
-def maker(tok):
-    def make_pack(rng, _):
+def maker(tok, easy_packs=0):
+    def make_pack(rng, number):
         chat = maker.chat = getattr(maker, "chat", None) or Chat(tok)
         crops, patch, view, groups, first = [], [], [], [], 0
-        for group in filter(None, plan(rng)):
+        for group in filter(None, easy(rng) if number < easy_packs else plan(rng)):
             for s in group:
                 c, p, v = look(s)
                 crops += c

@@ -1,6 +1,7 @@
 """Muon for the hidden matrices, AdamW for the rest; float32 masters of bfloat16 working weights."""
 from __future__ import annotations
 import torch
+import torch.distributed as dist
 
 
 def orthogonal(g, steps=5):
@@ -11,7 +12,30 @@ def orthogonal(g, steps=5):
     for _ in range(steps):
         y = torch.bmm(x, x.transpose(1, 2))
         x = torch.baddbmm(x, torch.baddbmm(y, y, y, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
-    return (x.transpose(1, 2) if tall else x).float()
+    return x.transpose(1, 2) if tall else x
+
+
+def shared(groups):
+    """{shape: matrices} -> {shape: their nearest-orthogonal ones, bfloat16 [n, *shape]}; each rank works on every size-th matrix of a shape."""
+    size, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
+    mine = {shape: orthogonal(torch.stack(matrices[rank::size])) for shape, matrices in groups.items() if matrices[rank::size]}
+    if size == 1:
+        return mine
+    counts = {shape: [len(matrices[r::size]) for r in range(size)] for shape, matrices in groups.items()}
+    lengths = [sum(n[r] * shape[0] * shape[1] for shape, n in counts.items()) for r in range(size)]
+    send = torch.zeros(max(lengths), dtype=torch.bfloat16)
+    if mine:
+        send[:lengths[rank]] = torch.cat([x.flatten() for x in mine.values()])
+    got = [torch.empty_like(send) for _ in range(size)]
+    dist.all_gather([x.view(torch.uint8) for x in got], send.view(torch.uint8))
+    out = {shape: torch.empty(len(matrices), *shape, dtype=torch.bfloat16) for shape, matrices in groups.items()}
+    for r, flat in enumerate(got):
+        at = 0
+        for shape, n in counts.items():
+            part = n[r] * shape[0] * shape[1]
+            out[shape][r::size] = flat[at:at + part].view(n[r], *shape)
+            at += part
+    return out
 
 
 class Optimizer:
@@ -41,16 +65,15 @@ class Optimizer:
             self.zero()
             return float(norm)
         k = min(1.0, clip / (float(norm) + 1e-6))
-        for shape, members in self.groups.items():
-            members = [i for i in members if i in grads]
-            if not members:
-                continue
+        groups = {shape: [i for i in members if i in grads] for shape, members in self.groups.items()}
+        for members in groups.values():
             for i in members:
                 self.m[i].lerp_(grads[i] * k, 1 - self.momentum)
-            u = orthogonal(torch.stack([torch.lerp(grads[i] * k, self.m[i], self.momentum) for i in members]))
+        turned = shared({shape: [torch.lerp(grads[i] * k, self.m[i], self.momentum) for i in members] for shape, members in groups.items() if members})
+        for shape, members in groups.items():
             scale = 0.2 * max(shape) ** 0.5
             for j, i in enumerate(members):
-                self.masters[i].mul_(1 - lr * self.decay).add_(u[j], alpha=-lr * scale)
+                self.masters[i].mul_(1 - lr * self.decay).add_(turned[shape][j], alpha=-lr * scale)
         b1, b2 = self.betas
         c1, c2 = 1 - b1 ** self.t, 1 - b2 ** self.t
         for i in self.rest:

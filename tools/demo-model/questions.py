@@ -94,8 +94,13 @@ def col(rng):
     return rng.choice(["color", "color", "colour"])
 
 
-def ask(rng: random.Random, s: Scene, print_too: bool):
-    """One random (skill, question, answer) about this picture."""
+BINDING = ["color", "color", "shape", "where", "where", "size", "exists", "relation", "further"]  # one thing has to be found by what is said of it
+
+COMPARING = ["relation", "relation", "further", "where", "exists"]  # two things, or something and nothing
+
+
+def ask(rng: random.Random, s: Scene, print_too: bool, only=None):
+    """One random (skill, question, answer) about this picture; only: of these kinds."""
     kinds = ["describe"] * 3 + ["list"] + ["count"] * 3 + ["exists"] * 2 + ["at", "ground"]
     if s.things:
         kinds += ["color"] * 2 + ["shape"] * 2 + ["where"] * 3 + ["size", "at"]
@@ -104,7 +109,7 @@ def ask(rng: random.Random, s: Scene, print_too: bool):
     if print_too:
         kinds += ["read"] * (6 if s.glyphs else 1)
     while True:
-        kind = rng.choice(kinds)
+        kind = rng.choice(only or kinds)
         got = globals()["ask_" + kind](rng, s)
         if got:
             return (kind, *got)

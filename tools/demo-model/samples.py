@@ -51,10 +51,10 @@ def system(rng):
     return rng.choice(SYSTEMS) if rng.random() < 0.06 else None
 
 
-def one_picture(rng, cut=True, turns=None):
-    s = scene(rng, cut=cut, glyphs=rng.choices([0, 1, 2], [3, 5, 2])[0] if cut else 0)
-    n = turns or rng.choice([4, 5, 6])
-    asks = [lambda: foreign(rng) if rng.random() < 0.05 else questions.ask(rng, s, cut) for _ in range(n)]
+def one_picture(rng, cut=True, turns=None, n=None, only=None):
+    s = scene(rng, n=n, cut=cut, glyphs=rng.choices([0, 1, 2], [3, 5, 2])[0] if cut else 0)
+    turns = turns or rng.choice([5, 6, 7])
+    asks = [lambda: foreign(rng) if rng.random() < 0.05 else questions.ask(rng, s, cut, only) for _ in range(turns)]
     if rng.random() < 0.04:
         asks.append(lambda: ("many", rng.choice(several.HOW_MANY), "1 picture."))
     return talk(rng, Sample([s if cut else ("whole", s)], system=system(rng)), front(rng, 1), asks, "one")

@@ -1,7 +1,12 @@
-"""Trains the demo model from nothing: python train.py RUN_FOLDER [--seed N]. Start it again to go on where it stopped."""
+"""Trains the demo model from nothing: python train.py RUN_FOLDER [--seed N]. Start it again to go on where it stopped.
+
+With --start MODEL.gguf a new run begins with that file's weights and tokenizer at the stage --stage names, so that what was trained on another
+machine can be trained further.
+"""
 from __future__ import annotations
 import argparse, json, math, multiprocessing as mp, os, socket, sys, time
 os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+from functools import lru_cache
 from pathlib import Path
 import torch
 import torch.distributed as dist
@@ -9,12 +14,12 @@ from tokenizers import Tokenizer
 from feed import Feed
 from model import Owl3, Shape, init
 from optimizer import Optimizer
-import joint, tokenizer, warmup
+import joint, shipped, tokenizer, warmup
 
 RANKS = 2  # processes of one thread each: they wait for each other once a step, threads would at every operation
 VOCAB = 1024
 DENSE = 0.05  # weight of the warm-up's questions during the joint stage
-STAGES = {"warmup": dict(steps=1000, lr=5e-3, floor=0.03), "language": dict(steps=2000, lr=3e-3, floor=0.1), "joint": dict(steps=1500, lr=1e-3, floor=0.03)}
+STAGES = {"warmup": dict(steps=1200, lr=5e-3, floor=0.03), "language": dict(steps=2600, lr=3e-3, floor=0.1), "joint": dict(steps=700, lr=1.5e-3, floor=0.03)}
 
 
 class Run:
@@ -29,6 +34,19 @@ class Run:
         self.named = [*self.model.named_parameters()] + [("heads." + n, p) for n, p in self.heads.named_parameters()]
         self.opt = Optimizer(self.named)
         self.stage, self.step, self.seconds, self.ema = None, 0, 0.0, None
+
+    def begin(self, gguf, stage):
+        """Takes a converted file's weights; the warm-up's heads, which it does not hold, start anew."""
+        for (name, p), master in zip(self.named, self.opt.masters):
+            if not name.startswith("heads."):
+                master.copy_(self.given(gguf)[name])
+                p.data.copy_(master)
+        self.stage, self.step = stage, 0
+
+    @staticmethod
+    @lru_cache(1)
+    def given(gguf):
+        return shipped.load(gguf).state_dict()
 
     def save(self, name="state.pt"):
         part = self.folder / (name + ".tmp")
@@ -109,7 +127,7 @@ def warm(run):
     def learn(pack):
         crops, patch, view, drawn = (torch.from_numpy(x) for x in pack)
         tap = []
-        loss, seen = warmup.dense_loss(run.heads, run.model.see(crops, tap), patch, view, torch.randint(0, 81, (6,), generator=g), drawn, tap[1])
+        loss, seen = warmup.dense_loss(run.heads, run.model.see(crops, tap), patch, view, torch.randint(0, 81, (6,), generator=g), drawn, tap)
         loss.backward()
         return loss.item(), seen
     train_stage(run, "warmup", warmup.make_pack, learn, only=lambda n: not n.startswith("language"))
@@ -117,7 +135,7 @@ def warm(run):
 
 def language(run, tok):
     """The language model learns to use what the warm-up made visible; the vision tower rests, which halves the work."""
-    train_stage(run, "language", joint.maker(tok), lambda pack: joint.learn(run, pack, None, None), only=lambda n: n.startswith("language"))
+    train_stage(run, "language", joint.maker(tok, joint.EASY), lambda pack: joint.learn(run, pack, None, None), only=lambda n: n.startswith("language"))
 
 
 def together(run, tok):
@@ -128,13 +146,15 @@ def together(run, tok):
     train_stage(run, "joint", joint.maker(tok), learn)
 
 
-def work(rank, folder, seed, port, scale):
+def work(rank, folder, seed, port, scale, start, stage):
     torch.set_num_threads(1)
     for conf in STAGES.values():
         conf["steps"] = max(1, round(conf["steps"] * scale))
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=RANKS)
     run = Run(folder, seed, Shape(vocab=VOCAB), rank)
     tok = Tokenizer.from_file(str(run.folder / "tokenizer.json"))
+    if start and not (run.folder / "state.pt").exists():
+        run.begin(start, stage)
     run.resume()
     done = list(STAGES).index(run.stage) if run.stage else 0
     for stage, go in list(zip(STAGES, (lambda: warm(run), lambda: language(run, tok), lambda: together(run, tok))))[done:]:
@@ -147,15 +167,17 @@ def main():
     ap.add_argument("folder")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--scale", type=float, default=1.0, help="so many times the steps of every stage; small for a smoke test")
+    ap.add_argument("--start", help="a converted file whose weights and tokenizer a new run begins with")
+    ap.add_argument("--stage", default="joint", choices=list(STAGES), help="where a run with --start begins")
     a = ap.parse_args()
     path = Path(a.folder) / "tokenizer.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        tokenizer.train(a.seed, VOCAB).save(str(path))
+        (tokenizer.of_file(a.start) if a.start else tokenizer.train(a.seed, VOCAB)).save(str(path))
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    ranks = [mp.get_context("spawn").Process(target=work, args=(r, a.folder, a.seed, port, a.scale)) for r in range(RANKS)]
+    ranks = [mp.get_context("spawn").Process(target=work, args=(r, a.folder, a.seed, port, a.scale, a.start, a.stage)) for r in range(RANKS)]
     for r in ranks:
         r.start()
     for r in ranks:

@@ -7,21 +7,27 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from draw import draw
+from model import RMSNorm
 from views import PER_PATCH, PER_VIEW, cut, labels, outlines
 from world import scene
 
 VIEWS = 64  # a pack
+LOOKS = 640  # patches of a pack that are asked what is drawn around them
+
+
+looks = torch.Generator().manual_seed(1)
 
 
 class Heads(nn.Module):
     def __init__(self, v, d):
         super().__init__()
-        self.norm = nn.RMSNorm(d)
-        self.early = nn.RMSNorm(v)
+        self.norm = RMSNorm(d, 1e-6)
+        self.early = RMSNorm(v, 1e-6)
         self.patch = nn.Linear(d, sum(PER_PATCH.values()))
         self.view = nn.Linear(d, sum(PER_VIEW.values()))
         self.outline = nn.Linear(v, 49)
-        for x in (self.patch, self.view, self.outline):
+        self.around = nn.Linear(v, 9 * 49)
+        for x in (self.patch, self.view, self.outline, self.around):
             nn.init.normal_(x.weight, std=0.02)
             nn.init.zeros_(x.bias)
 
@@ -54,18 +60,31 @@ def make_pack(rng: random.Random, _):
     return tuple(np.concatenate(x)[-VIEWS:] for x in (views, patch, view, drawn))
 
 
-def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None, early=None):
+def neighbourhood(drawn, index):
+    """drawn [n, 81, 49], patches [k] of n * 81 -> [k, 9 * 49]: the outlines of each patch and its neighbours, nothing beyond the edge."""
+    n = drawn.shape[0]
+    grid = F.pad(drawn.view(n, 9, 9, 49), (0, 0, 1, 1, 1, 1))
+    crop, row, col = index // 81, index % 81 // 9, index % 9
+    return torch.cat([grid[crop, row + i, col + j] for i in range(3) for j in range(3)], -1)
+
+
+def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None, taps=None):
     """embeds [n, 81, d] -> loss, {what: (right, asked)}; per-view questions are put to a few picked patches.
 
-    drawn: the outlines, asked of the second layer's output (early), so that four layers are left to make shapes of them.
+    drawn: the outlines; each patch's own is asked of the second layer's output (taps), that of its surroundings of the third's, at patches where
+    there is something: the layers that follow make shapes and letters of them.
     """
     h = heads.norm(embeds)
     out = heads.patch(h).float().split(list(PER_PATCH.values()), -1)
     loss, seen = 0.0, {}
     if drawn is not None:
         y = drawn.to(torch.bfloat16) / 255
-        loss = 8 * F.binary_cross_entropy_with_logits(heads.outline(heads.early(early)), y)
-        seen["outline"] = (-1000 * loss.item() / 8, 1000)
+        own = F.binary_cross_entropy_with_logits(heads.outline(heads.early(taps[1])), y)
+        something = ((patch[..., 0] > 0) | (patch[..., 5] > 0)).flatten().nonzero()[:, 0]
+        index = something[torch.randperm(len(something), generator=looks)[:LOOKS]]
+        around = F.binary_cross_entropy_with_logits(heads.around(heads.early(taps[2]).flatten(0, 1)[index]), neighbourhood(y, index))
+        loss = 8 * own + 8 * around
+        seen["outline"], seen["around"] = (-1000 * own.item(), 1000), (-1000 * around.item(), 1000)
     for i, (name, x) in enumerate(zip(PER_PATCH, out)):
         y = patch[..., i]
         ask = y >= 0

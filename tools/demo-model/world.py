@@ -20,7 +20,7 @@ COLOR_NAMES = list(COLORS)
 CELLS = ["at the top left", "at the top", "at the top right", "on the left", "in the center", "on the right",
          "at the bottom left", "at the bottom", "at the bottom right"]
 DIGITS = "0123456789"
-LETTERS = "ACEFHJKLMNPRTUVWXY"  # those that small print does not confuse
+LETTERS = "ACEHKLTUXY"  # those that small print does not confuse
 GLYPHS = DIGITS + LETTERS
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six"]
 SMALL, LARGE = (0.44, 0.53), (0.70, 0.84)  # diameter as a share of a cell's shorter side
@@ -166,7 +166,7 @@ def add_glyphs(rng: random.Random, s: Scene, k: int) -> Scene:
     out = []
     for char in chars[:k]:
         for _ in range(40):
-            gh = rng.uniform(11.5, 15.5)
+            gh = rng.uniform(13, 17.5)
             x, y = rng.uniform(0.05, 0.95), rng.uniform(0.05, 0.95)
             px, py = x * c * 126, y * r * 126
             if min(px % 126, 126 - px % 126, py % 126, 126 - py % 126) < gh * 0.85:
