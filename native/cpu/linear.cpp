@@ -126,7 +126,8 @@ void multiply(const Table& table, const vector_kernels::Table* few, Form form, c
               int32_t panels, const Rows& x, int64_t row, int64_t rows, float* acc, void* scratch) {
   if (form == Form::bf16) return table.bf16(w, panel, panels, x.halves, row, rows, acc, scratch);
   if (few && form == Form::int8) return few->int8(w, panel, panels, x.ints, row, rows, acc, scratch);
-  if (few && layout_of(w.type).group == 0) return few->f32(w, panel, panels, x.floats, row, rows, acc, scratch);
+  if (few && form == Form::f32 && layout_of(w.type).group == 0)
+    return few->f32(w, panel, panels, x.floats, row, rows, acc, scratch);
   for (int32_t i = 0; i < panels; i += linear_kernels::widest_int8_f32) {
     const int32_t n = std::min(panels - i, linear_kernels::widest_int8_f32);
     float* sums = acc + i * linear_kernels::sums_stride(rows);
