@@ -82,6 +82,7 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
       {InstanceAccessor<&ModelObject::config>("config"), InstanceAccessor<&ModelObject::metadata>("metadata"),
        InstanceAccessor<&ModelObject::backend>("backend"), InstanceAccessor<&ModelObject::threads>("threads"),
        InstanceAccessor<&ModelObject::weight_bytes>("weightBytes"),
+       InstanceAccessor<&ModelObject::token_bytes>("tokenBytes"),
        InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"), InstanceMethod<&ModelObject::plan>("plan"),
        InstanceMethod<&ModelObject::encode>("encode"), InstanceMethod<&ModelObject::embeds_from>("embedsFrom"),
        InstanceMethod<&ModelObject::create_session>("createSession"), InstanceMethod<&ModelObject::dispose>("dispose")},
@@ -143,6 +144,9 @@ Napi::Value ModelObject::threads(const Napi::CallbackInfo& info) {
 }
 Napi::Value ModelObject::weight_bytes(const Napi::CallbackInfo& info) {
   return number(info.Env(), use(info.Env())->weights().bytes);
+}
+Napi::Value ModelObject::token_bytes(const Napi::CallbackInfo& info) {
+  return number(info.Env(), use(info.Env())->weights().token_bytes);
 }
 Napi::Value ModelObject::default_kv_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), kv_type_name(use(info.Env())->default_kv_type()));

@@ -94,6 +94,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value backend(const Napi::CallbackInfo& info);
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value weight_bytes(const Napi::CallbackInfo& info);
+  Napi::Value token_bytes(const Napi::CallbackInfo& info);
   Napi::Value default_kv_type(const Napi::CallbackInfo& info);
   Napi::Value plan(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);

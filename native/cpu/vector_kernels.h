@@ -5,7 +5,7 @@
 
 namespace owl3::vector_kernels {
 
-constexpr int64_t most_rows = 8;
+constexpr int64_t most_rows = 12;
 
 /// As linear_kernels::Table has them, for quantised types (int8) and F32, F16, BF16 (f32), at most most_rows rows.
 struct Table {

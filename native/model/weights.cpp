@@ -152,6 +152,10 @@ Weights load_weights(const GgufFile& file, const Config& c, Backend& backend) {
   for (int32_t i = 0; i < c.blocks; i++) w.layers.push_back(bind_layer(language, c, i));
   w.output_norm = language.vector("output_norm.weight", c.hidden);
   w.bytes = bind.bytes() + language.bytes();
+  w.token_bytes = language.bytes() - (w.output ? w.token_embd->bytes : 0);  // single rows of embeddings
+  for (const LanguageLayer& l : w.layers) {
+    if (l.visual_kv.weight) w.token_bytes -= l.visual_kv.weight->bytes;
+  }
   w.quantised = language.quantised();
   return w;
 }

@@ -58,6 +58,7 @@ struct Weights {
   Vector output_norm;              // [d]
   std::unique_ptr<Matrix> output;  // [V, d]; null when tied
   uint64_t bytes = 0;              // memory of all of them
+  uint64_t token_bytes = 0;        // of those that every pass through the language model reads
   bool quantised = false;          // whether any matrix of the language model is (decides the KV cache's default type)
   const Matrix& output_matrix() const { return output ? *output : *token_embd; }
 };

@@ -181,7 +181,7 @@ class Bench {
       const bandwidth = (before + (await this.#bandwidth())) / 2;
       session.dispose();
       const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 }[this.#kvType];
-      const bytes = decodeBytes(this.#config, this.file, crops, tokens, kvBytes);
+      const bytes = decodeBytes(this.#config, this.model.tokenBytes, crops, tokens, kvBytes);
       const reached = (bytes * decodeSteps) / m.best / 1e9;
       m.limit = { of: "bandwidth", reached, limit: bandwidth, share: reached / bandwidth };
       this.#rate(m, decodeSteps);

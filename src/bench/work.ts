@@ -1,4 +1,4 @@
-import type { GgufInfo, NativeConfig } from "../engine/binding.js";
+import type { NativeConfig } from "../engine/binding.js";
 
 /** Operations and bytes of each piece of work; a multiply-add counts as two operations, in units of 10^9. */
 
@@ -21,20 +21,14 @@ export function prefillProducts(c: NativeConfig, n: number): number {
   return (2 * (n * c.blockCount * layer + c.hiddenSize * c.vocabSize)) / 1e9;
 }
 
-/** Bytes that decoding one token reads: the language model's weights as stored, and keys and values. */
+/** Bytes that decoding one token reads: `weights` of them, and keys and values. */
 export function decodeBytes(
   c: NativeConfig,
-  file: GgufInfo,
+  weights: number,
   crops: number,
   positions: number,
   kvBytes: number,
 ): number {
-  const tied = !file.tensors.some((tensor) => tensor.name === "output.weight");
-  const read = (name: string): boolean =>
-    name.startsWith("output") ||
-    (tied && name === "token_embd.weight") ||
-    (name.startsWith("blk.") && !name.includes("visual_kv"));
-  const weights = file.tensors.reduce((sum, tensor) => sum + (read(tensor.name) ? tensor.bytes : 0), 0);
   const position = 2 * c.kvHeads * c.headDim * kvBytes;
   return weights + position * (c.blockCount * positions + c.hyperLayers.length * crops * c.cropTokens);
 }

@@ -128,7 +128,10 @@ export interface NativeModel {
   readonly metadata: GgufMetadata;
   readonly backend: string;
   readonly threads: number;
+  /** Memory of all weights. */
   readonly weightBytes: number;
+  /** Those of them that a step of the language model reads. */
+  readonly tokenBytes: number;
   /** What a KV cache should be unless asked otherwise: f16 for quantised files, f32 where the weights are float (see MODEL.md). */
   readonly defaultKvType: KvType;
   plan(options: {

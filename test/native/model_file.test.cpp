@@ -36,6 +36,22 @@ TEST("model file: the tiny model itself opens, and its config is what the keys s
   CHECK(!m->weights().quantised && m->default_kv_type() == KvType::f32);
 }
 
+TEST("model file: a step reads the language model without single embeddings, visual keys and values, and the tower") {
+  const auto path = TinyModel().write();
+  const auto m = Model::open(*path, std::make_unique<test::NaiveBackend>());
+  const Config& c = m->config();
+  const Weights& w = m->weights();
+  uint64_t matrices = w.output_matrix().bytes, floats = static_cast<uint64_t>(c.hidden);
+  for (const LanguageLayer& l : w.layers) {
+    for (const LinearWeights* x : {&l.q, &l.k, &l.v, &l.attn_out, &l.ffn_gate, &l.ffn_up, &l.ffn_down})
+      matrices += x->weight->bytes;
+    floats += static_cast<uint64_t>(2 * c.hidden + c.heads * c.head_dim + 2 * c.kv_width());
+    if (l.visual_kv.weight) floats += static_cast<uint64_t>(2 * c.kv_width());  // a bias, too small to matter
+  }
+  CHECK_EQ(w.token_bytes, matrices + floats * sizeof(float));
+  CHECK(w.token_bytes < w.bytes);
+}
+
 TEST("model file: keys out of range, missing or at odds are refused by name") {
   for (const char* key :
        {"block_count", "embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv",

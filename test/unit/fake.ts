@@ -110,6 +110,7 @@ export function fakeEngine(): Fake {
       metadata: {},
       backend: "fake",
       weightBytes: 10,
+      tokenBytes: 10,
       defaultKvType: "f32",
       plan: () => ({ weights: 10, kvCache: 1, visualKv: 1, embeds: 1, scratch: 1, total: fake.planTotal }),
       encode: async (crops: Uint8Array, n: number) => {
