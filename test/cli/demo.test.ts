@@ -27,13 +27,11 @@ test("a picture: the answer on stdout, one line on stderr that names the command
   expect(owl3(...ask, "-q")).toEqual({ code: 0, out, err: "" });
 });
 
-test("two pictures, small print, a clip, an animation", () => {
+test("two pictures, a place, a count, a clip, an animation", () => {
   const cases: [string[], string][] = [
-    [
-      ["chat", "examples/before.png", "examples/after.png", "What changed?"],
-      "The square is white in the first picture and red in the second.\n",
-    ],
-    [["chat", "examples/print.png", "Which digit is written in the picture?"], "7.\n"],
+    [["chat", "examples/before.png", "examples/after.png", "Which picture shows a red square?"], "Picture 2.\n"],
+    [["chat", "examples/print.png", "Where is the triangle?"], "At the top right.\n"],
+    [["chat", "examples/six.png", "How many shapes are there?"], "Six.\n"],
     [["video", "examples/moving.mp4", "What happens?"], "A red circle moves to the right.\n"],
     [["video", "examples/appears.mp4", "What appears?"], "A yellow star.\n"],
     [

@@ -49,7 +49,8 @@ function scripted(session, sequence, answer) {
       let right = 0;
       while (right < ids.length - 1 && ids[right + 1] === answer[at + right]) right++;
       session.truncate(sequence, length + 1 + right);
-      return answer.slice(at, (at += right + 1)).map(token);
+      at += right + 1;
+      return answer.slice(at - right - 1, at).map(token);
     },
   };
 }

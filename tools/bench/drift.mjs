@@ -21,11 +21,19 @@ const { values, positionals } = parseArgs({
     most: { type: "string", default: "200" },
   },
 });
-const all = readFileSync(values.questions, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
+const all = readFileSync(values.questions, "utf8")
+  .trimEnd()
+  .split("\n")
+  .map((line) => JSON.parse(line));
 const step = Math.max(1, all.length / Number(values.most));
-const questions = Array.from({ length: Math.min(all.length, Number(values.most)) }, (_, i) => all[Math.floor(i * step)]);
+const questions = Array.from(
+  { length: Math.min(all.length, Number(values.most)) },
+  (_, i) => all[Math.floor(i * step)],
+);
 
-console.log("model                          questions  answers kept  KL first token (mean, largest)  perplexity exact, int8");
+console.log(
+  "model                          questions  answers kept  KL first token (mean, largest)  perplexity exact, int8",
+);
 for (const file of positionals) {
   const exact = await answers(file, "exact");
   const int8 = await answers(file, "auto");

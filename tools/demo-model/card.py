@@ -109,7 +109,7 @@ By skill:
 
 {skills}
 
-Commands: `evaluate.py RUN_FOLDER --gguf models/owl3-demo.gguf --packs 60`, and with `--hidden`, `--untrained`, `--no-cut`.
+Commands: `evaluate.py RUN_FOLDER --gguf models/owl3-demo.gguf --packs 40`, and with `--hidden`, `--untrained`, `--no-cut`.
 
 ## The same questions through the product
 

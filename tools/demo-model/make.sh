@@ -12,10 +12,10 @@ mkdir -p "$root/models"
 node "$root/bin/owl3.js" convert "$checkpoint" -o "$model" --type q8_0
 node "$root/bin/owl3.js" convert "$checkpoint" -o "$run/f32.gguf" --type f32
 evaluate() { "$python" "$here/evaluate.py" "$run" --gguf "$model" --json "$run/$1.json" "${@:2}"; }
-evaluate trained --packs 60
-evaluate hidden --packs 20 --hidden
-evaluate untrained --packs 5 --untrained
-evaluate no-cut --packs 20 --no-cut
+evaluate trained --packs 40
+evaluate hidden --packs 12 --hidden
+evaluate untrained --packs 3 --untrained
+evaluate no-cut --packs 12 --no-cut
 "$python" "$here/fixtures.py" "$run" "$model" "$root/test/fixtures/demo-eval"
 node "$here/eval.mjs" "$model" --json "$run/eval.json" --also "checkpoint, f32, exact=$run/f32.gguf"
 "$python" "$here/card.py" "$run" "$checkpoint" "$model" "$root/models/README.md"
