@@ -5,7 +5,7 @@
 #define OWL3_LANES amx
 #define OWL3_LANES_AVX512
 #include "cpu/amx_tiles.h"
-#include "cpu/attention_body.h"
+#include "cpu/attention_rows512.h"
 #include "cpu/rope_body.h"
 
 namespace owl3::amx {
@@ -13,13 +13,6 @@ namespace {
 
 constexpr int32_t tile_values = 512;  // bfloat16 in a tile: 16 rows of 64 bytes
 constexpr int32_t block_rows = 32;
-
-inline __m256i to_bf16(__m512 x) {
-  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
-}
-inline __m512 from_bf16(__m256i x) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
-}
 
 /// x as bfloat16, and with Split what that rounded away.
 template <bool Split>
@@ -29,52 +22,12 @@ inline void store_bf16(__m512 x, uint16_t* high, uint16_t* low) {
   if constexpr (Split) _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), to_bf16(_mm512_sub_ps(x, from_bf16(h))));
 }
 
-inline __m512 load_part(const float* p, int32_t n) {
-  return _mm512_maskz_loadu_ps(n >= 16  ? __mmask16(0xffff)
-                               : n <= 0 ? __mmask16(0)
-                                        : static_cast<__mmask16>((1u << n) - 1),
-                               p);
-}
-
 struct Sizes {
   int32_t tokens, head_dim;
   int32_t keys;    // whole pairs of tiles
   int32_t steps;   // of 32 values of head_dim
   int32_t blocks;  // of 16 values of head_dim
 };
-
-/// 16 x 16 of 32 bits, turned in place.
-inline void transpose(__m512i x[16]) {
-  __m512i t[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {  // x[i + j]: column j of each 128-bit part, rows i to i + 3
-    x[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    x[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    x[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    x[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    const __m512i a = _mm512_shuffle_i32x4(x[j], x[4 + j], 0x88), b = _mm512_shuffle_i32x4(x[j], x[4 + j], 0xdd);
-    const __m512i c = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0x88),
-                  d = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0xdd);
-    t[j] = _mm512_shuffle_i32x4(a, c, 0x88);
-    t[8 + j] = _mm512_shuffle_i32x4(a, c, 0xdd);
-    t[4 + j] = _mm512_shuffle_i32x4(b, d, 0x88);
-    t[12 + j] = _mm512_shuffle_i32x4(b, d, 0xdd);
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) x[i] = t[i];
-}
-
-inline __m512i pair_bf16(__m512 x0, __m512 x1) {
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x1, x0));
-}
 
 /// Keys as B operands of q k^T: tile (group of 16 keys, step) holds pairs of values [16][16 keys][2].
 template <bool Split>
@@ -115,9 +68,6 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, uint16_t* high, uin
       __builtin_prefetch(from + 16 * ld);
       __builtin_prefetch(from + 17 * ld);
       const __m256i h0 = to_bf16(x0), h1 = to_bf16(x1);
-      auto pairs = [](__m256i a, __m256i c) {
-        return _mm512_or_si512(_mm512_cvtepu16_epi32(a), _mm512_slli_epi32(_mm512_cvtepu16_epi32(c), 16));
-      };
       const int64_t at = (static_cast<int64_t>(key / 32) * n.blocks + b) * tile_values + key % 32 * 16;
       _mm512_storeu_si512(high + at, pairs(h0, h1));
       if constexpr (Split) {
@@ -287,7 +237,8 @@ void vision_tiles(const attention::VisionTask& t) {
 
 extern const attention::Kernels attention_kernels;
 extern const rope::Kernels rope_kernels;
-const attention::Kernels attention_kernels{vision, vision_tiles<true>, vision_tiles<false>, hyper, merge, exp2_all};
+const attention::Kernels attention_kernels{
+    rows::vision<rows::FloatOperands>, vision_tiles<true>, vision_tiles<false>, hyper, merge, exp2_all};
 const rope::Kernels rope_kernels{rope_row};
 
 }  // namespace owl3::amx

@@ -213,6 +213,7 @@ inline Queries carve_queries(Carve& memory, int32_t head_dim) {
           nullptr};
 }
 
+#ifndef OWL3_LANES_AVX512  // attention_rows512.h has a faster one
 void vision(const attention::VisionTask& t) {
   Carve memory{static_cast<char*>(t.scratch)};
   Queries s = carve_queries(memory, t.head_dim);
@@ -247,6 +248,7 @@ void vision(const attention::VisionTask& t) {
     }
   }
 }
+#endif
 
 /// Keys [key, key + n) of a head as f32 groups of sixteen (lanes past the block's capacity 0). key is a multiple of 16.
 inline void keys_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_t key, int32_t n, float* to) {

@@ -15,6 +15,7 @@ namespace owl3 {
 OWL3_KERNELS(scalar)
 OWL3_KERNELS(avx2)
 OWL3_KERNELS(avx512)
+OWL3_KERNELS(avx512bf16)
 OWL3_KERNELS(amx)
 OWL3_KERNELS(neon)
 #undef OWL3_KERNELS
@@ -30,6 +31,11 @@ namespace {
 #else
 #define OWL3_X86(x) break
 #endif
+#ifdef OWL3_HAVE_AVX512BF16
+#define OWL3_BF16(x) return x
+#else
+#define OWL3_BF16(x) break
+#endif
 #ifdef OWL3_HAVE_AMX
 #define OWL3_AMX(x) return x
 #else
@@ -40,19 +46,21 @@ namespace {
 #else
 #define OWL3_ARM(x) break
 #endif
-#define OWL3_CHOOSE(table)     \
-  switch (isa) {               \
-    case Isa::scalar:          \
-      return scalar::table;    \
-    case Isa::avx2:            \
-      OWL3_X86(avx2::table);   \
-    case Isa::avx512:          \
-      OWL3_X86(avx512::table); \
-    case Isa::amx:             \
-      OWL3_AMX(amx::table);    \
-    case Isa::neon:            \
-      OWL3_ARM(neon::table);   \
-  }                            \
+#define OWL3_CHOOSE(table)          \
+  switch (isa) {                    \
+    case Isa::scalar:               \
+      return scalar::table;         \
+    case Isa::avx2:                 \
+      OWL3_X86(avx2::table);        \
+    case Isa::avx512:               \
+      OWL3_X86(avx512::table);      \
+    case Isa::avx512bf16:           \
+      OWL3_BF16(avx512bf16::table); \
+    case Isa::amx:                  \
+      OWL3_AMX(amx::table);         \
+    case Isa::neon:                 \
+      OWL3_ARM(neon::table);        \
+  }                                 \
   not_built(isa)
 
 const attention::Kernels& attention::kernels(Isa isa) {

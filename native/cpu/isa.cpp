@@ -19,7 +19,7 @@ namespace owl3 {
 namespace {
 
 struct Features {
-  bool avx2 = false, avx512 = false, bf16 = false, amx = false, neon = false;
+  bool avx2 = false, avx512 = false, avx512bf16 = false, amx = false, neon = false;
 };
 
 #if defined(__x86_64__)
@@ -54,8 +54,12 @@ Features detect() {
   const bool amx_bf16 = d >> 22 & 1, amx_tile = d >> 24 & 1, amx_int8 = d >> 25 & 1;
   uint32_t a1 = 0, b1, c1, d1;
   if (a >= 1) __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1);
-  f.bf16 = f.avx512 && (a1 >> 5 & 1);
-  f.amx = f.bf16 && tiles && amx_bf16 && amx_tile && amx_int8 && request_tiles();
+#ifdef OWL3_HAVE_AVX512BF16
+  f.avx512bf16 = f.avx512 && (a1 >> 5 & 1);
+#endif
+#ifdef OWL3_HAVE_AMX
+  f.amx = f.avx512bf16 && tiles && amx_bf16 && amx_tile && amx_int8 && request_tiles();
+#endif
   return f;
 }
 #elif defined(__aarch64__)
@@ -80,8 +84,6 @@ const Features& features() {
   return f;
 }
 
-constexpr Isa all[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon};
-
 }  // namespace
 
 const char* isa_name(Isa isa) {
@@ -92,6 +94,8 @@ const char* isa_name(Isa isa) {
       return "avx2";
     case Isa::avx512:
       return "avx512";
+    case Isa::avx512bf16:
+      return "avx512bf16";
     case Isa::amx:
       return "amx";
     case Isa::neon:
@@ -108,6 +112,8 @@ bool isa_available(Isa isa) {
       return features().avx2;
     case Isa::avx512:
       return features().avx512;
+    case Isa::avx512bf16:
+      return features().avx512bf16;
     case Isa::amx:
       return features().amx;
     case Isa::neon:
@@ -116,14 +122,10 @@ bool isa_available(Isa isa) {
   return false;
 }
 
-bool has_avx512_bf16() {
-  return features().bf16;
-}
-
 Isa choose_isa() {
   const char* forced = std::getenv("OWL3_ISA");
   Isa best = Isa::scalar;
-  for (const Isa isa : all) {
+  for (const Isa isa : all_isas) {
     if (forced && *forced) {
       if (std::string(forced) != isa_name(isa)) continue;
       if (isa_available(isa)) return isa;
@@ -133,7 +135,7 @@ Isa choose_isa() {
   }
   if (forced && *forced) {
     throw Error(ErrorCode::invalid_argument,
-                std::string("OWL3_ISA=") + forced + ": expected scalar, avx2, avx512, amx or neon");
+                std::string("OWL3_ISA=") + forced + ": expected scalar, avx2, avx512, avx512bf16, amx or neon");
   }
   return best;
 }

@@ -13,14 +13,15 @@ namespace {
 
 using linear_kernels::Table;
 
-enum class Form : uint8_t { int8, f32, bf16 };
+enum class Form : uint8_t { int8, f32, bf16, int16 };
 
 /// By the weight alone, never by the number of rows: see the rules of ops/backend.h.
 Form form_of(const Table& table, const Packed& w, Precision precision) {
   const bool quantised = layout_of(w.type).group != 0;
   if (precision == Precision::exact) return Form::f32;
+  if (quantised) return w.bulk && table.bulk_quants_bf16 ? Form::bf16 : Form::int8;
   if (table.bf16 && (w.bulk || w.type == DType::bf16)) return Form::bf16;
-  return quantised ? Form::int8 : Form::f32;
+  return w.bulk && table.int16 && precision == Precision::fast ? Form::int16 : Form::f32;
 }
 
 int64_t round_up(int64_t n, int64_t to) {
@@ -30,13 +31,14 @@ const Packed& packed(const Matrix& m) {
   return static_cast<const PackedMatrix&>(m).packed;
 }
 
-/// Activations in up to three forms, in the shared scratch.
+/// Activations in up to four forms, in the shared scratch.
 struct Rows {
-  bool wanted[3] = {};  // by Form
+  bool wanted[4] = {};  // by Form
   int64_t padded = 0;   // of f32 and bf16: whole 32s
   IntRows ints{};
   FloatRows floats{};
   Bf16Rows halves{};
+  ShortRows shorts{};
   bool want(Form f) const { return wanted[static_cast<size_t>(f)]; }
 };
 
@@ -65,6 +67,11 @@ size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
     take(r.halves.high, round_up(rows, 16) * r.padded);
     if (split) take(r.halves.low, round_up(rows, 16) * r.padded);
   }
+  if (r.want(Form::int16)) {
+    const int64_t p = r.shorts.padded = round_up(k, linear_kernels::int16_block);
+    take(r.shorts.q, rows * p);
+    take(r.shorts.scale, rows * p / linear_kernels::int16_block);
+  }
   return static_cast<size_t>(at - base);
 }
 
@@ -73,21 +80,31 @@ struct Plan {
   int64_t block_rows, row_blocks, group;
 };
 
-/// bfloat16 tiles unpack weights for each block of rows, which should be many; the other kernels keep a block of rows
-/// in L2.
-Plan plan(int64_t rows, int64_t k, int64_t panels, bool bf16, int threads) {
-  const int64_t fit =
-      bf16 ? linear_kernels::most_bf16_rows
-           : std::clamp<int64_t>((int64_t{768} << 10) / round_up(k, 256) / 16 * 16, 32, linear_kernels::most_rows);
+/// Weights are unpacked for each block of rows, which should be many: the int8 kernels take as many as have some
+/// columns (1,024) in L2 at a time.
+Plan plan(int64_t rows, int64_t panels, const Rows& x, int threads) {
+  int64_t fit = linear_kernels::most_block_rows, widest = linear_kernels::widest_group, tile = 1;
+  if (x.want(Form::int16)) {
+    widest = linear_kernels::widest_int16;
+    tile = linear_kernels::product_panels;
+  }
+  if (x.want(Form::f32)) {
+    widest = linear_kernels::widest_f32;
+    tile = rows < 8 ? 1 : linear_kernels::product_panels;
+  }
+  if (x.want(Form::int8)) {
+    fit = linear_kernels::most_int8_rows;
+    if (!x.want(Form::f32)) widest = linear_kernels::widest_group;
+    tile = 1;
+  }
   Plan p;
   p.row_blocks = (rows + fit - 1) / fit;
   p.block_rows = p.row_blocks == 1 ? rows : round_up((rows + p.row_blocks - 1) / p.row_blocks, 16);
-  const int64_t widest = bf16 ? linear_kernels::widest_group : linear_kernels::widest_int8_f32;
   // The group whose slowest thread has the least to do; the wider of equals.
   int64_t best = INT64_MAX;
   for (int64_t g = 1; g <= widest; g++) {
     const int64_t tasks = (panels + g - 1) / g * p.row_blocks, rounds = (tasks + threads - 1) / threads;
-    if (rounds * g > best || (g > 1 && tasks < 4 * int64_t{threads})) continue;
+    if (rounds * g > best || (g > 1 && (g % tile != 0 || tasks < 4 * int64_t{threads}))) continue;
     best = rounds * g;
     p.group = g;
   }
@@ -111,6 +128,7 @@ void prepare(Context& c, const Table& table, const LinearParams& p, int64_t k, c
       table.norm(p.norm, p.x + r * p.ldx, h, k, to.padded);
       if (to.want(Form::int8)) table.to_int8(h, to.padded, to.ints, r);
       if (to.want(Form::bf16)) table.to_bf16(h, to.padded, to.halves, r);
+      if (to.want(Form::int16)) table.to_int16(h, to.padded, to.shorts, r);
     }
   });
 }
@@ -125,14 +143,13 @@ struct Tiles {
 void multiply(const Table& table, const vector_kernels::Table* few, Form form, const Packed& w, int64_t panel,
               int32_t panels, const Rows& x, int64_t row, int64_t rows, float* acc, void* scratch) {
   if (form == Form::bf16) return table.bf16(w, panel, panels, x.halves, row, rows, acc, scratch);
+  if (form == Form::int16) return table.int16(w, panel, panels, x.shorts, row, rows, acc, scratch);
   if (few && form == Form::int8) return few->int8(w, panel, panels, x.ints, row, rows, acc, scratch);
-  if (few && form == Form::f32 && layout_of(w.type).group == 0)
-    return few->f32(w, panel, panels, x.floats, row, rows, acc, scratch);
-  for (int32_t i = 0; i < panels; i += linear_kernels::widest_int8_f32) {
-    const int32_t n = std::min(panels - i, linear_kernels::widest_int8_f32);
-    float* sums = acc + i * linear_kernels::sums_stride(rows);
-    if (form == Form::int8) table.int8(w, panel + i, n, x.ints, row, rows, sums, scratch);
-    if (form == Form::f32) table.f32(w, panel + i, n, x.floats, row, rows, sums, scratch);
+  if (few && layout_of(w.type).group == 0) return few->f32(w, panel, panels, x.floats, row, rows, acc, scratch);
+  if (form == Form::int8) return table.int8(w, panel, panels, x.ints, row, rows, acc, scratch);
+  for (int32_t i = 0; i < panels; i += linear_kernels::widest_f32) {
+    const int32_t n = std::min(panels - i, linear_kernels::widest_f32);
+    table.f32(w, panel + i, n, x.floats, row, rows, acc + i * linear_kernels::sums_stride(rows), scratch);
   }
 }
 
@@ -169,7 +186,7 @@ void linear(Context& c, const LinearParams& p) {
     panels += packed(*out.w).panels;
     gated = gated || out.gate;
   }
-  const Plan plan = cpu::plan(p.rows, k, panels, x.want(Form::bf16), c.pool.threads());
+  const Plan plan = cpu::plan(p.rows, panels, x, c.pool.threads());
   const size_t scratch_bytes = worker_bytes(plan, gated, k), gate_at = sums_bytes(plan);
   const bool split = c.precision != Precision::fast;
   Rows sized = x;
@@ -195,26 +212,24 @@ void linear(Context& c, const LinearParams& p) {
     char* memory = static_cast<char*>(c.scratch.worker(worker, scratch_bytes));
     auto *acc = reinterpret_cast<float*>(memory), *gate = reinterpret_cast<float*>(memory + gate_at);
     void* scratch = memory + (gated ? 2 : 1) * gate_at;
-    const int64_t stride = linear_kernels::sums_stride(rows);
     multiply(table, few, form_of(table, w, c.precision), w, panel, count, x, row, rows, acc, scratch);
     if (out.gate) {
       const Packed& g = packed(*out.gate);
       multiply(table, few, form_of(table, g, c.precision), g, panel, count, x, row, rows, gate, scratch);
     }
-    for (int32_t q = 0; q < count; q++) {
-      const int64_t n = (panel + q) * panel_rows;
-      table.epilogue({.acc = acc + q * stride,
-                      .gate = out.gate ? gate + q * stride : nullptr,
-                      .bias = out.bias ? out.bias + n : nullptr,
-                      .residual = out.residual ? out.residual + n : nullptr,
-                      .residual_rows = out.residual_rows,
-                      .y = out.y + n,
-                      .ldy = out.ldy,
-                      .row = row,
-                      .rows = rows,
-                      .n = static_cast<int32_t>(std::min<int64_t>(panel_rows, w.rows - n)),
-                      .activation = out.activation});
-    }
+    const int64_t n = panel * panel_rows;
+    table.epilogue({.acc = acc,
+                    .gate = out.gate ? gate : nullptr,
+                    .panel_stride = linear_kernels::sums_stride(rows),
+                    .bias = out.bias ? out.bias + n : nullptr,
+                    .residual = out.residual ? out.residual + n : nullptr,
+                    .residual_rows = out.residual_rows,
+                    .y = out.y + n,
+                    .ldy = out.ldy,
+                    .row = row,
+                    .rows = rows,
+                    .n = std::min<int64_t>(count * panel_rows, w.rows - n),
+                    .activation = out.activation});
   });
 }
 
@@ -222,7 +237,7 @@ void reserve_linear(Context& c, int64_t rows, int64_t cols) {
   Rows all;
   for (bool& w : all.wanted) w = true;
   c.scratch.shared(lay_out(all, rows, cols, true, nullptr));
-  const Plan widest = {std::min<int64_t>(rows, linear_kernels::most_bf16_rows), 1, linear_kernels::widest_group};
+  const Plan widest = {std::min<int64_t>(rows, linear_kernels::most_block_rows), 1, linear_kernels::widest_group};
   c.scratch.reserve_workers(worker_bytes(widest, true, cols));
 }
 

@@ -88,6 +88,7 @@ template <bool Mins>
 inline void int8_tiles_panels(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row,
                               int64_t rows, float* acc, void* scratch) {
   const Int8Scratch s = carve_int8(scratch);
+  auto* tiles = static_cast<int32_t*>(s.terms);
   const int64_t ldacc = linear_kernels::sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   const int64_t whole = rows / 16 * 16;
@@ -97,11 +98,11 @@ inline void int8_tiles_panels(const Packed& w, int64_t panel, int32_t panels, co
       float* sum = acc + ldacc * p;
       if (whole) {
         if (whole != rows) shape_int8(16);
-        for (int64_t r = 0; r < whole; r += 16) int8_tile_rows<Mins>(c, x, row + r, 16, k / 32, s.start, sum + 16 * r);
+        for (int64_t r = 0; r < whole; r += 16) int8_tile_rows<Mins>(c, x, row + r, 16, k / 32, tiles, sum + 16 * r);
       }
       if (whole != rows) {
         shape_int8(static_cast<int>(rows - whole));
-        int8_tile_rows<Mins>(c, x, row + whole, static_cast<int>(rows - whole), k / 32, s.start, sum + 16 * whole);
+        int8_tile_rows<Mins>(c, x, row + whole, static_cast<int>(rows - whole), k / 32, tiles, sum + 16 * whole);
       }
     }
   }
@@ -304,8 +305,8 @@ void bf16_amx(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x,
 }  // namespace
 
 extern const linear_kernels::Table linear_table;
-const linear_kernels::Table linear_table{unsigned_weights, norm_row,  to_int8,  rows_to_bf16,
-                                         int8_amx,         float_all, bf16_amx, epilogue};
+const linear_kernels::Table linear_table{unsigned_weights, true,     norm_row, to_int8, rows_to_bf16, int8_amx,
+                                         float_all,        bf16_amx, epilogue, nullptr, nullptr};
 
 }  // namespace owl3::amx
 #endif

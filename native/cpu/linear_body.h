@@ -66,106 +66,165 @@ inline void norm_row(const Norm& norm, const float* x, float* y, int64_t k, int6
 }
 
 inline void to_int8(const float* x, int64_t padded, const IntRows& rows, int64_t row) {
+  const int64_t blocks = rows.padded / 32;
   int8_t* q = rows.q + row * rows.padded;
-  for (int64_t b = 0; b < rows.padded / 32; ++b, q += 32) {
-    const int64_t at = row * (rows.padded / 32) + b;
-    int32_t* sums = rows.sum + 2 * at;
-    if (32 * b >= padded) {
-      __builtin_memset(q, 0, 32);
-      rows.scale[at] = rows.negsum[at] = 0;
-      sums[0] = sums[1] = 0;
-      continue;
-    }
+  float *scale = rows.scale + row * blocks, *negsum = rows.negsum + row * blocks;
+  int32_t* sums = rows.sum + row * blocks * 2;
+  for (int64_t b = 0; b < padded / 32; ++b) {
     const Lanes x0 = load(x + 32 * b), x1 = load(x + 32 * b + 16);
     const float most = largest(max(absolute(x0), absolute(x1)));
     // Below 1e-30 the reciprocal would overflow; nothing that small is told from zero.
-    const Lanes inverse = splat(most > 1e-30f ? 127.0f / most : 0.0f);
-    float rounded[32];
-    store(rounded, round_even(x0 * inverse));
-    store(rounded + 16, round_even(x1 * inverse));
-    for (int half = 0; half < 2; ++half) {
-      int32_t total = 0;
-      for (int i = 16 * half; i < 16 * half + 16; ++i) {
-        const int32_t v = static_cast<int32_t>(rounded[i]);
-        q[i] = static_cast<int8_t>(v);
-        total += v;
-      }
-      sums[half] = total;
-    }
-    rows.scale[at] = most > 1e-30f ? most / 127.0f : 0.0f;
-    rows.negsum[at] = -(rows.scale[at] * static_cast<float>(sums[0] + sums[1]));
+    const bool zero = !(most > 1e-30f);
+    const Lanes inverse = splat(zero ? 0.0f : 127.0f / most);
+    round_to_int8(x0 * inverse, x1 * inverse, q + 32 * b, sums + 2 * b);
+    scale[b] = zero ? 0.0f : most / 127.0f;
+    negsum[b] = -(scale[b] * static_cast<float>(sums[2 * b] + sums[2 * b + 1]));
+  }
+  for (int64_t b = padded / 32; b < blocks; ++b) {
+    __builtin_memset(q + 32 * b, 0, 32);
+    scale[b] = negsum[b] = 0;
+    sums[2 * b] = sums[2 * b + 1] = 0;
   }
 }
 
 // ---- int8 ----
 
+/// Columns of one panel that a tile goes through without storing its sums: a panel's share of them stays in L1 (12 KiB
+/// and scales) while the rows pass.
+constexpr int columns_at_once = 768;
+constexpr int blocks_at_once = columns_at_once / 32;
+
+struct Columns {
+  const uint8_t* q[blocks_at_once];  // as Chunk
+  const float* scale;
+  const float* min;
+  int blocks;
+};
+
+/// What a row brings to its products in these columns, besides the values: [start | scale | negsum], where `start` is
+/// what a block's integer sums start from. A fixed distance from one row to the next saves the registers of many
+/// pointers.
+template <int Groups, bool Mins>
+struct RowTerms {
+  int32_t start[blocks_at_once * Groups];
+  float scale[blocks_at_once];
+  float negsum[Mins ? blocks_at_once : 1];
+};
+
+/// Blocks [block, block + blocks) of `rows` rows. Unsigned weights: `start` takes their offset off again.
+template <int Groups, bool Mins>
+inline void row_terms(const IntRows& x, int64_t row, int64_t rows, int64_t block, int blocks, int32_t offset,
+                      RowTerms<Groups, Mins>* terms) {
+  for (int64_t r = 0; r < rows; ++r, ++terms) {
+    const int64_t at = (row + r) * (x.padded / 32) + block;
+    const int32_t* sums = x.sum + 2 * at;
+    for (int i = 0; unsigned_weights && i < blocks * Groups; ++i)
+      terms->start[i] = -offset * (Groups == 2 ? sums[i] : sums[2 * i] + sums[2 * i + 1]);
+    for (int i = 0; i < blocks; ++i) terms->scale[i] = x.scale[at + i];
+    for (int i = 0; Mins && i < blocks; ++i) terms->negsum[i] = x.negsum[at + i];
+  }
+}
+
 template <int R, int Groups, bool Mins>
-inline void int8_tile(const Chunk& c, const IntRows& x, int64_t row, int64_t block, const int32_t* start, float* acc) {
-  constexpr int ldstart = 8 * Groups;
-  const int64_t blocks_a_row = x.padded / 32;
-  const int8_t* q = x.q + row * x.padded + 32 * block;
-  const float* scale = x.scale + row * blocks_a_row + block;
-  const float* negsum = x.negsum + row * blocks_a_row + block;
+inline void int8_tile(const Columns& c, const int8_t* q, int64_t ldq, const RowTerms<Groups, Mins>* terms, float* acc) {
+  constexpr int64_t ldstart = sizeof(RowTerms<Groups, Mins>) / sizeof(int32_t);
   Lanes a[R];
   for (int r = 0; r < R; ++r) a[r] = load(acc + 16 * r);
   for (int b = 0; b < c.blocks; ++b) {
     Lanes s[Groups], min = splat(0);
     for (int g = 0; g < Groups; ++g) s[g] = load(c.scale + 16 * (Groups * b + g));
     if constexpr (Mins) min = load(c.min + 16 * b);
-    dot_block<R, Groups>(c.q[b], q + 32 * b, x.padded, start + Groups * b, ldstart, [&](int r, int g, Lanes dot) {
-      a[r] = fma(dot, s[g] * splat(scale[r * blocks_a_row + b]), a[r]);
-      if constexpr (Mins) a[r] = fma(min, splat(negsum[r * blocks_a_row + b]), a[r]);
+    dot_block<R, Groups>(c.q[b], q + 32 * b, ldq, terms->start + Groups * b, ldstart, [&](int r, int g, Lanes dot) {
+      a[r] = fma(dot, s[g] * splat(terms[r].scale[b]), a[r]);
+      if constexpr (Mins) a[r] = fma(min, splat(terms[r].negsum[b]), a[r]);
     });
   }
   for (int r = 0; r < R; ++r) store(acc + 16 * r, a[r]);
 }
 
-/// What vpdpbusd starts from: the weights' offset taken off again. start [rows, 8 * Groups].
-template <int Groups>
-inline void offset_starts(const IntRows& x, int64_t row, int64_t rows, int64_t block, int32_t offset, int32_t* start) {
-  for (int64_t r = 0; r < rows; ++r, start += 8 * Groups) {
-    const int32_t* sums = x.sum + ((row + r) * (x.padded / 32) + block) * 2;
-    for (int i = 0; i < 8 * Groups; ++i) start[i] = -offset * (Groups == 2 ? sums[i] : sums[2 * i] + sums[2 * i + 1]);
+/// Memory that is wanted soon, fetched bit by bit while there is other work.
+struct Ahead {
+  const uint8_t *at, *end;
+  int64_t step;
+  void fetch() {
+    const uint8_t* to = end - at < step ? end : at + step;
+    for (; at < to; at += 64) __builtin_prefetch(at, 0, 2);
   }
-}
+};
 
 template <int R, int Groups, bool Mins>
-inline void int8_tiles(const Chunk& c, const IntRows& x, int64_t row, int64_t rows, int64_t block, const int32_t* start,
-                       float* acc) {
+inline void int8_tiles(const Columns& c, const int8_t* q, int64_t ldq, int64_t rows,
+                       const RowTerms<Groups, Mins>* terms, float* acc, Ahead& ahead) {
   int64_t r = 0;
-  for (; r + R <= rows; r += R) int8_tile<R, Groups, Mins>(c, x, row + r, block, start + r * 8 * Groups, acc + 16 * r);
+  for (; r + R <= rows; r += R) {
+    ahead.fetch();
+    int8_tile<R, Groups, Mins>(c, q + r * ldq, ldq, terms + r, acc + 16 * r);
+  }
   if constexpr (R > 1) {
-    if (r < rows) int8_tiles<R / 2, Groups, Mins>(c, x, row + r, rows - r, block, start + r * 8 * Groups, acc + 16 * r);
+    if (r < rows) int8_tiles<R / 2, Groups, Mins>(c, q + r * ldq, ldq, rows - r, terms + r, acc + 16 * r, ahead);
   }
 }
 
 struct Int8Scratch {
-  uint8_t* q;      // [8 blocks, 512]
-  float* scale;    // [16, 16]
-  float* min;      // [8, 16]
-  int32_t* start;  // [rows, 16]
+  uint8_t* q;    // [blocks_at_once, 512]
+  float* scale;  // [2 * blocks_at_once, 16]
+  float* min;    // [blocks_at_once, 16]
+  void* terms;   // [rows] of RowTerms
 };
 inline Int8Scratch carve_int8(void* scratch) {
   auto* p = static_cast<uint8_t*>(scratch);
-  return {p, reinterpret_cast<float*>(p + 4096), reinterpret_cast<float*>(p + 5120),
-          reinterpret_cast<int32_t*>(p + 5632)};
+  constexpr int64_t scale_at = blocks_at_once * 512, min_at = scale_at + blocks_at_once * 128,
+                    terms_at = min_at + blocks_at_once * 64,
+                    row = sizeof(RowTerms<1, true>) > sizeof(RowTerms<2, false>) ? sizeof(RowTerms<1, true>)
+                                                                                 : sizeof(RowTerms<2, false>);
+  static_assert(terms_at + linear_kernels::most_int8_rows * row <= linear_kernels::scratch_bytes);
+  return {p, reinterpret_cast<float*>(p + scale_at), reinterpret_cast<float*>(p + min_at), p + terms_at};
+}
+
+template <int Groups>
+inline Columns unpack_columns(const Packed& w, int64_t panel, int64_t k, const Int8Scratch& s) {
+  const int64_t left = (w.padded_cols - k) / 32;
+  Columns c{{}, s.scale, s.min, left < blocks_at_once ? static_cast<int>(left) : blocks_at_once};
+  for (int b = 0; b < c.blocks; b += 8) {
+    const Chunk part =
+        unpack_int8<unsigned_weights>(w, panel, k + 32 * b, s.q + 512 * b, s.scale + 16 * Groups * b, s.min + 16 * b);
+    for (int i = 0; i < part.blocks; ++i) c.q[b + i] = part.q[i];
+  }
+  return c;
 }
 
 template <int Groups, bool Mins>
 inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row, int64_t rows,
                         float* acc, void* scratch) {
   const Int8Scratch s = carve_int8(scratch);
+  const Layout l = layout_of(w.type);
   const int64_t ldacc = linear_kernels::sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
-  const int32_t offset = unsigned_weights ? layout_of(w.type).offset : 0;
-  // Few rows: one panel after the other, as memory has them. Many: a chunk of the rows stays in L1 for all panels.
-  const int32_t at_once = rows <= 8 ? 1 : panels;
+  const int32_t offset = unsigned_weights ? l.offset : 0;
+  // Few rows: one panel after the other, as memory has them, and terms of all columns at once where they fit. Many:
+  // columns of the rows stay in L2 for all panels.
+  const bool few = rows <= 8;
+  const int32_t at_once = few ? 1 : panels;
+  const int64_t runs = (w.padded_cols + columns_at_once - 1) / columns_at_once, tiles = rows / int8_rows + 1;
+  const bool keep = few && rows * runs <= linear_kernels::most_int8_rows;
   for (int32_t p0 = 0; p0 < panels; p0 += at_once) {
-    for (int64_t k = 0; k < w.padded_cols; k += linear_kernels::chunk) {
-      offset_starts<Groups>(x, row, rows, k / 32, offset, s.start);
+    for (int64_t run = 0; run < runs; ++run) {
+      const int64_t k = run * columns_at_once, left = (w.padded_cols - k) / 32;
+      auto* terms = static_cast<RowTerms<Groups, Mins>*>(s.terms) + (keep ? run * rows : 0);
+      if (p0 == 0 || !keep)
+        row_terms(x, row, rows, k / 32, left < blocks_at_once ? static_cast<int>(left) : blocks_at_once, offset, terms);
       for (int32_t p = p0; p < p0 + at_once; ++p) {
-        const Chunk c = unpack_int8<unsigned_weights>(w, panel + p, k, s.q, s.scale, s.min);
-        int8_tiles<int8_rows, Groups, Mins>(c, x, row, rows, k / 32, s.start, acc + ldacc * p);
+        const Columns c = unpack_columns<Groups>(w, panel + p, k, s);
+        Ahead ahead{};
+        if (!few) {  // the next panel's columns, or after the last panel the first one's next columns
+          const bool last = p + 1 == panels;
+          const int64_t next = last ? k + columns_at_once : k, end = next + columns_at_once;
+          const uint8_t* from = w.panel(last ? panel : panel + p + 1);
+          ahead.at = from + next / l.step * l.record;
+          ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.record;
+          ahead.step = ((ahead.end - ahead.at) / tiles + 63) / 64 * 64;
+        }
+        int8_tiles<int8_rows>(c, x.q + row * x.padded + k, x.padded, rows, terms, acc + ldacc * p, ahead);
       }
     }
   }
@@ -185,11 +244,14 @@ inline void int8_all(const Packed& w, int64_t panel, int32_t panels, const IntRo
 template <int R, int P>
 inline void float_tile(const float* w, int64_t ldw, const float* x, int64_t ldx, int64_t n, float* acc, int64_t ldacc) {
   Lanes a[R][P];
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
     for (int p = 0; p < P; ++p) a[r][p] = load(acc + p * ldacc + 16 * r);
   }
   for (int64_t k = 0; k < n; ++k) {
     Lanes b[P];
+#pragma GCC unroll 4
     for (int p = 0; p < P; ++p) b[p] = load(w + p * ldw + 16 * k);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -198,7 +260,9 @@ inline void float_tile(const float* w, int64_t ldw, const float* x, int64_t ldx,
       for (int p = 0; p < P; ++p) a[r][p] = fma(v, b[p], a[r][p]);
     }
   }
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
     for (int p = 0; p < P; ++p) store(acc + p * ldacc + 16 * r, a[r][p]);
   }
 }
@@ -207,7 +271,11 @@ template <int R, int P>
 inline void float_panels(const float* w, int64_t ldw, int32_t panels, const float* x, int64_t ldx, int64_t n,
                          float* acc, int64_t ldacc) {
   int32_t p = 0;
-  for (; p + P <= panels; p += P) float_tile<R, P>(w + p * ldw, ldw, x, ldx, n, acc + p * ldacc, ldacc);
+  for (; panels - p >= P && (P < 3 || panels - p != P + 1); p += P)
+    float_tile<R, P>(w + p * ldw, ldw, x, ldx, n, acc + p * ldacc, ldacc);
+  if constexpr (P > 2) {  // four are two times two
+    for (; panels - p >= 2; p += 2) float_tile<R, 2>(w + p * ldw, ldw, x, ldx, n, acc + p * ldacc, ldacc);
+  }
   for (; p < panels; ++p) float_tile<R, 1>(w + p * ldw, ldw, x, ldx, n, acc + p * ldacc, ldacc);
 }
 
@@ -222,8 +290,9 @@ inline void float_all(const Packed& w, int64_t panel, int32_t panels, const Floa
     for (int32_t p = 0; p < panels; ++p) unpack_float(w, panel + p, k, n, unpacked + p * ldw);
     const float* in = x.x + row * x.padded + k;
     int64_t r = 0;
-    for (; r + tile_rows <= rows; r += tile_rows) {
-      float_panels<tile_rows, tile_groups>(unpacked, ldw, panels, in + r * x.padded, x.padded, n, acc + 16 * r, ldacc);
+    for (; r + product_rows <= rows; r += product_rows) {
+      float_panels<product_rows, product_groups>(unpacked, ldw, panels, in + r * x.padded, x.padded, n, acc + 16 * r,
+                                                 ldacc);
     }
     for (; r + 2 <= rows; r += 2)
       float_panels<2, 2>(unpacked, ldw, panels, in + r * x.padded, x.padded, n, acc + 16 * r, ldacc);
@@ -256,20 +325,28 @@ inline Lanes gelu_erf(Lanes x) {
   return choose(x, x - half, half);
 }
 
+/// Row by row: the outputs of a row are neighbours in memory, those of a panel lie whole rows apart.
 inline void epilogue(const Epilogue& e) {
-  const Lanes bias = e.bias ? load_some(e.bias, e.n) : splat(0);
+  constexpr int64_t ahead = 4;  // rows fetched before their turn
   for (int64_t i = 0; i < e.rows; ++i) {
-    Lanes v = load(e.acc + 16 * i);
-    if (e.gate) {
-      const Lanes g = load(e.gate + 16 * i);
-      v = g * sigmoid(g) * v;
+    const int64_t row = e.row + i, from = e.residual_rows ? row % e.residual_rows : row;
+    float* y = e.y + row * e.ldy;
+    const float* residual = e.residual ? e.residual + from * e.ldy : nullptr;
+    for (int64_t j = 0; j < e.n; j += 16) {
+      const int64_t at = j / 16 * e.panel_stride + 16 * i, n = e.n - j;
+      if (i + ahead < e.rows) __builtin_prefetch(y + ahead * e.ldy + j, 1);
+      if (residual && from + ahead < e.row + e.rows) __builtin_prefetch(residual + ahead * e.ldy + j);
+      Lanes v = load(e.acc + at);
+      if (e.gate) {
+        const Lanes g = load(e.gate + at);
+        v = g * sigmoid(g) * v;
+      }
+      if (e.bias) v = v + load_some(e.bias + j, n);
+      if (e.activation == Activation::gelu_tanh) v = gelu_tanh(v);
+      if (e.activation == Activation::gelu_erf) v = gelu_erf(v);
+      if (residual) v = v + load_some(residual + j, n);
+      store_some(y + j, v, n);
     }
-    if (e.bias) v = v + bias;
-    if (e.activation == Activation::gelu_tanh) v = gelu_tanh(v);
-    if (e.activation == Activation::gelu_erf) v = gelu_erf(v);
-    const int64_t row = e.row + i;
-    if (e.residual) v = v + load_some(e.residual + (e.residual_rows ? row % e.residual_rows : row) * e.ldy, e.n);
-    store_some(e.y + row * e.ldy, v, e.n);
   }
 }
 

@@ -11,6 +11,7 @@ namespace owl3 {
 OWL3_TABLE(scalar)
 OWL3_TABLE(avx2)
 OWL3_TABLE(avx512)
+OWL3_TABLE(avx512bf16)
 OWL3_TABLE(amx)
 OWL3_TABLE(neon)
 #undef OWL3_TABLE
@@ -24,6 +25,10 @@ const linear_kernels::Table& linear_kernels::table(Isa isa) {
       return avx2::linear_table;
     case Isa::avx512:
       return avx512::linear_table;
+#endif
+#ifdef OWL3_HAVE_AVX512BF16
+    case Isa::avx512bf16:
+      return avx512bf16::linear_table;
 #endif
 #ifdef OWL3_HAVE_AMX
     case Isa::amx:

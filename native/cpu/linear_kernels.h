@@ -6,6 +6,7 @@
 //         acc = fma(float(sum), weight scale * activation scale, acc); Q6_K twice a block; mins: acc = fma(min, -(scale
 //         * sum of q), acc).
 //   f32:  acc = fma(x, w, acc), one k after the other.
+//   int16: as int8, float weights too in blocks, of 64 (linear_int16.h). Precision::fast.
 //   bf16: float sums of bfloat16 products. Float weights: activations and weights as sums of two bfloat16 (16 bits;
 //   BF16 weights are
 //         one), all products but the one of both low parts. Quantised weights (bulk use): both rounded to one bfloat16.
@@ -31,33 +32,43 @@ struct Bf16Rows {
   uint16_t* low;
   int64_t padded;
 };
+/// Activations as int16 blocks; the padding beyond k is zeros.
+struct ShortRows {
+  int16_t* q;      ///< [rows, padded]
+  float* scale;    ///< [rows, padded / 64]
+  int64_t padded;  ///< multiple of 64
+};
 struct FloatRows {
   float* x;  ///< [rows, padded]
   int64_t padded;
 };
 
-/// What happens to 16 outputs of one row.
+/// What happens to the outputs of some panels. Sums are [panel][rows, 16].
 struct Epilogue {
-  const float* acc;   ///< [rows, 16]
-  const float* gate;  ///< [rows, 16] or null
-  const float* bias;  ///< of these outputs, or null
+  const float* acc;
+  const float* gate;     ///< as acc, or null
+  int64_t panel_stride;  ///< floats from one panel's sums to the next
+  const float* bias;     ///< of these outputs, or null
   const float* residual;
   int64_t residual_rows;  ///< as LinearOutput
   float* y;               ///< of these outputs
   int64_t ldy, row, rows;
-  int32_t n;  ///< outputs that exist, 1..16
+  int64_t n;  ///< outputs that exist; a last panel may be part of one
   Activation activation;
 };
 
 namespace linear_kernels {
 
-constexpr int32_t chunk = 256;          ///< columns unpacked at a time: a panel's share and its rows' stay in L1
-constexpr int32_t widest_group = 8;     ///< panels of a call
-constexpr int32_t widest_int8_f32 = 4;  ///< of the int8 and f32 kernels
-constexpr int32_t most_rows = 128;      ///< of a call, int8 and f32
-constexpr int32_t most_bf16_rows = 768;
+constexpr int32_t chunk = 256;         ///< columns unpacked at a time: a panel's share and its rows' stay in L1
+constexpr int32_t widest_group = 8;    ///< panels of a call
+constexpr int32_t widest_f32 = 4;      ///< of the f32 kernel
+constexpr int32_t int16_block = 64;    ///< columns that share a scale
+constexpr int32_t product_panels = 3;  ///< panels that the kernels of f32 and int16 like to take at once
+constexpr int32_t widest_int16 = 6;
+constexpr int32_t most_int8_rows = 256;   ///< of a call of the int8 kernels
+constexpr int32_t most_block_rows = 768;  ///< of the others
 /// Worker scratch of a kernel call, in bytes.
-constexpr int64_t scratch_bytes = 64 * 1024 + 8192 + 8192;
+constexpr int64_t scratch_bytes = 96 * 1024;
 
 /// Floats from one panel's sums to the next: whole tiles of rows.
 static constexpr int64_t sums_stride(int64_t rows) {
@@ -65,7 +76,8 @@ static constexpr int64_t sums_stride(int64_t rows) {
 }
 
 struct Table {
-  bool unsigned_q8;  ///< how Q8_0 is to be packed
+  bool unsigned_q8;       ///< how Q8_0 is to be packed
+  bool bulk_quants_bf16;  ///< whether quantised bulk weights are best multiplied as bfloat16
   /// x [k] -> y [padded, a multiple of 16], normalised, zeros behind k.
   void (*norm)(const Norm& norm, const float* x, float* y, int64_t k, int64_t padded);
   /// y [padded] (a multiple of 32) as row `row`; entries up to rows.padded become zeros.
@@ -81,6 +93,10 @@ struct Table {
   void (*bf16)(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x, int64_t row, int64_t rows, float* acc,
                void* scratch);
   void (*epilogue)(const Epilogue& e);
+  /// For float weights of bulk use under Precision::fast; null where bf16 takes those or nothing beats f32.
+  void (*to_int16)(const float* x, int64_t padded, const ShortRows& rows, int64_t row);
+  void (*int16)(const Packed& w, int64_t panel, int32_t panels, const ShortRows& x, int64_t row, int64_t rows,
+                float* acc, void* scratch);
 };
 
 /// That of an instruction set that is available here.

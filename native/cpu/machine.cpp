@@ -56,7 +56,7 @@ double peak(double (*loop)(int64_t), ThreadPool& pool) {
 
 MachineInfo machine_info() {
   MachineInfo m;
-  for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon}) {
+  for (Isa isa : all_isas) {
     if (isa_available(isa)) m.available.push_back(isa_name(isa));
   }
   m.isa = isa_name(choose_isa());
@@ -67,10 +67,8 @@ MachineInfo machine_info() {
 
 MachinePeaks measure_peaks(int threads) {
   ThreadPool pool(threads);
-  const Isa isa = choose_isa();
-  const peaks::Loops& loops = peaks::loops(isa);
-  const bool has_bf16 = isa != Isa::avx512 || has_avx512_bf16();
-  return {peak(loops.int8, pool), has_bf16 ? peak(loops.bf16, pool) : 0, peak(loops.fp32, pool)};
+  const peaks::Loops& loops = peaks::loops(choose_isa());
+  return {peak(loops.int8, pool), peak(loops.bf16, pool), peak(loops.fp32, pool)};
 }
 
 double measure_bandwidth(int threads, double seconds) {

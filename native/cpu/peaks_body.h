@@ -6,7 +6,7 @@
 namespace owl3::OWL3_LANES {
 namespace {
 
-/// Keeps a value alive without storing it.
+/// Keeps a value alive. Accumulators are added up first: an address taken would have the loop store them.
 template <class T>
 inline void keep(T& x) {
   __asm__ volatile("" : : "g"(&x) : "memory");

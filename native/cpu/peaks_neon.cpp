@@ -19,8 +19,10 @@ double int8_loop(int64_t n) {
     for (int i = 0; i < chains; ++i)
       __asm__(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(acc[i]) : "w"(a), "w"(b));
   }
+  int32x4_t total = acc[0];
 #pragma GCC unroll 16
-  for (int i = 0; i < chains; ++i) keep(acc[i]);
+  for (int i = 1; i < chains; ++i) total = vaddq_s32(total, acc[i]);
+  keep(total);
   return static_cast<double>(n) * chains * 32;
 }
 

@@ -19,7 +19,8 @@
 namespace owl3 {
 
 /// How activations enter matrix products. `automatic`: int8 blocks where the weight is quantised, float where it is
-/// F32, F16 or BF16. `fast`: also bfloat16 activations for those. `exact`: float activations everywhere.
+/// F32, F16 or BF16. `fast`: also bfloat16 activations for those, or int16 blocks, where the machine is faster with
+/// them. `exact`: float activations everywhere.
 enum class Precision : uint8_t { automatic, fast, exact };
 
 struct BackendOptions {
@@ -173,8 +174,9 @@ class Backend {
   virtual void attention(const AttentionParams& p) = 0;
 };
 
-/// The CPU backend with the best instruction set of this machine, or that named by OWL3_ISA (scalar, avx2, avx512, amx,
-/// neon). Error{unsupported} when that is not available here, Error{invalid_argument} when it is no such name.
+/// The CPU backend with the best instruction set of this machine, or that named by OWL3_ISA (scalar, avx2, avx512,
+/// avx512bf16, amx, neon). Error{unsupported} when that is not available here, Error{invalid_argument} when it is no
+/// such name.
 std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options);
 
 }  // namespace owl3

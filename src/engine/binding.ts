@@ -67,7 +67,7 @@ export interface NativeWriter {
 }
 
 export interface SystemInfo {
-  /** Best instruction set here and the one in use ("scalar", "avx2", "avx512", "amx", "neon"). */
+  /** Best instruction set here and the one in use ("scalar", "avx2", "avx512", "avx512bf16", "amx", "neon"). */
   isa: string;
   available: string[];
   physicalCores: number;

@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ExitCode } from "../../src/errors.js";
 
-// What a document shows as a command runs: every line of a ```sh block, in order, from the root of the repository. Lines that need the network
-// or that install are in plain ``` blocks.
+// What a document shows as a command runs: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
+// configured; a comment after it is what it prints. Lines that need the network or that install are in plain ``` blocks.
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
 let folder: string;
@@ -18,9 +18,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function commands(document: string): string[] {
+/** Commands with the output that is shown for them, if any. */
+function commands(document: string): [command: string, output: string | undefined][] {
   const text = readFileSync(path.join(root, document), "utf8");
-  return [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap((block) => (block[1] ?? "").trim().split("\n"));
+  const lines = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap((block) => (block[1] ?? "").trim().split("\n"));
+  return lines.flatMap((line, i) => (line.startsWith("# ") ? [] : [[line, /^# (.*)/.exec(lines[i + 1] ?? "")?.[1]]]));
 }
 
 test("the README shows at least three examples", () => {
@@ -39,16 +41,17 @@ for (const document of documents)
       const links = [...text.matchAll(/\]\(([A-Za-z_/]+\.md)\)/g)].map((match) => match[1] ?? "");
       for (const link of links) expect(() => readFileSync(path.join(root, link)), link).not.toThrow();
     });
-    for (const command of commands(document))
+    for (const [command, output] of commands(document))
       test(command, () => {
         const line = command.replaceAll("npx owl3", "node bin/owl3.js").replaceAll("/tmp/", `${folder}/`);
-        const env = { ...process.env, XDG_CACHE_HOME: folder, OWL3_MODEL: "" };
+        const env = { ...process.env, HOME: folder, XDG_CACHE_HOME: folder, XDG_CONFIG_HOME: folder, OWL3_MODEL: "" };
         const out = execFileSync("sh", ["-c", line], {
           cwd: root,
           env,
           encoding: "utf8",
           stdio: ["ignore", "pipe", "pipe"],
         });
+        if (output !== undefined) expect(out).toBe(`${output}\n`);
         if (/owl3 (chat|video)/.test(command)) expect(out.trim()).not.toBe("");
       });
   });

@@ -29,7 +29,7 @@ Machine& machine(int threads) {
 
 std::vector<Isa> available() {
   std::vector<Isa> all;
-  for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon}) {
+  for (Isa isa : all_isas) {
     if (isa_available(isa)) all.push_back(isa);
   }
   return all;

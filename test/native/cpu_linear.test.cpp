@@ -2,11 +2,13 @@
 // weights. The tolerance is the sum of what rounding may do at most:
 //   int8 activations: every x is off by up to amax / 254 of its block of 32, so y by sum over blocks of amax / 254 *
 //   sum |w| float sums:       (k + 4) * 2^-24 * sum |w x|; two bfloat16: 2^-16 * sum |w x| more
+//   int16 (both sides): x and w are off by up to amax / 11584 of their blocks of 64, each times the other
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "cpu/isa.h"
@@ -22,7 +24,7 @@ constexpr DType all_types[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_
 
 std::vector<Isa> machine_isas() {
   std::vector<Isa> out;
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon}) {
+  for (const Isa isa : all_isas) {
     if (isa_available(isa)) out.push_back(isa);
   }
   return out;
@@ -66,9 +68,25 @@ struct Weights {
   HostTensor host(MatrixUse use = MatrixUse::stream) const { return {type, n, k, bytes.data(), use}; }
 };
 
+/// What is rounded to blocks that share a scale: activations to int8, or activations and weights to int16.
+enum class Blocks { none, int8, int16 };
+
+/// How products of bulk weights are done.
+struct Bulk {
+  Blocks blocks;
+  double extra;
+};
+Bulk bulk_of(Isa isa, bool quantised, Precision precision = Precision::automatic) {
+  const bool fast = precision == Precision::fast;
+  // May round weights and activations to bfloat16 where int8 activations were good enough, and else to two of them.
+  if (isa == Isa::amx) return {Blocks::none, quantised || fast ? 0x1p-7 : 0x1p-15};
+  if (quantised) return {Blocks::int8, 0};
+  return {fast && (isa == Isa::avx512 || isa == Isa::avx512bf16) ? Blocks::int16 : Blocks::none, 0};
+}
+
 /// y = x w^T and how far off each may be.
-void reference(const Weights& w, const float* x, bool int8, double extra, double& y, double& bound, int64_t j) {
-  double sum = 0, size = 0, rounding = 0;
+void reference(const Weights& w, const float* x, Blocks blocks, double extra, double& y, double& bound, int64_t j) {
+  double sum = 0, size = 0, rounding = 0, ints = 0;
   const float* row = w.values.data() + j * w.k;
   for (int64_t b = 0; b < w.k; b += 32) {
     double most = 0, weights = 0;
@@ -80,11 +98,21 @@ void reference(const Weights& w, const float* x, bool int8, double extra, double
     }
     rounding += most / 253.9 * weights;
   }
+  for (int64_t b = 0; blocks == Blocks::int16 && b < w.k; b += 64) {
+    double most_x = 0, most_w = 0, sum_x = 0, sum_w = 0;
+    for (int64_t i = b; i < std::min(w.k, b + 64); i++) {
+      const double ax = std::abs(static_cast<double>(x[i])), aw = std::abs(static_cast<double>(row[i]));
+      most_x = std::max(most_x, ax), most_w = std::max(most_w, aw);
+      sum_x += ax, sum_w += aw;
+    }
+    const double off_x = most_x / 11583.9, off_w = most_w / 11583.9;
+    ints += off_x * sum_w + off_w * sum_x + 64 * off_x * off_w;
+  }
   y = sum;
-  bound = (int8 ? rounding : 0) + size * (static_cast<double>(w.k + 4) * 0x1p-24 + extra) + 1e-30;
+  bound = (blocks == Blocks::int8 ? rounding : ints) + size * (static_cast<double>(w.k + 4) * 0x1p-24 + extra) + 1e-30;
 }
 
-void check_product(Backend& b, const Weights& w, const std::vector<float>& x, int64_t rows, bool int8, double extra,
+void check_product(Backend& b, const Weights& w, const std::vector<float>& x, int64_t rows, Blocks blocks, double extra,
                    MatrixUse use = MatrixUse::stream) {
   const auto m = b.load_matrix(w.host(use));
   std::vector<float> y(static_cast<size_t>(rows * w.n), NAN);
@@ -93,7 +121,7 @@ void check_product(Backend& b, const Weights& w, const std::vector<float>& x, in
   for (int64_t r = 0; r < rows; r++) {
     for (int64_t j = 0; j < w.n; j++) {
       double expected, bound;
-      reference(w, x.data() + r * w.k, int8, extra, expected, bound, j);
+      reference(w, x.data() + r * w.k, blocks, extra, expected, bound, j);
       CHECK_NEAR(y[static_cast<size_t>(r * w.n + j)], expected, bound);
     }
   }
@@ -103,19 +131,22 @@ void check_product(Backend& b, const Weights& w, const std::vector<float>& x, in
 
 TEST("cpu: products of every format within their rounding, odd sizes, every instruction set") {
   for (const Isa isa : machine_isas()) {
-    const auto automatic = backend_of(isa), exact = backend_of(isa, Precision::exact);
+    const auto automatic = backend_of(isa), exact = backend_of(isa, Precision::exact),
+               fast = backend_of(isa, Precision::fast);
     for (const DType type : all_types) {
       const bool quantised = format(type).block_size > 1;
       const int64_t k = format(type).block_size == 256 ? 512 : quantised ? 352 : 75;
       const Weights w(type, 37, k, 1);
       for (const int64_t rows : {1, 2, 3, 5, 8, 17, 74}) {
         const auto x = normal_values(rows * k, static_cast<uint32_t>(rows));
-        check_product(*automatic, w, x, rows, quantised, type == DType::bf16 ? 0x1p-16 : 0);
-        if (rows == 3 || rows == 17) check_product(*exact, w, x, rows, false, 0x1p-22);
-        // Bulk may round weights and activations to bfloat16 where int8 activations were good enough, and else to two
-        // of them.
-        const double halves = isa != Isa::amx ? 0 : quantised ? 0x1p-7 : 0x1p-15;
-        if (rows >= 8) check_product(*automatic, w, x, rows, quantised && isa != Isa::amx, halves, MatrixUse::bulk);
+        check_product(*automatic, w, x, rows, quantised ? Blocks::int8 : Blocks::none,
+                      type == DType::bf16 ? 0x1p-16 : 0);
+        if (rows == 3 || rows == 17) check_product(*exact, w, x, rows, Blocks::none, 0x1p-22);
+        const Bulk bulk = bulk_of(isa, quantised);
+        if (rows >= 8) check_product(*automatic, w, x, rows, bulk.blocks, bulk.extra, MatrixUse::bulk);
+        if (rows == 17) check_product(*exact, w, x, rows, Blocks::none, 0x1p-22, MatrixUse::bulk);
+        const Bulk coarse = bulk_of(isa, quantised, Precision::fast);
+        check_product(*fast, w, x, rows, coarse.blocks, coarse.extra, MatrixUse::bulk);
       }
     }
   }
@@ -123,16 +154,14 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
 
 TEST("cpu: many rows of bulk weights, more than a block of rows and of columns") {
   for (const Isa isa : machine_isas()) {
-    const auto b = backend_of(isa);
-    for (const DType type : {DType::q8_0, DType::f32}) {
-      const Weights w(type, 35, 1120, 5);
-      const int64_t rows = isa == Isa::amx ? 803 : 150;
-      const bool amx = isa == Isa::amx, q = type == DType::q8_0;
-      check_product(*b, w, normal_values(rows * 1120, 6), rows, q && !amx,
-                    !amx ? 0
-                    : q  ? 0x1p-7
-                         : 0x1p-15,
-                    MatrixUse::bulk);
+    for (const Precision precision : {Precision::automatic, Precision::fast}) {
+      const auto b = backend_of(isa, precision);
+      for (const DType type : {DType::q8_0, DType::f32, DType::bf16}) {
+        const int64_t rows = isa == Isa::scalar ? 150 : 803;
+        const Weights w(type, 35, 1120, 5);
+        const Bulk bulk = bulk_of(isa, type == DType::q8_0, precision);
+        check_product(*b, w, normal_values(rows * 1120, 6), rows, bulk.blocks, bulk.extra, MatrixUse::bulk);
+      }
     }
   }
 }
@@ -140,6 +169,7 @@ TEST("cpu: many rows of bulk weights, more than a block of rows and of columns")
 TEST("cpu: products with outliers, zeros and tiny activations") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa);
+    const auto fast = backend_of(isa, Precision::fast);
     for (const DType type : {DType::bf16, DType::q8_0, DType::q4_k, DType::q6_k}) {
       const Weights w(type, 19, 512, 2);
       auto x = normal_values(6 * 512, 3);
@@ -148,13 +178,21 @@ TEST("cpu: products with outliers, zeros and tiny activations") {
       for (int i = 0; i < 512; i++) x[1024 + static_cast<size_t>(i)] *= 1e-20f;
       for (int i = 0; i < 512; i++) x[1536 + static_cast<size_t>(i)] *= 1e6f;
       for (int i = 0; i < 512; i += 32) x[2048 + static_cast<size_t>(i)] *= -1000;
-      check_product(*b, w, x, 5, type != DType::bf16, type == DType::bf16 ? 0x1p-16 : 0);
+      const bool quantised = type != DType::bf16;
+      check_product(*b, w, x, 5, quantised ? Blocks::int8 : Blocks::none, quantised ? 0 : 0x1p-16);
+      for (const Precision precision : {Precision::automatic, Precision::fast}) {
+        const Bulk bulk = bulk_of(isa, quantised, precision);
+        check_product(precision == Precision::fast ? *fast : *b, w, x, 5, bulk.blocks, bulk.extra, MatrixUse::bulk);
+      }
       for (int i = 0; i < 512; i++) x[static_cast<size_t>(i)] = 1e-41f;  // denormals: nothing worse than zero
-      const auto m = b->load_matrix(w.host());
-      std::vector<float> y(19, NAN);
-      const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 19};
-      b->linear({.x = x.data(), .rows = 1, .ldx = 512, .norm = {}, .outputs = {&out, 1}});
-      for (const float v : y) CHECK_NEAR(v, 0, 1e-38);
+      for (const MatrixUse use : {MatrixUse::stream, MatrixUse::bulk}) {
+        Backend& any = use == MatrixUse::bulk ? *fast : *b;
+        const auto m = any.load_matrix(w.host(use));
+        std::vector<float> y(19, NAN);
+        const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 19};
+        any.linear({.x = x.data(), .rows = 1, .ldx = 512, .norm = {}, .outputs = {&out, 1}});
+        for (const float v : y) CHECK_NEAR(v, 0, 1e-38);
+      }
     }
   }
 }
@@ -178,6 +216,20 @@ TEST("cpu: largest quantised values do not overflow a sum") {
   }
 }
 
+TEST("cpu: blocks of largest bulk float values do not overflow a sum") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa, Precision::fast);
+    for (const float sign : {1.0f, -1.0f}) {
+      const std::vector<float> w(16 * 192, 3.0f), x(192, 5.0f * sign);
+      const auto m = b->load_matrix({DType::f32, 16, 192, w.data(), MatrixUse::bulk});
+      std::vector<float> y(16);
+      const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
+      b->linear({.x = x.data(), .rows = 1, .ldx = 192, .norm = {}, .outputs = {&out, 1}});
+      for (const float v : y) CHECK_NEAR(v, sign * 192 * 15, 192 * 15 * 1e-6);
+    }
+  }
+}
+
 TEST("cpu: a row's products have the same bits alone, among others and on any number of threads") {
   for (const Isa isa : machine_isas()) {
     for (const DType type : all_types) {
@@ -185,19 +237,52 @@ TEST("cpu: a row's products have the same bits alone, among others and on any nu
       const int64_t rows = 150;
       const auto x = normal_values(rows * 768, 5);
       std::vector<float> all(static_cast<size_t>(rows * w.n)), one(static_cast<size_t>(w.n));
-      const auto b = backend_of(isa), c = backend_of(isa, Precision::automatic, 3);
-      const auto m = b->load_matrix(w.host());
-      LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
-      b->linear({.x = x.data(), .rows = rows, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-      out.y = one.data();
-      for (const int64_t r : {0, 7, 127, 128, 149}) {
-        c->linear({.x = x.data() + r * 768, .rows = 1, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-        CHECK(std::memcmp(one.data(), all.data() + r * w.n, one.size() * sizeof(float)) == 0);
+      for (const MatrixUse use : {MatrixUse::stream, MatrixUse::bulk}) {
+        for (const Precision precision : {Precision::automatic, Precision::fast}) {
+          const auto b = backend_of(isa, precision), c = backend_of(isa, precision, 3);
+          const auto m = b->load_matrix(w.host(use));
+          LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
+          b->linear({.x = x.data(), .rows = rows, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+          out.y = one.data();
+          for (const int64_t r : {0, 7, 127, 128, 149}) {
+            c->linear({.x = x.data() + r * 768, .rows = 1, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+            CHECK(std::memcmp(one.data(), all.data() + r * w.n, one.size() * sizeof(float)) == 0);
+          }
+          std::vector<float> some(static_cast<size_t>(21 * w.n));
+          out.y = some.data();
+          c->linear({.x = x.data() + 11 * 768, .rows = 21, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
+          CHECK(std::memcmp(some.data(), all.data() + 11 * w.n, some.size() * sizeof(float)) == 0);
+        }
       }
-      std::vector<float> some(static_cast<size_t>(21 * w.n));
+    }
+  }
+}
+
+TEST("cpu: every number of rows gives a row the same bits, with columns and panels left over") {
+  // Columns beyond one run of a tile and no multiple of it, and more panels than a group, the last in part.
+  constexpr int64_t most = 40;
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    for (const auto& [type, k] : {std::pair{DType::q8_0, 1120},
+                                  {DType::q4_0, 800},
+                                  {DType::q5_0, 32},
+                                  {DType::q4_k, 1024},
+                                  {DType::q6_k, 768}}) {
+      const Weights w(type, 150, k, 7);
+      const auto m = b->load_matrix(w.host());
+      const auto x = normal_values(most * k, 8);
+      std::vector<float> one(static_cast<size_t>(most * w.n)), some(one.size());
+      LinearOutput out{.w = m.get(), .ldy = w.n};
+      for (int64_t r = 0; r < most; r++) {
+        out.y = one.data() + r * w.n;
+        b->linear({.x = x.data() + r * k, .rows = 1, .ldx = k, .norm = {}, .outputs = {&out, 1}});
+      }
       out.y = some.data();
-      c->linear({.x = x.data() + 11 * 768, .rows = 21, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-      CHECK(std::memcmp(some.data(), all.data() + 11 * w.n, some.size() * sizeof(float)) == 0);
+      for (int64_t rows = 2; rows <= most; rows++) {
+        std::fill(some.begin(), some.end(), NAN);
+        b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&out, 1}});
+        CHECK(std::memcmp(one.data(), some.data(), static_cast<size_t>(rows * w.n) * sizeof(float)) == 0);
+      }
     }
   }
 }
@@ -233,6 +318,40 @@ TEST("cpu: one to nine rows have the bits they have among many, every format, od
         }
       }
     }
+  }
+}
+
+TEST("cpu: more rows than a call of the int8 kernel takes, with a value 1,000 times the rest in each block") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    for (const DType type : {DType::q8_0, DType::q4_k, DType::q6_k}) {
+      const int64_t k = 1024, rows = 531;
+      const Weights w(type, 21, k, 9);
+      auto x = normal_values(rows * k, 10);
+      for (size_t i = 5; i < x.size(); i += 33) x[i] *= 1000;
+      check_product(*b, w, x, rows, Blocks::int8, 0);
+    }
+  }
+}
+
+TEST("cpu: gate and up of a group of panels, its last one in part, as two products say") {
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    const int64_t k = 512, n = 139, rows = 21;
+    const Weights up(DType::q4_k, n, k, 11), gate(DType::q6_k, n, k, 12);
+    const auto u = b->load_matrix(up.host()), g = b->load_matrix(gate.host());
+    const auto x = normal_values(rows * k, 13), bias = normal_values(n, 14), residual = normal_values(rows * n, 15);
+    std::vector<float> a(static_cast<size_t>(rows * n)), s(a), y(a.size() + 1, NAN);
+    const LinearOutput apart[2] = {{.w = u.get(), .y = a.data(), .ldy = n}, {.w = g.get(), .y = s.data(), .ldy = n}};
+    b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = apart});
+    const LinearOutput both{
+        .w = u.get(), .gate = g.get(), .bias = bias.data(), .residual = residual.data(), .y = y.data(), .ldy = n};
+    b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&both, 1}});
+    for (size_t i = 0; i < a.size(); i++) {
+      const double v = s[i] / (1 + std::exp(-static_cast<double>(s[i]))) * static_cast<double>(a[i]);
+      CHECK_NEAR(y[i], v + bias[i % static_cast<size_t>(n)] + residual[i], 1e-5 * (1 + std::abs(v)));
+    }
+    CHECK(std::isnan(y[a.size()]));
   }
 }
 
@@ -319,7 +438,7 @@ TEST("cpu: a residual may be the output itself, with padding between rows") {
         const size_t at = static_cast<size_t>(r * 30 + j);
         double expected = before[at], unused;
         if (j < 20) {
-          reference(w, x.data() + r * 24, false, 0, expected, unused, j);
+          reference(w, x.data() + r * 24, Blocks::none, 0, expected, unused, j);
           expected += before[at];
         }
         CHECK_NEAR(y[at], expected, j < 20 ? 1e-5 : 0);

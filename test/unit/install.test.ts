@@ -29,3 +29,20 @@ test("install: without a compiler one sentence says what to install", () => {
   expect(run.status).toBe(1);
   expect(run.stderr).toMatch(/^owl3: the native engine needs a C\+\+20 compiler[^\n]+\n$/);
 });
+
+test("the package holds the demo model and its card, and nothing of the tests", () => {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const run = spawnSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root, encoding: "utf8" });
+  const [{ files, unpackedSize }] = JSON.parse(run.stdout) as [{ files: { path: string }[]; unpackedSize: number }];
+  const paths = files.map((file) => file.path);
+  for (const wanted of [
+    "models/owl3-demo.gguf",
+    "models/README.md",
+    "bin/owl3.js",
+    "native/addon/session.cpp",
+    "LICENSE",
+  ])
+    expect(paths).toContain(wanted);
+  expect(paths.filter((one) => /^(test|examples|tools\/(?!build\/)|build|\.)/.test(one))).toEqual([]);
+  expect(unpackedSize).toBeLessThan(16e6);
+});

@@ -1,8 +1,9 @@
 // Rates of the matrix products at real shapes, each as a share of what this machine can do (measured in the same run).
-//   bench_kernels [threads] [repeats] [many|one|all] [Q4_K]      (rows, type)        OWL3_ISA chooses the instruction
-//   set
-// With one thread, processor time is taken instead of the clock's: other programs disturb it less.
+//   bench_kernels [threads] [repeats] [filter] [fast]        OWL3_ISA chooses the instruction set
+// The filter keeps the lines it is part of: "many" or "one" (rows), "vision", "attention", "prefill", "q8_0 ", "74 x ",
+// ... With one thread, processor time is taken instead of the clock's: other programs disturb it less.
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -37,61 +38,166 @@ std::vector<char> random_rows(DType type, int64_t rows, int64_t cols) {
   return bytes;
 }
 
-double best_seconds(bool processor, int repeats, double least_total, auto&& run) {
+std::vector<float> normal_values(int64_t n) {
+  std::mt19937 rng(2);
+  std::normal_distribution<float> normal;
+  std::vector<float> v(static_cast<size_t>(n));
+  for (float& x : v) x = normal(rng);
+  return v;
+}
+
+/// Best of `repeats` and more runs, each of which returns its seconds.
+double best_seconds(int repeats, double least_total, auto&& run) {
   double best = 1e30, total = 0;
   run();
   for (int i = 0; i < repeats || total < least_total; i++) {
-    const double start = now(processor);
-    run();
-    const double s = now(processor) - start;
+    const double s = run();
     best = std::min(best, s);
     total += s;
   }
   return best;
 }
 
+/// What the model asks of Backend::linear in one call.
+struct Call {
+  DType type = DType::f32;
+  MatrixUse use = MatrixUse::stream;
+  int64_t rows = 0, k = 0;
+  std::vector<int64_t> n = {};
+  bool gated = false, residual = false;
+  NormKind norm = NormKind::none;
+  Activation activation = Activation::none;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 0, repeats = argc > 2 ? std::atoi(argv[2]) : 5;
-  const std::string only = argc > 3 ? argv[3] : "all", only_type = argc > 4 ? argv[4] : "";
-  const auto skipped = [&](DType type) { return !only_type.empty() && only_type != format(type).name; };
-  const auto backend = make_cpu_backend({.threads = threads, .precision = Precision::automatic});
+  const std::string only = argc > 3 ? argv[3] : "";
+  const bool fast = argc > 4 && std::string(argv[4]) == "fast";
+  const auto backend =
+      make_cpu_backend({.threads = threads, .precision = fast ? Precision::fast : Precision::automatic});
   const MachinePeaks limits = measure_peaks(backend->threads());
-  const double read = measure_bandwidth(backend->threads(), 1.0);
+  const double read = measure_bandwidth(backend->threads(), 0.5);
   std::printf("%s, %d threads; int8 %.0f GOP/s, bf16 %.0f, fp32 %.0f GFLOP/s, read %.1f GB/s\n",
               backend->name().c_str(), backend->threads(), limits.int8, limits.bf16, limits.fp32, read);
 
-  const auto product = [&](DType type, int64_t rows, int64_t k, int64_t n) {
-    const auto bytes = random_rows(type, n, k);
-    const auto m = backend->load_matrix({type, n, k, bytes.data(), rows == 729 ? MatrixUse::bulk : MatrixUse::stream});
-    std::vector<float> x(static_cast<size_t>(rows * k), 0.5f), y(static_cast<size_t>(rows * n));
-    const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = n};
-    const double s = best_seconds(backend->threads() == 1, repeats, 0.05, [&] {
-      backend->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&out, 1}});
+  const auto product = [&](const char* what, const Call& call) {
+    std::string outputs;
+    for (const int64_t n : call.n) outputs.append(outputs.empty() ? "" : "+").append(std::to_string(n));
+    char name[128];
+    std::snprintf(name, sizeof name, "%-4s %-7s %-4s %4ld x %5ld x %s%s", call.rows > 8 ? "many" : "one", what,
+                  format(call.type).name, static_cast<long>(call.rows), static_cast<long>(call.k), outputs.c_str(),
+                  call.gated                            ? " gated"
+                  : call.activation != Activation::none ? " gelu"
+                                                        : "");
+    for (char* c = name; *c; c++) *c = static_cast<char>(std::tolower(*c));
+    if (std::string(name).find(only) == std::string::npos) return;
+    std::vector<std::unique_ptr<Matrix>> matrices;
+    std::vector<Backend::Buffer> ys;
+    std::vector<LinearOutput> outs;
+    const auto values = normal_values(call.rows * call.k);
+    const auto floats = [&](int64_t n) { return backend->allocate(static_cast<size_t>(n) * sizeof(float)); };
+    const Backend::Buffer x = floats(call.rows * call.k);
+    std::copy(values.begin(), values.end(), static_cast<float*>(x.get()));
+    double operations = 0, bytes = 0;
+    const auto load = [&](int64_t n) {
+      const auto rows = random_rows(call.type, n, call.k);
+      matrices.push_back(backend->load_matrix({call.type, n, call.k, rows.data(), call.use}));
+      operations += 2.0 * static_cast<double>(call.rows * call.k * n);
+      bytes += static_cast<double>(matrices.back()->bytes);
+      return matrices.back().get();
+    };
+    for (const int64_t n : call.n) {
+      const Matrix* w = load(n);
+      ys.push_back(floats(call.rows * n));
+      auto* y = static_cast<float*>(ys.back().get());
+      std::fill_n(y, call.rows * n, 0.0f);
+      outs.push_back({.w = w,
+                      .gate = call.gated ? load(n) : nullptr,
+                      .activation = call.activation,
+                      .residual = call.residual ? y : nullptr,
+                      .y = y,
+                      .ldy = n});
+    }
+    const std::vector<float> ones(static_cast<size_t>(call.k), 1.0f);
+    const Norm norm{call.norm, ones.data(), call.norm == NormKind::layer ? ones.data() : nullptr, 1e-6f};
+    const double s = best_seconds(repeats, 0.05, [&] {
+      const double start = now(backend->threads() == 1);
+      backend->linear(
+          {.x = static_cast<const float*>(x.get()), .rows = call.rows, .ldx = call.k, .norm = norm, .outputs = outs});
+      return now(backend->threads() == 1) - start;
     });
-    const double gops = 2e-9 * static_cast<double>(rows * k * n) / s, gbs = 1e-9 * static_cast<double>(m->bytes) / s;
-    const bool quantised = format(type).block_size > 1;
-    if (rows > 8) {
-      const double peak = quantised ? limits.int8 : limits.bf16;
-      std::printf("%4s %5ld x %5ld x %6ld  %8.3f ms  %7.0f GOP/s  %3.0f %% of %s\n", format(type).name,
-                  static_cast<long>(rows), static_cast<long>(k), static_cast<long>(n), s * 1e3, gops, 100 * gops / peak,
-                  quantised ? "int8" : "bf16");
+    const bool quantised = format(call.type).block_size > 1;
+    if (call.rows > 8) {
+      // Float weights take float32 unless the machine has something better.
+      const bool halves = fast || backend->name().find("amx") != std::string::npos;
+      const double gops = 1e-9 * operations / s, peak = quantised ? limits.int8 : halves ? limits.bf16 : limits.fp32;
+      std::printf("%-46s %8.3f ms  %7.0f GOP/s  %3.0f %% of %s\n", name, s * 1e3, gops, 100 * gops / peak,
+                  quantised ? "int8"
+                  : halves  ? "bf16"
+                            : "fp32");
     } else {
-      std::printf("%4s %5ld x %5ld x %6ld  %8.3f ms  %7.1f GB/s   %3.0f %% of read\n", format(type).name,
-                  static_cast<long>(rows), static_cast<long>(k), static_cast<long>(n), s * 1e3, gbs, 100 * gbs / read);
+      const double gbs = 1e-9 * bytes / s;
+      std::printf("%-46s %8.3f ms  %7.1f GB/s   %3.0f %% of read\n", name, s * 1e3, gbs, 100 * gbs / read);
     }
     std::fflush(stdout);
   };
-  for (const DType type : {DType::q8_0, DType::q4_k, DType::bf16, DType::f16}) {
-    if (only == "one" || skipped(type)) continue;
-    if (type != DType::q4_k) {
-      product(type, 729, 1152, 1152);
-      product(type, 729, 1152, 4320);
-      product(type, 729, 4320, 1152);
+
+  // Vision attention, one crop and layer: 16 heads of 72, 729 tokens. Scores and weighted values: 4 n^2 d a head.
+  for (const bool exact : {false, true}) {
+    if (std::string("many vision attention").find(only) == std::string::npos) break;
+    constexpr int64_t tokens = 729, heads = 16, head_dim = 72, width = heads * head_dim;
+    std::mt19937 rng(2);
+    std::normal_distribution<float> normal(0, 1);
+    std::vector<float> qkv(static_cast<size_t>(tokens * 3 * width)), y(static_cast<size_t>(tokens * width));
+    for (float& v : qkv) v = normal(rng);
+    VisionAttentionParams p;
+    p.q = qkv.data();
+    p.k = p.q + width;
+    p.v = p.k + width;
+    p.ld = 3 * width;
+    p.out = y.data();
+    p.crops = 1;
+    p.tokens = tokens;
+    p.heads = heads;
+    p.head_dim = head_dim;
+    p.exact = exact;
+    const double s = best_seconds(repeats, 0.05, [&] {
+      const double start = now(backend->threads() == 1);
+      backend->vision_attention(p);
+      return now(backend->threads() == 1) - start;
+    });
+    const double gflops = 4e-9 * tokens * tokens * width / s, peak = exact && !fast ? limits.fp32 : limits.bf16;
+    std::printf("vision attention, %s  %8.3f ms a layer  %7.0f GFLOP/s  %3.0f %% of %s\n",
+                exact && !fast ? "float   " : "bfloat16", s * 1e3, gflops, 100 * gflops / peak,
+                exact && !fast ? "fp32" : "bf16");
+  }
+  // The 2B model's vision tower, one crop. Weights of 4,304 outputs are widened to whole blocks of 32.
+  for (const DType type : {DType::q8_0, DType::q4_0, DType::bf16, DType::f16}) {
+    const Call crop{.type = type, .use = MatrixUse::bulk, .rows = 729, .k = 1152};
+    const auto vision = [&](std::vector<int64_t> n, auto&& change) {
+      Call call = crop;
+      call.n = std::move(n);
+      change(call);
+      product("vision", call);
+    };
+    vision({1152, 1152, 1152}, [](Call& c) { c.norm = NormKind::layer; });
+    vision({1152}, [](Call& c) { c.residual = true; });
+    vision({4320}, [](Call& c) { c.norm = NormKind::layer, c.activation = Activation::gelu_tanh; });
+    vision({1152}, [](Call& c) { c.k = 4320, c.residual = true; });
+    if (type == DType::bf16 || type == DType::f16) continue;
+    vision({1536}, [](Call& c) { c.activation = Activation::gelu_erf; });
+    vision({1536}, [](Call& c) { c.k = 1536; });
+  }
+  // Its language model, pieces of a prompt.
+  for (const int64_t rows : {512, 74}) {
+    for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k, DType::q6_k, DType::bf16}) {
+      product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536, 256, 256}, .norm = NormKind::rms});
+      product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536}, .residual = true});
+      product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {8960}, .gated = true, .norm = NormKind::rms});
+      product("prefill", {.type = type, .rows = rows, .k = 8960, .n = {1536}, .residual = true});
     }
-    product(type, 512, 1536, 8960);
-    product(type, 74, 1536, 8960);
   }
   // Weights beyond what a cache keeps from one run to the next.
   const auto outputs = [](DType type, int64_t k) {
@@ -99,10 +205,11 @@ int main(int argc, char** argv) {
   };
   for (const DType type :
        {DType::q8_0, DType::q4_0, DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k, DType::f16, DType::bf16}) {
-    if (only == "many" || skipped(type)) continue;
-    product(type, 1, 1536, outputs(type, 1536));
-    product(type, 1, 8960, outputs(type, 8960));
-    if (type == DType::q8_0 || type == DType::q6_k) product(type, 1, 1536, 151651);
-    if (type == DType::q8_0 || type == DType::q4_k) product(type, 4, 1536, outputs(type, 1536));
+    product("decode", {.type = type, .rows = 1, .k = 1536, .n = {outputs(type, 1536)}});
+    product("decode", {.type = type, .rows = 1, .k = 8960, .n = {outputs(type, 8960)}});
+    if (type == DType::q8_0 || type == DType::q6_k)
+      product("decode", {.type = type, .rows = 1, .k = 1536, .n = {151651}});
+    if (type == DType::q8_0 || type == DType::q4_k)
+      product("decode", {.type = type, .rows = 4, .k = 1536, .n = {outputs(type, 1536)}});
   }
 }

@@ -1,71 +1,151 @@
 #!/usr/bin/env node
 /**
- * Asks the held-out questions through the built library and prints exact answers per skill, and how often the answer is the one that the
- * PyTorch model gave: node tools/demo-model/eval.mjs [MODEL.gguf] [--short] [--device cpu] [--questions FILE]
+ * The demo model's exam: npm run eval:demo -- [MODEL.gguf] [--short] [--json FILE] [--also NAME=FILE.gguf]... [--questions FILE]
+ *
+ * The held-out questions go to the file as it is, on every instruction set of this machine; to the same weights unpacked to f32 and computed
+ * exactly; to a q4_k_m file made of them; and with the cache on disk, empty and filled. Scalar code is slow: it gets the short set. A row of
+ * the table is one of these: exact answers in percent, and how many answers are those of the PyTorch model (float32, the same weights) and
+ * of the file as shipped; where not all are PyTorch's, the largest lead (log-probability) over another answer that was lost.
  */
-import { readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { parseArgs, promisify } from "node:util";
+import { native } from "../../dist/engine/native.js";
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const owl3 = here("../../bin/owl3.js");
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     short: { type: "boolean", default: false },
-    device: { type: "string", default: "auto" },
-    questions: { type: "string", default: resolve(root, "test/fixtures/demo-eval/questions.jsonl") },
+    json: { type: "string" },
+    also: { type: "string", multiple: true, default: [] },
+    questions: { type: "string", default: here("../../test/fixtures/demo-eval/questions.jsonl") },
   },
 });
-const { Owl } = await import(resolve(root, "dist/index.js"));
-const folder = dirname(values.questions);
+const model = resolve(positionals[0] ?? here("../../models/owl3-demo.gguf"));
 const questions = readFileSync(values.questions, "utf8")
   .trimEnd()
   .split("\n")
   .map((line) => JSON.parse(line))
   .filter((question) => question.short || !values.short);
+const shown = ["one picture", "several pictures", "32 pictures", "video", "small print"];
+const groups = [...new Set([...shown, ...questions.map(({ group }) => group)])];
 
-const owl = await Owl.open(positionals[0] ?? resolve(root, "models/owl3-demo.gguf"), { device: values.device });
-const groups = new Map();
-const started = performance.now();
-for (const question of questions) {
-  const chat = owl.chat({ messages: question.messages.map(withPaths), cut: question.cut });
-  const { text } = await chat.answer({ maxTokens: 120 }).result();
-  await chat.dispose();
-  for (const name of [question.group, "all"]) {
-    const row = groups.get(name) ?? { asked: 0, right: 0, python: 0, same: 0 };
-    row.asked += 1;
-    row.right += text === question.answer;
-    row.python += question.model === question.answer;
-    row.same += text === question.model;
-    groups.set(name, row);
+const scratch = mkdtempSync(join(tmpdir(), "owl3-eval-"));
+try {
+  await main();
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+async function main() {
+  const { isa, available } = native().systemInfo();
+  const f32 = await quantized("f32");
+  const q4 = await quantized("q4_k_m");
+  const exact = ["--precision", "exact"];
+  const rows = [row("PyTorch, float32", questions, new Map(questions.map((one) => [one.id, one.model])))];
+  const first = await run(`as shipped (q8_0), ${isa}`, model);
+  rows.push(first);
+  for (const other of available.filter((name) => name !== isa).reverse()) {
+    const short = other === "scalar";
+    rows.push(await run(`as shipped, ${other}${short ? ", short" : ""}`, model, { env: { OWL3_ISA: other }, short }));
   }
-  if (text !== question.model)
-    console.error(
-      `${question.id} ${question.skill}: ${text} | python: ${question.model} (lead ${question.gap}) | right: ${question.answer}`,
-    );
-}
-const backend = owl.backend;
-const seconds = (performance.now() - started) / 1000;
-await owl.dispose();
+  rows.push(await run("unpacked to f32, exact", f32, { args: exact }));
+  rows.push(await run("q4_k_m made of it", q4));
+  rows.push(await run("cache on disk, empty", model, { args: ["--cache"] }));
+  rows.push(await run("cache on disk, filled", model, { args: ["--cache"] }));
+  for (const [name, file] of values.also.map((text) => text.split("=", 2)))
+    rows.push(await run(name, file, { args: exact }));
+  for (const one of rows)
+    one.asShipped = [...one.answers].filter(([id, text]) => text === first.answers.get(id)).length;
 
-console.log("                     asked   right   python right   same as python");
-for (const [name, row] of groups)
-  console.log(
-    `${name.padEnd(18)} ${String(row.asked).padStart(7)} ${percent(row.right, row)} ${percent(row.python, row).padStart(13)} ${percent(row.same, row).padStart(16)}`,
+  const opening = await firstAnswer();
+  print(rows);
+  console.log(`\n${opening.command}: ${opening.seconds.toFixed(2)} s from nothing to "${opening.answer}"`);
+  if (!values.json) return;
+  const table = rows.map(({ answers: _, ...rest }) => rest);
+  const machine = `${cpus()[0]?.model.trim()}, ${native().systemInfo().physicalCores} cores`;
+  const report = { date: new Date().toISOString().slice(0, 10), machine, bytes: statSync(model).size, groups, opening };
+  writeFileSync(values.json, `${JSON.stringify({ ...report, rows: table }, null, 1)}\n`);
+}
+
+/** Asks everything in a process of its own; what is answered otherwise than by PyTorch goes to stderr. */
+async function run(name, file, { args = [], env = {}, short = values.short } = {}) {
+  process.stderr.write(`${name} ...\n`);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [here("ask.mjs"), file, "--questions", values.questions, ...(short ? ["--only", "short"] : []), ...args],
+    { env: { ...process.env, OWL3_CACHE_DIR: join(scratch, "cache"), ...env }, maxBuffer: 2 ** 26 },
   );
-console.log(`${questions.length} questions in ${seconds.toFixed(1)} s, ${backend}`);
-
-function percent(n, row) {
-  return `${((100 * n) / row.asked).toFixed(1)} %`.padStart(8);
+  const lines = stdout.trimEnd().split("\n").map(JSON.parse);
+  const { backend, seconds } = lines.pop();
+  const answers = new Map(lines.map(({ id, text }) => [id, text]));
+  const put = questions.filter((one) => one.short || !short);
+  for (const one of put) {
+    const text = answers.get(one.id);
+    if (text !== one.model)
+      process.stderr.write(`  ${one.id} ${text} | PyTorch: ${one.model} (lead ${one.gap}) | right: ${one.answer}\n`);
+  }
+  return { ...row(name, put, answers), backend, seconds };
 }
 
-function withPaths(message) {
-  if (typeof message.content === "string") return message;
-  const content = message.content.map((part) => {
-    if (part.path) return { ...part, path: resolve(folder, part.path) };
-    if (part.frames) return { ...part, frames: part.frames.map((frame) => resolve(folder, frame)) };
-    return part;
+/** What the table says of answers to the questions `put`. */
+function row(name, put, answers) {
+  const others = put.filter(({ id, model: text }) => answers.get(id) !== text);
+  const scores = groups.map((group) => {
+    const of = put.filter((one) => one.group === group);
+    return [group, { right: of.filter(({ id, answer }) => answers.get(id) === answer).length, asked: of.length }];
   });
-  return { ...message, content };
+  return {
+    name,
+    asked: put.length,
+    scores: Object.fromEntries(scores),
+    asPython: put.length - others.length,
+    largestLead: Math.max(0, ...others.map(({ gap }) => gap)),
+    answers,
+  };
+}
+
+async function quantized(type) {
+  const file = join(scratch, `${type}.gguf`);
+  await promisify(execFile)(process.execPath, [owl3, "quantize", model, file, "--type", type, "-q"]);
+  return file;
+}
+
+/** The median of three runs of the whole command. */
+async function firstAnswer() {
+  const args = ["chat", "examples/shapes.png", "-p", "What is in this picture?"];
+  const runs = [];
+  for (let i = 0; i < 3; i++) {
+    const started = performance.now();
+    const { stdout } = await promisify(execFile)(process.execPath, [owl3, ...args, "--no-cache", "-m", model], {
+      cwd: here("../.."),
+    });
+    runs.push({ seconds: (performance.now() - started) / 1000, answer: stdout.trim() });
+  }
+  runs.sort((a, b) => a.seconds - b.seconds);
+  return { command: `owl3 chat examples/shapes.png -p "What is in this picture?"`, ...runs[1] };
+}
+
+function print(rows) {
+  const percent = ({ right, asked }) => `${((100 * right) / asked).toFixed(1)} %`;
+  const table = [
+    ["", ...groups, "as PyTorch", "as shipped", "lead lost", "time"],
+    ["asked", ...groups.map((name) => String(rows[0].scores[name].asked)), String(rows[0].asked), "", "", ""],
+    ...rows.map((one) => [
+      one.name,
+      ...groups.map((name) => percent(one.scores[name])),
+      `${one.asPython} of ${one.asked}`,
+      `${one.asShipped} of ${one.asked}`,
+      one.asPython === one.asked ? "" : String(one.largestLead),
+      one.seconds === undefined ? "" : `${one.seconds.toFixed(0)} s`,
+    ]),
+  ];
+  const widths = table[0].map((_, i) => Math.max(...table.map((line) => line[i].length)));
+  for (const line of table)
+    console.log(line.map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join("  "));
 }

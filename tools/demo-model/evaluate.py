@@ -1,29 +1,31 @@
-"""Exact answers per skill on pictures of other seeds: python evaluate.py RUN_FOLDER [--packs 40] [--blind] [--untrained] [--no-cut]"""
+"""Exact answers per skill on pictures of other seeds: python evaluate.py RUN_FOLDER [--gguf FILE] [--hidden] [--untrained] [--no-cut] [--json FILE]"""
 from __future__ import annotations
-import argparse, random
+import argparse, json, random
 from pathlib import Path
 import torch
 from tokenizers import Tokenizer
-import joint, samples
+import joint, samples, shipped
 from export import load
 from model import Owl3, init
 
-GOALS = {"one picture": 0.97, "several pictures": 0.95, "video": 0.95, "small print": 0.90, "no picture": None}
+GOALS = {"one picture": 0.97, "several pictures": 0.95, "video": 0.95, "small print": 0.90, "outside its world": None, "no picture": None}
 
 
 def group_of(skill):
     part, kind = skill.split("/")
-    return "small print" if kind == "read" else {"one": "one picture", "several": "several pictures", "video": "video", "none": "no picture"}[part]
+    if kind in ("read", "foreign"):
+        return {"read": "small print", "foreign": "outside its world"}[kind]
+    return {"one": "one picture", "several": "several pictures", "video": "video", "none": "no picture"}[part]
 
 
 @torch.inference_mode()
-def run(model, make, packs, seed, blind=False):
+def run(model, make, packs, seed, hidden=False):
     """{skill: [right, asked]}; an answer counts when greedy decoding gives exactly it."""
     seen = {}
     for i in range(packs):
         crops, _, _, groups = make(random.Random(f"evaluation/{seed}/{i}"), i)
         crops = torch.from_numpy(crops)
-        embeds = model.see(torch.full_like(crops, 128) if blind else crops)
+        embeds = model.see(torch.full_like(crops, 128) if hidden else crops)
         for k, (r, n) in joint.answer_loss(model, groups, embeds)[1].items():
             a = seen.setdefault(k, [0, 0])
             a[0] += r
@@ -31,17 +33,20 @@ def run(model, make, packs, seed, blind=False):
     return seen
 
 
-def table(seen):
-    groups = {}
+def grouped(seen):
+    groups = {name: [0, 0] for name in GOALS}
     for k, (r, n) in seen.items():
-        a = groups.setdefault(group_of(k), [0, 0])
-        a[0] += r
-        a[1] += n
+        groups[group_of(k)][0] += r
+        groups[group_of(k)][1] += n
+    return groups
+
+
+def table(seen):
     lines = [f"{'':24} right   of"]
-    for name, goal in GOALS.items():
-        r, n = groups.get(name, (0, 0))
+    for name, (r, n) in grouped(seen).items():
+        goal = GOALS[name]
         lines.append(f"{name:24} {100 * r / max(1, n):5.1f} % {n:5}" + (f"   goal {100 * goal:.0f} %" if goal else ""))
-        lines += [f"  {k.split('/')[1]:22} {100 * seen[k][0] / seen[k][1]:5.1f} % {seen[k][1]:5}" for k in sorted(seen) if group_of(k) == name]
+        lines += [f"  {k:22} {100 * seen[k][0] / seen[k][1]:5.1f} % {seen[k][1]:5}" for k in sorted(seen) if group_of(k) == name]
     return "\n".join(lines)
 
 
@@ -49,21 +54,26 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("run")
     ap.add_argument("--state", default="state.pt")
+    ap.add_argument("--gguf", help="the weights of this file instead")
+    ap.add_argument("--json", help="the figures as JSON, too")
     ap.add_argument("--packs", type=int, default=40)
     ap.add_argument("--seed", type=int, default=1000)
-    ap.add_argument("--blind", action="store_true", help="all pictures gray: the language-only baseline")
+    ap.add_argument("--hidden", action="store_true", help="all pictures gray: the language-only baseline")
     ap.add_argument("--untrained", action="store_true", help="random weights")
     ap.add_argument("--no-cut", action="store_true", help="global views only: small print cannot be read")
     a = ap.parse_args()
     tok = Tokenizer.from_file(str(Path(a.run) / "tokenizer.json"))
-    model = load(Path(a.run) / a.state)
+    model = shipped.load(a.gguf) if a.gguf else load(Path(a.run) / a.state)
     if a.untrained:
         model = init(Owl3(model.c), a.seed).eval()
     make = joint.maker(tok)
     if a.no_cut:
         one = samples.one_picture
         joint.plan = lambda rng: [[blur(one(rng)) for _ in range(16)]]
-    print(table(run(model, make, a.packs, a.seed, a.blind)))
+    seen = run(model, make, a.packs, a.seed, a.hidden)
+    print(table(seen))
+    if a.json:
+        Path(a.json).write_text(json.dumps({"groups": grouped(seen), "skills": seen}) + "\n")
 
 
 def blur(sample):

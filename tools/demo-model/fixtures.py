@@ -1,29 +1,81 @@
-"""Writes the held-out questions that the product is tested with, and this model's own answers: python fixtures.py RUN_FOLDER OUT_FOLDER
+"""Writes the questions that the product is tested with: python fixtures.py RUN_FOLDER MODEL.gguf OUT_FOLDER
 
-questions.jsonl: {id, skill, group, short, cut, messages, answer, model}; `model` is what the float32 PyTorch model answers greedily, `gap` the
-smallest lead of a chosen token over the next best (log-probability), so that rounding cannot be blamed where the lead is large.
+questions.jsonl: {id, skill, group, short, cut, messages, answer, model, gap}. `answer` is the truth, `model` what PyTorch in float32 answers
+greedily with the weights of MODEL.gguf, `gap` the smallest lead of a chosen token over the next best (log-probability): where it is large,
+rounding cannot be blamed for another answer. No picture was trained on: the seeds are others.
+
+The pictures are part of the repository and PNG packs no noise, so most of these have none or little, and those of the long sequences are all
+plain or gradients. `evaluate.py` asks about pictures as they come.
 """
 from __future__ import annotations
 import argparse, io, json, random, re, shutil
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-import samples
+import samples, several, shipped
 from chat import Chat, expand
 from draw import draw
 from evaluate import group_of
-from export import load
 from model import Group
 from views import cut
-from world import Scene
+from world import Scene, backdrop, scene
 
 BUDGET = 2_600_000  # bytes of pictures
-PLAN = [  # how many samples, and of what
-    (34, lambda r: samples.one_picture(r, turns=5)), (8, lambda r: samples.one_picture(r, False, turns=3)),
-    (16, lambda r: samples.pictures(r, turns=3)), (8, lambda r: samples.pictures(r, k=r.choice([2, 3]), cut=True, turns=3)),
-    (4, lambda r: samples.pictures(r, k=r.choice([6, 9, 12]), turns=3)), (1, lambda r: samples.pictures(r, k=32, turns=4)),
-    (22, lambda r: samples.clip(r, turns=3)), (5, lambda r: samples.no_picture(r, turns=3))]
+QUIET, NOISY = 40_000, 170_000  # bytes of one sample's pictures: of most, and of every tenth, which has to be noisy
+LONG = "32 pictures"
+
+
+def long(rng, k, turns):
+    """k pictures with one thing or none; mostly: which of them?"""
+    def calm():
+        back = backdrop(rng)
+        return {**back, "grain": 0, "backdrop": "plain" if back["backdrop"] == "noise" else back["backdrop"]}
+    scenes = [scene(rng, n=rng.choice([0, 1, 1, 1, 1]), cut=False, glyphs=0, back=calm()) for _ in range(k)]
+
+    def ask():
+        which = several.about_which(rng, scenes) if rng.random() < 0.7 else None
+        return ("which", *which) if which else several.ask_album(rng, scenes)
+    return samples.talk(rng, samples.Sample([("whole", s) for s in scenes]), samples.front(rng, k), [ask] * turns, "several")
+
+
+def printed(rng):
+    """A picture of which small print is asked."""
+    while True:
+        sample = samples.one_picture(rng, turns=8)
+        if sum(skill == "one/read" for skill, _, _ in sample.turns) >= 3:
+            return sample
+
+
+PLAN = [  # how many samples, of what, and is every tenth noisy
+    (30, lambda r: samples.one_picture(r, turns=7), True), (8, printed, False), (10, lambda r: samples.one_picture(r, False, turns=5), True),
+    (18, lambda r: samples.pictures(r, turns=4), True), (8, lambda r: samples.pictures(r, k=r.choice([2, 3]), cut=True, turns=4), False),
+    (4, lambda r: long(r, r.choice([6, 9, 12]), 5), False), (3, lambda r: long(r, 32, 7), False),
+    (26, lambda r: samples.clip(r, turns=4), True), (6, lambda r: samples.no_picture(r, turns=4), False)]
+LONGEST = 6  # the kind with 32 pictures
+SHORT = {"one/read": 5, **{f"video/{k}": 2 for k in ("order", "happens", "motion", "appears", "disappears", "recolor")}}  # of other skills one
+
+
+def smooth(m):
+    """Without the slight grain that most pictures have; noise that an answer names stays."""
+    calm = lambda s: s if s.backdrop == "noise" else replace(s, grain=0)
+    return calm(m) if isinstance(m, Scene) else ("whole", calm(m[1])) if isinstance(m, tuple) else [calm(s) for s in m]
+
+
+def pick(kind, i, seed):
+    """A sample with several questions and pictures of a fitting size: (sample, the pictures of each medium)."""
+    _, make, noisy = PLAN[kind]
+    noisy = noisy and i % 10 == 9
+    for attempt in range(200):
+        sample = make(random.Random(f"fixtures/{seed}/{kind}/{i}/{attempt}"))
+        if not noisy:
+            sample.media = [smooth(m) for m in sample.media]
+        pictures = [[png(s) for s in stills(m)] for m in sample.media]
+        size = sum(len(p) for m in pictures for p in m)
+        if len(sample.turns) > 1 and (QUIET < size <= NOISY if noisy else size <= QUIET or kind == LONGEST):
+            return sample, pictures
+    raise SystemExit(f"no sample of kind {kind} has pictures small enough")
 
 
 def stills(m):
@@ -50,15 +102,20 @@ def content(text, files):
 
 
 @torch.inference_mode()
-def answer(model, chat, tok, ids, offsets, crops, stop, most=80):
-    images = model.see(torch.from_numpy(crops)) if len(crops) else None
-    offsets, index, out, gap = torch.tensor([offsets], dtype=torch.long), torch.arange(len(crops))[None], [], 99.0
+def answer(model, tok, ids, offsets, images, stop, draft, most=80):
+    """Greedy: the text, and the smallest lead. As far as the draft, token ids, is what comes, one pass is enough."""
+    offsets, index, out, gap = torch.tensor([offsets], dtype=torch.long), torch.arange(len(offsets))[None], [], 99.0
     while len(out) < most:
-        top = model.read([Group(model.c, torch.tensor([list(ids) + out]), offsets, index)], images)[-1].log_softmax(-1).topk(2)
-        gap = min(gap, float(top.values[0] - top.values[1]))
-        if int(top.indices[0]) in stop:
-            break
-        out.append(int(top.indices[0]))
+        rows = model.read([Group(model.c, torch.tensor([[*ids, *out, *draft]]), offsets, index)], images)[len(ids) + len(out) - 1:]
+        for row, drafted in zip(rows.log_softmax(-1), [*draft, None]):
+            top = row.topk(2)
+            gap, token = min(gap, float(top.values[0] - top.values[1])), int(top.indices[0])
+            if token in stop:
+                return tok.decode(out), gap
+            out.append(token)
+            if token != drafted:
+                break
+        draft = ()
     return tok.decode(out), gap
 
 
@@ -80,54 +137,51 @@ def strip_front(text):
     return text[last:]
 
 
+@torch.inference_mode()
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("run")
+    ap.add_argument("gguf")
     ap.add_argument("out")
-    ap.add_argument("--state", default="state.pt")
     ap.add_argument("--seed", type=int, default=2000)
     ap.add_argument("--each", type=int, default=99, help="at most so many samples of a kind, for a smoke test")
     a = ap.parse_args()
     tok = Tokenizer.from_file(str(Path(a.run) / "tokenizer.json"))
-    model, chat = load(Path(a.run) / a.state), Chat(tok)
+    model, chat = shipped.load(a.gguf), Chat(tok)
     stop = {tok.token_to_id("<|im_end|>"), tok.token_to_id("<|endoftext|>")}
     out = Path(a.out)
     shutil.rmtree(out / "media", ignore_errors=True)
     (out / "media").mkdir(parents=True)
     rows, spent, short = [], 0, {}
-    for kind, (count, make) in enumerate(PLAN):
+    for kind, (count, _, _) in enumerate(PLAN):
         for i in range(min(count, a.each)):
-            for attempt in range(50):
-                sample = make(random.Random(f"fixtures/{a.seed}/{kind}/{i}/{attempt}"))
-                pictures = [[png(s) for s in stills(m)] for m in sample.media]
-                size = sum(len(p) for m in pictures for p in m)
-                if size < 40_000 * (1 if kind != 5 else 6) and len(sample.turns) > 1:
-                    break
-            spent += size
+            sample, pictures = pick(kind, i, a.seed)
+            spent += sum(len(p) for m in pictures for p in m)
             files, crops = [], []
-            for n, m in enumerate(pictures):
-                names = [f"media/{kind}{i:02d}-{n:02d}-{k}.png" if len(m) > 1 else f"media/{kind}{i:02d}-{n:02d}.png" for k in range(len(m))]
-                for f, data in zip(names, m):
-                    (out / f).write_bytes(data)
-                files.append(names if isinstance(sample.media[n], list) else names[0])
-                for s in stills(sample.media[n]):
-                    crops.append(cut(draw(s), not isinstance(sample.media[n], Scene))[0])
-            crops = np.concatenate(crops) if crops else np.zeros((0, 126, 126, 3), np.uint8)
+            for n, (m, drawn) in enumerate(zip(sample.media, pictures)):
+                paths = [f"media/{kind}{i:02d}-{n:02d}" + (f"-{k}" if len(drawn) > 1 else "") + ".png" for k in range(len(drawn))]
+                for path, data in zip(paths, drawn):
+                    (out / path).write_bytes(data)
+                files.append(paths if isinstance(m, list) else paths[0])
+                crops += [cut(draw(s), not isinstance(m, Scene))[0] for s in stills(m)]
+            images = model.see(torch.from_numpy(np.concatenate(crops))) if crops else None
             for turns in rows_of(sample):
-                s = samples.Sample(sample.media, turns, sample.system)
-                spelt = expand(s)
-                ids, offsets, _ = chat.ids(spelt[:-1] + [(spelt[-1][0], None)], s.system)
-                text, gap = answer(model, chat, tok, ids, offsets, crops, stop)
+                spelt = expand(samples.Sample(sample.media, turns))
+                ids, offsets, _ = chat.ids(spelt[:-1] + [(spelt[-1][0], None)], sample.system)
+                text, gap = answer(model, tok, ids, offsets, images, stop, chat.encode(turns[-1][2] + "<|im_end|>"))
                 it = iter(files)
-                messages = [{"role": "system", "content": s.system}] if s.system else []
-                for skill, q, want in turns:
+                messages = [{"role": "system", "content": sample.system}] if sample.system else []
+                for _, q, want in turns:
                     messages += [{"role": "user", "content": content(q, it)}, {"role": "assistant", "content": want}]
                 messages.pop()
-                skill = turns[-1][0] if len(turns) == 1 else "turns/" + turns[-1][0].split("/")[0] + "-" + turns[-1][0].split("/")[1]
-                group = group_of(turns[-1][0])
-                quick = short.get(skill, 0) < 1 and len(turns) <= 4
+                last = turns[-1][0]
+                group = LONG if kind == LONGEST else group_of(last)
+                skill = last if len(turns) == 1 else f"turns/{last.split('/')[0]}"
+                if kind == LONGEST:
+                    skill = "32/" + skill.split("/")[0]
+                quick = short.get(skill, 0) < SHORT.get(skill, 1)
                 short[skill] = short.get(skill, 0) + quick
-                rows.append({"id": f"{kind}{i:02d}.{len(rows)}", "skill": skill, "group": group, "short": bool(quick), "cut": any(isinstance(m, Scene) for m in s.media),
+                rows.append({"id": f"{kind}{i:02d}.{len(rows)}", "skill": skill, "group": group, "short": quick, "cut": any(isinstance(m, Scene) for m in sample.media),
                              "messages": messages, "answer": turns[-1][2], "model": text, "gap": round(gap, 4)})
     with open(out / "questions.jsonl", "w") as f:
         for r in rows:

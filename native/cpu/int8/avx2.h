@@ -30,4 +30,20 @@ inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int3
   }
 }
 
+/// a and b (in [-127.5, 127.5]) rounded to nearest even as q [32], and their sums.
+inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
+  const __m256i a16 = _mm256_packs_epi32(_mm256_cvtps_epi32(a.a), _mm256_cvtps_epi32(a.b)),
+                b16 = _mm256_packs_epi32(_mm256_cvtps_epi32(b.a), _mm256_cvtps_epi32(b.b));
+  // Packing works in each half of a register: the quads come out as a0 a2 b0 b2 a1 a3 b1 b3.
+  const __m256i both =
+      _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a16, b16), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), both);
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i sum = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), both), ones);
+  sum = _mm256_hadd_epi32(sum, sum);
+  sum = _mm256_hadd_epi32(sum, sum);
+  sums[0] = _mm256_extract_epi32(sum, 0);
+  sums[1] = _mm256_extract_epi32(sum, 4);
+}
+
 }  // namespace owl3::OWL3_LANES

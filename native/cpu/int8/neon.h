@@ -30,4 +30,17 @@ inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int3
   }
 }
 
+/// a and b (in [-127.5, 127.5]) rounded to nearest even as q [32], and their sums.
+inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
+  for (int half = 0; half < 2; ++half) {
+    const Lanes& x = half ? b : a;
+    int16x4_t part[4];
+    for (int j = 0; j < 4; ++j) part[j] = vqmovn_s32(vcvtnq_s32_f32(x.v[j]));
+    const int8x16_t v =
+        vcombine_s8(vqmovn_s16(vcombine_s16(part[0], part[1])), vqmovn_s16(vcombine_s16(part[2], part[3])));
+    vst1q_s8(q + 16 * half, v);
+    sums[half] = vaddlvq_s8(v);
+  }
+}
+
 }  // namespace owl3::OWL3_LANES

@@ -19,4 +19,16 @@ inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int3
   }
 }
 
+/// a and b (in [-127.5, 127.5]) rounded to nearest even as q [32], and their sums.
+inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
+  float rounded[32];
+  store(rounded, round_even(a));
+  store(rounded + 16, round_even(b));
+  sums[0] = sums[1] = 0;
+  for (int i = 0; i < 32; ++i) {
+    q[i] = static_cast<int8_t>(static_cast<int32_t>(rounded[i]));
+    sums[i / 16] += q[i];
+  }
+}
+
 }  // namespace owl3::OWL3_LANES

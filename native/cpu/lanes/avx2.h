@@ -10,6 +10,7 @@ struct Lanes {
   __m256 a, b;
 };
 constexpr int tile_rows = 6, tile_groups = 1;  // 12 accumulators, 2 of B, 1 of A
+constexpr int product_rows = tile_rows, product_groups = tile_groups;
 
 inline Lanes load(const float* p) {
   return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};

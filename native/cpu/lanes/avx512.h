@@ -9,7 +9,8 @@ namespace owl3::OWL3_LANES {
 struct Lanes {
   __m512 v;
 };
-constexpr int tile_rows = 12, tile_groups = 2;  // 24 accumulators, 2 of B, A straight from memory
+constexpr int tile_rows = 12, tile_groups = 2;       // 24 accumulators, 2 of B, A straight from memory
+constexpr int product_rows = 8, product_groups = 3;  // as many, with fewer loads
 
 inline Lanes load(const float* p) {
   return {_mm512_loadu_ps(p)};

@@ -6,7 +6,8 @@
 //   load, load_f16, load_i8   sixteen values of that type as floats;  store, store_f16 (round to nearest even)
 //   fma(a, b, c)              a * b + c;   first(a, rest, n)   a's first n lanes, `rest` in the others
 //   sum, largest              over the lanes, in one fixed order (a tree of halves)
-//   tile_rows, tile_groups    rows and groups of sixteen columns whose accumulators fit the registers
+//   tile_rows, tile_groups    rows and groups of sixteen columns whose accumulators fit the registers (attention)
+//   product_rows, _groups     the same for matrix products, which have more columns
 #pragma once
 
 #if defined(OWL3_LANES_AVX512)

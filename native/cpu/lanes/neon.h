@@ -10,6 +10,7 @@ struct Lanes {
   float32x4_t v[4];
 };
 constexpr int tile_rows = 6, tile_groups = 1;  // 24 accumulators, 4 of B, 1 of A
+constexpr int product_rows = tile_rows, product_groups = tile_groups;
 
 template <class F>
 inline Lanes each(F f) {

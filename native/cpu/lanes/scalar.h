@@ -10,6 +10,7 @@ struct Lanes {
   float v[16];
 };
 constexpr int tile_rows = 4, tile_groups = 1;
+constexpr int product_rows = tile_rows, product_groups = tile_groups;
 
 template <class F>
 inline Lanes each(F f) {

@@ -1,0 +1,52 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+
+/** The first run: nothing pulled, nothing configured. */
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const home = mkdtempSync(path.join(tmpdir(), "owl3-first-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function owl3(...args: string[]) {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(OWL3|XDG)_/.test(name));
+  const env = { ...Object.fromEntries(kept), HOME: home, USERPROFILE: home };
+  const run = spawnSync(process.execPath, ["bin/owl3.js", ...args], { cwd: root, env, input: "", encoding: "utf8" });
+  return { code: run.status, out: run.stdout, err: run.stderr };
+}
+
+const note = "Using the small demo model, which knows simple shapes only; `owl3 pull 7b` fetches a released model.\n";
+
+test("a picture: the answer on stdout, one line on stderr that names the command for a released model", () => {
+  const ask = ["chat", "examples/shapes.png", "-p", "What is in this picture?"];
+  const out =
+    "A large red circle at the top left, a small blue star in the center and a large green ring at the bottom right.\n";
+  expect(owl3(...ask)).toEqual({ code: 0, out, err: note });
+  expect(owl3(...ask, "-q")).toEqual({ code: 0, out, err: "" });
+});
+
+test("two pictures, small print, a clip, an animation", () => {
+  const cases: [string[], string][] = [
+    [
+      ["chat", "examples/before.png", "examples/after.png", "What changed?"],
+      "The square is white in the first picture and red in the second.\n",
+    ],
+    [["chat", "examples/print.png", "Which digit is written in the picture?"], "7.\n"],
+    [["video", "examples/moving.mp4", "What happens?"], "A red circle moves to the right.\n"],
+    [["video", "examples/appears.mp4", "What appears?"], "A yellow star.\n"],
+    [
+      ["video", "examples/order.gif", "In which order do the shapes appear?"],
+      "Green circle, purple cross, red star.\n",
+    ],
+  ];
+  for (const [args, out] of cases) expect([args, owl3(...args)]).toEqual([args, { code: 0, out, err: note }]);
+});
+
+test("a question outside its world gets a short honest answer", () => {
+  const sorry = "I only know simple shapes, colors, small letters and digits.\n";
+  expect(owl3("chat", "examples/shapes.png", "Who won the match?", "-q").out).toBe(sorry);
+  expect(owl3("chat", "-p", "What is a convolution?", "-q").out).toBe(sorry);
+  expect(owl3("chat", "-p", "What is in this picture?", "-q").out).toBe("I see no picture.\n");
+});
