@@ -182,13 +182,11 @@ inline Int8Scratch carve_int8(void* scratch) {
 }
 
 template <int Groups>
-inline Columns unpack_columns(const Packed& w, int64_t panel, int64_t k, const Int8Scratch& s) {
-  const int64_t left = (w.padded_cols - k) / 32;
-  Columns c{{}, s.scale, s.min, left < blocks_at_once ? static_cast<int>(left) : blocks_at_once};
-  for (int b = 0; b < c.blocks; b += 8) {
-    const Chunk part =
-        unpack_int8<unsigned_weights>(w, panel, k + 32 * b, s.q + 512 * b, s.scale + 16 * Groups * b, s.min + 16 * b);
-    for (int i = 0; i < part.blocks; ++i) c.q[b + i] = part.q[i];
+inline Columns unpack_columns(const Packed& w, int64_t panel, int64_t k, int blocks, const Int8Scratch& s) {
+  Columns c{{}, s.scale, s.min, blocks};
+  for (int b = 0; b < blocks; b += 8) {
+    unpack_blocks<unsigned_weights>(w, panel, k + 32 * b, blocks - b < 8 ? blocks - b : 8, s.q + 512 * b,
+                                    s.scale + 16 * Groups * b, s.min + 16 * b, c.q + b);
   }
   return c;
 }
@@ -201,24 +199,26 @@ inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const In
   const int64_t ldacc = linear_kernels::sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   const int32_t offset = unsigned_weights ? l.offset : 0;
-  // Few rows: one panel after the other, as memory has them, and terms of all columns at once where they fit. Many:
-  // columns of the rows stay in L2 for all panels.
+  // Few rows: one panel after the other, as memory has them, in short runs of columns, so that memory is read while
+  // products are summed; terms of all columns at once where they fit. Many: a run of the rows stays in L2 for all
+  // panels.
   const bool few = rows <= 8;
+  const int64_t columns = few ? linear_kernels::chunk : columns_at_once;
   const int32_t at_once = few ? 1 : panels;
-  const int64_t runs = (w.padded_cols + columns_at_once - 1) / columns_at_once, tiles = rows / int8_rows + 1;
+  const int64_t runs = (w.padded_cols + columns - 1) / columns, tiles = rows / int8_rows + 1;
   const bool keep = few && rows * runs <= linear_kernels::most_int8_rows;
   for (int32_t p0 = 0; p0 < panels; p0 += at_once) {
     for (int64_t run = 0; run < runs; ++run) {
-      const int64_t k = run * columns_at_once, left = (w.padded_cols - k) / 32;
+      const int64_t k = run * columns, left = w.padded_cols - k;
+      const int blocks = static_cast<int>((left < columns ? left : columns) / 32);
       auto* terms = static_cast<RowTerms<Groups, Mins>*>(s.terms) + (keep ? run * rows : 0);
-      if (p0 == 0 || !keep)
-        row_terms(x, row, rows, k / 32, left < blocks_at_once ? static_cast<int>(left) : blocks_at_once, offset, terms);
+      if (p0 == 0 || !keep) row_terms(x, row, rows, k / 32, blocks, offset, terms);
       for (int32_t p = p0; p < p0 + at_once; ++p) {
-        const Columns c = unpack_columns<Groups>(w, panel + p, k, s);
+        const Columns c = unpack_columns<Groups>(w, panel + p, k, blocks, s);
         Ahead ahead{};
         if (!few) {  // the next panel's columns, or after the last panel the first one's next columns
           const bool last = p + 1 == panels;
-          const int64_t next = last ? k + columns_at_once : k, end = next + columns_at_once;
+          const int64_t next = last ? k + columns : k, end = next + columns;
           const uint8_t* from = w.panel(last ? panel : panel + p + 1);
           ahead.at = from + next / l.step * l.record;
           ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.record;

@@ -51,27 +51,27 @@ inline void join_planes(const uint8_t* nibbles, const uint8_t* high, int offset,
   }
 }
 
-/// Columns [k, k + chunk) or what is left of them. q [8, 512], scale [16, 16] and min [8, 16] are scratch. Unsigned: as
+/// Up to eight blocks from column k, a multiple of 256, on. q [8, 512], scale [16, 16] and min [8, 16] are scratch;
+/// blocks[b] becomes the address of block b's values, in the matrix where they can be used as they stand. Unsigned: as
 /// stored.
 template <bool Unsigned>
-inline Chunk unpack_int8(const Packed& w, int64_t panel, int64_t k, uint8_t* q, float* scale, float* min) {
+__attribute__((noinline)) void unpack_blocks(const Packed& w, int64_t panel, int64_t k, int count, uint8_t* q,
+                                             float* scale, float* min, const uint8_t** blocks) {
   const Layout l = layout_of(w.type);
   const uint8_t* record = w.panel(panel) + k / l.step * l.record;
-  const int64_t left = (w.padded_cols - k) / 32;
-  Chunk c{{}, scale, min, left < 8 ? static_cast<int>(left) : 8};
-  for (int b = 0; b < c.blocks; ++b) c.q[b] = q + 512 * b;
+  for (int b = 0; b < count; ++b) blocks[b] = q + 512 * b;
   if (l.step == 64) {
-    for (int b = 0; b < c.blocks; ++b) {
+    for (int b = 0; b < count; ++b) {
       const uint8_t* r = record + b / 2 * l.record;
       const int i = b % 2;
       store(scale + 16 * b, load_f16(reinterpret_cast<const uint16_t*>(r + 32 * i)));
       if (w.type == DType::q8_0) {
-        c.q[b] = r + q_at_32 + 512 * i;
+        blocks[b] = r + q_at_32 + 512 * i;
         if (!Unsigned && w.unsigned_q8) {
           for (int at = 0; at < 512; at += vector_bytes) {
-            *reinterpret_cast<Bytes*>(q + 512 * b + at) = *reinterpret_cast<const Bytes*>(c.q[b] + at) ^ 0x80;
+            *reinterpret_cast<Bytes*>(q + 512 * b + at) = *reinterpret_cast<const Bytes*>(blocks[b] + at) ^ 0x80;
           }
-          c.q[b] = q + 512 * b;
+          blocks[b] = q + 512 * b;
         }
       } else if (w.type == DType::q4_0) {
         join_planes<Upper::none, !Unsigned>(r + q_at_32 + 256 * i, nullptr, l.offset, q + 512 * b);
@@ -79,7 +79,7 @@ inline Chunk unpack_int8(const Packed& w, int64_t panel, int64_t k, uint8_t* q, 
         join_planes<Upper::one_bit, !Unsigned>(r + q_at_32 + 256 * i, r + high_at_32 + 64 * i, l.offset, q + 512 * b);
       }
     }
-    return c;
+    return;
   }
   const Lanes d = load_f16(reinterpret_cast<const uint16_t*>(record));
   const int8_t* scales = reinterpret_cast<const int8_t*>(record + scale_at);  // 6 bits unsigned, or 8 signed (Q6_K)
@@ -95,6 +95,14 @@ inline Chunk unpack_int8(const Packed& w, int64_t panel, int64_t k, uint8_t* q, 
     if (w.type == DType::q5_k) join_planes<Upper::one_bit, !Unsigned>(low, high + 64 * b, l.offset, q + 512 * b);
     if (w.type == DType::q6_k) join_planes<Upper::two_bits, !Unsigned>(low, high + 128 * b, l.offset, q + 512 * b);
   }
+}
+
+/// Columns [k, k + chunk) or what is left of them; scratch as above.
+template <bool Unsigned>
+inline Chunk unpack_int8(const Packed& w, int64_t panel, int64_t k, uint8_t* q, float* scale, float* min) {
+  const int64_t left = (w.padded_cols - k) / 32;
+  Chunk c{{}, scale, min, left < 8 ? static_cast<int>(left) : 8};
+  unpack_blocks<Unsigned>(w, panel, k, c.blocks, q, scale, min, c.q);
   return c;
 }
 

@@ -6,6 +6,12 @@ namespace owl3::OWL3_LANES {
 constexpr bool unsigned_weights = true;
 constexpr int int8_rows = 8;
 
+inline __m512i quad_of(const int8_t* p) {
+  int32_t v;
+  __builtin_memcpy(&v, p, 4);
+  return _mm512_set1_epi32(v);
+}
+
 /// sum + w times the four values at p, in each lane. The product broadcasts its operand on its way from memory;
 /// compilers make two instructions of the intrinsics, which leaves fewer products in sight of the processor. Volatile:
 /// chains stay side by side as they are written.
@@ -42,7 +48,11 @@ inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int3
 #pragma GCC unroll 4
         for (int r = 0; r < side; ++r) {
           __m512i& sum = sums[r][i % chains];
-          sum = dot_quad(sum, q[g * chain + i], x + (r0 + r) * ldx + 4 * (g * chain + i));
+          const int8_t* quad = x + (r0 + r) * ldx + 4 * (g * chain + i);
+          if constexpr (R >= 4)
+            sum = dot_quad(sum, q[g * chain + i], quad);
+          else
+            sum = _mm512_dpbusd_epi32(sum, q[g * chain + i], quad_of(quad));
         }
       }
 #pragma GCC unroll 4
