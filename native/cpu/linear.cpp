@@ -81,7 +81,7 @@ struct Plan {
 };
 
 /// Weights are unpacked for each block of rows, which should be many: the int8 kernels take as many as have some
-/// columns (1,024) in L2 at a time.
+/// columns (columns_at_once) in L2 at a time.
 Plan plan(int64_t rows, int64_t panels, const Rows& x, int threads) {
   int64_t fit = linear_kernels::most_block_rows, widest = linear_kernels::widest_group, tile = 1;
   if (x.want(Form::int16)) {

@@ -5,26 +5,19 @@
  * Every question is answered greedily twice, with float activations (--precision exact) and with int8 blocks (auto). Of the first token's
  * distribution the Kullback-Leibler divergence is taken; of the answers that stay the same, the perplexity of their tokens under both.
  */
-import { readFileSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { Owl } from "../../dist/index.js";
+import { heldOut, readQuestions } from "../demo-model/held-out.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    questions: {
-      type: "string",
-      default: fileURLToPath(new URL("../../test/fixtures/demo-eval/questions.jsonl", import.meta.url)),
-    },
+    questions: { type: "string", default: heldOut },
     most: { type: "string", default: "200" },
   },
 });
-const all = readFileSync(values.questions, "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line) => JSON.parse(line));
+const all = readQuestions(values.questions);
 const step = Math.max(1, all.length / Number(values.most));
 const questions = Array.from(
   { length: Math.min(all.length, Number(values.most)) },
@@ -55,7 +48,7 @@ async function answers(file, precision) {
   const owl = await Owl.open(file, { precision });
   const out = [];
   for (const question of questions) {
-    const chat = owl.chat({ messages: question.messages.map(withPaths), cut: question.cut });
+    const chat = owl.chat({ messages: question.messages, cut: question.cut });
     let logits;
     const onPrefilled = (tensors) => {
       logits = tensors.logits;
@@ -82,15 +75,4 @@ function logSoftmax(row) {
 
 function mean(numbers) {
   return numbers.reduce((a, b) => a + b, 0) / Math.max(1, numbers.length);
-}
-
-function withPaths(message) {
-  if (typeof message.content === "string") return message;
-  const full = (path) => resolve(dirname(values.questions), path);
-  const content = message.content.map((part) => {
-    if (part.path) return { ...part, path: full(part.path) };
-    if (part.frames) return { ...part, frames: part.frames.map(full) };
-    return part;
-  });
-  return { ...message, content };
 }
