@@ -95,17 +95,19 @@ Plan plan(int64_t rows, int64_t panels, const Rows& x, int threads) {
   if (x.want(Form::int8)) {
     fit = linear_kernels::most_int8_rows;
     if (!x.want(Form::f32)) widest = linear_kernels::widest_group;
-    tile = 1;
+    tile = rows <= vector_kernels::most_rows ? 1 : linear_kernels::int8_panels;
   }
   Plan p;
   p.row_blocks = (rows + fit - 1) / fit;
   p.block_rows = p.row_blocks == 1 ? rows : round_up((rows + p.row_blocks - 1) / p.row_blocks, 16);
-  // The group whose slowest thread has the least to do; the wider of equals.
+  // The group whose slowest thread has the least to do, half a panel's work a task included for what is done once a
+  // task; the wider of equals.
   int64_t best = INT64_MAX;
   for (int64_t g = 1; g <= widest; g++) {
     const int64_t tasks = (panels + g - 1) / g * p.row_blocks, rounds = (tasks + threads - 1) / threads;
-    if (rounds * g > best || (g > 1 && (g % tile != 0 || tasks < 4 * int64_t{threads}))) continue;
-    best = rounds * g;
+    const int64_t work = rounds * (2 * g + 1);
+    if (work > best || (g > 1 && (g % tile != 0 || tasks < 4 * int64_t{threads}))) continue;
+    best = work;
     p.group = g;
   }
   return p;

@@ -65,6 +65,35 @@ inline void norm_row(const Norm& norm, const float* x, float* y, int64_t k, int6
   }
 }
 
+// An activation scale is a power of two times one of four constants. So a kernel can take a block's sum times the
+// power, on pipes that products leave free, and the weights' scales times the constant once for many rows, instead of
+// one more product a row and block; and no result changes, since powers of two round nothing. The error grows by a
+// tenth at most (the scale by 2^(1/4) at most).
+constexpr int scale_steps = 4;
+constexpr float scale_step[scale_steps + 1] = {1.0f, 1.18920712f, 1.41421356f, 1.68179283f, 2.0f};
+constexpr float inverse_step[scale_steps + 1] = {1.0f, 1 / scale_step[1], 1 / scale_step[2], 1 / scale_step[3], 0.5f};
+
+struct GridScale {
+  float scale, inverse;
+};
+/// The least of those that is not below x (of [2^-100, 2^123], or infinity), and its inverse.
+inline GridScale grid_scale(float x) {
+  const auto bits = __builtin_bit_cast(uint32_t, x), power = bits & 0x7f800000;
+  const float part = __builtin_bit_cast(float, (bits & 0x007fffff) | 0x3f800000);
+  // Added up, since a branch would be guessed wrong half of the time.
+  const int i = (part > scale_step[0]) + (part > scale_step[1]) + (part > scale_step[2]) + (part > scale_step[3]);
+  return {__builtin_bit_cast(float, power) * scale_step[i],
+          __builtin_bit_cast(float, 0x7f000000 - power) * inverse_step[i]};
+}
+/// Of a scale of the grid, zero or infinity: the power's exponent (infinity: infinity), and which constant.
+inline float scale_exponent(float scale) {
+  const int exponent = static_cast<int>(__builtin_bit_cast(uint32_t, scale) >> 23) - 127;
+  return exponent == 128 ? __builtin_inff() : static_cast<float>(exponent);
+}
+inline int scale_constant(float scale) {  // mantissas of the constants are nearest to 0, 1, 2 and 3 quarters
+  return static_cast<int>(((__builtin_bit_cast(uint32_t, scale) & 0x007fffff) + (1u << 20)) >> 21);
+}
+
 inline void to_int8(const float* x, int64_t padded, const IntRows& rows, int64_t row) {
   const int64_t blocks = rows.padded / 32;
   int8_t* q = rows.q + row * rows.padded;
@@ -73,11 +102,12 @@ inline void to_int8(const float* x, int64_t padded, const IntRows& rows, int64_t
   for (int64_t b = 0; b < padded / 32; ++b) {
     const Lanes x0 = load(x + 32 * b), x1 = load(x + 32 * b + 16);
     const float most = largest(max(absolute(x0), absolute(x1)));
-    // Below 1e-30 the reciprocal would overflow; nothing that small is told from zero.
-    const bool zero = !(most > 1e-30f);
-    const Lanes inverse = splat(zero ? 0.0f : 127.0f / most);
+    // Below 1e-28 the product of two scales may lose bits; nothing that small is told from zero.
+    const bool zero = !(most > 1e-28f), infinite = most > 3.4e38f;
+    const GridScale grid = grid_scale(most * (1 / 127.0f));
+    scale[b] = zero ? 0.0f : grid.scale;
+    const Lanes inverse = splat(zero || infinite ? 0.0f : grid.inverse);
     round_to_int8(x0 * inverse, x1 * inverse, q + 32 * b, sums + 2 * b);
-    scale[b] = zero ? 0.0f : most / 127.0f;
     negsum[b] = -(scale[b] * static_cast<float>(sums[2 * b] + sums[2 * b + 1]));
   }
   for (int64_t b = padded / 32; b < blocks; ++b) {
@@ -89,25 +119,27 @@ inline void to_int8(const float* x, int64_t padded, const IntRows& rows, int64_t
 
 // ---- int8 ----
 
-/// Columns of one panel that a tile goes through without storing its sums: a panel's share of them stays in L1 (12 KiB
-/// and scales) while the rows pass.
-constexpr int columns_at_once = 768;
+/// Columns that a tile goes through without storing its sums, whole records: its panels' share of them stays in L1 (8
+/// or 12 KiB and scales) while the rows pass.
+constexpr int columns_at_once = int8_panels_at_once == 1 ? 768 : 256;
+static_assert(columns_at_once % 256 == 0);
 constexpr int blocks_at_once = columns_at_once / 32;
 
 struct Columns {
   const uint8_t* q[blocks_at_once];  // as Chunk
-  const float* scale;
+  const float* scale;                // [blocks, 32 / group, powers_apart ? scale_steps : 1, 16]
   const float* min;
   int blocks;
 };
 
-/// What a row brings to its products in these columns, besides the values: [start | scale | negsum], where `start` is
-/// what a block's integer sums start from. A fixed distance from one row to the next saves the registers of many
-/// pointers.
+/// What a row brings to its products in these columns, besides the values: `start` is what a block's integer sums start
+/// from; `scale`, where powers are applied apart, is the exponent of the row's, and `constant` where the weights'
+/// scales times its constant stand. A fixed distance from one row to the next saves the registers of many pointers.
 template <int Groups, bool Mins>
 struct RowTerms {
   int32_t start[blocks_at_once * Groups];
   float scale[blocks_at_once];
+  int32_t constant[powers_apart ? blocks_at_once : 1];
   float negsum[Mins ? blocks_at_once : 1];
 };
 
@@ -120,73 +152,118 @@ inline void row_terms(const IntRows& x, int64_t row, int64_t rows, int64_t block
     const int32_t* sums = x.sum + 2 * at;
     for (int i = 0; unsigned_weights && i < blocks * Groups; ++i)
       terms->start[i] = -offset * (Groups == 2 ? sums[i] : sums[2 * i] + sums[2 * i + 1]);
-    for (int i = 0; i < blocks; ++i) terms->scale[i] = x.scale[at + i];
+    for (int i = 0; i < blocks; ++i) {
+      const float scale = x.scale[at + i];
+      terms->scale[i] = powers_apart ? scale_exponent(scale) : scale;
+      if constexpr (powers_apart) terms->constant[i] = 16 * scale_constant(scale);
+    }
     for (int i = 0; Mins && i < blocks; ++i) terms->negsum[i] = x.negsum[at + i];
   }
 }
 
-template <int R, int Groups, bool Mins>
-inline void int8_tile(const Columns& c, const int8_t* q, int64_t ldq, const RowTerms<Groups, Mins>* terms, float* acc) {
+/// R rows times P panels; sums of a panel are ldacc floats from the next one's.
+template <int R, int P, int Groups, bool Mins>
+inline void int8_tile(const Columns* c, const int8_t* q, int64_t ldq, const RowTerms<Groups, Mins>* terms, float* acc,
+                      int64_t ldacc) {
   constexpr int64_t ldstart = sizeof(RowTerms<Groups, Mins>) / sizeof(int32_t);
-  Lanes a[R];
-  for (int r = 0; r < R; ++r) a[r] = load(acc + 16 * r);
-  for (int b = 0; b < c.blocks; ++b) {
-    Lanes s[Groups], min = splat(0);
-    for (int g = 0; g < Groups; ++g) s[g] = load(c.scale + 16 * (Groups * b + g));
-    if constexpr (Mins) min = load(c.min + 16 * b);
-    dot_block<R, Groups>(c.q[b], q + 32 * b, ldq, terms->start + Groups * b, ldstart, [&](int r, int g, Lanes dot) {
-      a[r] = fma(dot, s[g] * splat(terms[r].scale[b]), a[r]);
-      if constexpr (Mins) a[r] = fma(min, splat(terms[r].negsum[b]), a[r]);
-    });
+  Lanes a[R][P];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) a[r][p] = load(acc + p * ldacc + 16 * r);
   }
-  for (int r = 0; r < R; ++r) store(acc + 16 * r, a[r]);
+  for (int b = 0; b < c->blocks; ++b) {
+    Lanes s[P][Groups], min[P];
+    const uint8_t* w[P];
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) {
+      w[p] = c[p].q[b];
+      for (int g = 0; !powers_apart && g < Groups; ++g) s[p][g] = load(c[p].scale + 16 * (Groups * b + g));
+      if constexpr (Mins) min[p] = load(c[p].min + 16 * b);
+    }
+    dot_block<R, P, Groups>(
+        w, q + 32 * b, ldq, terms->start + Groups * b, ldstart, [&](int r, int p, int g, Lanes dot) {
+          if constexpr (powers_apart) {
+            const float* scaled = c[p].scale + 16 * scale_steps * (Groups * b + g) + terms[r].constant[b];
+            a[r][p] = fma(times_power(dot, terms[r].scale[b]), load(scaled), a[r][p]);
+          } else {
+            a[r][p] = fma(dot, s[p][g] * splat(terms[r].scale[b]), a[r][p]);
+          }
+          if constexpr (Mins) a[r][p] = fma(min[p], splat(terms[r].negsum[b]), a[r][p]);
+        });
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) store(acc + p * ldacc + 16 * r, a[r][p]);
+  }
 }
 
 /// Memory that is wanted soon, fetched bit by bit while there is other work.
+template <int P>
 struct Ahead {
   const uint8_t *at, *end;
-  int64_t step;
+  int64_t step, panel_bytes;
   void fetch() {
     const uint8_t* to = end - at < step ? end : at + step;
-    for (; at < to; at += 64) __builtin_prefetch(at, 0, 2);
+    for (; at < to; at += 64) {
+      for (int p = 0; p < P; ++p) __builtin_prefetch(at + p * panel_bytes, 0, 2);
+    }
   }
 };
 
-template <int R, int Groups, bool Mins>
-inline void int8_tiles(const Columns& c, const int8_t* q, int64_t ldq, int64_t rows,
-                       const RowTerms<Groups, Mins>* terms, float* acc, Ahead& ahead) {
+template <int R, int P, int Groups, bool Mins>
+inline void int8_tiles(const Columns* c, const int8_t* q, int64_t ldq, int64_t rows,
+                       const RowTerms<Groups, Mins>* terms, float* acc, int64_t ldacc, Ahead<P>& ahead) {
   int64_t r = 0;
   for (; r + R <= rows; r += R) {
     ahead.fetch();
-    int8_tile<R, Groups, Mins>(c, q + r * ldq, ldq, terms + r, acc + 16 * r);
+    int8_tile<R, P, Groups, Mins>(c, q + r * ldq, ldq, terms + r, acc + 16 * r, ldacc);
   }
   if constexpr (R > 1) {
-    if (r < rows) int8_tiles<R / 2, Groups, Mins>(c, q + r * ldq, ldq, rows - r, terms + r, acc + 16 * r, ahead);
+    constexpr int rest = R > 4 ? 4 : R / 2;
+    if (r < rows) {
+      int8_tiles<rest, P, Groups, Mins>(c, q + r * ldq, ldq, rows - r, terms + r, acc + 16 * r, ldacc, ahead);
+    }
   }
 }
 
+/// Of each of int8_panels_at_once panels, one after the other: q [blocks_at_once, 512], scale [2 * blocks_at_once,
+/// scale_steps, 16], min [blocks_at_once, 16]; and [rows] of RowTerms.
 struct Int8Scratch {
-  uint8_t* q;    // [blocks_at_once, 512]
-  float* scale;  // [2 * blocks_at_once, 16]
-  float* min;    // [blocks_at_once, 16]
-  void* terms;   // [rows] of RowTerms
+  uint8_t* q;
+  float* scale;
+  float* min;
+  void* terms;
 };
 inline Int8Scratch carve_int8(void* scratch) {
   auto* p = static_cast<uint8_t*>(scratch);
-  constexpr int64_t scale_at = blocks_at_once * 512, min_at = scale_at + blocks_at_once * 128,
-                    terms_at = min_at + blocks_at_once * 64,
+  constexpr int64_t blocks = blocks_at_once * int8_panels_at_once, scale_at = blocks * 512,
+                    min_at = scale_at + blocks * 128 * scale_steps, terms_at = min_at + blocks * 64,
                     row = sizeof(RowTerms<1, true>) > sizeof(RowTerms<2, false>) ? sizeof(RowTerms<1, true>)
                                                                                  : sizeof(RowTerms<2, false>);
   static_assert(terms_at + linear_kernels::most_int8_rows * row <= linear_kernels::scratch_bytes);
   return {p, reinterpret_cast<float*>(p + scale_at), reinterpret_cast<float*>(p + min_at), p + terms_at};
 }
 
+/// `at`: which of the scratch's panels.
 template <int Groups>
-inline Columns unpack_columns(const Packed& w, int64_t panel, int64_t k, int blocks, const Int8Scratch& s) {
+inline Columns unpack_columns(const Packed& w, int64_t panel, int64_t k, int blocks, const Int8Scratch& scratch,
+                              int at) {
+  const Int8Scratch s = {scratch.q + at * blocks_at_once * 512,
+                         scratch.scale + at * blocks_at_once * Groups * scale_steps * 16,
+                         scratch.min + at * blocks_at_once * 16, nullptr};
   Columns c{{}, s.scale, s.min, blocks};
   for (int b = 0; b < blocks; b += 8) {
-    unpack_blocks<unsigned_weights>(w, panel, k + 32 * b, blocks - b < 8 ? blocks - b : 8, s.q + 512 * b,
-                                    s.scale + 16 * Groups * b, s.min + 16 * b, c.q + b);
+    const int count = blocks - b < 8 ? blocks - b : 8;
+    alignas(64) float scale[16 * 16];
+    unpack_blocks<unsigned_weights>(w, panel, k + 32 * b, count, s.q + 512 * b,
+                                    powers_apart ? scale : s.scale + 16 * Groups * b, s.min + 16 * b, c.q + b);
+    float* to = s.scale + 16 * scale_steps * Groups * b;
+    for (int i = 0; powers_apart && i < Groups * count; ++i) {
+      const Lanes of = load(scale + 16 * i);
+      for (int step = 0; step < scale_steps; ++step, to += 16) store(to, of * splat(scale_step[step]));
+    }
   }
   return c;
 }
@@ -199,7 +276,7 @@ inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const In
   const int64_t ldacc = linear_kernels::sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   const int32_t offset = unsigned_weights ? l.offset : 0;
-  // Few rows: one panel after the other, as memory has them, in short runs of columns, so that memory is read while
+  // Few rows: some panels after the others, as memory has them, in short runs of columns, so that memory is read while
   // products are summed; terms of all columns at once where they fit. Many: a run of the rows stays in L2 for all
   // panels.
   const bool few = rows <= 8;
@@ -213,19 +290,25 @@ inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const In
       const int blocks = static_cast<int>((left < columns ? left : columns) / 32);
       auto* terms = static_cast<RowTerms<Groups, Mins>*>(s.terms) + (keep ? run * rows : 0);
       if (p0 == 0 || !keep) row_terms(x, row, rows, k / 32, blocks, offset, terms);
-      for (int32_t p = p0; p < p0 + at_once; ++p) {
-        const Columns c = unpack_columns<Groups>(w, panel + p, k, blocks, s);
-        Ahead ahead{};
-        if (!few) {  // the next panel's columns, or after the last panel the first one's next columns
-          const bool last = p + 1 == panels;
+      const auto step = [&]<int P>(int32_t p) {
+        Columns c[P];
+        for (int i = 0; i < P; ++i) c[i] = unpack_columns<Groups>(w, panel + p + i, k, blocks, s, i);
+        Ahead<P> ahead{};
+        if (!few) {  // the next panels' columns, or after the last ones the first ones' next columns
+          const bool last = p + P == panels;
           const int64_t next = last ? k + columns : k, end = next + columns;
-          const uint8_t* from = w.panel(last ? panel : panel + p + 1);
+          const uint8_t* from = w.panel(last ? panel : panel + p + P);
           ahead.at = from + next / l.step * l.record;
           ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.record;
           ahead.step = ((ahead.end - ahead.at) / tiles + 63) / 64 * 64;
+          ahead.panel_bytes = w.panel_bytes;
         }
-        int8_tiles<int8_rows>(c, x.q + row * x.padded + k, x.padded, rows, terms, acc + ldacc * p, ahead);
-      }
+        int8_tiles<int8_rows, P>(c, x.q + row * x.padded + k, x.padded, rows, terms, acc + ldacc * p, ldacc, ahead);
+      };
+      int32_t p = p0;
+      for (; p + int8_panels_at_once <= p0 + at_once; p += int8_panels_at_once)
+        step.template operator()<int8_panels_at_once>(p);
+      for (; p < p0 + at_once; ++p) step.template operator()<1>(p);
     }
   }
 }

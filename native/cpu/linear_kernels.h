@@ -2,7 +2,8 @@
 //
 // Every kernel works on one panel of 16 outputs (packed.h) and some rows, and adds up a row's products in the order of
 // k, however many rows there are: that is what makes results independent of batches and chunks.
-//   int8: activations in blocks of 32 with a scale (amax / 127); a block's products are summed exactly in int32, then
+//   int8: activations in blocks of 32 with a scale (the least of a grid, linear_body.h, that is not below amax / 127);
+//   a block's products are summed exactly in int32, then
 //         acc = fma(float(sum), weight scale * activation scale, acc); Q6_K twice a block; mins: acc = fma(min, -(scale
 //         * sum of q), acc).
 //   f32:  acc = fma(x, w, acc), one k after the other.
@@ -63,12 +64,13 @@ constexpr int32_t chunk = 256;         ///< columns unpacked at a time: a panel'
 constexpr int32_t widest_group = 8;    ///< panels of a call
 constexpr int32_t widest_f32 = 4;      ///< of the f32 kernel
 constexpr int32_t int16_block = 64;    ///< columns that share a scale
+constexpr int32_t int8_panels = 2;     ///< panels that the kernels of int8 like to take at once
 constexpr int32_t product_panels = 3;  ///< panels that the kernels of f32 and int16 like to take at once
 constexpr int32_t widest_int16 = 6;
 constexpr int32_t most_int8_rows = 256;   ///< of a call of the int8 kernels
 constexpr int32_t most_block_rows = 768;  ///< of the others
 /// Worker scratch of a kernel call, in bytes.
-constexpr int64_t scratch_bytes = 96 * 1024;
+constexpr int64_t scratch_bytes = 128 * 1024;
 
 /// Floats from one panel's sums to the next: whole tiles of rows.
 static constexpr int64_t sums_stride(int64_t rows) {

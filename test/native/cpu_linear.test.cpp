@@ -1,7 +1,8 @@
 // Matrix products of every instruction set of this machine against plain loops in double precision over the dequantised
 // weights. The tolerance is the sum of what rounding may do at most:
-//   int8 activations: every x is off by up to amax / 254 of its block of 32, so y by sum over blocks of amax / 254 *
-//   sum |w| float sums:       (k + 4) * 2^-24 * sum |w x|; two bfloat16: 2^-16 * sum |w x| more
+//   int8 activations: a block of 32 has a step of amax / 127 times 2^(1/4) at most, so every x is off by up to amax /
+//                     213.5, and y by the sum over blocks of amax / 213.5 * sum |w|
+//   float sums:       (k + 4) * 2^-24 * sum |w x|; two bfloat16: 2^-16 * sum |w x| more
 //   int16 (both sides): x and w are off by up to amax / 11584 of their blocks of 64, each times the other
 #include <algorithm>
 #include <cmath>
@@ -96,7 +97,7 @@ void reference(const Weights& w, const float* x, Blocks blocks, double extra, do
       most = std::max(most, std::abs(static_cast<double>(x[i])));
       weights += std::abs(static_cast<double>(row[i]));
     }
-    rounding += most / 253.9 * weights;
+    rounding += most / 213.5 * weights;
   }
   for (int64_t b = 0; blocks == Blocks::int16 && b < w.k; b += 64) {
     double most_x = 0, most_w = 0, sum_x = 0, sum_w = 0;
@@ -216,6 +217,47 @@ TEST("cpu: largest quantised values do not overflow a sum") {
   }
 }
 
+TEST("cpu: int8 activations have a step that is a power of two times one of four constants, as small as that allows") {
+  // One weight of 1 a block: y is x as it was rounded, summed over two blocks of which the second is zero.
+  std::vector<char> bytes(34 * 2 * 16);
+  const uint16_t one = 0x3c00;
+  for (size_t b = 0; b < 32; b++) std::memcpy(&bytes[b * 34], &one, 2);
+  for (size_t row = 0; row < 16; row++) bytes[row * 68 + 2 + row] = 1;
+  std::mt19937 rng(3);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    const auto m = b->load_matrix({DType::q8_0, 16, 64, bytes.data()});
+    for (int i = 0; i < 200; i++) {
+      std::vector<float> x(64), y(16);
+      const float size = std::ldexp(1 + uniform(rng) / 2, i % 60 - 30);
+      for (size_t j = 0; j < 32; j++) x[j] = size * uniform(rng);
+      const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
+      b->linear({.x = x.data(), .rows = 1, .ldx = 64, .norm = {}, .outputs = {&out, 1}});
+      const auto most = static_cast<double>(
+          std::abs(*std::max_element(x.begin(), x.end(), [](float p, float q) { return std::abs(p) < std::abs(q); })));
+      const double step = std::exp2(std::ceil(4 * std::log2(most / 127)) / 4);
+      for (size_t j = 0; j < 16; j++)
+        CHECK_NEAR(y[j], step * std::nearbyint(static_cast<double>(x[j]) / step), 1e-5 * most);
+    }
+  }
+}
+
+TEST("cpu: an infinite activation leaves no finite result, in few rows and in many") {
+  const Weights w(DType::q8_0, 32, 64, 11);
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    const auto m = b->load_matrix(w.host());
+    for (const int64_t rows : {1, 30}) {
+      std::vector<float> x(static_cast<size_t>(64 * rows), 1.0f), y(static_cast<size_t>(32 * rows));
+      for (size_t r = 0; r < static_cast<size_t>(rows); r++) x[64 * r + 40] = INFINITY;
+      const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 32};
+      b->linear({.x = x.data(), .rows = rows, .ldx = 64, .norm = {}, .outputs = {&out, 1}});
+      for (const float v : y) CHECK(!std::isfinite(v));
+    }
+  }
+}
+
 TEST("cpu: blocks of largest bulk float values do not overflow a sum") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa, Precision::fast);
@@ -303,6 +345,8 @@ TEST("cpu: one to nine rows have the bits they have among many, every format, od
         std::transform(row(2), row(3), row(2), [](float v) { return v * 1e-20f; });
         std::transform(row(3), row(4), row(3), [](float v) { return v * 1e6f; });
         std::fill_n(row(4), k, -127.0f);
+        std::transform(row(5), row(6), row(5), [](float v) { return v * 1e-27f; });  // some blocks round to zero
+        std::transform(row(6), row(7), row(6), [](float v) { return v * 1e25f; });
         std::vector<float> all(static_cast<size_t>(rows * w.n)), some(all.size());
         const auto m = b->load_matrix(w.host());
         LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};

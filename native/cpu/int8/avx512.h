@@ -4,64 +4,59 @@
 namespace owl3::OWL3_LANES {
 
 constexpr bool unsigned_weights = true;
-constexpr int int8_rows = 8;
+constexpr int int8_rows = 6, int8_panels_at_once = 2;  // twelve sums, twelve accumulators, two of weights, one of a row
+constexpr bool powers_apart = true;                    // linear_body.h, scale_steps
 
-inline __m512i quad_of(const int8_t* p) {
-  int32_t v;
-  __builtin_memcpy(&v, p, 4);
-  return _mm512_set1_epi32(v);
+/// a * 2^exponent. Runs beside vpdpbusd, multiplications and FMAs, which share two of four pipes (Zen 4).
+inline Lanes times_power(Lanes a, float exponent) {
+  return {_mm512_scalef_ps(a.v, _mm512_set1_ps(exponent))};
 }
 
-/// sum + w times the four values at p, in each lane. The product broadcasts its operand on its way from memory;
-/// compilers make two instructions of the intrinsics, which leaves fewer products in sight of the processor. Volatile:
-/// chains stay side by side as they are written.
-inline __m512i dot_quad(__m512i sum, __m512i w, const int8_t* p) {
-  typedef int32_t Quad __attribute__((may_alias, aligned(1)));
-  __asm__ volatile("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*reinterpret_cast<const Quad*>(p)));
+/// sum + w times x, four by four. Volatile: chains stay side by side as they are written.
+inline __m512i dot_quad(__m512i sum, __m512i w, __m512i x) {
+  __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
   return sum;
 }
 
-template <int R, int Groups, class Done>
-inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int32_t* start, int64_t ldstart,
+/// As many products as loads would leave the products waiting: a load of 64 bytes starts in each cycle, as a product
+/// does (Zen 4). So two panels share a row's broadcast, and a product takes two thirds of a load.
+template <int R, int P, int Groups, class Done>
+inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx, const int32_t* start, int64_t ldstart,
                       Done done) {
   constexpr int chain = 8 / Groups;
-  // A product takes four cycles and one starts in each (Zen 4; two every five on Intel): four rows' chains go side by
-  // side, and with fewer rows a sum is split in several.
-  constexpr int side = R < 4 ? R : 4;
-  constexpr int chains = R <= 2 ? (Groups == 1 ? 4 : 2) : 1;
-  __m512i q[8];
-#pragma GCC unroll 8
-  for (int g = 0; g < 8; ++g) q[g] = _mm512_load_si512(w + 64 * g);
-#pragma GCC unroll 8
-  for (int r0 = 0; r0 < R; r0 += side) {
+  constexpr int chains = R * P < 4 ? 2 : 1;  // a product takes four cycles: with few sums each is split
 #pragma GCC unroll 2
-    for (int g = 0; g < Groups; ++g) {
-      __m512i sums[side][chains];
-#pragma GCC unroll 4
-      for (int r = 0; r < side; ++r) {
-        sums[r][0] = _mm512_set1_epi32(start[(r0 + r) * ldstart + g]);
-#pragma GCC unroll 4
-        for (int c = 1; c < chains; ++c) sums[r][c] = _mm512_setzero_si512();
-      }
+  for (int g = 0; g < Groups; ++g) {
+    __m512i sums[R][P][chains];
 #pragma GCC unroll 8
-      for (int i = 0; i < chain; ++i) {
-#pragma GCC unroll 4
-        for (int r = 0; r < side; ++r) {
-          __m512i& sum = sums[r][i % chains];
-          const int8_t* quad = x + (r0 + r) * ldx + 4 * (g * chain + i);
-          if constexpr (R >= 4)
-            sum = dot_quad(sum, q[g * chain + i], quad);
-          else
-            sum = _mm512_dpbusd_epi32(sum, q[g * chain + i], quad_of(quad));
-        }
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) {
+        sums[r][p][0] = _mm512_set1_epi32(start[r * ldstart + g]);
+        if constexpr (chains == 2) sums[r][p][1] = _mm512_setzero_si512();
       }
-#pragma GCC unroll 4
-      for (int r = 0; r < side; ++r) {
-        __m512i sum = sums[r][0];
-        if constexpr (chains == 4)
-          sum = _mm512_add_epi32(_mm512_add_epi32(sum, sums[r][1]), _mm512_add_epi32(sums[r][2], sums[r][3]));
-        if constexpr (chains == 2) sum = _mm512_add_epi32(sum, sums[r][1]);
-        done(r0 + r, g, Lanes{_mm512_cvtepi32_ps(sum)});
+    }
+#pragma GCC unroll 8
+    for (int i = g * chain; i < (g + 1) * chain; ++i) {
+      __m512i q[P];
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) q[p] = _mm512_load_si512(w[p] + 64 * i);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        int32_t four;
+        __builtin_memcpy(&four, x + r * ldx + 4 * i, 4);
+        const __m512i quad = _mm512_set1_epi32(four);
+#pragma GCC unroll 2
+        for (int p = 0; p < P; ++p) sums[r][p][i % chains] = dot_quad(sums[r][p][i % chains], q[p], quad);
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) {
+        __m512i sum = sums[r][p][0];
+        if constexpr (chains == 2) sum = _mm512_add_epi32(sum, sums[r][p][1]);
+        done(r, p, g, Lanes{_mm512_cvtepi32_ps(sum)});
       }
     }
   }

@@ -3,10 +3,17 @@
 namespace owl3::OWL3_LANES {
 
 constexpr bool unsigned_weights = false;
-constexpr int int8_rows = 4;
+constexpr int int8_rows = 4, int8_panels_at_once = 1;
+constexpr bool powers_apart = false;  // never called:
+inline Lanes times_power(Lanes a, float) {
+  return a;
+}
 
-template <int R, int Groups, class Done>
-inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int32_t*, int64_t, Done done) {
+template <int R, int P, int Groups, class Done>
+inline void dot_block(const uint8_t* const (&panels)[P], const int8_t* x, int64_t ldx, const int32_t*, int64_t,
+                      Done done) {
+  static_assert(P == 1);
+  const uint8_t* w = panels[0];
   for (int g = 0; g < Groups; ++g) {
     int32x4_t sum[R][4];
     for (int r = 0; r < R; ++r) {
@@ -26,7 +33,7 @@ inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int3
         }
       }
     }
-    for (int r = 0; r < R; ++r) done(r, g, owl3::OWL3_LANES::each([&](int j) { return vcvtq_f32_s32(sum[r][j]); }));
+    for (int r = 0; r < R; ++r) done(r, 0, g, owl3::OWL3_LANES::each([&](int j) { return vcvtq_f32_s32(sum[r][j]); }));
   }
 }
 

@@ -3,18 +3,26 @@
 namespace owl3::OWL3_LANES {
 
 constexpr bool unsigned_weights = false;
-constexpr int int8_rows = 4;
+constexpr int int8_rows = 4, int8_panels_at_once = 1;
+constexpr bool powers_apart = false;  // never called:
+inline Lanes times_power(Lanes a, float) {
+  return a;
+}
 
-/// Calls done(r, g, sum over the block's columns of group g of 16, or the only one of 32) (Groups 2 or 1).
-template <int R, int Groups, class Done>
-inline void dot_block(const uint8_t* w, const int8_t* x, int64_t ldx, const int32_t*, int64_t, Done done) {
+/// Calls done(r, p, g, sum over the block's columns of group g of 16, or the only one of 32) (Groups 2 or 1) for R rows
+/// and P panels.
+template <int R, int P, int Groups, class Done>
+inline void dot_block(const uint8_t* const (&panels)[P], const int8_t* x, int64_t ldx, const int32_t*, int64_t,
+                      Done done) {
+  static_assert(P == 1);
+  const uint8_t* w = panels[0];
   for (int r = 0; r < R; ++r) {
     for (int g = 0; g < Groups; ++g) {
       int32_t sum[16] = {};
       for (int k = g * (32 / Groups); k < (g + 1) * (32 / Groups); ++k) {
         for (int i = 0; i < 16; ++i) sum[i] += static_cast<int8_t>(w[k / 4 * 64 + i * 4 + k % 4]) * x[r * ldx + k];
       }
-      done(r, g, each([&](int i) { return static_cast<float>(sum[i]); }));
+      done(r, 0, g, each([&](int i) { return static_cast<float>(sum[i]); }));
     }
   }
 }
@@ -26,7 +34,8 @@ inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
   store(rounded + 16, round_even(b));
   sums[0] = sums[1] = 0;
   for (int i = 0; i < 32; ++i) {
-    q[i] = static_cast<int8_t>(static_cast<int32_t>(rounded[i]));
+    const bool number = rounded[i] == rounded[i];  // infinity times zero is none
+    q[i] = number ? static_cast<int8_t>(static_cast<int32_t>(rounded[i])) : int8_t{0};
     sums[i / 16] += q[i];
   }
 }
