@@ -2,6 +2,7 @@
 // then tiles of some rows times a few panels are shared out among the threads.
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "cpu/linear_kernels.h"
 #include "cpu/ops.h"
@@ -158,7 +159,10 @@ void multiply(const Table& table, const vector_kernels::Table* few, Form form, c
 }  // namespace
 
 std::unique_ptr<Matrix> load_matrix(Context& c, const HostTensor& t) {
-  return pack_matrix(t, linear_kernels::table(c.isa).unsigned_q8, c.pool);
+  const Table& table = linear_kernels::table(c.isa);
+  auto matrix = pack_matrix(t, table.unsigned_q8, c.pool);
+  c.forms |= 1u << static_cast<unsigned>(form_of(table, packed(*matrix), c.precision));
+  return matrix;
 }
 
 void get_rows(Context& c, const Matrix& w, std::span<const int32_t> ids, float* y) {
@@ -237,7 +241,7 @@ void linear(Context& c, const LinearParams& p) {
 
 void reserve_linear(Context& c, int64_t rows, int64_t cols) {
   Rows all;
-  for (bool& w : all.wanted) w = true;
+  for (size_t form = 0; form < std::size(all.wanted); form++) all.wanted[form] = c.forms >> form & 1;
   c.scratch.shared(lay_out(all, rows, cols, true, nullptr));
   const Plan widest = {std::min<int64_t>(rows, linear_kernels::most_block_rows), 1, linear_kernels::widest_group};
   c.scratch.reserve_workers(worker_bytes(widest, true, cols));

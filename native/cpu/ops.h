@@ -16,6 +16,7 @@ struct Context {
   Scratch& scratch;
   Isa isa;
   Precision precision;
+  unsigned forms = 0;  ///< of activations that the matrices loaded so far want, a bit each (linear.cpp)
 };
 
 std::unique_ptr<Matrix> load_matrix(Context& c, const HostTensor& t);
@@ -23,7 +24,7 @@ void get_rows(Context& c, const Matrix& w, std::span<const int32_t> ids, float* 
 void linear(Context& c, const LinearParams& p);
 void patchify(Context& c, const PatchifyParams& p);
 
-/// Grows the scratch of linear() to what `rows` rows of up to `cols` inputs need.
+/// Grows the scratch of linear() to what `rows` rows of up to `cols` inputs need with the matrices loaded so far.
 void reserve_linear(Context& c, int64_t rows, int64_t cols);
 
 }  // namespace owl3::cpu
