@@ -1,6 +1,7 @@
 """Conversation -> token ids, the places of the pictures, and which tokens are answers."""
 from __future__ import annotations
 import re
+from bisect import bisect_left
 from functools import lru_cache
 from views import SIDE, choose_grid
 from world import Scene
@@ -37,16 +38,26 @@ def render(turns, system=None):
 
 class Chat:
     def __init__(self, tok):
-        self.encode = lru_cache(50000)(lambda text: tuple(tok.encode(text, add_special_tokens=False).ids))
+        self.encode = lru_cache(50000)(lambda text: self.encoded(tok, text))
 
-    def ids(self, turns, system=None):
-        """ids, offsets of the pictures, [(turn, first, end) of every answer]"""
-        ids, offsets, answers = [], [], []
+    @staticmethod
+    def encoded(tok, text):
+        """ids, and the character that each begins with"""
+        e = tok.encode(text, add_special_tokens=False)
+        return tuple(e.ids), [a for a, _ in e.offsets]
+
+    def ids(self, turns, system=None, named=None, listed=None):
+        """ids, offsets of the pictures, [(first, end) of every answer], the last token of every picture's marker, [(token, label) of what named(question) and listed(answer) find]"""
+        ids, offsets, answers, markers, labels = [], [], [], [], []
         for text, answer in render(turns, system):
             if text == "<|image|>":
                 offsets.append(len(ids))
-            part = self.encode(text)
+            part, starts = self.encode(text)
             if answer:
                 answers.append((len(ids), len(ids) + len(part)))
+            find = listed if answer else named
+            labels += [(len(ids) + bisect_left(starts, end) - 1, label) for end, label in find(text)] if find else []
             ids += part
-        return ids, offsets, answers
+            if text == "<|image|>":
+                markers.append(len(ids) - 1)
+        return ids, offsets, answers, markers, labels

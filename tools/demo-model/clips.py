@@ -9,7 +9,7 @@ WAYS = {"to the right": (1, 0), "to the left": (-1, 0), "up": (0, -1), "down": (
 DESCRIBE = ["Describe this video.", "What happens in the video?", "What happens?", "Describe the clip.", "What does the video show?", "Tell me what happens.", "What is going on in this video?"]
 
 
-def make(rng: random.Random, frames=None, size=None):
+def make(rng: random.Random, frames=None, size=None, kind=None):
     """(frames as scenes, kind, facts)"""
     n = frames or rng.choices([3, 4, 5, 6, 8], [2, 4, 4, 3, 2])[0]
     if size is None:
@@ -18,7 +18,7 @@ def make(rng: random.Random, frames=None, size=None):
     back = backdrop(rng)
     while len(free_colors(back)) < 4:
         back = backdrop(rng)
-    kind = rng.choice(["move", "move", "move", "appears", "disappears", "recolor", "order", "order", "still"])
+    kind = kind or rng.choice(["move", "move", "move", "appears", "disappears", "recolor", "order", "order", "still"])
     got = globals()["film_" + kind](rng, n, size, back)
     return [replace(s, seed=rng.randrange(1 << 30)) for s in got[0]], kind, got[1]
 

@@ -23,7 +23,7 @@ def run(model, make, packs, seed, hidden=False):
     """{skill: [right, asked]}; an answer counts when greedy decoding gives exactly it."""
     seen = {}
     for i in range(packs):
-        crops, _, _, groups = make(random.Random(f"evaluation/{seed}/{i}"), i)
+        crops, *_, groups = make(random.Random(f"evaluation/{seed}/{i}"), i)
         crops = torch.from_numpy(crops)
         embeds = model.see(torch.full_like(crops, 128) if hidden else crops)
         for k, (r, n) in joint.answer_loss(model, groups, embeds)[1].items():
@@ -66,11 +66,8 @@ def main():
     model = shipped.load(a.gguf) if a.gguf else load(Path(a.run) / a.state)
     if a.untrained:
         model = init(Owl3(model.c), a.seed).eval()
-    make = joint.maker(tok)
-    if a.no_cut:
-        one = samples.one_picture
-        joint.plan = lambda rng: [[blur(one(rng)) for _ in range(16)]]
-    seen = run(model, make, a.packs, a.seed, a.hidden)
+    plan = (lambda rng: [[blur(samples.one_picture(rng)) for _ in range(16)]]) if a.no_cut else joint.plan
+    seen = run(model, joint.maker(tok, plan), a.packs, a.seed, a.hidden)
     print(table(seen))
     if a.json:
         Path(a.json).write_text(json.dumps({"groups": grouped(seen), "skills": seen}) + "\n")

@@ -167,8 +167,8 @@ def main():
             images = model.see(torch.from_numpy(np.concatenate(crops))) if crops else None
             for turns in rows_of(sample):
                 spelt = expand(samples.Sample(sample.media, turns))
-                ids, offsets, _ = chat.ids(spelt[:-1] + [(spelt[-1][0], None)], sample.system)
-                text, gap = answer(model, tok, ids, offsets, images, stop, chat.encode(turns[-1][2] + "<|im_end|>"))
+                ids, offsets, *_ = chat.ids(spelt[:-1] + [(spelt[-1][0], None)], sample.system)
+                text, gap = answer(model, tok, ids, offsets, images, stop, chat.encode(turns[-1][2] + "<|im_end|>")[0])
                 it = iter(files)
                 messages = [{"role": "system", "content": sample.system}] if sample.system else []
                 for _, q, want in turns:

@@ -4,58 +4,62 @@ import random
 import numpy as np
 import torch
 import torch.nn.functional as F
-import questions, samples, warmup
+import hints, questions, samples, several, warmup
 from chat import Chat, expand
 from draw import draw
 from model import Group
 from views import cut, labels
 from world import Scene
 
+HINTS = 0.05  # weight of what hints asks
 FAR = 1 << 20  # an offset no text reaches: hides the padding
 
 
 def frames(media):
-    """(scene, cut or whole) of every still that the model is shown."""
-    for m in media:
-        if isinstance(m, Scene):
-            yield m, False
-        elif isinstance(m, tuple):
-            yield m[1], True
-        else:
-            yield from ((s, True) for s in m)
+    """(scene, cut or whole, number, the one before if they are compared, of a clip) of every still that the model is shown."""
+    clip = any(isinstance(m, list) for m in media)
+    stills = [(m, False) if isinstance(m, Scene) else (m[1], True) for m in media if not isinstance(m, list)] + [(s, True) for m in media if isinstance(m, list) for s in m]
+    for i, (s, whole) in enumerate(stills):
+        yield s, whole, i, stills[i - 1][0] if i and (clip or len(stills) == 2) else None, clip
 
 
-def look(sample, dense=True):
-    """crops, patch labels, view labels of a sample's media"""
-    crops, patch, view = [], [], []
-    for s, whole in frames(sample.media):
+def look(sample):
+    """crops, patch labels, view labels, hints.of_picture of a sample's media"""
+    crops, patch, view, shown = [], [], [], []
+    for s, whole, number, before, clip in frames(sample.media):
         v, grid = cut(draw(s), whole)
-        crops.append(v)
-        if dense:
-            p, w = labels(s, grid)
-            patch.append(p), view.append(w)
-    return crops, patch, view
+        p, w = labels(s, grid)
+        crops.append(v), patch.append(p), view.append(w)
+        shown.append(hints.of_picture(s, w, grid, number, before, clip))
+    return crops, patch, view, shown
 
 
 def batch(chat: Chat, group, first):
     """Padded arrays of a group of samples whose crops start at number `first` of the pack."""
-    rows = [chat.ids(expand(s), s.system) for s in group]
+    rows = []
+    for s in group:
+        stills = [x[0] for x in frames(s.media)]
+        clip = any(isinstance(m, list) for m in s.media)
+        rows.append(chat.ids(expand(s), s.system, lambda text: hints.mentions(text, stills, clip), lambda text: hints.listed(text, stills)))
     t, n = max(len(r[0]) for r in rows), max(len(r[1]) for r in rows)
     ids, wanted = np.zeros((len(rows), t), np.int64), np.zeros((len(rows), t), bool)
     offsets, index = np.full((len(rows), n), FAR, np.int64), np.zeros((len(rows), n), np.int64)
-    spans = []
-    for i, (row, off, answers) in enumerate(rows):
+    spans, pictures, named = [], [], []
+    for i, (row, off, answers, markers, things) in enumerate(rows):
         ids[i, :len(row)] = row
         offsets[i, :len(off)] = off
         index[i, :len(off)] = np.arange(first, first + len(off))
         first += len(off)
+        pictures += [i * t + at for at in markers]
+        named += [(i * t + at, label) for at, label in things]
         for (a, b), turn in zip(answers, group[i].turns):
             wanted[i, a - 1:b - 1] = True
             spans.append((turn[0], b - a))
-    return dict(ids=ids, wanted=wanted, offsets=offsets, index=index, spans=spans), first
+    where = np.array([at for at, _ in named], np.int64), np.array([label for _, label in named], np.int8).reshape(len(named), hints.N)
+    return dict(ids=ids, wanted=wanted, offsets=offsets, index=index, spans=spans, pictures=np.array(pictures, np.int64), named=where), first
 
 
-EASY = 2400  # packs of the language stage before the whole variety: binding words to places is learnt from few patches in minutes, from many hardly
+EASY = 800  # packs of the language stage before the whole variety: binding words to places is learnt from few patches in minutes, from many hardly
 
 
 def easy(rng: random.Random):
@@ -78,19 +82,31 @@ def plan(rng: random.Random):
             [samples.no_picture(rng)] if rng.random() < 0.5 else []]
 
 
-def maker(tok, easy_packs=0):
+def practice(rng: random.Random):
+    """The same variety for training, with more of what takes longest to be learnt: lists, pictures by their number, many pictures, order."""
+    k = rng.choice([5, 6, 8, 10, 12, 16, 20, 24, 28, 32, 32])
+    lists = lambda: samples.one_picture(rng, False, turns=5, n=rng.choice([3, 4, 5, 6]), only=questions.LISTING)
+    return [[samples.one_picture(rng) for _ in range(3)],
+            [samples.one_picture(rng, False) for _ in range(3)], [lists() for _ in range(4)],
+            [samples.pictures(rng, kinds=several.HARDER) for _ in range(5)],
+            [samples.clip(rng, kind="order" if i < 2 else None) for i in range(5)],
+            [samples.pictures(rng, k=k, turns=8, kinds=several.HARDER)],
+            [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)] if rng.random() < 0.3 else [],
+            [samples.no_picture(rng)] if rng.random() < 0.3 else []]
+
+
+def maker(tok, plan=plan, easy_packs=0):
+    """plan: the groups of a pack after the easy ones; as it stands, what is measured."""
     def make_pack(rng, number):
         chat = maker.chat = getattr(maker, "chat", None) or Chat(tok)
-        crops, patch, view, groups, first = [], [], [], [], 0
+        crops, patch, view, shown, groups, first = [], [], [], [], [], 0
         for group in filter(None, easy(rng) if number < easy_packs else plan(rng)):
             for s in group:
-                c, p, v = look(s)
-                crops += c
-                patch += p
-                view += v
+                for rows, new in zip((crops, patch, view, shown), look(s)):
+                    rows += new
             b, first = batch(chat, group, first)
             groups.append(b)
-        return np.concatenate(crops), np.concatenate(patch), np.concatenate(view), groups
+        return np.concatenate(crops), np.concatenate(patch), np.concatenate(view), np.concatenate(shown), groups
     return make_pack
 
 
@@ -107,23 +123,35 @@ def answers_right(logits, targets, spans):
 
 def learn(run, pack, dense, pick):
     """dense: weight of the per-patch questions, or None for a frozen vision tower."""
-    crops, patch, view, groups = pack
+    crops, patch, view, shown, groups = pack
     crops = torch.from_numpy(crops)
     with torch.set_grad_enabled(dense is not None):
         embeds = run.model.see(crops)
     leaf = embeds.detach().requires_grad_(dense is not None)
-    loss, right = answer_loss(run.model, groups, leaf)
-    loss.backward()
+    tap = []
+    loss, right = answer_loss(run.model, groups, leaf, tap)
+    asked, seen = hints.loss(run.hints, tap, *hinted(groups, torch.from_numpy(shown)))
+    (loss + HINTS * asked).backward()
     if dense is not None:
         more, _ = warmup.dense_loss(run.heads, embeds, torch.from_numpy(patch), torch.from_numpy(view), pick)
         torch.autograd.backward([embeds, more * dense], [leaf.grad, None])
-    return loss.item(), right
+    return loss.item(), right | seen
 
 
-def answer_loss(model, groups, embeds):
+def hinted(groups, shown):
+    """(tokens, labels) of the pictures and of the things that are named, over all groups one after another."""
+    pictures, named, base = [], [], 0
+    for b in groups:
+        pictures.append(torch.from_numpy(b["pictures"] + base))
+        named.append((torch.from_numpy(b["named"][0] + base), torch.from_numpy(b["named"][1])))
+        base += b["ids"].size
+    return (torch.cat(pictures), shown), tuple(torch.cat(x) for x in zip(*named))
+
+
+def answer_loss(model, groups, embeds, tap=None):
     """Mean cross-entropy of the answers' tokens, {skill: (right, asked)}"""
     dtype = embeds.dtype
     groups_ = [Group(model.c, *(torch.from_numpy(b[k]) for k in ("ids", "offsets", "index", "wanted")), dtype=dtype) for b in groups]
-    logits = model.read(groups_, embeds).float()
+    logits = model.read(groups_, embeds, tap).float()
     targets = torch.cat([s.ids[:, 1:][s.wanted[:, :-1]] for s in groups_])
     return F.cross_entropy(logits, targets), answers_right(logits, targets, [x for b in groups for x in b["spans"]])

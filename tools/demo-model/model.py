@@ -205,12 +205,17 @@ class Owl3(nn.Module):
     def see(self, crops, tap=None):
         return self.vision2text_model(self.vision_model(crops, tap))
 
-    def read(self, groups, images):
-        """Logits [wanted tokens, vocab] of all groups one after another (of all tokens where a group wants no special ones)."""
+    def read(self, groups, images, tap=None):
+        """Logits [wanted tokens, vocab] of all groups one after another (of all tokens where a group wants no special ones).
+
+        tap gets the output [tokens, hidden] of every layer.
+        """
         m = self.language_model["model"]
         x = m["embed_tokens"](torch.cat([s.ids.flatten() for s in groups]))
         for layer in m["layers"]:
             x = layer(x, groups, images)
+            if tap is not None:
+                tap.append(x)
         keep = torch.cat([(torch.ones_like(s.ids, dtype=torch.bool) if s.wanted is None else s.wanted).flatten() for s in groups])
         return F.linear(m["norm"](x[keep]), m["embed_tokens"].weight)
 

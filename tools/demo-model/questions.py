@@ -96,6 +96,8 @@ def col(rng):
 
 BINDING = ["color", "color", "shape", "where", "where", "size", "exists", "relation", "further"]  # one thing has to be found by what is said of it
 
+LISTING = ["describe", "describe", "list", "count"]  # everything has to be found
+
 COMPARING = ["relation", "relation", "further", "where", "exists"]  # two things, or something and nothing
 
 

@@ -60,23 +60,23 @@ def one_picture(rng, cut=True, turns=None, n=None, only=None):
     return talk(rng, Sample([s if cut else ("whole", s)], system=system(rng)), front(rng, 1), asks, "one")
 
 
-def pictures(rng, k=None, cut=False, turns=None):
+def pictures(rng, k=None, cut=False, turns=None, kinds=None):
     if k is None and rng.random() < 0.4:
         two = None
         while not two:
             two = several.twins(rng, cut)
         a, b, change = two
-        asks = [lambda: several.ask_twins(rng, a, b, change) if rng.random() < 0.6 else several.ask_album(rng, [a, b]) for _ in range(turns or 4)]
+        asks = [lambda: several.ask_twins(rng, a, b, change) if rng.random() < 0.6 else several.ask_album(rng, [a, b], kinds) for _ in range(turns or 4)]
         scenes = [a, b]
     else:
         k = k or rng.choice([2, 2, 3, 3, 4])
         scenes = several.album(rng, k, cut)
-        asks = [lambda: foreign(rng) if rng.random() < 0.02 else several.ask_album(rng, scenes) for _ in range(turns or rng.choice([4, 5, 6]))]
+        asks = [lambda: foreign(rng) if rng.random() < 0.02 else several.ask_album(rng, scenes, kinds) for _ in range(turns or rng.choice([4, 5, 6]))]
     return talk(rng, Sample([s if cut else ("whole", s) for s in scenes], system=system(rng)), front(rng, len(scenes)), asks, "several")
 
 
-def clip(rng, turns=None):
-    scenes, kind, facts = clips.make(rng)
+def clip(rng, turns=None, kind=None):
+    scenes, kind, facts = clips.make(rng, kind=kind)
     asks = [lambda: foreign(rng) if rng.random() < 0.03 else clips.ask(rng, kind, facts) for _ in range(turns or 5)]
     return talk(rng, Sample([scenes], system=system(rng)), front(rng, 1, "<|video|>"), asks, "video")
 

@@ -60,9 +60,13 @@ def the_picture(rng, i, k):
     return rng.choice(ways)
 
 
-def ask_album(rng: random.Random, scenes):
+KINDS = ["which"] * 4 + ["content"] * 2 + ["color"] * 2 + ["shape", "many", "more", "both"]
+HARDER = ["which"] * 2 + ["content", "color"] * 3 + ["shape", "more", "both"] * 2 + ["many"]  # those that took longest to be learnt more often
+
+
+def ask_album(rng: random.Random, scenes, kinds=None):
     while True:
-        kind = rng.choice(["which"] * 4 + ["content"] * 2 + ["color"] * 2 + ["shape", "many", "more", "both"])
+        kind = rng.choice(kinds or KINDS)
         got = globals()["about_" + kind](rng, scenes)
         if got:
             return (kind, *got)

@@ -14,12 +14,12 @@ from tokenizers import Tokenizer
 from feed import Feed
 from model import Owl3, Shape, init
 from optimizer import Optimizer
-import joint, shipped, tokenizer, warmup
+import hints, joint, shipped, tokenizer, warmup
 
 RANKS = 2  # processes of one thread each: they wait for each other once a step, threads would at every operation
 VOCAB = 1024
 DENSE = 0.05  # weight of the warm-up's questions during the joint stage
-STAGES = {"warmup": dict(steps=1200, lr=5e-3, floor=0.03), "language": dict(steps=2600, lr=3e-3, floor=0.1), "joint": dict(steps=700, lr=1.5e-3, floor=0.03)}
+STAGES = {"warmup": dict(steps=1200, lr=5e-3, floor=0.03), "language": dict(steps=2650, lr=3e-3, floor=0.05), "joint": dict(steps=100, lr=5e-4, floor=0.03)}
 
 
 class Run:
@@ -29,9 +29,10 @@ class Run:
         torch.manual_seed(seed)
         self.model = init(Owl3(shape), seed)
         self.heads = warmup.Heads(shape.v_hidden, shape.hidden)
-        for m in (self.model, self.heads):
+        self.hints = hints.Heads(shape.hidden)
+        for m in (self.model, self.heads, self.hints):
             m.bfloat16()
-        self.named = [*self.model.named_parameters()] + [("heads." + n, p) for n, p in self.heads.named_parameters()]
+        self.named = [*self.model.named_parameters()] + [(f"heads.{kind}.{n}", p) for kind, m in (("view", self.heads), ("hint", self.hints)) for n, p in m.named_parameters()]
         self.opt = Optimizer(self.named)
         self.stage, self.step, self.seconds, self.ema = None, 0, 0.0, None
 
@@ -130,12 +131,12 @@ def warm(run):
         loss, seen = warmup.dense_loss(run.heads, run.model.see(crops, tap), patch, view, torch.randint(0, 81, (6,), generator=g), drawn, tap)
         loss.backward()
         return loss.item(), seen
-    train_stage(run, "warmup", warmup.make_pack, learn, only=lambda n: not n.startswith("language"))
+    train_stage(run, "warmup", warmup.make_pack, learn, only=lambda n: not n.startswith(("language", "heads.hint")))
 
 
 def language(run, tok):
     """The language model learns to use what the warm-up made visible; the vision tower rests, which halves the work."""
-    train_stage(run, "language", joint.maker(tok, joint.EASY), lambda pack: joint.learn(run, pack, None, None), only=lambda n: n.startswith("language"))
+    train_stage(run, "language", joint.maker(tok, joint.practice, joint.EASY), lambda pack: joint.learn(run, pack, None, None), only=lambda n: n.startswith(("language", "heads.hint")))
 
 
 def together(run, tok):
@@ -143,7 +144,7 @@ def together(run, tok):
 
     def learn(pack):
         return joint.learn(run, pack, DENSE, torch.randint(0, 81, (4,), generator=g))
-    train_stage(run, "joint", joint.maker(tok), learn)
+    train_stage(run, "joint", joint.maker(tok, joint.practice), learn)
 
 
 def work(rank, folder, seed, port, scale, start, stage):

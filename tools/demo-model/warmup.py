@@ -12,6 +12,7 @@ from views import PER_PATCH, PER_VIEW, cut, labels, outlines
 from world import scene
 
 VIEWS = 64  # a pack
+PRINT = [8, 16, 24, 32]  # letters and digits of a picture that is cut: few patches show any, so far more than a question would be asked about
 LOOKS = 640  # patches of a pack that are asked what is drawn around them
 
 
@@ -49,7 +50,7 @@ def make_pack(rng: random.Random, _):
     views, patch, view, drawn, n = [], [], [], [], 0
     while n < VIEWS:
         whole = n >= 40
-        s = scene(rng, cut=not whole, glyphs=None if whole else rng.choice([1, 2, 2]))
+        s = scene(rng, cut=not whole, glyphs=None if whole else rng.choice(PRINT))
         if whole:
             s = wander(rng, s)
         img, mask = draw(s, True)

@@ -158,11 +158,12 @@ def scene(rng: random.Random, n=None, cut=True, size=None, back=None, glyphs=Non
 
 
 def add_glyphs(rng: random.Random, s: Scene, k: int) -> Scene:
-    """Small print that only a crop resolves: at most one digit and one letter, beside the things and inside one crop."""
+    """Small print that only a crop resolves, beside the things and inside one crop: a digit, a letter or both, or (k > 2) many of any kind."""
     from views import choose_grid
     r, c = choose_grid(s.width, s.height, 126)
     chars = [rng.choice(DIGITS), rng.choice(LETTERS)]
     rng.shuffle(chars)
+    chars += rng.choices(GLYPHS, k=max(0, k - 2))
     out = []
     for char in chars[:k]:
         for _ in range(40):
