@@ -68,9 +68,9 @@ def main():
         model = init(Owl3(model.c), a.seed).eval()
     plan = (lambda rng: [[blur(samples.one_picture(rng)) for _ in range(16)]]) if a.no_cut else joint.plan
     seen = run(model, joint.maker(tok, plan), a.packs, a.seed, a.hidden)
-    print(table(seen))
     if a.json:
         Path(a.json).write_text(json.dumps({"groups": grouped(seen), "skills": seen}) + "\n")
+    print(table(seen))
 
 
 def blur(sample):
