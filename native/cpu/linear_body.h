@@ -5,12 +5,15 @@
 #include "cpu/linear_kernels.h"
 #if defined(OWL3_LANES_AVX512)
 #include "cpu/int8/avx512.h"
-#elif defined(OWL3_LANES_AVX2)
+#else
+#if defined(OWL3_LANES_AVX2)
 #include "cpu/int8/avx2.h"
 #elif defined(OWL3_LANES_NEON)
 #include "cpu/int8/neon.h"
 #else
 #include "cpu/int8/scalar.h"
+#endif
+#include "cpu/int8/one_panel.h"
 #endif
 #include "cpu/linear_unpack.h"
 
@@ -67,8 +70,8 @@ inline void norm_row(const Norm& norm, const float* x, float* y, int64_t k, int6
 
 // An activation scale is a power of two times one of four constants. So a kernel can take a block's sum times the
 // power, on pipes that products leave free, and the weights' scales times the constant once for many rows, instead of
-// one more product a row and block; and no result changes, since powers of two round nothing. The error grows by a
-// tenth at most (the scale by 2^(1/4) at most).
+// one more product a row and block; and no result changes, since powers of two round nothing. The step grows by
+// 2^(1/4) at most, and by 1.09 as a mean square.
 constexpr int scale_steps = 4;
 constexpr float scale_step[scale_steps + 1] = {1.0f, 1.18920712f, 1.41421356f, 1.68179283f, 2.0f};
 constexpr float inverse_step[scale_steps + 1] = {1.0f, 1 / scale_step[1], 1 / scale_step[2], 1 / scale_step[3], 0.5f};
@@ -122,7 +125,7 @@ inline void to_int8(const float* x, int64_t padded, const IntRows& rows, int64_t
 /// Columns that a tile goes through without storing its sums, whole records: its panels' share of them stays in L1 (8
 /// or 12 KiB and scales) while the rows pass.
 constexpr int columns_at_once = int8_panels_at_once == 1 ? 768 : 256;
-static_assert(columns_at_once % 256 == 0);
+static_assert(columns_at_once % 256 == 0 && linear_kernels::int8_panels % int8_panels_at_once == 0);
 constexpr int blocks_at_once = columns_at_once / 32;
 
 struct Columns {
@@ -276,40 +279,31 @@ inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const In
   const int64_t ldacc = linear_kernels::sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   const int32_t offset = unsigned_weights ? l.offset : 0;
-  // Few rows: some panels after the others, as memory has them, in short runs of columns, so that memory is read while
-  // products are summed; terms of all columns at once where they fit. Many: a run of the rows stays in L2 for all
-  // panels.
-  const bool few = rows <= 8;
-  const int64_t columns = few ? linear_kernels::chunk : columns_at_once;
-  const int32_t at_once = few ? 1 : panels;
-  const int64_t runs = (w.padded_cols + columns - 1) / columns, tiles = rows / int8_rows + 1;
-  const bool keep = few && rows * runs <= linear_kernels::most_int8_rows;
-  for (int32_t p0 = 0; p0 < panels; p0 += at_once) {
-    for (int64_t run = 0; run < runs; ++run) {
-      const int64_t k = run * columns, left = w.padded_cols - k;
-      const int blocks = static_cast<int>((left < columns ? left : columns) / 32);
-      auto* terms = static_cast<RowTerms<Groups, Mins>*>(s.terms) + (keep ? run * rows : 0);
-      if (p0 == 0 || !keep) row_terms(x, row, rows, k / 32, blocks, offset, terms);
-      const auto step = [&]<int P>(int32_t p) {
-        Columns c[P];
-        for (int i = 0; i < P; ++i) c[i] = unpack_columns<Groups>(w, panel + p + i, k, blocks, s, i);
-        Ahead<P> ahead{};
-        if (!few) {  // the next panels' columns, or after the last ones the first ones' next columns
-          const bool last = p + P == panels;
-          const int64_t next = last ? k + columns : k, end = next + columns;
-          const uint8_t* from = w.panel(last ? panel : panel + p + P);
-          ahead.at = from + next / l.step * l.record;
-          ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.record;
-          ahead.step = ((ahead.end - ahead.at) / tiles + 63) / 64 * 64;
-          ahead.panel_bytes = w.panel_bytes;
-        }
-        int8_tiles<int8_rows, P>(c, x.q + row * x.padded + k, x.padded, rows, terms, acc + ldacc * p, ldacc, ahead);
-      };
-      int32_t p = p0;
-      for (; p + int8_panels_at_once <= p0 + at_once; p += int8_panels_at_once)
-        step.template operator()<int8_panels_at_once>(p);
-      for (; p < p0 + at_once; ++p) step.template operator()<1>(p);
-    }
+  const int64_t tiles = rows / int8_rows + 1;
+  // A run of the rows stays in L2 for all panels.
+  for (int64_t k = 0; k < w.padded_cols; k += columns_at_once) {
+    const int64_t left = w.padded_cols - k;
+    const int blocks = static_cast<int>((left < columns_at_once ? left : columns_at_once) / 32);
+    auto* terms = static_cast<RowTerms<Groups, Mins>*>(s.terms);
+    row_terms(x, row, rows, k / 32, blocks, offset, terms);
+    const auto step = [&]<int P>(int32_t p) {
+      Columns c[P];
+      for (int i = 0; i < P; ++i) c[i] = unpack_columns<Groups>(w, panel + p + i, k, blocks, s, i);
+      // Wanted next: the next panels' columns, or after the last ones the first ones' next columns.
+      const bool last = p + P == panels;
+      const int64_t next = last ? k + columns_at_once : k, end = next + columns_at_once;
+      const uint8_t* from = w.panel(last ? panel : panel + p + P);
+      Ahead<P> ahead;
+      ahead.at = from + next / l.step * l.record;
+      ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.record;
+      ahead.step = ((ahead.end - ahead.at) / tiles + 63) / 64 * 64;
+      ahead.panel_bytes = w.panel_bytes;
+      int8_tiles<int8_rows, P>(c, x.q + row * x.padded + k, x.padded, rows, terms, acc + ldacc * p, ldacc, ahead);
+    };
+    int32_t p = 0;
+    for (; p + int8_panels_at_once <= panels; p += int8_panels_at_once)
+      step.template operator()<int8_panels_at_once>(p);
+    for (; p < panels; ++p) step.template operator()<1>(p);
   }
 }
 

@@ -82,9 +82,7 @@ inline void int16_tile(const int16_t* w, int64_t ldw, const float* w_scale, int6
     for (int p = 0; p < P; ++p) b[p] = _mm512_load_si512(w + p * ldw + 32 * i);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      int32_t pair;
-      __builtin_memcpy(&pair, x + r * ldx + 2 * i, 4);
-      const __m512i a = _mm512_set1_epi32(pair);
+      const __m512i a = broadcast_four(x + r * ldx + 2 * i);
 #pragma GCC unroll 4
       for (int p = 0; p < P; ++p) add_pairs(s[r][p], b[p], a);
     }

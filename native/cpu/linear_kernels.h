@@ -3,7 +3,7 @@
 // Every kernel works on one panel of 16 outputs (packed.h) and some rows, and adds up a row's products in the order of
 // k, however many rows there are: that is what makes results independent of batches and chunks.
 //   int8: activations in blocks of 32 with a scale (the least of a grid, linear_body.h, that is not below amax / 127);
-//   a block's products are summed exactly in int32, then
+//         a block's products are summed exactly in int32, then
 //         acc = fma(float(sum), weight scale * activation scale, acc); Q6_K twice a block; mins: acc = fma(min, -(scale
 //         * sum of q), acc).
 //   f32:  acc = fma(x, w, acc), one k after the other.

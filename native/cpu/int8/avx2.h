@@ -2,18 +2,10 @@
 #pragma once
 namespace owl3::OWL3_LANES {
 
-constexpr bool unsigned_weights = false;
-constexpr int int8_rows = 2, int8_panels_at_once = 1;
-constexpr bool powers_apart = false;  // never called:
-inline Lanes times_power(Lanes a, float) {
-  return a;
-}
+constexpr int int8_rows = 2;
 
-template <int R, int P, int Groups, class Done>
-inline void dot_block(const uint8_t* const (&panels)[P], const int8_t* x, int64_t ldx, const int32_t*, int64_t,
-                      Done done) {
-  static_assert(P == 1);
-  const uint8_t* w = panels[0];
+template <int R, int Groups, class Done>
+inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
   const __m256i ones = _mm256_set1_epi16(1);
   for (int g = 0; g < Groups; ++g) {
     __m256i sum[R][2];
@@ -33,7 +25,7 @@ inline void dot_block(const uint8_t* const (&panels)[P], const int8_t* x, int64_
         }
       }
     }
-    for (int r = 0; r < R; ++r) done(r, 0, g, Lanes{_mm256_cvtepi32_ps(sum[r][0]), _mm256_cvtepi32_ps(sum[r][1])});
+    for (int r = 0; r < R; ++r) done(r, g, Lanes{_mm256_cvtepi32_ps(sum[r][0]), _mm256_cvtepi32_ps(sum[r][1])});
   }
 }
 

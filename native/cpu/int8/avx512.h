@@ -43,9 +43,7 @@ inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx
       for (int p = 0; p < P; ++p) q[p] = _mm512_load_si512(w[p] + 64 * i);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        int32_t four;
-        __builtin_memcpy(&four, x + r * ldx + 4 * i, 4);
-        const __m512i quad = _mm512_set1_epi32(four);
+        const __m512i quad = broadcast_four(x + r * ldx + 4 * i);
 #pragma GCC unroll 2
         for (int p = 0; p < P; ++p) sums[r][p][i % chains] = dot_quad(sums[r][p][i % chains], q[p], quad);
       }

@@ -2,18 +2,10 @@
 #pragma once
 namespace owl3::OWL3_LANES {
 
-constexpr bool unsigned_weights = false;
-constexpr int int8_rows = 4, int8_panels_at_once = 1;
-constexpr bool powers_apart = false;  // never called:
-inline Lanes times_power(Lanes a, float) {
-  return a;
-}
+constexpr int int8_rows = 4;
 
-template <int R, int P, int Groups, class Done>
-inline void dot_block(const uint8_t* const (&panels)[P], const int8_t* x, int64_t ldx, const int32_t*, int64_t,
-                      Done done) {
-  static_assert(P == 1);
-  const uint8_t* w = panels[0];
+template <int R, int Groups, class Done>
+inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
   for (int g = 0; g < Groups; ++g) {
     int32x4_t sum[R][4];
     for (int r = 0; r < R; ++r) {
@@ -33,7 +25,7 @@ inline void dot_block(const uint8_t* const (&panels)[P], const int8_t* x, int64_
         }
       }
     }
-    for (int r = 0; r < R; ++r) done(r, 0, g, owl3::OWL3_LANES::each([&](int j) { return vcvtq_f32_s32(sum[r][j]); }));
+    for (int r = 0; r < R; ++r) done(r, g, owl3::OWL3_LANES::each([&](int j) { return vcvtq_f32_s32(sum[r][j]); }));
   }
 }
 

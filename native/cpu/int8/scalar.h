@@ -2,27 +2,18 @@
 #pragma once
 namespace owl3::OWL3_LANES {
 
-constexpr bool unsigned_weights = false;
-constexpr int int8_rows = 4, int8_panels_at_once = 1;
-constexpr bool powers_apart = false;  // never called:
-inline Lanes times_power(Lanes a, float) {
-  return a;
-}
+constexpr int int8_rows = 4;
 
-/// Calls done(r, p, g, sum over the block's columns of group g of 16, or the only one of 32) (Groups 2 or 1) for R rows
-/// and P panels.
-template <int R, int P, int Groups, class Done>
-inline void dot_block(const uint8_t* const (&panels)[P], const int8_t* x, int64_t ldx, const int32_t*, int64_t,
-                      Done done) {
-  static_assert(P == 1);
-  const uint8_t* w = panels[0];
+/// Calls done(r, g, sum over the block's columns of group g of 16, or the only one of 32) (Groups 2 or 1) for R rows.
+template <int R, int Groups, class Done>
+inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
   for (int r = 0; r < R; ++r) {
     for (int g = 0; g < Groups; ++g) {
       int32_t sum[16] = {};
       for (int k = g * (32 / Groups); k < (g + 1) * (32 / Groups); ++k) {
         for (int i = 0; i < 16; ++i) sum[i] += static_cast<int8_t>(w[k / 4 * 64 + i * 4 + k % 4]) * x[r * ldx + k];
       }
-      done(r, 0, g, each([&](int i) { return static_cast<float>(sum[i]); }));
+      done(r, g, each([&](int i) { return static_cast<float>(sum[i]); }));
     }
   }
 }

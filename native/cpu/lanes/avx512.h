@@ -27,6 +27,12 @@ inline void store(float* p, Lanes a) {
 inline void store_f16(uint16_t* p, Lanes a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
 }
+/// The four bytes at p in each lane.
+inline __m512i broadcast_four(const void* p) {
+  int32_t four;
+  __builtin_memcpy(&four, p, 4);
+  return _mm512_set1_epi32(four);
+}
 inline Lanes splat(float x) {
   return {_mm512_set1_ps(x)};
 }

@@ -19,9 +19,7 @@ inline Lanes to_lanes(Sums a) {
 }
 template <bool Whole>
 inline Sums dot(Sums sums, Quad w, const int8_t* x) {
-  int32_t four;
-  __builtin_memcpy(&four, x, 4);
-  return {_mm512_dpbusd_epi32(sums.v, reinterpret_cast<__m512i>(w.v[0]), _mm512_set1_epi32(four))};
+  return {_mm512_dpbusd_epi32(sums.v, reinterpret_cast<__m512i>(w.v[0]), broadcast_four(x))};
 }
 /// Two columns of bfloat16 [16][2].
 inline void load_bf16(const uint8_t* p, Lanes& even, Lanes& odd) {
