@@ -5,6 +5,7 @@ The answers' own tokens say too little for that to be learnt in hours. The heads
 from __future__ import annotations
 import re
 from functools import lru_cache
+from itertools import accumulate
 import numpy as np
 import torch
 from torch import nn
@@ -34,9 +35,8 @@ PER_THERE = {"total": 7, "ground": len(COLOR_NAMES), "shape": len(SHAPES), "colo
 PER_LISTED = {"here": 9, "next": 10}
 GROUPS = [("thing", PER_THING, NEAR), ("finding", PER_FINDING, FAR), ("relation", PER_RELATION, BETWEEN), ("there", PER_THERE, FAR),
           ("listed", PER_LISTED, BETWEEN)]
-AT, N = {}, 0  # first column of a group, and how many columns there are
-for name, questions_, _ in GROUPS:
-    AT[name], N = N, N + len(questions_)
+*_FIRST, N = accumulate((len(asked) for _, asked, _ in GROUPS), initial=0)  # N: how many columns there are
+AT = {name: first for (name, _, _), first in zip(GROUPS, _FIRST)}  # first column of a group
 
 _COLOR, _SHAPE = "|".join(COLOR_NAMES), "|".join(SHAPES)
 _THING = re.compile(rf"(?<!plain )(?<!just )\b(?:(small|large) (?:and )?)?(?:({_COLOR})(?: ({_SHAPE})(?:e?s)?| (?:shape|thing|one)s?)?|({_SHAPE})(?:e?s)?)\b")

@@ -15,18 +15,18 @@ HINTS = 0.05  # weight of what hints asks
 FAR = 1 << 20  # an offset no text reaches: hides the padding
 
 
-def frames(media):
-    """(scene, cut or whole, number, the one before if they are compared, of a clip) of every still that the model is shown."""
+def stills(media):
+    """[(scene, cut or whole)] of every still that the model is shown, and whether they are a clip's."""
     clip = any(isinstance(m, list) for m in media)
-    stills = [(m, False) if isinstance(m, Scene) else (m[1], True) for m in media if not isinstance(m, list)] + [(s, True) for m in media if isinstance(m, list) for s in m]
-    for i, (s, whole) in enumerate(stills):
-        yield s, whole, i, stills[i - 1][0] if i and (clip or len(stills) == 2) else None, clip
+    return [x for m in media for x in ([(m, False)] if isinstance(m, Scene) else [(m[1], True)] if isinstance(m, tuple) else [(s, True) for s in m])], clip
 
 
 def look(sample):
     """crops, patch labels, view labels, hints.of_picture of a sample's media"""
     crops, patch, view, shown = [], [], [], []
-    for s, whole, number, before, clip in frames(sample.media):
+    seen, clip = stills(sample.media)
+    for number, (s, whole) in enumerate(seen):
+        before = seen[number - 1][0] if number and (clip or len(seen) == 2) else None  # that it is compared with
         v, grid = cut(draw(s), whole)
         p, w = labels(s, grid)
         crops.append(v), patch.append(p), view.append(w)
@@ -38,9 +38,9 @@ def batch(chat: Chat, group, first):
     """Padded arrays of a group of samples whose crops start at number `first` of the pack."""
     rows = []
     for s in group:
-        stills = [x[0] for x in frames(s.media)]
-        clip = any(isinstance(m, list) for m in s.media)
-        rows.append(chat.ids(expand(s), s.system, lambda text: hints.mentions(text, stills, clip), lambda text: hints.listed(text, stills)))
+        seen, clip = stills(s.media)
+        scenes = [scene for scene, _ in seen]
+        rows.append(chat.ids(expand(s), s.system, lambda text: hints.mentions(text, scenes, clip), lambda text: hints.listed(text, scenes)))
     t, n = max(len(r[0]) for r in rows), max(len(r[1]) for r in rows)
     ids, wanted = np.zeros((len(rows), t), np.int64), np.zeros((len(rows), t), bool)
     offsets, index = np.full((len(rows), n), FAR, np.int64), np.zeros((len(rows), n), np.int64)

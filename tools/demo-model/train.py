@@ -135,7 +135,7 @@ def warm(run):
 
 
 def language(run, tok):
-    """The language model learns to use what the warm-up made visible; the vision tower rests, which halves the work."""
+    """The language model learns to use what the warm-up made visible; the vision tower rests, which saves a third of the work."""
     train_stage(run, "language", joint.maker(tok, joint.practice, joint.EASY), lambda pack: joint.learn(run, pack, None, None), only=lambda n: n.startswith(("language", "heads.hint")))
 
 
