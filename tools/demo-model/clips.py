@@ -81,7 +81,7 @@ def film_order(rng, n, size, back):
     plain = rng.random() < 0.3
     cuts = [0] + sorted(rng.sample(range(1, n), k - 1)) + [n]
     if plain:
-        colors = rng.sample(list(set(free_colors(back))), k) if len(free_colors(back)) >= k else None
+        colors = rng.sample(free_colors(back), k)
         shown = [Scene(*size, (), **{**backdrop(rng, c, "plain")}) for c in colors]
         words = [s.color for s in shown]
     else:
