@@ -18,12 +18,15 @@ from world import CELLS, COLOR_NAMES, DIGITS, LETTERS, SHAPES, Scene
 # After which layers, counted from 1, it is asked what a picture or thing is; how two things lie; and what takes a look at the pictures' tokens.
 NEAR, BETWEEN, FAR = 5, 6, 7
 PICTURES = 32
+CLIP = 8  # pictures of the longest clip
 # of each of the nine places of a whole view; -1 = not asked
 PER_CELL = {"shape": len(SHAPES) + 1, "color": len(COLOR_NAMES), "size": 2}
-# of a picture's token beside PER_VIEW: digit and letter of a crop, number among the pictures or in the clip, and how a thing moved since the last
+# of a picture's token beside PER_VIEW: digit and letter of a crop, number among the pictures or in the clip, and how a thing moved since the last,
+# which places are no longer the same, whether other things are shown, and which one change makes this picture of the last
 PER_PICTURE = {**PER_VIEW, "digit": len(DIGITS) + 1, "letter": len(LETTERS) + 1, "number": PICTURES}
 MOVES = [(0, 0), (1, 0), (-1, 0), (0, -1), (0, 1)]
-PER_CHANGE = {"moves": len(MOVES), **{f"changed{c}": 2 for c in range(9)}, "new": 2}
+PER_CHANGE = {"moves": len(MOVES), **{f"changed{c}": 2 for c in range(9)}, "new": 2, "way": 6}
+SAME, COLOR, SIZE, PLACE, ADDED, REMOVED = range(6)  # ways
 # of a thing that is named: how many there are, and what the only one is like; in how many pictures, and the only one's number
 PER_THING = {"count": 7, "cell": 9, "shape": len(SHAPES), "color": len(COLOR_NAMES), "size": 2}
 PER_FINDING = {"pictures": 7, "number": PICTURES}
@@ -33,8 +36,10 @@ PER_RELATION = {"across": 3, "down": 3}
 PER_THERE = {"total": 7, "ground": len(COLOR_NAMES), "shape": len(SHAPES), "color": len(COLOR_NAMES)}
 # of a thing in an answer that lists all: its place, and that of the one to be named next (9: it is the last)
 PER_LISTED = {"here": 9, "next": 10}
+# of a thing in an answer that tells a clip's order: the pictures it and the next one are first seen in (0: it is the last)
+PER_ORDER = {"here": CLIP, "next": CLIP}
 GROUPS = [("thing", PER_THING, NEAR), ("finding", PER_FINDING, FAR), ("relation", PER_RELATION, BETWEEN), ("there", PER_THERE, FAR),
-          ("listed", PER_LISTED, BETWEEN)]
+          ("listed", PER_LISTED, BETWEEN), ("order", PER_ORDER, FAR)]
 *_FIRST, N = accumulate((len(asked) for _, asked, _ in GROUPS), initial=0)  # N: how many columns there are
 AT = {name: first for (name, _, _), first in zip(GROUPS, _FIRST)}  # first column of a group
 
@@ -67,7 +72,7 @@ def cells(s: Scene):
 
 
 def changes(before: Scene | None, s: Scene, clip):
-    """int8 [11] as PER_CHANGE names them."""
+    """int8 [12] as PER_CHANGE names them."""
     out = np.full(len(PER_CHANGE), -1, np.int8)
     if before is None:
         return out
@@ -75,6 +80,7 @@ def changes(before: Scene | None, s: Scene, clip):
     settled = a[0, 0] >= 0 and b[0, 0] >= 0
     if settled:
         out[1:10] = (a != b).any(1)
+        out[11] = way(a, b)
     look = lambda s: [(t.shape, t.color) for t in s.things] or [s.color]
     out[10] = look(before) != look(s)
     if clip:
@@ -83,6 +89,23 @@ def changes(before: Scene | None, s: Scene, clip):
         sign = lambda v: (v > 0.01) - (v < -0.01)
         out[0] = MOVES.index((sign(dx), sign(dy))) if (sign(dx), sign(dy)) in MOVES else -1
     return out
+
+
+def way(a, b):
+    """What one change makes the cells b of a; -1 where it takes more."""
+    at = np.flatnonzero((a != b).any(1))
+    old, new = a[at], b[at]
+    if len(at) == 0:
+        return SAME
+    if len(at) == 1 and not old[0, 0]:
+        return ADDED
+    if len(at) == 1 and not new[0, 0]:
+        return REMOVED
+    if len(at) == 1 and (old != new).sum() == 1 and old[0, 0] == new[0, 0]:
+        return COLOR if old[0, 1] != new[0, 1] else SIZE
+    if len(at) == 2 and (old == new[::-1]).all():
+        return PLACE
+    return -1
 
 
 def of_picture(s: Scene, views, grid, number, before=None, clip=False):
@@ -153,14 +176,27 @@ def there(m, stills):
     return row(there=[0, COLOR_NAMES.index(s.color) if s.backdrop == "plain" else -1, -1, -1])
 
 
-def listed(text, stills):
-    """The same of an answer that lists all things of one of the pictures."""
+def listed(text, stills, clip):
+    """The same of an answer that lists all things of one of the pictures, or the order of a clip."""
     answer = text.removesuffix("<|im_end|>")
+    things = list(_THING.finditer(answer.lower()))
+    if clip:
+        seen = [next((i for i, s in enumerate(stills) if shows(s, m)), -1) for m in things]
+        told = len(seen) > 1 and seen[0] == 0 and seen == sorted(set(seen)) and seen[-1] < CLIP
+        return [(m.end(), row(order=(seen + [0])[i:i + 2])) for i, m in enumerate(things)] if told else []
     for s in stills:
         if s.things and answer in (questions.listing(s.things), questions.describe(s)):
             places = [t.cell for t in s.things] + [9]
-            return [(m.end(), row(listed=places[i:i + 2])) for i, m in enumerate(_THING.finditer(answer.lower()))]
+            return [(m.end(), row(listed=places[i:i + 2])) for i, m in enumerate(things)]
     return []
+
+
+def shows(s: Scene, words):
+    """Whether this picture has the thing, or is all of the colour, that the words found by _THING mean."""
+    color, shape = words[2], words[3] or words[4]
+    if not shape:
+        return not s.things and s.color == color
+    return any((t.color, t.shape) == (color, shape) for t in s.things)
 
 
 def loss(heads: Heads, layers, pictures, named):
@@ -189,7 +225,7 @@ def _weight(n, rare):
     return w
 
 
-RARE = ("shape", "digit", "letter", "moves", "changed", "new", "n_")  # mostly nothing (0), so that it counts less
+RARE = ("shape", "digit", "letter", "moves", "changed", "new", "way", "n_")  # mostly nothing (0), so that it counts less
 
 
 def ask(logits, questions, want, seen, prefix):

@@ -12,6 +12,7 @@ from views import cut, labels
 from world import Scene
 
 HINTS = 0.05  # weight of what hints asks
+ROUND = 8  # lengths are multiples of it: matrix products are compiled for each size (2.5 ms on AMX), and sizes that come again are found in a cache
 FAR = 1 << 20  # an offset no text reaches: hides the padding
 
 
@@ -40,8 +41,8 @@ def batch(chat: Chat, group, first):
     for s in group:
         seen, clip = stills(s.media)
         scenes = [scene for scene, _ in seen]
-        rows.append(chat.ids(expand(s), s.system, lambda text: hints.mentions(text, scenes, clip), lambda text: hints.listed(text, scenes)))
-    t, n = max(len(r[0]) for r in rows), max(len(r[1]) for r in rows)
+        rows.append(chat.ids(expand(s), s.system, lambda text: hints.mentions(text, scenes, clip), lambda text: hints.listed(text, scenes, clip)))
+    t, n = -(-max(len(r[0]) for r in rows) // ROUND) * ROUND, max(len(r[1]) for r in rows)
     ids, wanted = np.zeros((len(rows), t), np.int64), np.zeros((len(rows), t), bool)
     offsets, index = np.full((len(rows), n), FAR, np.int64), np.zeros((len(rows), n), np.int64)
     spans, pictures, named = [], [], []
@@ -83,14 +84,19 @@ def plan(rng: random.Random):
 
 
 def practice(rng: random.Random):
-    """The same variety for training, with more of what takes longest to be learnt: lists, pictures by their number, many pictures, order."""
+    """The same variety for training, with more of what takes longest to be learnt: lists, pictures by their number, many pictures, what differs, order.
+
+    What one answer tells of the others (a list, an order, a difference) is asked in short conversations about more pictures.
+    """
     k = rng.choice([5, 6, 8, 10, 12, 16, 20, 24, 28, 32, 32])
-    lists = lambda: samples.one_picture(rng, False, turns=5, n=rng.choice([3, 4, 5, 6]), only=questions.LISTING)
-    return [[samples.one_picture(rng) for _ in range(3)],
-            [samples.one_picture(rng, False) for _ in range(3)], [lists() for _ in range(4)],
-            [samples.pictures(rng, kinds=several.HARDER) for _ in range(5)],
-            [samples.clip(rng, kind="order" if i < 2 else None) for i in range(5)],
-            [samples.pictures(rng, k=k, turns=8, kinds=several.HARDER)],
+    lists = lambda: samples.one_picture(rng, False, turns=2, n=rng.choice([3, 4, 5, 6]), only=questions.LISTING)
+    compare = lambda: samples.one_picture(rng, False, turns=5, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
+    return [[samples.one_picture(rng) for _ in range(2)], [samples.one_picture(rng, turns=3, only=["read"]) for _ in range(2)],
+            [samples.one_picture(rng, False) for _ in range(3)], [lists() for _ in range(4)], [compare() for _ in range(3)],
+            [samples.pictures(rng, k=rng.choice([2, 3, 3, 4]), kinds=several.HARDER) for _ in range(3)],
+            [samples.compared(rng, turns=3, kinds=several.HARDER) for _ in range(4)],
+            [samples.clip(rng) for _ in range(2)], [samples.clip(rng, turns=2, kind="order") for _ in range(3)],
+            [samples.pictures(rng, k=k, turns=14, kinds=several.HARDER)],
             [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)] if rng.random() < 0.3 else [],
             [samples.no_picture(rng)] if rng.random() < 0.3 else []]
 

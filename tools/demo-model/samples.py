@@ -62,16 +62,23 @@ def one_picture(rng, cut=True, turns=None, n=None, only=None):
 
 def pictures(rng, k=None, cut=False, turns=None, kinds=None):
     if k is None and rng.random() < 0.4:
-        two = None
-        while not two:
-            two = several.twins(rng, cut)
-        a, b, change = two
-        asks = [lambda: several.ask_twins(rng, a, b, change) if rng.random() < 0.6 else several.ask_album(rng, [a, b], kinds) for _ in range(turns or 4)]
-        scenes = [a, b]
-    else:
-        k = k or rng.choice([2, 2, 3, 3, 4])
-        scenes = several.album(rng, k, cut)
-        asks = [lambda: foreign(rng) if rng.random() < 0.02 else several.ask_album(rng, scenes, kinds) for _ in range(turns or rng.choice([4, 5, 6]))]
+        return compared(rng, cut, turns or 4, kinds)
+    k = k or rng.choice([2, 2, 3, 3, 4])
+    scenes = several.album(rng, k, cut)
+    asks = [lambda: foreign(rng) if rng.random() < 0.02 else several.ask_album(rng, scenes, kinds) for _ in range(turns or rng.choice([4, 5, 6]))]
+    return album(rng, scenes, cut, asks)
+
+
+def compared(rng, cut=False, turns=4, kinds=None):
+    """Two pictures alike but for one change, mostly asked about that."""
+    two = None
+    while not two:
+        two = several.twins(rng, cut)
+    a, b, change = two
+    return album(rng, [a, b], cut, [lambda: several.ask_twins(rng, a, b, change) if rng.random() < 0.6 else several.ask_album(rng, [a, b], kinds) for _ in range(turns)])
+
+
+def album(rng, scenes, cut, asks):
     return talk(rng, Sample([s if cut else ("whole", s) for s in scenes], system=system(rng)), front(rng, len(scenes)), asks, "several")
 
 

@@ -6,6 +6,7 @@ machine can be trained further.
 from __future__ import annotations
 import argparse, json, math, multiprocessing as mp, os, socket, sys, time
 os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "3072")
 from functools import lru_cache
 from pathlib import Path
 import torch
@@ -19,7 +20,7 @@ import hints, joint, shipped, tokenizer, warmup
 RANKS = 2  # processes of one thread each: they wait for each other once a step, threads would at every operation
 VOCAB = 1024
 DENSE = 0.05  # weight of the warm-up's questions during the joint stage
-STAGES = {"warmup": dict(steps=1200, lr=5e-3, floor=0.03), "language": dict(steps=2650, lr=3e-3, floor=0.05), "joint": dict(steps=100, lr=5e-4, floor=0.03)}
+STAGES = {"warmup": dict(steps=1200, lr=5e-3, floor=0.03), "language": dict(steps=2000, lr=3e-3, floor=0.05), "joint": dict(steps=50, lr=5e-4, floor=0.03)}
 
 
 class Run:
