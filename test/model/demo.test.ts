@@ -41,9 +41,9 @@ const short = questions.filter((question) => question.short);
  */
 const reached: Record<string, number> = {
   "one picture": 0.9,
-  "several pictures": 0.8,
-  "32 pictures": 0.5,
-  video: 0.8,
+  "several pictures": 0.9,
+  "32 pictures": 0.3,
+  video: 0.9,
   "small print": 1,
   "outside its world": 1,
   "no picture": 1,
@@ -130,7 +130,7 @@ test("computed exactly on the same weights, every answer is PyTorch's", async ()
 
 test("the kernels of the quantized file change no answer that is not a close call", async () => {
   expect(others(await shipped(), safeLead)).toEqual([]);
-  expect(short.filter(({ gap }) => gap > safeLead).length).toBeGreaterThan(0.9 * short.length);
+  expect(short.filter(({ gap }) => gap > safeLead).length).toBeGreaterThan(0.85 * short.length);
 });
 
 for (const isa of native().systemInfo().available)
