@@ -42,7 +42,7 @@ const short = questions.filter((question) => question.short);
 const reached: Record<string, number> = {
   "one picture": 0.9,
   "several pictures": 0.9,
-  "32 pictures": 0.3,
+  "32 pictures": 0.5,
   video: 0.9,
   "small print": 1,
   "outside its world": 1,
@@ -130,7 +130,7 @@ test("computed exactly on the same weights, every answer is PyTorch's", async ()
 
 test("the kernels of the quantized file change no answer that is not a close call", async () => {
   expect(others(await shipped(), safeLead)).toEqual([]);
-  expect(short.filter(({ gap }) => gap > safeLead).length).toBeGreaterThan(0.85 * short.length);
+  expect(short.filter(({ gap }) => gap > safeLead).length).toBeGreaterThan(0.9 * short.length);
 });
 
 for (const isa of native().systemInfo().available)

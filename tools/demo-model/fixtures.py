@@ -54,7 +54,7 @@ PLAN = [  # how many samples, of what, and is every tenth noisy
     (4, lambda r: long(r, r.choice([6, 9, 12]), 5), False), (3, lambda r: long(r, 32, 7), False),
     (26, lambda r: samples.clip(r, turns=4), True), (6, lambda r: samples.no_picture(r, turns=4), False)]
 LONGEST = 6  # the kind with 32 pictures
-SHORT = {"one/read": 5, "32/several": 12, **{f"video/{k}": 2 for k in ("order", "happens", "motion", "appears", "disappears", "recolor")}}  # of other skills one
+SHORT = {"one/read": 5, "32/several": 2, **{f"video/{k}": 2 for k in ("order", "happens", "motion", "appears", "disappears", "recolor")}}  # of other skills one
 
 
 def smooth(m):
