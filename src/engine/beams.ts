@@ -1,5 +1,7 @@
 import type { NativeSession } from "./binding.js";
+import type { AnswerPiece, Detokenizer, FinishReason } from "./generate.js";
 import { nativeCall } from "./native.js";
+import { StopStrings } from "./stop.js";
 
 export interface BeamToken {
   id: number;
@@ -137,4 +139,23 @@ function reorder(session: NativeSession, running: Beam[], next: Candidate[]): Be
   });
   for (const beam of running) if (!taken.has(beam)) session.remove(beam.sequence);
   return beams;
+}
+
+/** The best of several beams as an answer: all its pieces come at the end; a stop string cuts it short. */
+export async function* answerByBeams(
+  options: BeamOptions & { detokenizer: Detokenizer; stop: readonly string[] },
+): AsyncGenerator<AnswerPiece, FinishReason> {
+  const { detokenizer } = options;
+  const best = await beamSearch(options);
+  const stream = detokenizer.stream();
+  const stops = new StopStrings(options.stop);
+  for (const choice of best.tokens) {
+    const top = choice.top.map((other) => ({ ...other, text: detokenizer.text(other.id) }));
+    const { text, stopped } = stops.push(stream.push(choice.id));
+    yield { text, token: { id: choice.id, logprob: choice.logprob, text: detokenizer.text(choice.id), top } };
+    if (stopped) return "stop";
+  }
+  const rest = stops.push(stream.end());
+  yield { text: rest.text + stops.end() };
+  return best.ended || rest.stopped ? "stop" : "length";
 }

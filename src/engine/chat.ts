@@ -1,19 +1,19 @@
 import { UsageError, UserError } from "../errors.js";
-import type { VideoOptions } from "../media/frames.js";
 import type { InputMessage, InputPart } from "../prompt/messages.js";
 import { Answer, type AnswerResult, type MediaReport } from "./answer.js";
-import { beamSearch } from "./beams.js";
+import { answerByBeams } from "./beams.js";
 import type { Binding, KvType, MediaSlot, MemoryPlan, NativeModel, SamplerOptions } from "./binding.js";
 import { Context, prefillChunk } from "./context.js";
-import { type ChatMedia, Conversation, closeMedia, type LoadMedia, type PromptTools } from "./conversation.js";
+import { Conversation, closeMedia, type LoadMedia, type PromptTools } from "./conversation.js";
 import { PromptLookup } from "./draft.js";
+import { allCrops, encodeMedia } from "./encode.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "./generate.js";
 import { checkMemory } from "./memory.js";
 import { nativeSync } from "./native.js";
-import type { OnProgress, Timings } from "./progress.js";
-import { resolveSampling, type SamplingOptions } from "./sampling.js";
-import { StopStrings } from "./stop.js";
-import { type CropCache, encodeCrops } from "./vision.js";
+import { type AskOptions, type ChatOptions, checkOptions, defaultMaxTokens, isInteger } from "./options.js";
+import type { Timings } from "./progress.js";
+import type { SamplingOptions } from "./sampling.js";
+import type { CropCache } from "./vision.js";
 
 /** What a chat needs of an open model. */
 export interface Engine {
@@ -25,51 +25,6 @@ export interface Engine {
   loadMs: number;
   /** Embeddings of crops seen before, by any process; absent: every crop is run. */
   cache?: (() => Promise<CropCache | undefined>) | undefined;
-}
-
-export interface ChatOptions {
-  /** The system message. */
-  system?: string | undefined;
-  /** Turns that have been, with their pictures; the last may be a question still to be answered. */
-  messages?: readonly InputMessage[] | undefined;
-  /** Positions (prompt and answers) the chat may hold; by default it grows as needed, up to what the model knows. */
-  contextLength?: number | undefined;
-  /** Cut pictures into a grid of crops (default), or show only their global view. */
-  cut?: boolean | undefined;
-  /** Which frames of videos are looked at, and what decodes them. */
-  video?: VideoOptions | undefined;
-  /** Turn markers in a text act as such; by default they are plain text. */
-  allowSpecial?: boolean | undefined;
-  /** How the KV cache is stored; default: f16 for quantized files, f32 where weights are floats. */
-  kvType?: KvType | undefined;
-}
-
-export interface AskOptions extends SamplingOptions {
-  /** Default 512. */
-  maxTokens?: number | undefined;
-  /** Texts that end the answer; they are not part of it. */
-  stop?: readonly string[] | undefined;
-  /** Beam search over this many hypotheses instead of drawing; the answer then comes in one piece. */
-  beams?: number | undefined;
-  /** "lookup": guess from what the prompt and the answer said before; the same answer, sooner where it repeats them. */
-  draft?: "lookup" | undefined;
-  signal?: AbortSignal | undefined;
-  onProgress?: OnProgress | undefined;
-  /** Called when the memory is planned, before work starts. */
-  onPlan?: ((plan: MemoryPlan) => void) | undefined;
-  /** Called once between prompt and first token, for people who compare implementations. */
-  onPrefilled?: ((tensors: PromptTensors) => void | Promise<void>) | undefined;
-}
-
-/** Copies of what the model made of the prompt. */
-export interface PromptTensors {
-  crops: number;
-  /** [s, s, 3] each */
-  pixels: Uint8Array[];
-  /** [crops, tokens, d], one array a call of the vision tower */
-  imageEmbeds: Float32Array[];
-  /** [vocabulary], of the prompt's last row */
-  logits: Float32Array;
 }
 
 const smallestContext = 16;
@@ -258,36 +213,8 @@ export class Chat {
 
     const plan = this.#plan(ids.length, mediaOffset.length, options);
     const media = this.#conversation.media;
-    const fresh = media.filter((item) => !item.encoded);
-    const total = fresh.reduce((sum, item) => sum + item.report.crops, 0);
-    const cache = total > 0 ? await this.#engine.cache?.() : undefined;
-    const unit = fresh.every((item) => item.type === "video") ? "frame" : "crop";
-    const started = performance.now();
-    let done = 0;
-    let decoded = 0;
-    const tell = (msPerCrop: number): void => {
-      const msLeft = done > 0 ? ((performance.now() - started) / done) * (total - done) : undefined;
-      const left = msLeft === undefined ? {} : { msLeft };
-      onProgress?.({ stage: "encode", done, total, decoded, msPerCrop, unit, memory: plan.memory.total, ...left });
-    };
-    const counted = async function* (item: ChatMedia): AsyncGenerator<Uint8Array> {
-      for await (const crop of cropsOf(item, signal)) {
-        decoded++;
-        tell(0);
-        yield crop;
-      }
-    };
-    for (const item of fresh) {
-      tell(0);
-      item.encoded = await encodeCrops(this.#engine.model, counted(item), item.report.crops, {
-        signal,
-        cache,
-        onCrops: (crops, ms) => {
-          done += crops;
-          tell(ms / crops);
-        },
-      });
-    }
+    const { model, cache } = this.#engine;
+    await encodeMedia(model, media, { signal, onProgress, cache, plan: plan.memory });
     timings.visionMs = lap();
 
     const slots: MediaSlot[] = media
@@ -318,7 +245,7 @@ export class Chat {
       throw new UsageError(
         `the prompt has ${promptTokens} tokens and the context holds ${most}: ${this.#options.contextLength === undefined ? "that is all the model knows; ask about less." : "give a larger --ctx or ask about less."}`,
       );
-    const wanted = promptTokens + (options.maxTokens ?? 512);
+    const wanted = promptTokens + (options.maxTokens ?? defaultMaxTokens);
     const grown = Math.max(defaultContext, this.#context?.length ?? 0, 2 ** Math.ceil(Math.log2(wanted)));
     const contextLength = this.#options.contextLength ?? Math.min(most, grown);
     const memory = nativeSync(() =>
@@ -347,56 +274,35 @@ export class Chat {
 
   #decode(prompt: Prompt, sampling: SamplerOptions, options: AskOptions): AsyncGenerator<AnswerPiece, FinishReason> {
     const { context, ids } = prompt;
-    const room = context.length - ids.length;
-    const maxTokens = Math.min(options.maxTokens ?? 512, room);
-    if ((options.beams ?? 1) > 1) return this.#beams(prompt, sampling, options, maxTokens);
-    const sampler = nativeSync(() => this.#engine.binding.createSampler(sampling));
-    sampler.reset(Int32Array.from(ids));
-    return generate({
+    const { tools, binding } = this.#engine;
+    const maxTokens = Math.min(options.maxTokens ?? defaultMaxTokens, context.length - ids.length);
+    const shared = {
       session: context.session,
       sequence: context.sequence,
-      sampler,
-      detokenizer: this.#engine.tools,
-      eosIds: this.#engine.tools.eosIds,
+      detokenizer: tools,
+      eosIds: tools.eosIds,
       maxTokens,
       stop: options.stop ?? [],
       signal: options.signal,
-      drafter: options.draft === "lookup" ? new PromptLookup(ids, this.#engine.tools.eosIds) : undefined,
+    };
+    const { beams = 1 } = options;
+    if (beams > 1)
+      return answerByBeams({
+        ...shared,
+        promptIds: ids,
+        beams,
+        repetitionPenalty: sampling.repetitionPenalty,
+        logprobs: sampling.logprobs,
+        onStep: (done) => options.onProgress?.({ stage: "beams", done, total: maxTokens }),
+      });
+    const sampler = nativeSync(() => binding.createSampler(sampling));
+    sampler.reset(Int32Array.from(ids));
+    return generate({
+      ...shared,
+      sampler,
+      drafter: options.draft === "lookup" ? new PromptLookup(ids, tools.eosIds) : undefined,
       onAppend: (id) => context.appended(id),
     });
-  }
-
-  /** The best of several beams, in one piece; a stop string cuts it short. */
-  async *#beams(
-    { context, ids }: Prompt,
-    sampling: SamplerOptions,
-    options: AskOptions,
-    maxTokens: number,
-  ): AsyncGenerator<AnswerPiece, FinishReason> {
-    const { tools } = this.#engine;
-    const best = await beamSearch({
-      session: context.session,
-      sequence: context.sequence,
-      promptIds: ids,
-      beams: options.beams ?? 1,
-      maxTokens,
-      eosIds: tools.eosIds,
-      repetitionPenalty: sampling.repetitionPenalty,
-      logprobs: sampling.logprobs,
-      signal: options.signal,
-      onStep: (done) => options.onProgress?.({ stage: "beams", done, total: maxTokens }),
-    });
-    const stream = tools.stream();
-    const stops = new StopStrings(options.stop ?? []);
-    for (const choice of best.tokens) {
-      const top = choice.top.map((other) => ({ ...other, text: tools.text(other.id) }));
-      const { text, stopped } = stops.push(stream.push(choice.id));
-      yield { text, token: { id: choice.id, logprob: choice.logprob, text: tools.text(choice.id), top } };
-      if (stopped) return "stop";
-    }
-    const rest = stops.push(stream.end());
-    yield { text: rest.text + stops.end() };
-    return best.ended || rest.stopped ? "stop" : "length";
   }
 }
 
@@ -407,30 +313,4 @@ interface Prompt {
   prefilled: number;
   plan: MemoryPlan;
   timings: Timings;
-}
-
-function checkOptions(options: AskOptions, defaults: SamplingOptions): SamplerOptions {
-  const { maxTokens = 512, beams = 1 } = options;
-  if (!isInteger(maxTokens, 1, 1 << 24))
-    throw new UsageError(`maxTokens is ${maxTokens}; it must be an integer of at least 1.`);
-  if (!isInteger(beams, 1, 64)) throw new UsageError(`beams is ${beams}; it must be an integer from 1 to 64.`);
-  if (beams > 1 && (options.temperature ?? 0) > 0)
-    throw new UsageError("beam search does not draw tokens: give either beams or a temperature.");
-  return resolveSampling(options, defaults);
-}
-
-/** Pixels of a picture's crops, once more where they were read before. */
-function cropsOf(item: ChatMedia, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-  if (!item.crops) throw new Error(`${item.report.path} was closed`);
-  return item.crops(signal);
-}
-
-async function allCrops(media: readonly ChatMedia[], signal?: AbortSignal): Promise<Uint8Array[]> {
-  const all: Uint8Array[] = [];
-  for (const item of media) if (item.crops) for await (const crop of item.crops(signal)) all.push(crop);
-  return all;
-}
-
-function isInteger(value: number, min: number, max: number): boolean {
-  return Number.isInteger(value) && value >= min && value <= max;
 }

@@ -1,5 +1,5 @@
 import type { KvType } from "../../engine/binding.js";
-import type { AskOptions, ChatOptions } from "../../engine/chat.js";
+import type { AskOptions, ChatOptions } from "../../engine/options.js";
 import type { OwlOptions } from "../../engine/owl.js";
 import type { VideoOptions } from "../../media/frames.js";
 import type { DecoderChoice } from "../../media/video.js";

@@ -1,5 +1,6 @@
 import type { AnswerResult } from "../../engine/answer.js";
-import type { Chat, PromptTensors } from "../../engine/chat.js";
+import type { Chat } from "../../engine/chat.js";
+import type { PromptTensors } from "../../engine/options.js";
 import { Owl } from "../../engine/owl.js";
 import type { Output } from "../output.js";
 import { dumpTensors } from "./dump.js";
