@@ -1,43 +1,14 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { goldenCheckpoint, headerFor, tinyConfig, writeCheckpoint, writeZeros } from "../checkpoint.js";
+import { binary, folder, owl3, place } from "./files.js";
 
-const binary = fileURLToPath(new URL("../../bin/owl3.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "owl3-cli-convert-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-function owl3(...args: string[]) {
-  const run = spawnSync(process.execPath, [binary, ...args], { encoding: "utf8" });
-  return { code: run.status, out: run.stdout, err: run.stderr };
-}
-
-let count = 0;
 /** A new checkpoint folder of zeros. */
 function checkpoint(overrides: Record<string, unknown> = {}): string {
-  const path = join(folder, `checkpoint-${count++}`);
+  const path = join(place(), "checkpoint");
   writeCheckpoint(path, overrides);
-  return path;
-}
-
-/** A new empty folder for outputs. */
-function place(): string {
-  const path = join(folder, `out-${count++}`);
-  mkdirSync(path);
   return path;
 }
 
@@ -285,107 +256,5 @@ describe("owl3 convert, interrupted", () => {
     expect(second.code).toBe(3);
     child.kill("SIGINT");
     expect((await end).code).toBe(130);
-  });
-});
-
-describe("owl3 quantize", () => {
-  const golden = join(folder, "golden-f32.gguf");
-  beforeAll(() => {
-    expect(owl3("convert", goldenCheckpoint, "-o", golden, "-t", "f32").code).toBe(0);
-  });
-
-  test("writes the new type; a second time it says that something is lost", () => {
-    const to = place();
-    const q8 = join(to, "q8.gguf");
-    const first = owl3("quantize", golden, q8, "--type", "q8_0");
-    expect(first).toMatchObject({ code: 0, out: "" });
-    expect(first.err).not.toContain("warning");
-    expect(JSON.parse(owl3("info", q8, "--json").out).file_type).toBe("q8_0");
-    const again = owl3("quantize", q8, join(to, "q4.gguf"), "--type", "q4_k_m");
-    expect(again.code).toBe(0);
-    expect(again.err).toMatch(/warning: \d+ tensors of .* are quantized already/);
-    expect(owl3("quantize", q8, join(to, "q4.gguf"), "--type", "q4_k_m", "-q")).toEqual({ code: 0, out: "", err: "" });
-  });
-
-  test("never onto its input, whatever its name", () => {
-    const to = place();
-    const a = join(to, "a.gguf");
-    cpSync(golden, a);
-    symlinkSync("a.gguf", join(to, "b.gguf"));
-    for (const out of [a, join(to, "b.gguf")]) {
-      const run = owl3("quantize", a, out, "--type", "q8_0");
-      expect(run.err).toContain("is the input itself");
-      expect(run.code).toBe(3);
-    }
-    expect(readFileSync(a).equals(readFileSync(golden))).toBe(true);
-  });
-
-  test("refuses what is no model of ours", () => {
-    const out = join(place(), "a.gguf");
-    const foreign = fileURLToPath(new URL("../fixtures/gguf/python.gguf", import.meta.url));
-    expect(owl3("quantize", foreign, out, "-t", "q8_0").err).toContain("another architecture");
-    expect(owl3("quantize", foreign, out, "-t", "q8_0").code).toBe(4);
-    expect(owl3("quantize", binary, out, "-t", "q8_0").code).toBe(4);
-    expect(owl3("quantize", join(folder, "none.gguf"), out, "-t", "q8_0").code).toBe(3);
-  });
-});
-
-describe("owl3 info", () => {
-  const golden = join(folder, "golden-q4.gguf");
-  beforeAll(() => {
-    expect(owl3("convert", goldenCheckpoint, "-o", golden, "-t", "q4_k_m", "-q").code).toBe(0);
-  });
-
-  test("text", () => {
-    const run = owl3("info", golden, "--crops", "3");
-    expect(run).toMatchObject({ code: 0, err: "" });
-    for (const part of [
-      "mplugowl3 (GGUF version 3)",
-      "q4_k_m",
-      "hyper layers   0, 3 of 0..5",
-      "crops of 126 x 126 pixels become 81 tokens",
-      "2003 tokens, 1744 merges",
-      "temperature 0.7, top_p 0.8, top_k 20, repetition_penalty 1.05",
-      "for 3 crops and 4096 positions",
-    ])
-      expect(run.out).toContain(part);
-    expect(run.out).not.toContain("blk.0.attn_q.weight");
-    expect(owl3("info", golden, "--tensors").out).toMatch(/blk\.0\.attn_q\.weight +Q4_K +256 x 256/);
-  });
-
-  test("--json", () => {
-    const info = JSON.parse(owl3("info", golden, "--json", "--tensors", "--crops", "10", "--ctx", "1000").out);
-    expect(info.file_bytes).toBe(statSync(golden).size);
-    expect(info.model.hyper_layers).toEqual([0, 3]);
-    expect(info.model.sampling).toEqual({
-      do_sample: true,
-      temperature: 0.7,
-      top_p: 0.8,
-      top_k: 20,
-      repetition_penalty: 1.05,
-    });
-    expect(info.model.tokenizer).toMatchObject({ tokens: 2003, unused: 45, ends_at: ["<|endoftext|>", "<|im_end|>"] });
-    // Two hyper layers of two heads of 64 in f16, keys and values: 1024 bytes a visual token, 81 of them a crop.
-    expect(info.memory).toMatchObject({
-      visual_kv: 10 * 81 * 1024,
-      kv_cache: 1000 * 6 * 512,
-      embeds: 10 * 81 * 256 * 4,
-    });
-    expect(info.tensors).toHaveLength(149);
-    expect(info.types.reduce((sum: number, type: { bytes: number }) => sum + type.bytes, 0)).toBe(info.memory.weights);
-  });
-
-  test("a file of another architecture is described, a broken one refused", () => {
-    const foreign = fileURLToPath(new URL("../fixtures/gguf/python.gguf", import.meta.url));
-    expect(owl3("info", foreign).out).toContain("not an mPLUG-Owl3 model");
-    const cut = join(folder, "cut.gguf");
-    writeFileSync(cut, readFileSync(golden).subarray(0, 100000));
-    const run = owl3("info", cut);
-    expect(run.code).toBe(4);
-    expect(run.err).toMatch(
-      /^owl3: .*cut\.gguf: tensor .* ends at byte \d+, but the file has 100000: it is truncated or corrupt\n$/,
-    );
-    expect(owl3("info", folder).code).toBe(3);
-    expect(owl3("info").code).toBe(2);
   });
 });

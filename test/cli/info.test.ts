@@ -1,0 +1,64 @@
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { goldenCheckpoint } from "../checkpoint.js";
+import { folder, foreign, owl3 } from "./files.js";
+
+describe("owl3 info", () => {
+  const golden = join(folder, "golden-q4.gguf");
+  beforeAll(() => {
+    expect(owl3("convert", goldenCheckpoint, "-o", golden, "-t", "q4_k_m", "-q").code).toBe(0);
+  });
+
+  test("text", () => {
+    const run = owl3("info", golden, "--crops", "3");
+    expect(run).toMatchObject({ code: 0, err: "" });
+    for (const part of [
+      "mplugowl3 (GGUF version 3)",
+      "q4_k_m",
+      "hyper layers   0, 3 of 0..5",
+      "crops of 126 x 126 pixels become 81 tokens",
+      "2003 tokens, 1744 merges",
+      "temperature 0.7, top_p 0.8, top_k 20, repetition_penalty 1.05",
+      "for 3 crops and 4096 positions",
+    ])
+      expect(run.out).toContain(part);
+    expect(run.out).not.toContain("blk.0.attn_q.weight");
+    expect(owl3("info", golden, "--tensors").out).toMatch(/blk\.0\.attn_q\.weight +Q4_K +256 x 256/);
+  });
+
+  test("--json", () => {
+    const info = JSON.parse(owl3("info", golden, "--json", "--tensors", "--crops", "10", "--ctx", "1000").out);
+    expect(info.file_bytes).toBe(statSync(golden).size);
+    expect(info.model.hyper_layers).toEqual([0, 3]);
+    expect(info.model.sampling).toEqual({
+      do_sample: true,
+      temperature: 0.7,
+      top_p: 0.8,
+      top_k: 20,
+      repetition_penalty: 1.05,
+    });
+    expect(info.model.tokenizer).toMatchObject({ tokens: 2003, unused: 45, ends_at: ["<|endoftext|>", "<|im_end|>"] });
+    // Two hyper layers of two heads of 64 in f16, keys and values: 1024 bytes a visual token, 81 of them a crop.
+    expect(info.memory).toMatchObject({
+      visual_kv: 10 * 81 * 1024,
+      kv_cache: 1000 * 6 * 512,
+      embeds: 10 * 81 * 256 * 4,
+    });
+    expect(info.tensors).toHaveLength(149);
+    expect(info.types.reduce((sum: number, type: { bytes: number }) => sum + type.bytes, 0)).toBe(info.memory.weights);
+  });
+
+  test("a file of another architecture is described, a broken one refused", () => {
+    expect(owl3("info", foreign).out).toContain("not an mPLUG-Owl3 model");
+    const cut = join(folder, "cut.gguf");
+    writeFileSync(cut, readFileSync(golden).subarray(0, 100000));
+    const run = owl3("info", cut);
+    expect(run.code).toBe(4);
+    expect(run.err).toMatch(
+      /^owl3: .*cut\.gguf: tensor .* ends at byte \d+, but the file has 100000: it is truncated or corrupt\n$/,
+    );
+    expect(owl3("info", folder).code).toBe(3);
+    expect(owl3("info").code).toBe(2);
+  });
+});

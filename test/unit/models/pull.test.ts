@@ -1,0 +1,146 @@
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect, test } from "vitest";
+import { listModels, removeModel } from "../../../src/models/list.js";
+import { finishPull, pullModel } from "../../../src/models/pull.js";
+import { noise, repo } from "../../support/hub.js";
+import { Pulling, partSize, total, weights } from "../../support/pulling.js";
+
+const here = new Pulling();
+
+test("fetches what a conversion needs, in parts, with progress to the last byte", async () => {
+  const seen: number[] = [];
+  const pulled = await here.pull({ onProgress: (p) => seen.push(p.bytesDone / p.bytesTotal) });
+  here.expectWhole();
+  expect(pulled).toMatchObject({ repo, checkpoint: here.checkpoint, already: false });
+  expect(pulled.gguf).toBe(path.join(here.folder, "someone--tiny-owl/tiny-owl-q4_k_m.gguf"));
+  expect(seen.at(-1)).toBe(1);
+  expect(here.hub.sent()).toBe(total);
+  expect(here.hub.requests.filter((r) => r.path.endsWith("/model.safetensors")).length).toBe(
+    Math.ceil(weights.length / partSize),
+  );
+  expect(here.hub.requests.some((r) => r.path.endsWith("README.md"))).toBe(false);
+});
+
+test("a second pull fetches nothing; offline neither asks nor fetches", async () => {
+  await here.pull();
+  const sent = here.hub.sent();
+  expect((await here.pull()).already).toBe(true);
+  expect(here.hub.sent()).toBe(sent);
+  const requests = here.hub.requests.length;
+  expect((await here.pull({ offline: true })).checkpoint).toBe(here.checkpoint);
+  expect((await here.pull({ env: { HF_HUB_OFFLINE: "1" } })).checkpoint).toBe(here.checkpoint);
+  expect(here.hub.requests.length).toBe(requests);
+  rmSync(path.join(here.checkpoint, "config.json"));
+  await expect(here.pull({ offline: true })).rejects.toThrow(
+    "config.json is not here, and nothing is fetched offline.",
+  );
+});
+
+test("too little free disk is said before anything is fetched", async () => {
+  await expect(here.pull({ freeBytes: async () => 1_000_000 })).rejects.toThrow(
+    /needs 0\.002 GB more in .*, where 0\.001 GB are free/,
+  );
+  expect(here.hub.sent()).toBe(0);
+});
+
+test("names from the hub never leave the folder", async () => {
+  for (const name of ["../../evil.gguf", "/etc/x.gguf", "a/../../x.gguf", "..\\x.gguf", ".hidden.gguf", "con.gguf"]) {
+    here.hub.files = { [name]: Buffer.from("x") };
+    await expect(here.pull()).rejects.toThrow("which is no name for a file here");
+  }
+  await expect(pullModel("../x/y", { type: "q8_0", folder: here.folder, env: {} })).rejects.toThrow("names no model");
+  await expect(pullModel("a/..", { type: "q8_0", folder: here.folder, env: {} })).rejects.toThrow("names no model");
+  expect(readdirSync(here.folder)).toEqual(["someone--tiny-owl"]);
+});
+
+test("ready GGUF files are taken as they are: by type, by name, or the only one", async () => {
+  here.hub.files = { "owl-Q4_K_M.gguf": noise(1000), "owl-Q8_0.gguf": noise(2000) };
+  const pulled = await here.pull();
+  expect(pulled.checkpoint).toBeUndefined();
+  expect(path.basename(pulled.gguf)).toBe("owl-Q4_K_M.gguf");
+  expect(readFileSync(pulled.gguf).length).toBe(1000);
+  expect((await here.pull()).already).toBe(true);
+  expect(path.basename((await here.pull({ file: "owl-Q8_0.gguf" })).gguf)).toBe("owl-Q8_0.gguf");
+  await expect(here.pull({ type: "f16" })).rejects.toThrow("2 GGUF files: name one with --file");
+  await expect(here.pull({ file: "none.gguf" })).rejects.toThrow("no GGUF file");
+  here.hub.files = { "README.md": Buffer.from("x") };
+  await expect(here.pull()).rejects.toThrow("neither a safetensors checkpoint nor a GGUF file");
+});
+
+test("what was damaged on the disk between two runs is found and fetched again, and no more", async () => {
+  let n = 0;
+  here.hub.trouble = (request, res) =>
+    request.path.endsWith("/model.safetensors") && n++ >= 8 && Boolean(res.writeHead(403).end());
+  await expect(here.pull({ connections: 1 })).rejects.toThrow("does not give model.safetensors");
+  const part = path.join(here.checkpoint, "model.safetensors.part");
+  const state = JSON.parse(readFileSync(`${part}.json`, "utf8"));
+  const arrived = state.parts.filter(Boolean).length;
+  expect(arrived).toBeGreaterThan(3);
+  const bytes = readFileSync(part);
+  bytes[partSize + 5] = (bytes[partSize + 5] as number) ^ 255;
+  writeFileSync(part, bytes);
+  here.hub.trouble = () => false;
+  const before = here.hub.sent("model.safetensors");
+  await here.pull();
+  here.expectWhole();
+  expect(here.hub.sent("model.safetensors") - before).toBe(weights.length - arrived * partSize + partSize);
+});
+
+test("a file that changes on the hub begins anew; nonsense notes are ignored", async () => {
+  let n = 0;
+  here.hub.trouble = (request, res) =>
+    request.path.endsWith("/model.safetensors") && n++ >= 4 && Boolean(res.writeHead(403).end());
+  await expect(here.pull({ connections: 1 })).rejects.toThrow();
+  here.hub.trouble = () => false;
+  here.hub.files["model.safetensors"] = noise(weights.length, 99);
+  await here.pull();
+  here.expectWhole();
+  rmSync(path.join(here.checkpoint, "model.safetensors"));
+  writeFileSync(path.join(here.checkpoint, "model.safetensors.part"), "xx");
+  writeFileSync(path.join(here.checkpoint, "model.safetensors.part.json"), '{"size": 1000003, "parts": 7}');
+  writeFileSync(path.join(here.folder, "someone--tiny-owl/pull.json"), "{");
+  await here.pull();
+  here.expectWhole();
+});
+
+test("two at once: the second is told; a lock of a dead process is taken over", async () => {
+  here.hub.trouble = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return false;
+  };
+  const first = here.pull();
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  await expect(here.pull()).rejects.toThrow(`another owl3 (process ${process.pid})`);
+  await first;
+  writeFileSync(path.join(here.folder, "someone--tiny-owl/pull.lock"), "999999999");
+  await here.pull();
+});
+
+test("aborting stops, and a later run goes on", async () => {
+  const controller = new AbortController();
+  await expect(
+    here.pull({ signal: controller.signal, onProgress: (p) => p.bytesDone > 500_000 && controller.abort() }),
+  ).rejects.toThrow();
+  await here.pull();
+  here.expectWhole();
+});
+
+test("models are listed and removed, conversions noted", async () => {
+  expect(await listModels(path.join(here.folder, "none"))).toEqual([]);
+  const pulled = await here.pull();
+  expect(await listModels(here.folder)).toMatchObject([{ name: repo, partial: true, gguf: [] }]);
+  writeFileSync(pulled.gguf, "GGUF");
+  await finishPull(pulled, { deleteSource: true });
+  expect(existsSync(here.checkpoint)).toBe(false);
+  expect(await listModels(here.folder)).toMatchObject([
+    { name: repo, partial: false, gguf: [{ path: pulled.gguf, bytes: 4 }] },
+  ]);
+  const sent = here.hub.sent();
+  expect(await here.pull()).toMatchObject({ already: true, gguf: pulled.gguf });
+  expect(await here.pull({ offline: true })).toMatchObject({ already: true });
+  expect(here.hub.sent()).toBe(sent);
+  await removeModel(repo, here.folder);
+  expect(readdirSync(here.folder)).toEqual([]);
+  await expect(removeModel(repo, here.folder)).rejects.toThrow("is not in");
+});
