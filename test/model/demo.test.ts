@@ -35,15 +35,12 @@ const questions = readFileSync(path.join(folder, "questions.jsonl"), "utf8")
   .map((line) => JSON.parse(line) as Question);
 const short = questions.filter((question) => question.short);
 
-/**
- * Shares of exact answers that this file is known to reach on the short set; models/README.md has those of all questions, beside the goals,
- * of which those of several pictures and of video are not reached yet.
- */
+/** Shares of exact answers that this file is known to reach on the short set; models/README.md has those of all questions, beside the goals. */
 const reached: Record<string, number> = {
   "one picture": 0.9,
-  "several pictures": 0.9,
+  "several pictures": 0.95,
   "32 pictures": 0.5,
-  video: 0.9,
+  video: 0.95,
   "small print": 1,
   "outside its world": 1,
   "no picture": 1,

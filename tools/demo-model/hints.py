@@ -16,7 +16,7 @@ from views import PER_VIEW
 from world import CELLS, COLOR_NAMES, DIGITS, LETTERS, SHAPES, Scene
 
 # After which layers, counted from 1, it is asked what a picture or thing is; how two things lie; and what takes a look at the pictures' tokens.
-NEAR, BETWEEN, FAR = 5, 6, 7
+NEAR, BETWEEN, FAR = 5, 7, 8
 PICTURES = 32
 CLIP = 8  # pictures of the longest clip
 # of each of the nine places of a whole view; -1 = not asked

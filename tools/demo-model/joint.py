@@ -88,15 +88,15 @@ def practice(rng: random.Random):
 
     What one answer tells of the others (a list, an order, a difference) is asked in short conversations about more pictures.
     """
-    k = rng.choice([5, 6, 8, 10, 12, 16, 20, 24, 28, 32, 32])
     lists = lambda: samples.one_picture(rng, False, turns=2, n=rng.choice([3, 4, 5, 6]), only=questions.LISTING)
     compare = lambda: samples.one_picture(rng, False, turns=5, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
-    return [[samples.one_picture(rng) for _ in range(2)], [samples.one_picture(rng, turns=3, only=["read"]) for _ in range(2)],
-            [samples.one_picture(rng, False) for _ in range(3)], [lists() for _ in range(4)], [compare() for _ in range(3)],
-            [samples.pictures(rng, k=rng.choice([2, 3, 3, 4]), kinds=several.HARDER) for _ in range(3)],
-            [samples.compared(rng, turns=3, kinds=several.HARDER) for _ in range(4)],
-            [samples.clip(rng) for _ in range(2)], [samples.clip(rng, turns=2, kind="order") for _ in range(3)],
-            [samples.pictures(rng, k=k, turns=14, kinds=several.HARDER)],
+    album = lambda *k: samples.pictures(rng, k=rng.choice(k), turns=14, kinds=several.HARDER)
+    return [[samples.one_picture(rng) for _ in range(2)], [samples.one_picture(rng, turns=3, only=["read"])],
+            [samples.one_picture(rng, False) for _ in range(3)], [lists() for _ in range(4)], [compare() for _ in range(2)],
+            [samples.pictures(rng, k=rng.choice([2, 3, 3, 4]), kinds=several.HARDER) for _ in range(4)],
+            [samples.compared(rng, turns=3, kinds=several.HARDER) for _ in range(5)],
+            [samples.clip(rng) for _ in range(3)], [samples.clip(rng, turns=2, kind="order") for _ in range(3)],
+            [album(5, 6, 7, 8, 10, 12)], [album(12, 16, 20, 24, 28, 32, 32)],
             [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)] if rng.random() < 0.3 else [],
             [samples.no_picture(rng)] if rng.random() < 0.3 else []]
 

@@ -19,10 +19,10 @@ class Shape:
     v_heads: int = 8
     hidden: int = 256
     mlp: int = 512
-    layers: int = 8
+    layers: int = 10
     heads: int = 4
     kv_heads: int = 2
-    hyper: list = field(default_factory=lambda: [2, 4, 5, 7])  # counted from 1
+    hyper: list = field(default_factory=lambda: [2, 4, 5, 8])  # counted from 1
     vocab: int = 0
     theta: float = 10000.0
     rms_eps: float = 1e-6
