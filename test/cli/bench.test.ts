@@ -1,14 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { native } from "../../src/engine/native.js";
-
-const binary = fileURLToPath(new URL("../../bin/owl3.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "owl3-cli-bench-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+import { binary, folder } from "./files.js";
 
 function owl3(args: string[], env: Record<string, string> = {}) {
   const run = spawnSync(process.execPath, [binary, ...args], {

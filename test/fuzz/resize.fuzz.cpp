@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* p, size_t n) {
     const auto one = image::resize({rgb.data(), w, h}, ow, oh, 1);
     if (one.size() != static_cast<size_t>(3 * cells)) std::abort();
     if (image::resize({rgb.data(), w, h}, ow, oh, 3) != one) std::abort();
-    // at most 16 crops and a whole of 64 x 64: instrumented, a million pixels take seconds on a busy machine
+    // At most 16 crops and a whole of 64 x 64: instrumented, a million pixels take seconds on a busy machine
     if (ow <= 64) image::cut({rgb.data(), w, h}, ow, 1 + seed % 4, 1 + oh % 4, 2);
   } catch (const Error& e) {
     if (e.code != ErrorCode::invalid_argument) throw;

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { listModels, removeModel } from "../../../src/models/list.js";
 import { finishPull, pullModel } from "../../../src/models/pull.js";
 import { noise, repo } from "../../support/hub.js";
-import { Pulling, partSize, total, weights } from "../../support/pulling.js";
+import { atWeights, Pulling, partSize, total, weights } from "../../support/pulling.js";
 
 const here = new Pulling();
 
@@ -69,9 +69,10 @@ test("ready GGUF files are taken as they are: by type, by name, or the only one"
 });
 
 test("what was damaged on the disk between two runs is found and fetched again, and no more", async () => {
-  let n = 0;
-  here.hub.trouble = (request, res) =>
-    request.path.endsWith("/model.safetensors") && n++ >= 8 && Boolean(res.writeHead(403).end());
+  here.hub.trouble = atWeights(
+    (n) => n >= 8,
+    (_request, res) => Boolean(res.writeHead(403).end()),
+  );
   await expect(here.pull({ connections: 1 })).rejects.toThrow("does not give model.safetensors");
   const part = path.join(here.checkpoint, "model.safetensors.part");
   const state = JSON.parse(readFileSync(`${part}.json`, "utf8"));
@@ -88,9 +89,10 @@ test("what was damaged on the disk between two runs is found and fetched again, 
 });
 
 test("a file that changes on the hub begins anew; nonsense notes are ignored", async () => {
-  let n = 0;
-  here.hub.trouble = (request, res) =>
-    request.path.endsWith("/model.safetensors") && n++ >= 4 && Boolean(res.writeHead(403).end());
+  here.hub.trouble = atWeights(
+    (n) => n >= 4,
+    (_request, res) => Boolean(res.writeHead(403).end()),
+  );
   await expect(here.pull({ connections: 1 })).rejects.toThrow();
   here.hub.trouble = () => false;
   here.hub.files["model.safetensors"] = noise(weights.length, 99);
