@@ -20,6 +20,7 @@ namespace {
 
 struct Features {
   bool avx2 = false, avx512 = false, avx512bf16 = false, amx = false, neon = false;
+  bool intel = false;
 };
 
 #if defined(__x86_64__)
@@ -42,6 +43,8 @@ bool request_tiles() {
 Features detect() {
   Features f;
   uint32_t a, b, c, d;
+  if (!__get_cpuid(0, &a, &b, &c, &d)) return f;
+  f.intel = b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return f;
   const bool osxsave = c >> 27 & 1, fma = c >> 12 & 1, f16c = c >> 29 & 1;
   if (!osxsave) return f;
@@ -120,6 +123,10 @@ bool isa_available(Isa isa) {
       return features().neon;
   }
   return false;
+}
+
+bool made_by_intel() {
+  return features().intel;
 }
 
 Isa choose_isa() {

@@ -13,6 +13,8 @@ constexpr Isa all_isas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512bf16
 
 const char* isa_name(Isa isa);
 bool isa_available(Isa isa);
+/// Whether the processor is Intel's: what it fetches ahead by itself differs from others with the same instructions.
+bool made_by_intel();
 /// The best available one, or that named by the environment variable OWL3_ISA. Error{invalid_argument} for an unknown
 /// name, Error{unsupported} for one that can't run here.
 Isa choose_isa();

@@ -85,6 +85,10 @@ struct Plan {
 /// columns (columns_at_once) in L2 at a time.
 Plan plan(int64_t rows, int64_t panels, const Rows& x, int threads) {
   int64_t fit = linear_kernels::most_block_rows, widest = linear_kernels::widest_group, tile = 1;
+  if (x.want(Form::bf16)) {
+    widest = linear_kernels::widest_bf16;
+    tile = 2;
+  }
   if (x.want(Form::int16)) {
     widest = linear_kernels::widest_int16;
     tile = linear_kernels::product_panels;
@@ -181,20 +185,21 @@ void linear(Context& c, const LinearParams& p) {
 
   Rows x;
   int64_t panels = 0;
-  bool gated = false;
+  bool gated = false, floats = false;
   for (const LinearOutput& out : p.outputs) {
     for (const Matrix* m : {out.w, out.gate}) {
       if (!m) continue;
       if (m->cols != k || m->rows != out.w->rows)
         throw Error(ErrorCode::internal, "linear: matrices of different sizes");
       x.wanted[static_cast<size_t>(form_of(table, packed(*m), c.precision))] = true;
+      floats = floats || layout_of(packed(*m).type).group == 0;
     }
     panels += packed(*out.w).panels;
     gated = gated || out.gate;
   }
   const Plan plan = cpu::plan(p.rows, panels, x, c.pool.threads());
   const size_t scratch_bytes = worker_bytes(plan, gated, k), gate_at = sums_bytes(plan);
-  const bool split = c.precision != Precision::fast;
+  const bool split = floats && c.precision != Precision::fast;
   Rows sized = x;
   lay_out(x, p.rows, k, split, static_cast<char*>(c.scratch.shared(lay_out(sized, p.rows, k, split, nullptr))));
   prepare(c, table, p, k, x, scratch_bytes);
@@ -243,7 +248,8 @@ void reserve_linear(Context& c, int64_t rows, int64_t cols) {
   Rows all;
   for (size_t form = 0; form < std::size(all.wanted); form++) all.wanted[form] = c.forms >> form & 1;
   c.scratch.shared(lay_out(all, rows, cols, true, nullptr));
-  const Plan widest = {std::min<int64_t>(rows, linear_kernels::most_block_rows), 1, linear_kernels::widest_group};
+  const int32_t group = all.want(Form::bf16) ? linear_kernels::widest_bf16 : linear_kernels::widest_group;
+  const Plan widest = {std::min<int64_t>(rows, linear_kernels::most_block_rows), 1, group};
   c.scratch.reserve_workers(worker_bytes(widest, true, cols));
 }
 

@@ -62,6 +62,7 @@ namespace linear_kernels {
 
 constexpr int32_t chunk = 256;         ///< columns unpacked at a time: a panel's share and its rows' stay in L1
 constexpr int32_t widest_group = 8;    ///< panels of a call
+constexpr int32_t widest_bf16 = 16;    ///< of the bf16 kernel
 constexpr int32_t widest_f32 = 4;      ///< of the f32 kernel
 constexpr int32_t int16_block = 64;    ///< columns that share a scale
 constexpr int32_t int8_panels = 2;     ///< panels that the kernels of int8 like to take at once
@@ -86,7 +87,7 @@ struct Table {
   void (*to_int8)(const float* x, int64_t padded, const IntRows& rows, int64_t row);
   void (*to_bf16)(const float* x, int64_t padded, const Bf16Rows& rows, int64_t row);
   /// acc [panel][rows, 16] = products of rows [row, row + rows) with panels [panel, panel + panels), panels <=
-  /// widest_group.
+  /// widest_group, or what the constants above say of the kernel.
   void (*int8)(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row, int64_t rows, float* acc,
                void* scratch);
   void (*f32)(const Packed& w, int64_t panel, int32_t panels, const FloatRows& x, int64_t row, int64_t rows, float* acc,

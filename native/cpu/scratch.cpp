@@ -1,5 +1,6 @@
 #include "cpu/scratch.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <string>
@@ -14,13 +15,43 @@
 
 namespace owl3 {
 
-std::shared_ptr<void> aligned_memory(size_t bytes) {
+namespace {
+
+[[noreturn]] void out_of_memory(size_t bytes) {
+  throw Error(ErrorCode::out_of_memory, "can't allocate " + std::to_string(bytes) + " bytes");
+}
+
+#ifdef __linux__
+/// From here on memory is mapped, so that freeing it gives it back to the system at once: malloc would keep blocks of up
+/// to 32 MiB for later, and a chat's peak would be that of all its answers together.
+constexpr size_t least_mapped = size_t{1} << 20;
+
+std::shared_ptr<void> mapped_memory(size_t bytes) {
+  constexpr size_t page = size_t{64} << 10;  // no machine has larger ones
   constexpr size_t huge_page = size_t{2} << 20;
-  if (bytes > std::numeric_limits<size_t>::max() / 2) {
-    throw Error(ErrorCode::out_of_memory, "can't allocate " + std::to_string(bytes) + " bytes");
-  }
-  const size_t align = bytes >= 2 * huge_page ? huge_page : 64;
-  const size_t size = (bytes + align - 1) / align * align + (bytes == 0 ? align : 0);
+  const size_t align = bytes >= 2 * huge_page ? huge_page : page;
+  const size_t size = (bytes + page - 1) / page * page;
+  void* mapped = mmap(nullptr, size + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) out_of_memory(bytes);
+  char* const first = static_cast<char*>(mapped);
+  char* const p = first + (align - reinterpret_cast<uintptr_t>(first) % align) % align;
+  if (p != first) munmap(first, static_cast<size_t>(p - first));
+  munmap(p + size, static_cast<size_t>(first + align - p));
+  // Of what is used: a huge page for the rest would be memory wasted.
+  if (align == huge_page) madvise(p, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+  return {p, [size](void* q) { munmap(q, size); }};
+}
+#endif
+
+}  // namespace
+
+std::shared_ptr<void> aligned_memory(size_t bytes) {
+  constexpr size_t align = 64;
+  if (bytes > std::numeric_limits<size_t>::max() / 2) out_of_memory(bytes);
+#ifdef __linux__
+  if (bytes >= least_mapped) return mapped_memory(bytes);
+#endif
+  const size_t size = bytes == 0 ? align : (bytes + align - 1) / align * align;
 #ifdef _WIN32
   void* p = _aligned_malloc(size, align);
   auto release = [](void* q) { _aligned_free(q); };
@@ -28,11 +59,7 @@ std::shared_ptr<void> aligned_memory(size_t bytes) {
   void* p = std::aligned_alloc(align, size);
   auto release = [](void* q) { std::free(q); };
 #endif
-  if (!p) throw Error(ErrorCode::out_of_memory, "can't allocate " + std::to_string(bytes) + " bytes");
-#ifdef __linux__
-  // Of what is used: a huge page for the rest would be memory wasted.
-  if (align == huge_page) madvise(p, bytes / huge_page * huge_page, MADV_HUGEPAGE);
-#endif
+  if (!p) out_of_memory(bytes);
   return {p, release};
 }
 

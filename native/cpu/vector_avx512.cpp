@@ -5,8 +5,8 @@
 
 namespace owl3::avx512 {
 
-extern const vector_kernels::Table vector_table;
-const vector_kernels::Table vector_table{int8_vector, float_vector};
+extern const vector_kernels::Tables vector_tables;
+const vector_kernels::Tables vector_tables = tables;
 
 }  // namespace owl3::avx512
 #endif

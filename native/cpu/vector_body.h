@@ -33,13 +33,16 @@ struct Quad {
 
 namespace owl3::OWL3_LANES {
 
+using vector_kernels::Fetch;
+
 /// Fetches what is read some KiB later. The processor does that itself, except across pages of 4 KiB; it loses the
 /// track where a record is read in several places at once, and where much is computed between two reads (measured on
-/// Zen 4: Q6_K goes from 24 to 51 GB/s, four rows of Q4_K from 30 to 34). Where it doesn't, fetching every line costs
-/// more than it brings.
-template <DType T, int R, int64_t Bytes>
+/// Zen 4: Q6_K goes from 24 to 51 GB/s, four rows of Q4_K from 30 to 34; there, fetching every line elsewhere costs more
+/// than it brings. A Xeon with AMX profits everywhere: one row of Q4_K goes from 19 to 25 GB/s).
+template <DType T, int R, Fetch F, int64_t Bytes>
 inline void fetch(const uint8_t* p) {
-  constexpr bool scattered = T == DType::q5_0 || T == DType::q5_k || T == DType::q6_k, lines = scattered || R > 1;
+  constexpr bool scattered = T == DType::q5_0 || T == DType::q5_k || T == DType::q6_k;
+  constexpr bool lines = F == Fetch::lines || scattered || R > 1;
 #pragma GCC unroll 10
   for (int64_t i = 0; i < Bytes; i += lines ? 64 : 512) __builtin_prefetch(p + (lines ? 8192 : 4096) + i, 0, 2);
 }
@@ -72,7 +75,7 @@ inline void two_quads(const uint8_t* low, const uint8_t* high, int i, uint16_t f
 }
 
 /// R rows times `blocks` blocks of a panel's records; start [R][ldstart] has 32 / group entries a block.
-template <DType T, int R>
+template <DType T, int R, Fetch F>
 inline void int8_records(const uint8_t* record, int64_t blocks, uint16_t flip, const int8_t* q, int64_t ldq,
                          const float* scale, const float* negsum, int64_t ldscale, const int32_t* start,
                          int64_t ldstart, float* acc) {
@@ -89,7 +92,7 @@ inline void int8_records(const uint8_t* record, int64_t blocks, uint16_t flip, c
 #pragma GCC unroll 2
     for (int i = 0; i < record_blocks; ++i) {
       const int64_t b = b0 + i;
-      fetch<T, R, l.record / record_blocks>(record + i * (l.record / record_blocks));
+      fetch<T, R, F, l.record / record_blocks>(record + i * (l.record / record_blocks));
       const uint8_t *low, *high = nullptr;
       Lanes s[groups], min;
       if constexpr (l.step == 64) {
@@ -150,7 +153,7 @@ inline void offset_starts(const IntRows& x, int64_t row, int64_t rows, int64_t b
   }
 }
 
-template <DType T>
+template <DType T, Fetch F>
 inline void int8_type(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row, int64_t rows,
                       float* acc, int32_t* start) {
   constexpr Layout l = layout_of(T);
@@ -175,7 +178,7 @@ inline void int8_type(const Packed& w, int64_t panel, int32_t panels, const IntR
         const uint8_t* record = w.panel(panel + p) + b * 32 / l.step * l.record;
         for (int64_t r = 0; r < rows;) {
           const auto tile = [&]<int R>() {
-            int8_records<T, R>(record, n, flip, x.q + (row + r) * x.padded + 32 * b, x.padded,
+            int8_records<T, R, F>(record, n, flip, x.q + (row + r) * x.padded + 32 * b, x.padded,
                                x.scale + (row + r) * ldscale + b, x.negsum + (row + r) * ldscale + b, ldscale,
                                start + r * ldstart + groups * (b - first), ldstart, acc + ldacc * p + 16 * r);
             r += R;
@@ -194,22 +197,23 @@ inline void int8_type(const Packed& w, int64_t panel, int32_t panels, const IntR
   }
 }
 
+template <Fetch F>
 inline void int8_vector(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row, int64_t rows,
                         float* acc, void* scratch) {
   auto* start = static_cast<int32_t*>(scratch);
   switch (w.type) {
     case DType::q8_0:
-      return int8_type<DType::q8_0>(w, panel, panels, x, row, rows, acc, start);
+      return int8_type<DType::q8_0, F>(w, panel, panels, x, row, rows, acc, start);
     case DType::q4_0:
-      return int8_type<DType::q4_0>(w, panel, panels, x, row, rows, acc, start);
+      return int8_type<DType::q4_0, F>(w, panel, panels, x, row, rows, acc, start);
     case DType::q5_0:
-      return int8_type<DType::q5_0>(w, panel, panels, x, row, rows, acc, start);
+      return int8_type<DType::q5_0, F>(w, panel, panels, x, row, rows, acc, start);
     case DType::q4_k:
-      return int8_type<DType::q4_k>(w, panel, panels, x, row, rows, acc, start);
+      return int8_type<DType::q4_k, F>(w, panel, panels, x, row, rows, acc, start);
     case DType::q5_k:
-      return int8_type<DType::q5_k>(w, panel, panels, x, row, rows, acc, start);
+      return int8_type<DType::q5_k, F>(w, panel, panels, x, row, rows, acc, start);
     case DType::q6_k:
-      return int8_type<DType::q6_k>(w, panel, panels, x, row, rows, acc, start);
+      return int8_type<DType::q6_k, F>(w, panel, panels, x, row, rows, acc, start);
     case DType::f32:
     case DType::f16:
     case DType::bf16:
@@ -305,5 +309,8 @@ inline void float_vector(const Packed& w, int64_t panel, int32_t panels, const F
   if (w.type == DType::f16) float_type<DType::f16>(w, panel, panels, x, row, rows, acc);
   if (w.type == DType::bf16) float_type<DType::bf16>(w, panel, panels, x, row, rows, acc);
 }
+
+constexpr vector_kernels::Tables tables{{int8_vector<Fetch::pages>, float_vector},
+                                        {int8_vector<Fetch::lines>, float_vector}};
 
 }  // namespace owl3::OWL3_LANES

@@ -15,7 +15,16 @@ struct Table {
               void* scratch);
 };
 
+/// What the kernels fetch ahead of what they read: the beginnings of pages, which no processor does itself, or every
+/// line. What is best is the processor's matter, not the instruction set's.
+enum class Fetch : uint8_t { pages, lines };
+struct Tables {
+  Table pages, lines;
+};
+
 /// Null where the kernels for many rows serve.
+const Table* table(Isa isa, Fetch fetch);
+/// That of this processor.
 const Table* table(Isa isa);
 
 }  // namespace owl3::vector_kernels

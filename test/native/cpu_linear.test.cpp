@@ -13,6 +13,9 @@
 #include <vector>
 
 #include "cpu/isa.h"
+#include "cpu/linear_kernels.h"
+#include "cpu/pack.h"
+#include "cpu/vector_kernels.h"
 #include "harness.h"
 #include "ops/backend.h"
 
@@ -148,6 +151,38 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
         if (rows == 17) check_product(*exact, w, x, rows, Blocks::none, 0x1p-22, MatrixUse::bulk);
         const Bulk coarse = bulk_of(isa, quantised, Precision::fast);
         check_product(*fast, w, x, rows, coarse.blocks, coarse.extra, MatrixUse::bulk);
+      }
+    }
+  }
+}
+
+TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
+  ThreadPool pool(1);
+  constexpr int64_t k = 768, rows = 5;
+  const auto x = normal_values(rows * k, 8);
+  std::vector<int8_t> q(rows * k);
+  std::vector<float> scale(rows * k / 32), negsum(rows * k / 32);
+  std::vector<int32_t> sum(rows * k / 16);
+  const IntRows ints{q.data(), scale.data(), negsum.data(), sum.data(), k};
+  std::vector<char> scratch(linear_kernels::scratch_bytes);
+  for (const Isa isa : machine_isas()) {
+    const linear_kernels::Table& many = linear_kernels::table(isa);
+    const auto* pages = vector_kernels::table(isa, vector_kernels::Fetch::pages);
+    const auto* lines = vector_kernels::table(isa, vector_kernels::Fetch::lines);
+    CHECK_EQ(pages != nullptr, isa != Isa::scalar);
+    if (!pages) continue;
+    CHECK(vector_kernels::table(isa) == pages || vector_kernels::table(isa) == lines);
+    for (int64_t r = 0; r < rows; r++) many.to_int8(x.data() + r * k, k, ints, r);
+    for (const DType type : all_types) {
+      if (format(type).block_size == 1) continue;
+      const auto w = cpu::pack_matrix(Weights(type, 48, k, 9).host(), many.unsigned_q8, pool);
+      for (const int64_t n : {int64_t{1}, rows}) {
+        const auto sums = [&](const vector_kernels::Table& table) {
+          std::vector<float> acc(static_cast<size_t>(3 * linear_kernels::sums_stride(n)));
+          table.int8(w->packed, 0, 3, ints, 0, n, acc.data(), scratch.data());
+          return acc;
+        };
+        CHECK(sums(*pages) == sums(*lines));
       }
     }
   }
