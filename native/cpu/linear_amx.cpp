@@ -4,6 +4,8 @@
 // straight from the panels, activations as two bfloat16, at any number of rows.
 #define OWL3_LANES amx
 #define OWL3_LANES_AVX512
+#include <utility>
+
 #include "cpu/amx_tiles.h"
 #include "cpu/linear_body.h"
 
@@ -11,11 +13,15 @@ namespace owl3::amx {
 namespace {
 
 // ---- int8 ----
-// Tiles 0-3: sums of four blocks, 16 x 16 int32; 4, 5: rows [16][32]; 6, 7: weights [8][16][4].
+// Tiles 0-3: sums of a block, 16 x 16 int32; 4, 5: a block of rows [16][32]; 6, 7: one of weights [8][16][4].
+//
+// What decides the speed (a Xeon of the fourth generation, one core): a tile's product takes 16 cycles and storing its
+// sums 14. They run side by side when a product is stored two products later, since tiles are not renamed. Tile and
+// vector instructions hardly do, and each change from one to the other costs some 50 cycles: so the sums of eight
+// blocks and two panels are stored before they are scaled and added.
 
-// Of fewer rows the AVX-512 kernel does as much (5 to 20 % more at 74 rows, a tenth less at 512): the tiles themselves
-// are far ahead, but storing, scaling and adding their sums takes what the other kernel's products take.
-constexpr int32_t least_tile_rows = 128;
+constexpr int32_t least_tile_rows = 32;
+constexpr int most_blocks = 8;  // of a chunk
 
 inline void shape_int8(int rows) {
   alignas(64) TileConfig s;
@@ -25,88 +31,146 @@ inline void shape_int8(int rows) {
   load_tile_config(s);
 }
 
-/// Blocks b .. b + N of the chunk for up to 16 rows. N products are under way before the first sums are scaled and
-/// added.
-template <int N, bool Mins>
-inline void int8_blocks(const Chunk& c, int b, const int8_t* q, int64_t ldq, const float* scale, const float* negsum,
-                        int64_t ldscale, int rows, int32_t* sums, float* acc) {
-  _tile_zero(0);
-  _tile_loadd(4, q, ldq);
-  _tile_loadd(6, c.q[b], 64);
-  _tile_dpbssd(0, 4, 6);
-  _tile_zero(1);
-  _tile_loadd(5, q + 32, ldq);
-  _tile_loadd(7, c.q[b + 1], 64);
-  _tile_dpbssd(1, 5, 7);
-  if constexpr (N == 4) {
+// The intrinsics want tiles as literals.
+template <int T>
+inline void load_rows(const int8_t* q, int64_t ldq) {
+  if constexpr (T < 2) {
+    _tile_loadd(4, q, ldq);
+  } else {
+    _tile_loadd(5, q, ldq);
+  }
+}
+template <int T>
+inline void multiply_block(const uint8_t* w) {
+  if constexpr (T == 0) {
+    _tile_loadd(6, w, 64);
+    _tile_zero(0);
+    _tile_dpbssd(0, 4, 6);
+  }
+  if constexpr (T == 1) {
+    _tile_loadd(7, w, 64);
+    _tile_zero(1);
+    _tile_dpbssd(1, 4, 7);
+  }
+  if constexpr (T == 2) {
+    _tile_loadd(6, w, 64);
     _tile_zero(2);
-    _tile_loadd(4, q + 64, ldq);
-    _tile_loadd(6, c.q[b + 2], 64);
-    _tile_dpbssd(2, 4, 6);
+    _tile_dpbssd(2, 5, 6);
+  }
+  if constexpr (T == 3) {
+    _tile_loadd(7, w, 64);
     _tile_zero(3);
-    _tile_loadd(5, q + 96, ldq);
-    _tile_loadd(7, c.q[b + 3], 64);
     _tile_dpbssd(3, 5, 7);
   }
-  _tile_stored(0, sums, 64);
-  _tile_stored(1, sums + 256, 64);
-  if constexpr (N == 4) {
-    _tile_stored(2, sums + 512, 64);
-    _tile_stored(3, sums + 768, 64);
+}
+template <int T>
+inline void store_sums(int32_t* to) {
+  if constexpr (T == 0) {
+    _tile_stored(0, to, 64);
   }
+  if constexpr (T == 1) {
+    _tile_stored(1, to, 64);
+  }
+  if constexpr (T == 2) {
+    _tile_stored(2, to, 64);
+  }
+  if constexpr (T == 3) {
+    _tile_stored(3, to, 64);
+  }
+}
+
+/// sums [N blocks from b on][P panels][rows, 16] of up to 16 rows.
+template <int N, int P>
+inline void multiply_blocks(const Chunk* c, int b, const int8_t* q, int64_t ldq, int32_t* sums) {
+  constexpr int products = N * P;
+  const auto product = [&]<int I>(std::integral_constant<int, I>) {
+    if constexpr (I % P == 0) load_rows<I % 4>(q + 32 * (I / P), ldq);
+    multiply_block<I % 4>(c[I % P].q[b + I / P]);
+    if constexpr (I >= 2) store_sums<(I - 2) % 4>(sums + 256 * (I - 2));
+  };
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    (product(std::integral_constant<int, I>()), ...);
+  }
+  (std::make_integer_sequence<int, products>());
+  store_sums<(products - 2) % 4>(sums + 256 * (products - 2));
+  store_sums<(products - 1) % 4>(sums + 256 * (products - 1));
+}
+
+/// What a tile's rows bring besides their values, `ld` apart.
+struct RowScales {
+  const float* scale;
+  const float* negsum;
+  int64_t ld;
+};
+
+/// acc [rows, 16] plus the sums of N blocks of a panel, which are `ldsums` apart, scaled.
+template <int N, bool Mins>
+inline void add_blocks(const Chunk& c, int b, RowScales x, int rows, const int32_t* sums, int64_t ldsums, float* acc) {
   Lanes s[N], m[N];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int i = 0; i < N; ++i) {
     s[i] = load(c.scale + 16 * (b + i));
     if constexpr (Mins) m[i] = load(c.min + 16 * (b + i));
   }
-  for (int r = 0; r < rows; ++r, scale += ldscale, negsum += ldscale, acc += 16, sums += 16) {
+  for (int r = 0; r < rows; ++r, x.scale += x.ld, x.negsum += x.ld, acc += 16, sums += 16) {
     Lanes a = load(acc);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < N; ++i) {
-      a = fma(Lanes{_mm512_cvtepi32_ps(_mm512_load_si512(sums + 256 * i))}, s[i] * splat(scale[i]), a);
-      if constexpr (Mins) a = fma(m[i], splat(negsum[i]), a);
+      a = fma(Lanes{_mm512_cvtepi32_ps(_mm512_load_si512(sums + ldsums * i))}, s[i] * splat(x.scale[i]), a);
+      if constexpr (Mins) a = fma(m[i], splat(x.negsum[i]), a);
     }
     store(acc, a);
   }
 }
 
-template <bool Mins>
-inline void int8_tile_rows(const Chunk& c, const IntRows& x, int64_t row, int rows, int64_t block, int32_t* sums,
-                           float* acc) {
+/// A chunk of P panels times up to 16 rows; acc is of the first panel.
+template <int P, bool Mins>
+inline void int8_tile_rows(const Chunk* c, const IntRows& x, int64_t row, int rows, int64_t block, int32_t* sums,
+                           float* acc, int64_t ldacc) {
   const int64_t blocks_a_row = x.padded / 32;
   const int8_t* q = x.q + row * x.padded + 32 * block;
-  const float* scale = x.scale + row * blocks_a_row + block;
-  const float* negsum = x.negsum + row * blocks_a_row + block;
-  int b = 0;
-  for (; b + 4 <= c.blocks; b += 4) {
-    int8_blocks<4, Mins>(c, b, q + 32 * b, x.padded, scale + b, negsum + b, blocks_a_row, rows, sums, acc);
-  }
-  if (b < c.blocks)
-    int8_blocks<2, Mins>(c, b, q + 32 * b, x.padded, scale + b, negsum + b, blocks_a_row, rows, sums, acc);
+  const int64_t at = row * blocks_a_row + block;
+  const auto blocks = [&]<int N>(int b) {
+    multiply_blocks<N, P>(c, b, q + 32 * b, x.padded, sums);
+    for (int p = 0; p < P; ++p)
+      add_blocks<N, Mins>(c[p], b, {x.scale + at + b, x.negsum + at + b, blocks_a_row}, rows, sums + 256 * p, 256 * P,
+                          acc + ldacc * p);
+  };
+  if (c->blocks == most_blocks) return blocks.template operator()<most_blocks>(0);
+  for (int b = 0; b < c->blocks; b += 2) blocks.template operator()<2>(b);
 }
 
 template <bool Mins>
 inline void int8_tiles_panels(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row,
                               int64_t rows, float* acc, void* scratch) {
   const Int8Scratch s = carve_int8(scratch);
-  auto* tiles = static_cast<int32_t*>(s.terms);
+  auto* sums = static_cast<int32_t*>(s.terms);
+  static_assert(blocks_at_once == most_blocks && int8_panels_at_once == 2);
+  static_assert(linear_kernels::most_int8_rows * sizeof(RowTerms<1, false>) >= 2 * most_blocks * 1024);
   const int64_t ldacc = linear_kernels::sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   const int64_t whole = rows / 16 * 16;
-  for (int64_t k = 0; k < w.padded_cols; k += linear_kernels::chunk) {
-    for (int32_t p = 0; p < panels; ++p) {
-      const Chunk c = unpack_int8<false>(w, panel + p, k, s.q, s.scale, s.min);
-      float* sum = acc + ldacc * p;
-      if (whole) {
-        if (whole != rows) shape_int8(16);
-        for (int64_t r = 0; r < whole; r += 16) int8_tile_rows<Mins>(c, x, row + r, 16, k / 32, tiles, sum + 16 * r);
-      }
-      if (whole != rows) {
-        shape_int8(static_cast<int>(rows - whole));
-        int8_tile_rows<Mins>(c, x, row + whole, static_cast<int>(rows - whole), k / 32, tiles, sum + 16 * whole);
-      }
+  const auto step = [&]<int P>(int32_t p, int64_t k) {
+    Chunk c[P];
+    for (int i = 0; i < P; ++i)
+      c[i] = unpack_int8<false>(w, panel + p + i, k, s.q + i * most_blocks * 512, s.scale + i * most_blocks * 16,
+                                s.min + i * most_blocks * 16);
+    Ahead<P> ahead = columns_after<P>(w, panel, panels, p, k, linear_kernels::chunk, rows / 16);
+    float* sum = acc + ldacc * p;
+    if (whole != rows) shape_int8(16);
+    for (int64_t r = 0; r < whole; r += 16) {
+      ahead.fetch();
+      int8_tile_rows<P, Mins>(c, x, row + r, 16, k / 32, sums, sum + 16 * r, ldacc);
     }
+    if (whole == rows) return;
+    const int rest = static_cast<int>(rows - whole);
+    shape_int8(rest);
+    int8_tile_rows<P, Mins>(c, x, row + whole, rest, k / 32, sums, sum + 16 * whole, ldacc);
+  };
+  for (int64_t k = 0; k < w.padded_cols; k += linear_kernels::chunk) {
+    int32_t p = 0;
+    for (; p + 2 <= panels; p += 2) step.template operator()<2>(p, k);
+    if (p < panels) step.template operator()<1>(p, k);
   }
 }
 

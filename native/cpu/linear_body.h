@@ -215,6 +215,23 @@ struct Ahead {
   }
 };
 
+/// What is wanted after columns [k, k + n) of panels panel + p ...: those of the next panels, or after the last of
+/// `panels` the first ones' next columns. In `turns` bits.
+template <int P>
+inline Ahead<P> columns_after(const Packed& w, int64_t panel, int32_t panels, int32_t p, int64_t k, int64_t n,
+                              int64_t turns) {
+  const Layout l = layout_of(w.type);
+  const bool last = p + P >= panels;
+  const int64_t next = last ? k + n : k, end = next + n;
+  const uint8_t* from = w.panel(last ? panel : panel + p + P);
+  Ahead<P> ahead;
+  ahead.at = from + next / l.step * l.record;
+  ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.record;
+  ahead.step = ((ahead.end - ahead.at) / turns + 63) / 64 * 64;
+  ahead.panel_bytes = w.panel_bytes;
+  return ahead;
+}
+
 template <int R, int P, int Groups, bool Mins>
 inline void int8_tiles(const Columns* c, const int8_t* q, int64_t ldq, int64_t rows,
                        const RowTerms<Groups, Mins>* terms, float* acc, int64_t ldacc, Ahead<P>& ahead) {
@@ -289,15 +306,7 @@ inline void int8_panels(const Packed& w, int64_t panel, int32_t panels, const In
     const auto step = [&]<int P>(int32_t p) {
       Columns c[P];
       for (int i = 0; i < P; ++i) c[i] = unpack_columns<Groups>(w, panel + p + i, k, blocks, s, i);
-      // Wanted next: the next panels' columns, or after the last ones the first ones' next columns.
-      const bool last = p + P == panels;
-      const int64_t next = last ? k + columns_at_once : k, end = next + columns_at_once;
-      const uint8_t* from = w.panel(last ? panel : panel + p + P);
-      Ahead<P> ahead;
-      ahead.at = from + next / l.step * l.record;
-      ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.record;
-      ahead.step = ((ahead.end - ahead.at) / tiles + 63) / 64 * 64;
-      ahead.panel_bytes = w.panel_bytes;
+      Ahead<P> ahead = columns_after<P>(w, panel, panels, p, k, columns_at_once, tiles);
       int8_tiles<int8_rows, P>(c, x.q + row * x.padded + k, x.padded, rows, terms, acc + ldacc * p, ldacc, ahead);
     };
     int32_t p = 0;

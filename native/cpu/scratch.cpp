@@ -22,8 +22,8 @@ namespace {
 }
 
 #ifdef __linux__
-/// From here on memory is mapped, so that freeing it gives it back to the system at once: malloc would keep blocks of up
-/// to 32 MiB for later, and a chat's peak would be that of all its answers together.
+/// From here on memory is mapped, so that freeing it gives it back to the system at once: malloc would keep blocks of
+/// up to 32 MiB for later, and a chat's peak would be that of all its answers together.
 constexpr size_t least_mapped = size_t{1} << 20;
 
 std::shared_ptr<void> mapped_memory(size_t bytes) {

@@ -37,8 +37,8 @@ using vector_kernels::Fetch;
 
 /// Fetches what is read some KiB later. The processor does that itself, except across pages of 4 KiB; it loses the
 /// track where a record is read in several places at once, and where much is computed between two reads (measured on
-/// Zen 4: Q6_K goes from 24 to 51 GB/s, four rows of Q4_K from 30 to 34; there, fetching every line elsewhere costs more
-/// than it brings. A Xeon with AMX profits everywhere: one row of Q4_K goes from 19 to 25 GB/s).
+/// Zen 4: Q6_K goes from 24 to 51 GB/s, four rows of Q4_K from 30 to 34; there, fetching every line elsewhere costs
+/// more than it brings. A Xeon with AMX profits everywhere: one row of Q4_K goes from 19 to 25 GB/s).
 template <DType T, int R, Fetch F, int64_t Bytes>
 inline void fetch(const uint8_t* p) {
   constexpr bool scattered = T == DType::q5_0 || T == DType::q5_k || T == DType::q6_k;
@@ -179,8 +179,8 @@ inline void int8_type(const Packed& w, int64_t panel, int32_t panels, const IntR
         for (int64_t r = 0; r < rows;) {
           const auto tile = [&]<int R>() {
             int8_records<T, R, F>(record, n, flip, x.q + (row + r) * x.padded + 32 * b, x.padded,
-                               x.scale + (row + r) * ldscale + b, x.negsum + (row + r) * ldscale + b, ldscale,
-                               start + r * ldstart + groups * (b - first), ldstart, acc + ldacc * p + 16 * r);
+                                  x.scale + (row + r) * ldscale + b, x.negsum + (row + r) * ldscale + b, ldscale,
+                                  start + r * ldstart + groups * (b - first), ldstart, acc + ldacc * p + 16 * r);
             r += R;
           };
           if (rows_at_once >= 4 && rows - r >= 4)
