@@ -118,8 +118,8 @@ export interface MemoryPlan {
 export interface NativeEmbeds {
   readonly crops: number;
   readonly bytes: number;
-  /** A copy, [crops, cropTokens, hiddenSize]. */
-  toFloat32(): Float32Array;
+  /** A copy, [crops, cropTokens, hiddenSize]: in `into`, which must have that length, or a new array. */
+  toFloat32(into?: Float32Array): Float32Array;
   dispose(): void;
 }
 

@@ -5,7 +5,19 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import type { Dirent } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { UsageError } from "../errors.js";
@@ -61,19 +73,28 @@ export class EmbeddingCache {
     return createHash("sha256").update(`owl3 embeds 1\0${weights}\0${arithmetic}\0`).update(pixels).digest("hex");
   }
 
-  /** Embeddings [tokens, size], or null. An entry that is damaged or of another shape is dropped. */
-  async get(key: string, shape: CacheEntryShape): Promise<Float32Array | null> {
+  /**
+   * Embeddings [tokens, size], or null. An entry that is damaged or of another shape is dropped. `into`: memory for the values, which the
+   * result then is; a new array for each crop would be garbage that outlives many crops.
+   */
+  async get(
+    key: string,
+    shape: CacheEntryShape,
+    into: Float32Array = new Float32Array(shape.tokens * shape.size),
+  ): Promise<Float32Array | null> {
     const file = this.#file(key);
-    const bytes = await readFile(file).catch(() => null);
-    if (bytes === null) return null;
-    const data = parse(bytes, shape);
-    if (data === null) {
+    const handle = await open(file).catch(() => null);
+    if (handle === null) return null;
+    const intact = await readEntry(handle, shape, into)
+      .catch(() => false)
+      .finally(() => handle.close());
+    if (!intact) {
       await unlink(file).catch(() => {});
       return null;
     }
     const now = new Date();
     await utimes(file, now, now).catch(() => {}); // the oldest are dropped first
-    return data;
+    return into;
   }
 
   /** Keeps a crop's embeddings; other processes see the whole entry or none. */
@@ -193,11 +214,23 @@ function header(shape: CacheEntryShape, data: Float32Array): Buffer {
   return bytes;
 }
 
-function parse(bytes: Buffer, shape: CacheEntryShape): Float32Array | null {
-  if (bytes.length !== headerBytes + shape.tokens * shape.size * 4) return null;
-  if (bytes.toString("latin1", 0, 8) !== magic) return null;
-  if (bytes.readUInt32LE(8) !== shape.tokens || bytes.readUInt32LE(12) !== shape.size) return null;
-  const values = bytes.subarray(headerBytes);
-  if (!createHash("sha256").update(values).digest().equals(bytes.subarray(16, headerBytes))) return null;
-  return new Float32Array(values.buffer.slice(values.byteOffset, values.byteOffset + values.byteLength));
+/** Reads an entry's values; whether it is whole, undamaged and of this shape. */
+async function readEntry(handle: FileHandle, shape: CacheEntryShape, into: Float32Array): Promise<boolean> {
+  const head = Buffer.alloc(headerBytes);
+  const values = bytesOf(into);
+  if ((await handle.stat()).size !== headerBytes + values.length) return false;
+  if (!(await readAll(handle, head)) || head.toString("latin1", 0, 8) !== magic) return false;
+  if (head.readUInt32LE(8) !== shape.tokens || head.readUInt32LE(12) !== shape.size) return false;
+  if (!(await readAll(handle, values))) return false;
+  return createHash("sha256").update(values).digest().equals(head.subarray(16));
+}
+
+/** Fills `bytes` from where the file stands; false where it ends before. */
+async function readAll(handle: FileHandle, bytes: Uint8Array): Promise<boolean> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, at, bytes.length - at);
+    if (bytesRead === 0) return false;
+    at += bytesRead;
+  }
+  return true;
 }

@@ -46,6 +46,12 @@ export async function encodeCrops(
   const encoded: EncodedCrop[] = new Array(n);
   let pending: { at: number; pixels: Uint8Array; key: string | undefined }[] = [];
   let batch = 1;
+  const length = shape.tokens * shape.size;
+  let memory = new Float32Array(0); // of crops on their way to the cache or from it
+  const room = (n: number): Float32Array => {
+    if (memory.length < n * length) memory = new Float32Array(n * length);
+    return memory.subarray(0, n * length);
+  };
   const run = async (): Promise<void> => {
     signal?.throwIfAborted();
     const part = pending;
@@ -59,8 +65,7 @@ export async function encodeCrops(
     batch = Math.max(1, Math.min(largestBatch, Math.floor((targetMs * part.length) / ms)));
     onCrops?.(part.length, ms);
     if (!cache) return;
-    const values = embeds.toFloat32();
-    const length = shape.tokens * shape.size;
+    const values = embeds.toFloat32(room(part.length));
     for (const [i, { key }] of part.entries())
       if (key !== undefined) await cache.store.put(key, shape, values.subarray(i * length, (i + 1) * length));
   };
@@ -69,7 +74,7 @@ export async function encodeCrops(
     for await (const pixels of prefetch(crops, cropsAhead)) {
       signal?.throwIfAborted();
       const key = cache && EmbeddingCache.key(cache.weights, cache.arithmetic, pixels);
-      const known = cache && key !== undefined ? await cache.store.get(key, shape) : null;
+      const known = cache && key !== undefined ? await cache.store.get(key, shape, room(1)) : null;
       if (known) {
         encoded[at] = { embeds: nativeSync(() => model.embedsFrom(known, 1)), crop: 0 };
         onCrops?.(1, 0);

@@ -178,6 +178,14 @@ describe("calls", () => {
     await expect(native().openModel("/nowhere/x.gguf", {})).rejects.toThrow(/no such file/);
     expect(() => new (s.constructor as new (x: number) => unknown)(1)).toThrow();
     const stolen = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(s), "create")?.value as () => void;
+    const embeds = await model.encode(pixels(2), 2);
+    const values = embeds.toFloat32();
+    const into = new Float32Array(values.length);
+    expect(embeds.toFloat32(into)).toBe(into);
+    expect(into).toEqual(values);
+    for (const value of [null, 3, "x", {}, new Float32Array(values.length - 1), new Int32Array(values.length)])
+      expect(() => embeds.toFloat32(value as Float32Array)).toThrow(/Float32Array of/);
+    embeds.dispose();
     for (const thief of [{}, model, Object.create(Object.getPrototypeOf(s))])
       expect(() => stolen.call(thief)).toThrow();
     s.dispose();

@@ -30,6 +30,9 @@ const fileOf = (k: string) => path.join(folder, k.slice(0, 2), `${k}.embeds`);
 test("gives back what was kept, bit for bit, and nothing else", async () => {
   await cache.put(key(1), shape, values(1));
   expect(await cache.get(key(1), shape)).toEqual(values(1));
+  const into = new Float32Array(15);
+  expect(await cache.get(key(1), shape, into)).toBe(into);
+  expect(into).toEqual(values(1));
   expect(await cache.get(key(2), shape)).toBeNull();
   expect(await new EmbeddingCache(folder).get(key(1), shape)).toEqual(values(1));
   expect(await cache.stats()).toEqual({ entries: 1, bytes: 48 + 60 });

@@ -17,7 +17,11 @@ function fakeModel(msPerCrop = 0) {
   const seen: number[] = [];
   const alive = new Set<NativeEmbeds>();
   const embeds = (data: Float32Array, crops: number): NativeEmbeds => {
-    const made = { crops, bytes: data.byteLength, toFloat32: () => data.slice(), dispose: () => alive.delete(made) };
+    const toFloat32 = (into = new Float32Array(data.length)) => {
+      into.set(data);
+      return into;
+    };
+    const made = { crops, bytes: data.byteLength, toFloat32, dispose: () => alive.delete(made) };
     alive.add(made as unknown as NativeEmbeds);
     return made as unknown as NativeEmbeds;
   };
@@ -34,7 +38,7 @@ function fakeModel(msPerCrop = 0) {
         n,
       );
     },
-    embedsFrom: embeds,
+    embedsFrom: (data: Float32Array, n: number) => embeds(data.slice(), n),
   };
 }
 async function* crops(...first: number[]) {
