@@ -349,7 +349,9 @@ void bf16_amx(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x,
         else
           t.high[1] = t.high[0], t.low[1] = t.low[0];
       }
+      Ahead<2> ahead = columns_after<2>(w, panel, panels, p, k, chunk, (row_tiles + 1) / 2);
       for (int64_t r = 0; r < row_tiles; r += 2) {
+        if (!direct) ahead.fetch();
         const int64_t at = r * row_tile + k * 16;
         const uint16_t *h = high + at, *l = low ? low + at : nullptr;
         float* sum = acc + ldacc * p + 256 * r;
