@@ -214,8 +214,8 @@ export class Chat {
     const plan = this.#plan(ids.length, mediaOffset.length, options);
     const media = this.#conversation.media;
     const { model, cache } = this.#engine;
-    await encodeMedia(model, media, { signal, onProgress, cache, plan: plan.memory });
-    timings.visionMs = lap();
+    const looked = await encodeMedia(model, media, { signal, onProgress, cache, plan: plan.memory });
+    if (looked > 0) timings.visionMs = lap();
 
     const slots: MediaSlot[] = media
       .flatMap((item) => item.encoded ?? [])

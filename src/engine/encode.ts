@@ -12,12 +12,15 @@ export interface EncodeMediaOptions {
   plan: MemoryPlan;
 }
 
-/** Gives every picture and video that has none yet its embeddings, telling how far it is and how long it may take. */
+/**
+ * Gives every picture and video that has none yet its embeddings, telling how far it is and how long it may take. Returns how many crops
+ * those have.
+ */
 export async function encodeMedia(
   model: NativeModel,
   media: readonly ChatMedia[],
   { signal, onProgress, cache, plan }: EncodeMediaOptions,
-): Promise<void> {
+): Promise<number> {
   const fresh = media.filter((item) => !item.encoded);
   const total = fresh.reduce((sum, item) => sum + item.report.crops, 0);
   const known = total > 0 ? await cache?.() : undefined;
@@ -48,6 +51,7 @@ export async function encodeMedia(
       },
     });
   }
+  return total;
 }
 
 /** Pixels of a picture's crops, once more where they were read before. */

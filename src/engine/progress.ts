@@ -25,6 +25,7 @@ export type OnProgress = (progress: Progress) => void;
 export interface Timings {
   loadMs: number;
   preprocessMs: number;
+  /** 0: no crop was new. */
   visionMs: number;
   prefillMs: number;
   decodeMs: number;

@@ -37,7 +37,8 @@ test("chat: a second question about the same picture encodes nothing and prefill
   const fake = fakeEngine();
   await using owl = await openFake(fake);
   const chat = owl.chat({ system: "be brief" });
-  await chat.ask([picture("a.png"), text("what?")], { maxTokens: 4 }).result();
+  const { timings } = await chat.ask([picture("a.png"), text("what?")], { maxTokens: 4 }).result();
+  expect(timings.visionMs).toBeGreaterThan(0);
   const first = [...fake.calls];
   expect(first.filter((call) => call.startsWith("encode")).length).toBeGreaterThan(0);
   fake.calls.length = 0;
@@ -46,6 +47,7 @@ test("chat: a second question about the same picture encodes nothing and prefill
   // The last token of the answer (never stepped), "|", the question and the answer's head.
   expect(second.usage.prefilledTokens).toBe("x|\nU:and now?|A:".length);
   expect(second.usage.crops).toBe(2);
+  expect(second.timings.visionMs).toBe(0);
 
   const fresh = owl.chat({
     system: "be brief",

@@ -57,9 +57,7 @@ export class ProgressView {
 export function summary({ usage, timings, memory }: AnswerResult): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
   const parts = [
-    timings.visionMs >= 1 && usage.crops > 0
-      ? `${usage.crops} crops in sight, looked in ${seconds(timings.visionMs)}`
-      : "",
+    timings.visionMs > 0 ? `${usage.crops} crops in sight, looked in ${seconds(timings.visionMs)}` : "",
     `${usage.prefilledTokens} tokens read in ${seconds(timings.prefillMs)}`,
     `${usage.completionTokens} written at ${(usage.completionTokens / Math.max(timings.decodeMs / 1000, 1e-6)).toFixed(1)} tokens/s`,
     `memory ${formatBytes(memory.total)}`,
