@@ -39,11 +39,14 @@ inline Napi::Object to_object(Napi::Value v, const char* name) {
   return v.As<Napi::Object>();
 }
 
+inline bool is_typed_array(Napi::Value v, napi_typedarray_type type) {
+  return v.IsTypedArray() && v.As<Napi::TypedArray>().TypedArrayType() == type;
+}
+
 /// A copy of a typed array, so that JavaScript may do what it likes with its own meanwhile.
 template <class T>
 std::vector<T> to_vector(Napi::Value v, napi_typedarray_type type, const char* name) {
-  if (!v.IsTypedArray() || v.As<Napi::TypedArray>().TypedArrayType() != type)
-    throw invalid(v.Env(), std::string(name) + " is not the right kind of typed array");
+  if (!is_typed_array(v, type)) throw invalid(v.Env(), std::string(name) + " is not the right kind of typed array");
   const auto array = v.As<Napi::TypedArrayOf<T>>();
   return std::vector<T>(array.Data(), array.Data() + array.ElementLength());
 }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "exports.h"
-#include "worker.h"
+#include "handles.h"
 
 namespace owl3::addon {
 namespace {
@@ -22,7 +22,7 @@ int integer(const Napi::CallbackInfo& info, size_t i, const char* name) {
 // used.
 image::View picture(const Napi::CallbackInfo& info) {
   const int width = integer(info, 1, "width"), height = integer(info, 2, "height");
-  if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+  if (!is_typed_array(info[0], napi_uint8_array))
     throw Error(ErrorCode::invalid_argument, "the pixels must be a Uint8Array");
   const auto rgb = info[0].As<Napi::Uint8Array>();
   if (static_cast<uint64_t>(rgb.ByteLength()) !=

@@ -260,12 +260,10 @@ Napi::Value EmbedsObject::bytes(const Napi::CallbackInfo& info) {
 Napi::Value EmbedsObject::to_float32(const Napi::CallbackInfo& info) {
   const std::shared_ptr<const Embeds> embeds = get(info.Env());
   const size_t values = static_cast<size_t>(size()) / sizeof(float);
-  if (!info[0].IsUndefined() &&
-      (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_float32_array ||
-       info[0].As<Napi::TypedArray>().ElementLength() != values))
+  const Napi::Value into = info[0].IsUndefined() ? Napi::Float32Array::New(info.Env(), values) : info[0];
+  if (!is_typed_array(into, napi_float32_array) || into.As<Napi::TypedArray>().ElementLength() != values)
     throw invalid(info.Env(), "into must be a Float32Array of " + std::to_string(values) + " values");
-  Napi::Float32Array out =
-      info[0].IsUndefined() ? Napi::Float32Array::New(info.Env(), values) : info[0].As<Napi::Float32Array>();
+  auto out = into.As<Napi::Float32Array>();
   guarded(info.Env(),
           [&] { model_->backend().copy_to_host(out.Data(), embeds->memory.get(), static_cast<size_t>(size())); });
   return out;
