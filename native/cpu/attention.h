@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "ops/backend.h"
 
 namespace owl3 {

@@ -12,7 +12,7 @@
 //   BF16 weights are
 //         one), all products but the one of both low parts. Quantised weights (bulk use): both rounded to one bfloat16.
 #pragma once
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "cpu/packed.h"
 #include "ops/backend.h"
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #endif
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "cpu/peaks.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"

@@ -3,7 +3,7 @@
 #include <memory>
 #include <span>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
 #include "ops/backend.h"

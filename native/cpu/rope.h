@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "ops/backend.h"
 
 namespace owl3 {

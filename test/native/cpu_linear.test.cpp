@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "cpu/linear_kernels.h"
 #include "cpu/pack.h"
 #include "cpu/vector_kernels.h"

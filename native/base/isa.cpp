@@ -1,4 +1,4 @@
-#include "cpu/isa.h"
+#include "base/isa.h"
 
 #include <cstdint>
 #include <cstdlib>
