@@ -84,7 +84,8 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
        InstanceAccessor<&ModelObject::weight_bytes>("weightBytes"),
        InstanceAccessor<&ModelObject::token_bytes>("tokenBytes"),
        InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"), InstanceMethod<&ModelObject::plan>("plan"),
-       InstanceMethod<&ModelObject::encode>("encode"), InstanceMethod<&ModelObject::embeds_from>("embedsFrom"),
+       InstanceMethod<&ModelObject::kv_bytes>("kvBytes"), InstanceMethod<&ModelObject::encode>("encode"),
+       InstanceMethod<&ModelObject::embeds_from>("embedsFrom"),
        InstanceMethod<&ModelObject::create_session>("createSession"), InstanceMethod<&ModelObject::dispose>("dispose")},
       classes);
 }
@@ -152,6 +153,18 @@ Napi::Value ModelObject::default_kv_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), kv_type_name(use(info.Env())->default_kv_type()));
 }
 
+/// Bytes of what a KV cache is made of.
+Napi::Value ModelObject::kv_bytes(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const model::Config& c = use(env)->config();
+  const ops::KvType type = to_kv_type(info[0]);
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("page", number(env, guarded(env, [&] { return model::page_shape(c, type).bytes(); })));
+  o.Set("pagePositions", Napi::Number::New(env, model::kPagePositions));
+  o.Set("crop", number(env, guarded(env, [&] { return model::visual_shape(c, type).bytes(); })));
+  return o;
+}
+
 Napi::Value ModelObject::plan(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<model::Model>& model = use(env);
@@ -161,7 +174,7 @@ Napi::Value ModelObject::plan(const Napi::CallbackInfo& info) {
   p.crops = to_integer(o.Get("crops"), "crops", 0, kMaxCrops);
   p.sequences = to_int32(o.Get("sequences"), "sequences", 1, 1 << 16);
   p.kv_type = to_kv_type(o.Get("kvType"));
-  p.prefill_chunk = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
+  p.max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
   const model::MemoryPlan m = guarded(env, [&] { return model->plan(p); });
   Napi::Object out = Napi::Object::New(env);
   out.Set("weights", number(env, m.weights));
@@ -207,7 +220,8 @@ Napi::Value ModelObject::create_session(const Napi::CallbackInfo& info) {
   model::SessionOptions s;
   s.context = to_int32(o.Get("contextLength"), "contextLength", 1);
   s.kv_type = to_kv_type(o.Get("kvType"));
-  s.prefill_chunk = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
+  s.max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
+  if (const Napi::Value pages = o.Get("pages"); !pages.IsUndefined()) s.max_pages = to_int32(pages, "pages", 1);
   auto state = std::make_shared<SessionObject::State>();
   state->session = guarded(env, [&] { return std::make_unique<model::Session>(model, s); });
   state->model = std::move(model);

@@ -70,6 +70,16 @@ class CpuBackend final : public ops::Backend {
     const std::lock_guard lock(mutex_);
     attention::run_hyper(attention_, p, pool_, scratch_);
   }
+  void select_rows(const float* x, int64_t cols, std::span<const int32_t> rows, float* y) override {
+    for (size_t i = 0; i < rows.size(); i++)
+      copy(y + static_cast<int64_t>(i) * cols, x + int64_t{rows[i]} * cols, static_cast<size_t>(cols) * sizeof(float));
+  }
+  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked) override {
+    const std::lock_guard lock(mutex_);
+    pool_.parallel_for(static_cast<int64_t>(picked.size()), [&](int64_t i, int) {
+      picked[static_cast<size_t>(i)] = ops::pick_row(std::span(logits + i * n, static_cast<size_t>(n)), k);
+    });
+  }
 
  private:
   mutable std::mutex mutex_;  // several sessions may share a backend; their operations take turns

@@ -69,6 +69,14 @@ void Sequence::truncate(int32_t length) {
   std::erase_if(crops_, [&](const VisibleCrop& crop) { return crop.offset >= length_; });
 }
 
+int32_t Sequence::pages_for(int32_t n) const {
+  const size_t first = static_cast<size_t>(length_ / kPagePositions);
+  const size_t end = static_cast<size_t>((length_ + n + kPagePositions - 1) / kPagePositions);
+  int32_t pages = 0;
+  for (size_t i = first; i < end; i++) pages += i >= pages_.size() || cache_->shared(pages_[i]);
+  return pages;
+}
+
 void Sequence::prepare(int32_t n) {
   const size_t first = static_cast<size_t>(length_ / kPagePositions);
   const size_t end = static_cast<size_t>((length_ + n + kPagePositions - 1) / kPagePositions);

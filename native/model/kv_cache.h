@@ -47,6 +47,7 @@ class KvCache {
   /// A page that only the caller holds. Error{out_of_memory}.
   int32_t acquire();
   void share(int32_t page) { pages_[static_cast<size_t>(page)].holders++; }
+  bool shared(int32_t page) const { return pages_[static_cast<size_t>(page)].holders > 1; }
   void release(int32_t page);
   /// `page` if only the caller holds it, else a copy of it (and one holder fewer of the original).
   int32_t own(int32_t page);
@@ -90,6 +91,8 @@ class Sequence {
   void truncate(int32_t length);
   void see(VisibleCrop crop) { crops_.push_back(std::move(crop)); }
 
+  /// Pages that prepare(n) would take from the cache, at most: new ones, and copies of shared ones.
+  int32_t pages_for(int32_t n) const;
   /// Makes positions [length(), length() + n) writable: pages exist and are this sequence's own.
   void prepare(int32_t n);
   /// Where position p (prepared) is stored in `layer`.

@@ -5,17 +5,20 @@
 namespace owl3::model {
 
 void Language::forward(std::span<const Run> runs, const KvShape& visual, const LanguageScratch& s, LanguageLists& lists,
-                       int64_t first, int64_t count) const {
+                       std::span<const int32_t> wanted) const {
   lists.ids.clear();
   for (const Run& run : runs) lists.ids.insert(lists.ids.end(), run.ids.begin(), run.ids.end());
   const int64_t rows = static_cast<int64_t>(lists.ids.size());
   backend_.get_rows(*w_.token_embd, lists.ids, s.x);
   for (int32_t i = 0; i < c_.blocks; i++) layer(i, runs, rows, visual, s, lists);
+  if (wanted.empty()) return;
+  backend_.select_rows(s.x, c_.hidden, wanted, s.out);
   ops::LinearOutput logits;
   logits.w = &w_.output_matrix();
   logits.y = s.logits;
   logits.ldy = c_.vocab;
-  Pass{backend_, count}.linear(s.x + first * c_.hidden, c_.hidden, rms_norm(w_.output_norm, c_.rms_eps), logits);
+  Pass{backend_, static_cast<int64_t>(wanted.size())}.linear(s.out, c_.hidden, rms_norm(w_.output_norm, c_.rms_eps),
+                                                             logits);
 }
 
 void Language::layer(int32_t i, std::span<const Run> runs, int64_t rows, const KvShape& visual,

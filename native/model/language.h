@@ -29,10 +29,10 @@ class Language {
   Language(const Config& config, const Weights& weights, ops::Backend& backend)
       : c_(config), w_(weights), backend_(backend) {}
 
-  /// Computes the rows of all runs, in order, and leaves s.logits [count, V] of rows [first, first + count). The
-  /// sequences are not advanced.
+  /// Computes the rows of all runs, in order, and leaves s.logits [wanted, V] of the rows `wanted`. The sequences are not
+  /// advanced.
   void forward(std::span<const Run> runs, const KvShape& visual, const LanguageScratch& s, LanguageLists& lists,
-               int64_t first, int64_t count) const;
+               std::span<const int32_t> wanted) const;
 
   /// Keys and values of one crop at `offset`, for every hyper layer, from its image_embeds [T, d].
   void visual_kv(const float* embeds, int32_t offset, const KvShape& visual, void* out, const LanguageScratch& s,

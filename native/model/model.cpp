@@ -39,7 +39,7 @@ MemoryPlan Model::plan(const PlanOptions& o) {
   const std::lock_guard lock(run_mutex_);
   const uint64_t sequences = static_cast<uint64_t>(std::max(1, o.sequences));
   const uint64_t pages = static_cast<uint64_t>((int64_t{o.context} + kPagePositions - 1) / kPagePositions);
-  const int64_t rows = std::max<int64_t>(std::min(o.prefill_chunk, o.context), static_cast<int64_t>(sequences));
+  const int64_t rows = std::max<int64_t>(std::min(o.max_rows, o.context), static_cast<int64_t>(sequences));
   MemoryPlan p;
   p.weights = weights_.bytes;
   p.kv_cache =
@@ -56,8 +56,7 @@ MemoryPlan Model::plan(const PlanOptions& o) {
     vision_scratch(config_, batch, nullptr, &vision);
     backend_->reserve(batch * config_.vision.tokens(), widest_vision(config_));
   }
-  const uint64_t logits = checked_mul(sequences, static_cast<uint64_t>(config_.vocab) * sizeof(float), "logits");
-  p.scratch = std::max({vision, text, scratch_.bytes()}) + backend_->scratch_bytes() + logits;
+  p.scratch = std::max({vision, text, scratch_.bytes()}) + backend_->scratch_bytes();
   return p;
 }
 

@@ -29,7 +29,7 @@ struct PlanOptions {
   int64_t crops = 0;      ///< encoded and in sight
   int32_t sequences = 1;  ///< stepped together
   ops::KvType kv_type = ops::KvType::f16;
-  int32_t prefill_chunk = 0;
+  int32_t max_rows = 0;  ///< rows of a pass
 };
 
 /// Bytes that work will take at most.
@@ -38,7 +38,7 @@ struct MemoryPlan {
   uint64_t kv_cache = 0;   ///< text of all sequences
   uint64_t visual_kv = 0;  ///< crops in sight
   uint64_t embeds = 0;     ///< image_embeds while they are kept
-  uint64_t scratch = 0;    ///< activations, the backend's own scratch, and logits
+  uint64_t scratch = 0;    ///< activations with the rows of logits, and the backend's own scratch
   uint64_t total() const { return weights + kv_cache + visual_kv + embeds + scratch; }
 };
 

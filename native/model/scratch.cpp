@@ -33,6 +33,7 @@ LanguageScratch language_scratch(const Config& c, int64_t rows, int64_t out_rows
   at.rewind(free);
   s.h = at.floats(rows * c.mlp);
   at.rewind(free);
+  s.out = at.floats(out_rows * c.hidden);
   s.logits = at.floats(out_rows * c.vocab);
   at.rewind(0);
   s.visual = at.floats(static_cast<int64_t>(c.vision.tokens()) * 2 * c.kv_width());

@@ -45,7 +45,8 @@ struct LanguageScratch {
   float* kv;      // [rows, G * D | G * D] keys, then values
   float* attn;    // [rows, H * D]
   float* h;       // [rows, m]; over q, kv and attn
-  float* logits;  // [out_rows, V]; over q, kv and attn
+  float* out;     // [out_rows, d] rows whose logits are wanted; over q, kv and attn
+  float* logits;  // [out_rows, V]; behind out
   float* visual;  // [T, G * 2 * D] keys and values of one crop; over everything
 };
 

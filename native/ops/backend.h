@@ -13,7 +13,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "ops/pick.h"
 #include "ops/tensor.h"
 
 namespace owl3::ops {
@@ -172,6 +174,17 @@ class Backend {
   virtual void vision_attention(const VisionAttentionParams& p) = 0;
   virtual void rope_store(const RopeStoreParams& p) = 0;
   virtual void attention(const AttentionParams& p) = 0;
+
+  /// y[i] = row rows[i] of x [.., cols]; rows (host) are in range.
+  virtual void select_rows(const float* x, int64_t cols, std::span<const int32_t> rows, float* y) = 0;
+  /// Of each row of logits [picked.size(), n] what choosing a token needs (ops/pick.h).
+  virtual void pick(const float* logits, int64_t n, int32_t k, std::span<Picked> picked) {
+    std::vector<float> row(static_cast<size_t>(n));
+    for (size_t i = 0; i < picked.size(); i++) {
+      copy_to_host(row.data(), logits + static_cast<int64_t>(i) * n, row.size() * sizeof(float));
+      picked[i] = pick_row(row, k);
+    }
+  }
 };
 
 /// The CPU backend with the best instruction set of this machine, or that named by OWL3_ISA (scalar, avx2, avx512,

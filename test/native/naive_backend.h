@@ -157,6 +157,11 @@ class NaiveBackend : public ops::Backend {
         }
   }
 
+  void select_rows(const float* x, int64_t cols, std::span<const int32_t> rows, float* y) override {
+    for (size_t i = 0; i < rows.size(); i++)
+      std::memcpy(y + static_cast<int64_t>(i) * cols, x + rows[i] * cols, static_cast<size_t>(cols) * sizeof(float));
+  }
+
   /// Bytes given out now and at most; shared, as buffers may outlive the backend.
   std::shared_ptr<size_t> now = std::make_shared<size_t>(0), peak = std::make_shared<size_t>(0);
   int copies = 0;

@@ -29,7 +29,7 @@ const native: Record<string, string[]> = {
   gguf: ["base"],
   convert: ["base", "gguf"],
   image: ["base"],
-  sample: ["base"],
+  sample: ["base", "gguf", "ops"],
   ops: ["base", "gguf"],
   cpu: ["base", "gguf", "ops"],
   model: ["base", "gguf", "ops"],
