@@ -296,8 +296,7 @@ Napi::Value EmbedsObject::to_float32(const Napi::CallbackInfo& info) {
   if (!is_typed_array(into, napi_float32_array) || into.As<Napi::TypedArray>().ElementLength() != values)
     throw invalid(info.Env(), "into must be a Float32Array of " + std::to_string(values) + " values");
   auto out = into.As<Napi::Float32Array>();
-  guarded(info.Env(),
-          [&] { model_->backend().copy_to_host(out.Data(), embeds->memory.get(), static_cast<size_t>(size())); });
+  guarded(info.Env(), [&] { model_->copy_embeds(*embeds, out.Data()); });
   return out;
 }
 void EmbedsObject::dispose(const Napi::CallbackInfo& info) {

@@ -277,9 +277,10 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
   const int64_t padded = round_up(t.cols, l.step), panels = round_up(t.rows, panel_rows) / panel_rows;
   const int64_t panel_bytes = padded / l.step * l.record;
   m->bytes = static_cast<uint64_t>(panel_bytes * panels);
-  m->memory = aligned_memory(m->bytes);
+  if (t.data != nullptr) m->memory = aligned_memory(m->bytes);
   auto* data = static_cast<uint8_t*>(m->memory.get());
   m->packed = {t.type, t.rows, t.cols, padded, panels, panel_bytes, unsigned_q8, t.use == ops::MatrixUse::bulk, data};
+  if (t.data == nullptr) return m;  // to plan with
   pool.parallel_for(panels, [&](int64_t p, int) { pack_panel(t, m->packed, p, data + p * panel_bytes); });
   return m;
 }

@@ -24,8 +24,7 @@ SessionOptions checked(const Config& c, const SessionOptions& o) {
 Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
     : model_(std::move(model)),
       options_(checked(model_->config(), options)),
-      cache_(model_->backend(), page_shape(model_->config(), options.kv_type)),
-      visual_(visual_shape(model_->config(), options.kv_type)) {}
+      cache_(model_->config(), model_->stages(), options.kv_type) {}
 
 const Sequence& Session::at(int32_t sequence) const {
   const auto found = sequences_.find(sequence);
@@ -58,53 +57,58 @@ void Session::truncate(int32_t sequence, int32_t length) {
 std::vector<Logits> Session::advance(std::span<const Part> parts) {
   check(parts);
   const std::lock_guard lock(model_->run_mutex());
-  int64_t rows = 0;
-  std::vector<int32_t> wanted;  // rows of the pass
-  for (const Part& part : parts) {
-    rows += static_cast<int64_t>(part.ids.size());
-    for (int32_t i = part.wanted; i > 0; i--) wanted.push_back(static_cast<int32_t>(rows) - i);
-  }
-  const LanguageScratch s = model_->language_scratch(rows, static_cast<int64_t>(wanted.size()));
-
-  runs_.clear();
-  for (const Part& part : parts) runs_.push_back({&at(part.sequence), part.ids});
+  std::vector<Logits> logits;
   try {
-    for (const Part& part : parts)
-      for (const MediaSlot& m : part.media) {
-        auto kv = std::make_shared<VisualKv>(VisualKv{model_->backend().allocate(visual_.bytes())});
-        model_->language().visual_kv(m.embeds->crop(config(), m.crop), m.offset, visual_, kv->memory.get(), s, lists_);
-        at(part.sequence).see({m.offset, std::move(kv)});
-      }
-    for (const Run& run : runs_) run.sequence->prepare(static_cast<int32_t>(run.ids.size()));
-    model_->language().forward(runs_, visual_, s, lists_, wanted);
-  } catch (...) {
-    for (const Run& run : runs_) run.sequence->truncate(run.sequence->length());  // what was prepared, and new crops
+    logits = compute(parts);
+  } catch (...) {  // forget what was prepared, and new crops
+    for (const Part& part : parts) truncate(part.sequence, length(part.sequence));
     throw;
   }
-  for (const Run& run : runs_) run.sequence->advance(static_cast<int32_t>(run.ids.size()));
+  for (const Part& part : parts) at(part.sequence).advance(static_cast<int32_t>(part.ids.size()));
+  return logits;
+}
 
-  std::vector<Logits> all(parts.size());
-  const float* row = s.logits;
+/// The pass and what is wanted of its logits; all done when it returns.
+std::vector<Logits> Session::compute(std::span<const Part> parts) {
+  int64_t rows = 0, wanted = 0;
+  for (const Part& part : parts) rows += static_cast<int64_t>(part.ids.size()), wanted += part.wanted;
+  const Language& language = model_->language();
+  language.reserve(rows, wanted);
+  table_.clear();
+  for (const Part& part : parts) {
+    Sequence& sequence = at(part.sequence);
+    for (const MediaSlot& m : part.media) {
+      std::shared_ptr<const int32_t> crop = cache_.acquire_crop();
+      language.visual_kv(m.embeds->crop(config(), m.crop), m.offset, *crop, cache_);
+      sequence.see({m.offset, std::move(crop)});
+    }
+    sequence.prepare(static_cast<int32_t>(part.ids.size()));
+    sequence.list(part.ids, table_);
+    for (int32_t i = part.wanted; i > 0; i--) table_.wanted.push_back(static_cast<int32_t>(table_.rows()) - i);
+  }
+  const float* row = language.forward(table_, cache_);
+
+  ops::Backend& backend = *model_->stages().back().backend;
   const size_t vocab = static_cast<size_t>(config().vocab);
+  std::vector<Logits> all(parts.size());
   for (size_t i = 0; i < parts.size(); i++) {
     const size_t n = static_cast<size_t>(parts[i].wanted);
-    all[i].picked.resize(n);
     if (n == 0) continue;
-    model_->backend().pick(row, config().vocab, parts[i].picked, all[i].picked);
+    all[i].picked.resize(n);
+    backend.pick(row, config().vocab, parts[i].picked, all[i].picked);
     if (parts[i].whole) {
       all[i].whole.resize(n * vocab);
-      model_->backend().copy_to_host(all[i].whole.data(), row, n * vocab * sizeof(float));
+      backend.copy_to_host(all[i].whole.data(), row, n * vocab * sizeof(float));
     }
     row += n * vocab;
   }
+  backend.wait(backend.submit());
   return all;
 }
 
 uint64_t Session::bytes() const {
-  std::set<const VisualKv*> crops;
-  for (const auto& [number, sequence] : sequences_)
-    for (const VisibleCrop& crop : sequence->crops()) crops.insert(crop.kv.get());
-  return cache_.in_use() * cache_.shape().bytes() + crops.size() * visual_.bytes();
+  return static_cast<uint64_t>(cache_.pages_in_use()) * page_bytes(config(), options_.kv_type) +
+         static_cast<uint64_t>(cache_.crops_in_use()) * crop_bytes(config(), options_.kv_type);
 }
 
 void Session::check(std::span<const Part> parts) const {

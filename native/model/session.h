@@ -62,7 +62,7 @@ class Session {
   std::vector<Logits> advance(std::span<const Part> parts);
 
   /// Pages that sequences hold now; a shared one counts once.
-  int64_t pages_in_use() const { return static_cast<int64_t>(cache_.in_use()); }
+  int64_t pages_in_use() const { return cache_.pages_in_use(); }
   /// Bytes of the pages and of the visual keys and values that sequences hold.
   uint64_t bytes() const;
   const Config& config() const { return model_->config(); }
@@ -70,15 +70,14 @@ class Session {
  private:
   const Sequence& at(int32_t sequence) const;
   Sequence& at(int32_t sequence) { return const_cast<Sequence&>(std::as_const(*this).at(sequence)); }
+  std::vector<Logits> compute(std::span<const Part> parts);
   void check(std::span<const Part> parts) const;
   void check_part(const Part& part) const;
 
   std::shared_ptr<Model> model_;
   SessionOptions options_;
   KvCache cache_;
-  KvShape visual_;
-  LanguageLists lists_;
-  std::vector<Run> runs_;
+  ops::PassTable table_;  // keeps its memory from pass to pass
   std::map<int32_t, std::unique_ptr<Sequence>> sequences_;
   int32_t next_ = 0;
 };

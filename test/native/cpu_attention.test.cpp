@@ -123,7 +123,7 @@ void check_vision(Isa isa, const Vision& c) {
   CHECK(vision_error(c, p) < exact_bound);
   attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.scratch);
   CHECK(vision_error(c, p) < float_bound);
-  p.exact = false;
+  p.accuracy = ops::Accuracy::bfloat16;
   attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.scratch);
   CHECK(vision_error(c, p) < fast_bound);
 }
@@ -204,10 +204,10 @@ struct Shape {
 struct Store {
   Shape shape;
   std::vector<std::unique_ptr<char[]>> memory;
-  std::vector<ops::KvSegment> segments;
+  std::vector<cpu::KvSegment> segments;
 
-  ops::KvBlock block(int capacity) {
-    ops::KvBlock b{shape.type, capacity, nullptr, nullptr};
+  cpu::KvBlock block(int capacity) {
+    cpu::KvBlock b{shape.type, capacity, nullptr, nullptr};
     const size_t bytes = static_cast<size_t>(shape.kv_heads * capacity * kv::row_bytes(shape.type, shape.head_dim));
     for (void** p : {&b.k, &b.v}) {
       memory.push_back(std::make_unique<char[]>(bytes));
@@ -217,10 +217,10 @@ struct Store {
     return b;
   }
 
-  void fill(Isa isa, std::span<const ops::KvSlot> slots, uint32_t seed) {
+  void fill(Isa isa, std::span<const cpu::KvSlot> slots, uint32_t seed) {
     const int64_t width = int64_t{shape.kv_heads} * shape.head_dim;
     const std::vector<float> kv = normal(slots.size() * static_cast<size_t>(2 * width), seed);
-    ops::RopeStoreParams p;
+    cpu::RopeRows p;
     p.k = kv.data();
     p.v = kv.data() + width;
     p.ldk = p.ldv = 2 * width;
@@ -234,14 +234,14 @@ struct Store {
   }
 
   void add_crop(Isa isa, int tokens, int position, uint32_t seed) {
-    const ops::KvBlock b = block(tokens);
-    std::vector<ops::KvSlot> slots;
+    const cpu::KvBlock b = block(tokens);
+    std::vector<cpu::KvSlot> slots;
     for (int i = 0; i < tokens; ++i) slots.push_back({b, i, position});
     fill(isa, slots, seed);
     segments.push_back({b, tokens, position, false});
   }
   void add_text(Isa isa, int tokens, uint32_t seed) {
-    std::vector<ops::KvSlot> slots;
+    std::vector<cpu::KvSlot> slots;
     for (int t = 0; t < tokens; ++t) {
       if (t % 64 == 0) segments.push_back({block(64), std::min(64, tokens - t), t, true});
       slots.push_back({segments.back().block, t % 64, t});
@@ -249,8 +249,8 @@ struct Store {
     fill(isa, slots, seed);
   }
 
-  double stored(const ops::KvSegment& s, bool value, int head, int key, int d) const {
-    const ops::KvBlock& b = s.block;
+  double stored(const cpu::KvSegment& s, bool value, int head, int key, int d) const {
+    const cpu::KvBlock& b = s.block;
     const int w = kv::group_width(b, key / 16), lane = key % 16;
     const void* from =
         value ? kv::value_row(b, head, shape.head_dim, key) : kv::key_group(b, head, shape.head_dim, key / 16);
@@ -275,10 +275,10 @@ struct Store {
 };
 
 std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
-                          std::span<const ops::AttentionSequence> sequences, int threads) {
+                          std::span<const cpu::AttentionSequence> sequences, int threads) {
   const size_t width = static_cast<size_t>(s.heads * s.head_dim);
   std::vector<float> out(q.size(), -7.0f);
-  ops::AttentionParams p;
+  cpu::AttentionRows p;
   p.q = q.data();
   p.ldq = static_cast<int64_t>(width);
   p.out = out.data();
@@ -295,8 +295,8 @@ double hyper_error(const Store& store, const std::vector<float>& q, const std::v
   const Shape& s = store.shape;
   double worst = 0;
   for (int r = 0; r<rows; r += rows> 8 ? 9 : 1) {
-    std::vector<std::pair<const ops::KvSegment*, int>> keys;
-    for (const ops::KvSegment& segment : store.segments) {
+    std::vector<std::pair<const cpu::KvSegment*, int>> keys;
+    for (const cpu::KvSegment& segment : store.segments) {
       for (int i = 0; i < segment.count; ++i) {
         const int at = segment.causal ? segment.position + i : segment.position;
         if (at <= first_position + r) keys.push_back({&segment, i});
@@ -334,7 +334,7 @@ TEST("cpu: hyper attention over crops and text pages, every KV type and head siz
         for (int rows : {1, 5, 70}) {
           const int first = 70 - rows;
           const std::vector<float> q = normal(static_cast<size_t>(rows * 6 * head_dim), ++seed);
-          const ops::AttentionSequence sequence{0, rows, first, store.segments};
+          const cpu::AttentionSequence sequence{0, rows, first, store.segments};
           const std::vector<float> out = attend(isa, store.shape, q, {&sequence, 1}, 2);
           CHECK(hyper_error(store, q, out, rows, first) <
                 2e-5);  // values are about 4 at most: 2^-24 a term, as in vision
@@ -349,7 +349,7 @@ TEST("cpu: a row that sees no key is zero, and unseen crops are not read") {
     Store store{{2, 1, 32, ops::KvType::f16}, {}, {}};
     store.segments.push_back({{ops::KvType::f16, 81, nullptr, nullptr}, 81, 5, false});  // would crash
     const std::vector<float> q = normal(5 * 64, 1);
-    const ops::AttentionSequence sequence{0, 5, 0, store.segments};
+    const cpu::AttentionSequence sequence{0, 5, 0, store.segments};
     for (float x : attend(isa, store.shape, q, {&sequence, 1}, 2)) CHECK_EQ(x, 0.0f);
   }
 }
@@ -364,18 +364,18 @@ TEST("cpu: hyper attention has the same bits for any chunks, threads and batch")
       for (int crop = 0; crop < 7; ++crop) store.add_crop(isa, 729, 4 + 8 * crop, static_cast<uint32_t>(crop));
       store.add_text(isa, total, 50);
       const std::vector<float> q = normal(static_cast<size_t>(total * shape.heads * shape.head_dim), 60);
-      const ops::AttentionSequence all{0, total, 0, store.segments};
+      const cpu::AttentionSequence all{0, total, 0, store.segments};
       const std::vector<float> expected = attend(isa, shape, q, {&all, 1}, 1);
       if (shape.head_dim == 16) CHECK(hyper_error(store, q, expected, total, 0) < 2e-5);
       CHECK(expected == attend(isa, shape, q, {&all, 1}, 5));
       for (int chunk : {1, 3, 16, 64}) {
-        std::vector<ops::AttentionSequence> sequences;  // all chunks in one call: also a batch
-        std::vector<std::vector<ops::KvSegment>> segments;
+        std::vector<cpu::AttentionSequence> sequences;  // all chunks in one call: also a batch
+        std::vector<std::vector<cpu::KvSegment>> segments;
         segments.reserve(total);
         for (int row = 0; row < total; row += chunk) {
           const int rows = std::min(chunk, total - row);
           segments.emplace_back();  // what there was when this chunk came
-          for (ops::KvSegment s : store.segments) {
+          for (cpu::KvSegment s : store.segments) {
             if (s.position >= row + rows) continue;
             if (s.causal) s.count = std::min(s.count, row + rows - s.position);
             segments.back().push_back(s);
@@ -396,15 +396,15 @@ TEST("cpu: RoPE and the KV write against a twin in double") {
         Store store{{3, 2, head_dim, type}, {}, {}};
         const std::vector<int> positions = {0, 7, 7, 31, 32000};
         const int rows = static_cast<int>(positions.size());
-        const ops::KvSegment segment{store.block(37), 37, 0, false};  // slots 32 to 36: the narrow group at the end
-        std::vector<ops::KvSlot> slots;
+        const cpu::KvSegment segment{store.block(37), 37, 0, false};  // slots 32 to 36: the narrow group at the end
+        std::vector<cpu::KvSlot> slots;
         for (int r = 0; r < rows; ++r)
           slots.push_back({segment.block, r == 0 ? 3 : 31 + r, positions[static_cast<size_t>(r)]});
         const size_t d2 = static_cast<size_t>(head_dim);
         std::vector<float> q = normal(static_cast<size_t>(rows) * 3 * d2, 1),
                            kv = normal(static_cast<size_t>(rows) * 4 * d2, 2);
         const std::vector<float> q0 = q;
-        ops::RopeStoreParams p;  // [K|V] a head, as v_kv_proj gives them
+        cpu::RopeRows p;  // [K|V] a head, as v_kv_proj gives them
         p.q = q.data();
         p.ldq = 3 * head_dim;
         p.k = kv.data();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/isa.h"
+#include "cpu/backend.h"
 #include "cpu/linear_kernels.h"
 #include "cpu/pack.h"
 #include "cpu/vector_kernels.h"
@@ -39,7 +40,7 @@ std::unique_ptr<ops::Backend> backend_of(Isa isa, ops::Precision precision = ops
   const char* old = std::getenv("OWL3_ISA");
   const std::string kept = old ? old : "";
   setenv("OWL3_ISA", isa_name(isa), 1);
-  auto b = ops::make_cpu_backend({.threads = threads, .precision = precision});
+  auto b = cpu::make_backend({.threads = threads, .precision = precision});
   if (old)
     setenv("OWL3_ISA", kept.c_str(), 1);
   else
@@ -445,7 +446,11 @@ TEST("cpu: rows of packed weights come back as dequantize_row has them") {
       const auto m = b->load_matrix(w.host());
       const std::vector<int32_t> ids = {0, 34, 16, 15, 16};
       std::vector<float> y(ids.size() * 512);
-      b->get_rows(*m, ids, y.data());
+      ops::PassTable table;
+      table.ids = ids;
+      const auto store = b->make_kv_store({});
+      b->begin(table, *store);
+      b->get_rows(*m, y.data());
       for (size_t i = 0; i < ids.size(); i++) {
         CHECK(std::memcmp(&y[i * 512], &w.values[static_cast<size_t>(ids[i]) * 512], 512 * sizeof(float)) == 0);
       }

@@ -29,7 +29,7 @@ struct TestSession : model::Session {
 struct Fixture {
   std::shared_ptr<const std::string> path = TinyModel().write();
   NaiveBackend* backend = new NaiveBackend;
-  std::shared_ptr<model::Model> model = model::Model::open(*path, std::unique_ptr<ops::Backend>(backend));
+  std::shared_ptr<model::Model> model = model::Model::open(*path, {std::shared_ptr<ops::Backend>(backend)});
   std::vector<uint8_t> pixels(int64_t n) const {
     std::vector<uint8_t> p(static_cast<size_t>(n * 3 * 8 * 8));
     for (size_t i = 0; i < p.size(); i++) p[i] = static_cast<uint8_t>(i * 37 + i / 192 * 11);
@@ -91,7 +91,7 @@ TEST("session: the KV cache's types agree up to their rounding") {
   wide.linear("mm.0", 32, 12), wide.linear("mm.2", 32, 32);
   wide.tensor("token_embd.weight", {32, 40}), wide.tensor("output_norm.weight", {32});
   const auto path = wide.write();
-  const auto model = model::Model::open(*path, std::make_unique<NaiveBackend>());
+  const auto model = model::Model::open(*path, {std::make_shared<NaiveBackend>()});
   std::vector<uint8_t> pixels(3 * 8 * 8, 90);
   const auto e = model->encode(pixels.data(), 1);
   std::vector<std::vector<float>> rows;
@@ -112,7 +112,7 @@ TEST("session: pages are shared by forks and copied when written to") {
   TestSession s = f.session();
   const int32_t a = s.create();
   s.append(a, count(100), {});
-  const uint64_t page = model::page_shape(f.model->config(), ops::KvType::f32).bytes();
+  const uint64_t page = model::page_bytes(f.model->config(), ops::KvType::f32);
   CHECK_EQ(s.bytes(), 2 * page);
   const int32_t b = s.fork(a);
   CHECK_EQ(s.bytes(), 2 * page);
@@ -155,7 +155,7 @@ TEST("session: visual keys and values are made once for all hyper layers, shared
   TestSession s = f.session();
   const int32_t a = s.create();
   const auto e = f.embeds(3);
-  const uint64_t before = s.bytes(), visual = model::visual_shape(f.model->config(), ops::KvType::f32).bytes();
+  const uint64_t before = s.bytes(), visual = model::crop_bytes(f.model->config(), ops::KvType::f32);
   s.append(a, count(30), std::vector<model::MediaSlot>{{2, e, 0}, {10, e, 1}, {20, e, 2}});
   const uint64_t held = s.bytes() - before;
   s.fork(a);
