@@ -3,9 +3,9 @@
 #include <cstring>
 #include <mutex>
 
-#include "cpu/attention.h"
-#include "cpu/ops.h"
-#include "cpu/rope.h"
+#include "cpu/attention/attention.h"
+#include "cpu/gemm/gemm.h"
+#include "cpu/rope/rope.h"
 
 namespace owl3 {
 namespace {

@@ -10,9 +10,9 @@
 #endif
 
 #include "base/isa.h"
-#include "cpu/peaks.h"
-#include "cpu/scratch.h"
-#include "cpu/thread_pool.h"
+#include "cpu/peaks/peaks.h"
+#include "cpu/threads/pool.h"
+#include "cpu/threads/workspace.h"
 
 namespace owl3 {
 namespace {

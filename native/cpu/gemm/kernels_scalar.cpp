@@ -1,0 +1,10 @@
+#define OWL3_LANES scalar
+#include "cpu/gemm/body.h"
+
+namespace owl3::scalar {
+
+extern const linear_kernels::Table linear_table;
+const linear_kernels::Table linear_table{unsigned_weights, false,   norm_row, to_int8, nullptr, int8_all,
+                                         float_all,        nullptr, epilogue, nullptr, nullptr};
+
+}  // namespace owl3::scalar

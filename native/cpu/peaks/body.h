@@ -1,0 +1,47 @@
+// The loops that every instruction set has, compiled once each (OWL3_LANES).
+#pragma once
+#include "cpu/peaks/peaks.h"
+#include "cpu/simd/simd.h"
+
+namespace owl3::OWL3_LANES {
+namespace {
+
+/// Keeps a value alive. Accumulators are added up first: an address taken would have the loop store them.
+template <class T>
+inline void keep(T& x) {
+  __asm__ volatile("" : : "g"(&x) : "memory");
+}
+
+double fp32_loop(int64_t n) {
+  constexpr int chains = tile_rows * tile_groups;
+  Lanes acc[chains];
+  float seed = 1.0f;
+  keep(seed);
+  const Lanes a = splat(seed), b = splat(seed * 0.5f);
+#pragma GCC unroll 24
+  for (int i = 0; i < chains; ++i) acc[i] = splat(seed * static_cast<float>(i));
+  for (int64_t r = 0; r < n; ++r) {
+#pragma GCC unroll 24
+    for (int i = 0; i < chains; ++i) acc[i] = fma(acc[i], b, a);
+  }
+  float total = 0;
+#pragma GCC unroll 24
+  for (int i = 0; i < chains; ++i) total += sum(acc[i]);
+  keep(total);
+  return static_cast<double>(n) * chains * 32;
+}
+
+uint64_t read_loop(const void* memory, int64_t bytes) {
+  const float* p = static_cast<const float*>(memory);
+  Lanes a = splat(0.0f), b = a, c = a, d = a;
+  for (int64_t i = 0; i + 256 <= bytes; i += 256, p += 64) {
+    a = a + load(p);
+    b = b + load(p + 16);
+    c = c + load(p + 32);
+    d = d + load(p + 48);
+  }
+  return static_cast<uint64_t>(sum((a + b) + (c + d)));
+}
+
+}  // namespace
+}  // namespace owl3::OWL3_LANES
