@@ -5,17 +5,18 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cpu/threads/pool.h"
-#include "cpu/threads/workspace.h"
+#include "base/math.h"
+#include "base/thread_pool.h"
+#include "cpu/workspace.h"
 
-namespace owl3::attention {
+namespace owl3::cpu::attention {
 namespace {
 
 size_t line(int64_t bytes) {
   return static_cast<size_t>(round_up(bytes, 64));
 }
 
-/// Queries, their states and scores, as carve_queries takes them.
+/// Queries, their states and scores, as partition_queries takes them.
 size_t query_scratch(int32_t head_dim) {
   const int64_t width = round_up(head_dim, lanes), f = sizeof(float);
   return line(tile_queries * head_dim * f) + line(tile_queries * width * f) + 2 * line(tile_queries * f) +
@@ -74,18 +75,18 @@ size_t hyper_scratch(int32_t head_dim) {
 }
 
 void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
-                Scratch& scratch) {
+                Workspace& workspace) {
   if (p.crops == 0 || p.tokens == 0) return;
   const int32_t tokens = static_cast<int32_t>(p.tokens);
   // Every part packs K and V of its head again (1/tokens of the work a row): only as many parts as keep all threads
   // busy.
   const int64_t heads = p.crops * p.heads, wanted = 4 * int64_t{pool.threads()};
-  const int64_t most = std::max<int64_t>(1, tokens / tile_queries);
-  const int64_t parts = std::clamp<int64_t>((wanted + heads - 1) / heads, 1, most);
-  const int32_t part_rows = static_cast<int32_t>(round_up((tokens + parts - 1) / parts, 32));
-  const auto kernel = precision == ops::Precision::exact              ? k.vision_exact
-                      : precision == ops::Precision::fast || !p.exact ? k.vision_fast
-                                                                      : k.vision_float;
+  const int64_t max_parts = std::max<int64_t>(1, tokens / tile_queries);
+  const int64_t parts = std::clamp<int64_t>(divide_up(wanted, heads), 1, max_parts);
+  const int32_t part_rows = static_cast<int32_t>(round_up(divide_up(tokens, parts), 32));
+  const auto kernel = precision == ops::Precision::exact              ? k.vision.f32
+                      : precision == ops::Precision::fast || !p.exact ? k.vision.bf16
+                                                                      : k.vision.split;
   const size_t bytes = vision_scratch(tokens, p.head_dim);
   pool.parallel_for(heads * parts, [&](int64_t task, int worker) {
     const int64_t part = task % parts, head = task / parts % p.heads, crop = task / parts / p.heads;
@@ -93,15 +94,23 @@ void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Prec
     if (begin >= end) return;
     const int64_t in = crop * p.tokens * p.ld + head * p.head_dim, ld_out = int64_t{p.heads} * p.head_dim;
     float* out = p.out + crop * p.tokens * ld_out + head * p.head_dim;
-    const VisionTask t{
-        p.q + in, p.k + in, p.v + in, p.ld, out, ld_out, tokens, p.head_dim, begin, end, scratch.worker(worker, bytes)};
-    kernel(t);
+    kernel({.q = p.q + in,
+            .k = p.k + in,
+            .v = p.v + in,
+            .ld = p.ld,
+            .out = out,
+            .ld_out = ld_out,
+            .tokens = tokens,
+            .head_dim = p.head_dim,
+            .row_begin = begin,
+            .row_end = end,
+            .scratch = workspace.worker(worker, bytes)});
   });
 }
 
-void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool, Scratch& scratch) {
+void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool, Workspace& workspace) {
   const int32_t group = p.heads / p.kv_heads;
-  if (group * p.kv_heads != p.heads || group > tile_queries || p.head_dim > widest_head) {
+  if (group * p.kv_heads != p.heads || group > tile_queries || p.head_dim > max_head_dim) {
     throw Error(ErrorCode::unsupported, "attention with " + std::to_string(p.heads) + " heads, " +
                                             std::to_string(p.kv_heads) + " KV heads of " + std::to_string(p.head_dim) +
                                             " values");
@@ -110,18 +119,18 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
   for (const ops::AttentionSequence& s : p.sequences) total_rows += s.rows;
   if (total_rows == 0) return;
   // Tiles as large as the scratch allows, but enough of them for all threads.
-  const int64_t largest = std::max<int64_t>(1, tile_queries / group);
-  const int64_t tile = std::clamp<int64_t>(total_rows * p.kv_heads / (3 * int64_t{pool.threads()}), 1, largest);
+  const int64_t max_rows = std::max<int64_t>(1, tile_queries / group);
+  const int64_t tile = std::clamp<int64_t>(total_rows * p.kv_heads / (3 * int64_t{pool.threads()}), 1, max_rows);
 
-  thread_local std::vector<Piece>
-      pieces;  // keep their memory: a step allocates nothing once it has seen the largest prompt
+  // They keep their memory: a step allocates nothing once it has seen the largest prompt.
+  thread_local std::vector<Piece> pieces;
   thread_local std::vector<Merge> merges;
   pieces.clear();
   merges.clear();
   int64_t states = 0;
   for (const ops::AttentionSequence& s : p.sequences) {
     // Few rows over many keys (decode with pictures in sight): shared out by spans of keys, each read once.
-    const int64_t spans = s.rows <= largest ? common_spans(s) : 1;
+    const int64_t spans = s.rows <= max_rows ? common_spans(s) : 1;
     if (spans > 1 && (s.rows == 1 || spans * p.kv_heads >= 2 * int64_t{pool.threads()})) {
       merges.push_back({&s, states, spans});
       for (size_t at = 0; at < s.segments.size();) {
@@ -138,8 +147,9 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
   }
 
   const int64_t state_size = state_floats(p.head_dim);
-  float* state =
-      states ? static_cast<float*>(scratch.shared(static_cast<size_t>(states * state_size) * sizeof(float))) : nullptr;
+  float* state = states
+                     ? static_cast<float*>(workspace.shared(static_cast<size_t>(states * state_size) * sizeof(float)))
+                     : nullptr;
   const size_t bytes = hyper_scratch(p.head_dim);
   const std::vector<Piece>& all = pieces;  // a worker has a thread_local vector of its own
   pool.parallel_for(static_cast<int64_t>(all.size()) * p.kv_heads, [&](int64_t task, int worker) {
@@ -147,9 +157,15 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
     const int32_t kv_head = static_cast<int32_t>(task % p.kv_heads);
     const ops::AttentionSequence& s = *piece.sequence;
     float* to = piece.state < 0 ? nullptr : state + (piece.state + int64_t{kv_head} * piece.rows * group) * state_size;
-    k.hyper({&p, kv_head, piece.rows, s.first_row + piece.row, s.first_position + static_cast<int32_t>(piece.row),
-             s.segments.data() + piece.segment_begin, piece.segment_end - piece.segment_begin, to,
-             scratch.worker(worker, bytes)});
+    k.hyper({.params = &p,
+             .kv_head = kv_head,
+             .rows = piece.rows,
+             .row = s.first_row + piece.row,
+             .position = s.first_position + static_cast<int32_t>(piece.row),
+             .segments = s.segments.data() + piece.segment_begin,
+             .segment_count = piece.segment_end - piece.segment_begin,
+             .state = to,
+             .scratch = workspace.worker(worker, bytes)});
   });
   for (const Merge& m : merges) {
     const int64_t rows = m.sequence->rows, stride = rows * p.heads * state_size;
@@ -161,4 +177,4 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
   }
 }
 
-}  // namespace owl3::attention
+}  // namespace owl3::cpu::attention

@@ -7,27 +7,27 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/isa.h"
+#include "base/math.h"
 #include "ops/backend.h"
 
 namespace owl3 {
-
 class ThreadPool;
-class Scratch;
+}
 
-namespace attention {
+namespace owl3::cpu {
+class Workspace;
+}
 
-constexpr int32_t key_block = 64;     // keys a softmax step: K and V of one head as f32 are 64 KiB at head_dim 128
-constexpr int32_t tile_queries = 96;  // (row, head) pairs that reuse a converted block
-constexpr int64_t span_keys =
-    2048;  // a span ends with the segment that reaches this many keys: about a megabyte of K and V
-constexpr int32_t widest_head = 512;
+namespace owl3::cpu::attention {
+
+constexpr int32_t key_block = 64;     ///< keys of a softmax step: K and V of one head as f32 are 64 KiB at head_dim 128
+constexpr int32_t tile_queries = 96;  ///< (row, head) pairs that reuse a converted block
+/// A span ends with the segment that reaches this many keys: about a megabyte of K and V.
+constexpr int64_t span_keys = 2048;
+constexpr int32_t max_head_dim = 512;
 constexpr int32_t lanes = 16;
 
-// `static`: each instruction set's kernels must keep their own copy (see lanes/lanes.h).
-static constexpr int64_t round_up(int64_t n, int64_t to) {
-  return (n + to - 1) / to * to;
-}
+// `static`: each instruction set's kernels have their own copy (simd/simd.h).
 
 /// Keys of `s` that a query at `position` sees: always its first ones.
 static inline int32_t visible_keys(const ops::KvSegment& s, int32_t position) {
@@ -73,24 +73,24 @@ static constexpr int64_t state_floats(int32_t head_dim) {
 size_t vision_scratch(int32_t tokens, int32_t head_dim);
 size_t hyper_scratch(int32_t head_dim);
 
+/// Vision attention by the accuracy of its products; where the instruction set has nothing faster, the next better one.
+struct Vision {
+  void (*f32)(const VisionTask&);    ///< float32
+  void (*split)(const VisionTask&);  ///< at least 16 bits of mantissa: two bfloat16
+  void (*bf16)(const VisionTask&);   ///< bfloat16
+};
+
 struct Kernels {
-  // By accuracy of the products; where the instruction set has nothing faster, the next better one.
-  void (*vision_exact)(const VisionTask&);  ///< float32
-  void (*vision_float)(const VisionTask&);  ///< at least 16 bits of mantissa
-  void (*vision_fast)(const VisionTask&);   ///< bfloat16
+  Vision vision;
   void (*hyper)(const HyperTask&);
   /// Merges `count` states of one (row, head) in their order (`stride` floats apart) and writes the head's output.
   void (*merge)(const float* states, int64_t stride, int64_t count, int32_t head_dim, float* out);
   void (*exp2)(float* x, int64_t n);  ///< what the softmax uses, 16 values at a time (for the test of its error)
 };
 
-/// Those of an instruction set that is available here.
-const Kernels& kernels(Isa isa);
-
 /// Runs the verbs of backend.h on the pool.
 void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
-                Scratch& scratch);
-void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool, Scratch& scratch);
+                Workspace& workspace);
+void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool, Workspace& workspace);
 
-}  // namespace attention
-}  // namespace owl3
+}  // namespace owl3::cpu::attention

@@ -1,26 +1,16 @@
-#ifdef __AMX_BF16__
 // Vision attention on AMX tiles, 32 query rows at a time: all scores, a plain softmax, then the weighted values.
 // bfloat16 operands with float32 sums; where float accuracy is asked for, every operand is split into two bfloat16 (16
 // bits of mantissa) and three products are summed.
-#define OWL3_LANES amx
-#define OWL3_LANES_AVX512
-#include "cpu/attention/vision_avx512.h"
-#include "cpu/rope/body.h"
+#include "cpu/attention/softmax.h"
 #include "cpu/simd/amx.h"
+#include "cpu/simd/bf16.h"
+#include "cpu/simd/transpose.h"
 
-namespace owl3::amx {
+namespace owl3::cpu::OWL3_ISA {
 namespace {
 
 constexpr int32_t tile_values = 512;  // bfloat16 in a tile: 16 rows of 64 bytes
 constexpr int32_t block_rows = 32;
-
-/// x as bfloat16, and with Split what that rounded away.
-template <bool Split>
-inline void store_bf16(__m512 x, uint16_t* high, uint16_t* low) {
-  const __m256i h = to_bf16(x);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), h);
-  if constexpr (Split) _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), to_bf16(_mm512_sub_ps(x, from_bf16(h))));
-}
 
 struct Sizes {
   int32_t tokens, head_dim;
@@ -136,51 +126,39 @@ inline void product(const uint16_t* a, const uint16_t* a_low, int64_t lda, const
 
 /// 2^x, relative error at most 8e-5 (minimax of degree 3 on [0, 1)): the weights are rounded to bfloat16 (4e-3) right
 /// after.
-inline __m512 exp2_to_bf16(__m512 x) {
+inline Lanes exp2_to_bf16(Lanes lanes) {
+  const __m512 x = lanes.v;
   const __m512 f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
   __m512 r = _mm512_set1_ps(0.0780245223f);
   r = _mm512_fmadd_ps(r, f, _mm512_set1_ps(0.226067155f));
   r = _mm512_fmadd_ps(r, f, _mm512_set1_ps(0.695833541f));
   r = _mm512_fmadd_ps(r, f, _mm512_set1_ps(0.999925218f));
-  return _mm512_scalef_ps(r, x);  // multiplies by 2^floor(x)
+  return {_mm512_scalef_ps(r, x)};  // multiplies by 2^floor(x)
 }
 
-/// Weights of one row as bfloat16; returns their sum (before rounding).
+/// softmax_row() with weights as bfloat16.
 template <bool Split>
-inline float soften_row(const Sizes& n, float* s, uint16_t* high, uint16_t* low) {
-  constexpr float hidden = -1e30f;
-  for (int32_t key = n.tokens; key < n.keys; ++key) s[key] = hidden;
-  __m512 top0 = _mm512_set1_ps(hidden), top1 = top0;
-  for (int32_t key = 0; key < n.keys; key += 32) {
-    top0 = _mm512_max_ps(top0, _mm512_loadu_ps(s + key));
-    top1 = _mm512_max_ps(top1, _mm512_loadu_ps(s + key + 16));
-  }
-  const __m512 top = _mm512_set1_ps(largest({_mm512_max_ps(top0, top1)}));
-  __m512 sum0 = _mm512_setzero_ps(), sum1 = sum0;
-  for (int32_t key = 0; key < n.keys; key += 32) {
-    const __m512 x0 = _mm512_sub_ps(_mm512_loadu_ps(s + key), top),
-                 x1 = _mm512_sub_ps(_mm512_loadu_ps(s + key + 16), top);
-    if constexpr (Split) {
-      const Lanes p0 = exp2_lanes({x0}), p1 = exp2_lanes({x1});
-      sum0 = _mm512_add_ps(sum0, p0.v);
-      sum1 = _mm512_add_ps(sum1, p1.v);
+inline float softmax_bf16(const Sizes& n, float* s, uint16_t* high, uint16_t* low) {
+  if constexpr (Split) {
+    return softmax_row<exp2_lanes>(s, n.tokens, n.keys, [&](int32_t key, Lanes p0, Lanes p1) {
       store_bf16<true>(p0.v, high + key, low + key);
       store_bf16<true>(p1.v, high + key + 16, low + key + 16);
-    } else {
-      const __m512 p0 = exp2_to_bf16(x0), p1 = exp2_to_bf16(x1);
-      sum0 = _mm512_add_ps(sum0, p0);
-      sum1 = _mm512_add_ps(sum1, p1);
-      _mm512_storeu_si512(high + key, pair_bf16(p0, p1));
-    }
+    });
+  } else {
+    return softmax_row<exp2_to_bf16>(s, n.tokens, n.keys, [&](int32_t key, Lanes p0, Lanes p1) {
+      _mm512_storeu_si512(high + key, pair_bf16(p0.v, p1.v));
+    });
   }
-  return sum({_mm512_add_ps(sum0, sum1)});
 }
 
 template <bool Split>
-void vision_tiles(const attention::VisionTask& t) {
-  const Sizes n{t.tokens, t.head_dim, static_cast<int32_t>(round_up(t.tokens, 32)), (t.head_dim + 31) / 32,
-                (t.head_dim + 15) / 16};
-  Carve memory{static_cast<char*>(t.scratch)};
+void vision_tiles(const VisionTask& t) {
+  const Sizes n{.tokens = t.tokens,
+                .head_dim = t.head_dim,
+                .keys = static_cast<int32_t>(round_up(t.tokens, 32)),
+                .steps = (t.head_dim + 31) / 32,
+                .blocks = (t.head_dim + 15) / 16};
+  Partition memory{static_cast<char*>(t.scratch)};
   const int64_t width = n.steps * 32, out_width = n.blocks * 16, parts = Split ? 2 : 1;
   uint16_t* q = memory.take<uint16_t>(parts * block_rows * width);
   uint16_t* k = memory.take<uint16_t>(parts * n.keys * width);
@@ -212,10 +190,10 @@ void vision_tiles(const attention::VisionTask& t) {
       product<Split, true>(q, q_low, width, k + at, k_low + at, tile_values, n.steps * tile_values, n.steps,
                            scores + key, n.keys);
     }
-    float total[block_rows];
+    float row_sum[block_rows];
     for (int32_t r = 0; r < block_rows; ++r) {
       const int64_t at = static_cast<int64_t>(r) * n.keys;
-      total[r] = soften_row<Split>(n, scores + at, weights + at, weights_low + at);
+      row_sum[r] = softmax_bf16<Split>(n, scores + at, weights + at, weights_low + at);
     }
     const int64_t step = static_cast<int64_t>(n.blocks) * tile_values;
     int32_t b = 0;
@@ -228,18 +206,15 @@ void vision_tiles(const attention::VisionTask& t) {
                             n.keys / 32, sums + 16 * b, out_width);
     }
     for (int32_t r = 0; r < rows; ++r)
-      write_output(sums + r * out_width, total[r], n.head_dim, t.out + (row + r) * t.ld_out);
+      write_output(sums + r * out_width, row_sum[r], n.head_dim, t.out + (row + r) * t.ld_out);
   }
   _tile_release();
 }
 
 }  // namespace
 
-extern const attention::Kernels attention_kernels;
-extern const rope::Kernels rope_kernels;
-const attention::Kernels attention_kernels{
-    rows::vision<rows::FloatOperands>, vision_tiles<true>, vision_tiles<false>, hyper, merge, exp2_all};
-const rope::Kernels rope_kernels{rope_row};
+extern const attention::Vision attention_vision;
+/// Nothing faster for float32.
+const attention::Vision attention_vision{.f32 = nullptr, .split = vision_tiles<true>, .bf16 = vision_tiles<false>};
 
-}  // namespace owl3::amx
-#endif
+}  // namespace owl3::cpu::OWL3_ISA

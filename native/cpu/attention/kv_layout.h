@@ -1,19 +1,18 @@
-// Where a key or a value stands inside a KvBlock on the CPU. Written by rope_store, read by attention, known to nobody
-// else.
+// Memory layout of keys and values inside a KvBlock on the CPU. Private to rope_store (writer) and attention (reader).
 //
 // Values: rows of head_dim, as KvBlock says. Keys: within a head, groups of sixteen keys (the last one narrower when
-// the capacity is no multiple of sixteen), each turned to [head_dim][keys of the group], so that sixteen scores are one
+// the capacity is no multiple of sixteen), each transposed to [head_dim][keys of the group], so that sixteen scores are one
 // vector and no product needs a sum across lanes. q8_0 groups: for every 32 values of head_dim the group's f16 scales,
 // then [32][keys] int8. A group takes exactly the bytes its rows would.
 //
-// `static`: each instruction set's kernels must keep their own copy (see lanes.h).
+// `static`: each instruction set's kernels have their own copy (simd/simd.h).
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 #include "ops/tensor.h"
 
-namespace owl3::kv {
+namespace owl3::cpu::kv {
 
 constexpr int64_t q8_bytes = 34;  // a GGML Q8_0 block: an f16 scale and 32 int8
 
@@ -47,4 +46,4 @@ static inline void* value_row(const ops::KvBlock& b, int32_t head, int32_t head_
   return static_cast<char*>(b.v) + (static_cast<int64_t>(head) * b.capacity + slot) * row_bytes(b.type, head_dim);
 }
 
-}  // namespace owl3::kv
+}  // namespace owl3::cpu::kv

@@ -1,30 +1,17 @@
-// The operations on weights and rows behind the verbs of ops/backend.h (their contracts are there).
+// Products with weight matrices: the verbs of ops/backend.h (their contracts are there) on the thread pool.
 #pragma once
 #include <memory>
 #include <span>
 
-#include "base/isa.h"
-#include "cpu/threads/pool.h"
-#include "cpu/threads/workspace.h"
-#include "ops/backend.h"
+#include "cpu/context.h"
 
-namespace owl3::cpu {
+namespace owl3::cpu::gemm {
 
-/// What an operation works with. Only one operation of a backend runs at a time.
-struct Context {
-  ThreadPool& pool;
-  Scratch& scratch;
-  Isa isa;
-  ops::Precision precision;
-  unsigned forms = 0;  ///< of activations that the matrices loaded so far want, a bit each (linear.cpp)
-};
-
+/// Packs a weight for the kernels of the context. Errors as pack_matrix.
 std::unique_ptr<ops::Matrix> load_matrix(Context& c, const ops::HostTensor& t);
 void get_rows(Context& c, const ops::Matrix& w, std::span<const int32_t> ids, float* y);
 void linear(Context& c, const ops::LinearParams& p);
-void patchify(Context& c, const ops::PatchifyParams& p);
+/// Grows the workspace to what linear() of `rows` rows of up to `cols` inputs needs with the matrices loaded so far.
+void reserve(Context& c, int64_t rows, int64_t cols);
 
-/// Grows the scratch of linear() to what `rows` rows of up to `cols` inputs need with the matrices loaded so far.
-void reserve_linear(Context& c, int64_t rows, int64_t cols);
-
-}  // namespace owl3::cpu
+}  // namespace owl3::cpu::gemm

@@ -1,15 +1,12 @@
-#ifdef __AMX_BF16__
-// Matrix products on AMX tiles. int8: 16 rows x 16 outputs x 32 columns a tile product, then scaled and added as the
-// other kernels do, so few rows (which take the AVX-512 kernel) and many get the same bits. bfloat16 weights: tiles
-// straight from the panels, activations as two bfloat16, at any number of rows.
-#define OWL3_LANES amx
-#define OWL3_LANES_AVX512
-#include <utility>
-
-#include "cpu/gemm/body.h"
+// GEMM on AMX tiles. int8: 16 rows x 16 outputs x 32 columns in a tile product, then scaled and added as the other kernels
+// do, so few rows (which take the AVX-512 kernel) and many get the same bits. bfloat16 weights: tiles straight from the
+// panels, activations as two bfloat16, at any number of rows.
+#include "cpu/gemm/int8.h"
+#include "cpu/gemm/kernels.h"
 #include "cpu/simd/amx.h"
+#include "cpu/simd/bf16.h"
 
-namespace owl3::amx {
+namespace owl3::cpu::OWL3_ISA {
 namespace {
 
 // ---- int8 ----
@@ -20,8 +17,8 @@ namespace {
 // vector instructions hardly do, and each change from one to the other costs some 50 cycles: so the sums of eight
 // blocks and two panels are stored before they are scaled and added.
 
-constexpr int32_t least_tile_rows = 32;  // at 74 they are a quarter ahead of the AVX-512 kernel; fewer: not measured
-constexpr int most_blocks = 8;           // of a chunk
+constexpr int32_t min_tile_rows = 32;  // at 74 they are a quarter ahead of the AVX-512 kernel; fewer: not measured
+constexpr int max_blocks = 8;          // of a chunk
 
 inline void shape_int8(int rows) {
   alignas(64) TileConfig s;
@@ -79,24 +76,27 @@ inline void store_sums(int32_t* to) {
   }
 }
 
+/// Products I and later of multiply_blocks().
+template <int I, int N, int P>
+__attribute__((always_inline)) inline void multiply_blocks_from(const Chunk* c, int b, const int8_t* q, int64_t ldq,
+                                                                int32_t* sums) {
+  if constexpr (I < N * P) {
+    if constexpr (I % P == 0) load_rows<I % 4>(q + 32 * (I / P), ldq);
+    multiply_block<I % 4>(c[I % P].q[b + I / P]);
+    if constexpr (I >= 2) store_sums<(I - 2) % 4>(sums + 256 * (I - 2));
+    multiply_blocks_from<I + 1, N, P>(c, b, q, ldq, sums);
+  }
+}
 /// sums [N blocks from b on][P panels][rows, 16] of up to 16 rows.
 template <int N, int P>
 inline void multiply_blocks(const Chunk* c, int b, const int8_t* q, int64_t ldq, int32_t* sums) {
   constexpr int products = N * P;
-  const auto product = [&]<int I>(std::integral_constant<int, I>) {
-    if constexpr (I % P == 0) load_rows<I % 4>(q + 32 * (I / P), ldq);
-    multiply_block<I % 4>(c[I % P].q[b + I / P]);
-    if constexpr (I >= 2) store_sums<(I - 2) % 4>(sums + 256 * (I - 2));
-  };
-  [&]<int... I>(std::integer_sequence<int, I...>) {
-    (product(std::integral_constant<int, I>()), ...);
-  }
-  (std::make_integer_sequence<int, products>());
+  multiply_blocks_from<0, N, P>(c, b, q, ldq, sums);
   store_sums<(products - 2) % 4>(sums + 256 * (products - 2));
   store_sums<(products - 1) % 4>(sums + 256 * (products - 1));
 }
 
-/// What a tile's rows bring besides their values, `ld` apart.
+/// The scales of a tile's rows, `ld` apart.
 struct RowScales {
   const float* scale;
   const float* negsum;
@@ -123,66 +123,73 @@ inline void add_blocks(const Chunk& c, int b, RowScales x, int rows, const int32
   }
 }
 
-/// A chunk of P panels times up to 16 rows; acc is of the first panel.
-template <int P, bool Mins>
-inline void int8_tile_rows(const Chunk* c, const IntRows& x, int64_t row, int rows, int64_t block, int32_t* sums,
-                           float* acc, int64_t ldacc) {
-  const int64_t blocks_a_row = x.padded / 32;
-  const int8_t* q = x.q + row * x.padded + 32 * block;
-  const int64_t at = row * blocks_a_row + block;
-  const auto blocks = [&]<int N>(int b) {
-    multiply_blocks<N, P>(c, b, q + 32 * b, x.padded, sums);
-    for (int p = 0; p < P; ++p)
-      add_blocks<N, Mins>(c[p], b, {x.scale + at + b, x.negsum + at + b, blocks_a_row}, rows, sums + 256 * p, 256 * P,
-                          acc + ldacc * p);
-  };
-  if (c->blocks == most_blocks) return blocks.template operator()<most_blocks>(0);
-  for (int b = 0; b < c->blocks; b += 2) blocks.template operator()<2>(b);
-}
-
-template <bool Mins>
-inline void int8_tiles_panels(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row,
-                              int64_t rows, float* acc, void* scratch) {
-  const Int8Scratch s = carve_int8(scratch);
-  auto* sums = static_cast<int32_t*>(s.terms);
-  static_assert(blocks_at_once == most_blocks && int8_panels_at_once == 2);
-  static_assert(linear_kernels::most_int8_rows * sizeof(RowTerms<1, false>) >= 2 * most_blocks * 1024);
-  const int64_t ldacc = linear_kernels::sums_stride(rows);
-  for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
-  const int64_t whole = rows / 16 * 16;
-  const auto step = [&]<int P>(int32_t p, int64_t k) {
-    Chunk c[P];
-    for (int i = 0; i < P; ++i)
-      c[i] = unpack_int8<false>(w, panel + p + i, k, s.q + i * most_blocks * 512, s.scale + i * most_blocks * 16,
-                                s.min + i * most_blocks * 16);
-    Ahead<P> ahead = columns_after<P>(w, panel, panels, p, k, linear_kernels::chunk, rows / 16);
-    float* sum = acc + ldacc * p;
-    if (whole != rows) shape_int8(16);
-    for (int64_t r = 0; r < whole; r += 16) {
-      ahead.fetch();
-      int8_tile_rows<P, Mins>(c, x, row + r, 16, k / 32, sums, sum + 16 * r, ldacc);
-    }
-    if (whole == rows) return;
-    const int rest = static_cast<int>(rows - whole);
-    shape_int8(rest);
-    int8_tile_rows<P, Mins>(c, x, row + whole, rest, k / 32, sums, sum + 16 * whole, ldacc);
-  };
-  for (int64_t k = 0; k < w.padded_cols; k += linear_kernels::chunk) {
-    int32_t p = 0;
-    for (; p + 2 <= panels; p += 2) step.template operator()<2>(p, k);
-    if (p < panels) step.template operator()<1>(p, k);
+/// N blocks from b on of a chunk of P panels times up to 16 rows; acc is of the first panel.
+template <int N, int P, bool Mins>
+inline void int8_tile_blocks(const Chunk* c, int b, const Int8Rows& x, int64_t row, int rows, int64_t block,
+                             int32_t* sums, float* acc, int64_t ldacc) {
+  const int64_t row_blocks = x.padded / 32, at = row * row_blocks + block + b;
+  multiply_blocks<N, P>(c, b, x.q + row * x.padded + 32 * (block + b), x.padded, sums);
+  for (int p = 0; p < P; ++p) {
+    add_blocks<N, Mins>(c[p], b, {.scale = x.scale + at, .negsum = x.negsum + at, .ld = row_blocks}, rows,
+                        sums + 256 * p, 256 * P, acc + ldacc * p);
   }
 }
 
-void int8_amx(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, int64_t row, int64_t rows, float* acc,
+/// A chunk of P panels times up to 16 rows; acc is of the first panel.
+template <int P, bool Mins>
+inline void int8_tile_rows_of(const Chunk* c, const Int8Rows& x, int64_t row, int rows, int64_t block, int32_t* sums,
+                              float* acc, int64_t ldacc) {
+  if (c->blocks == max_blocks)
+    return int8_tile_blocks<max_blocks, P, Mins>(c, 0, x, row, rows, block, sums, acc, ldacc);
+  for (int b = 0; b < c->blocks; b += 2) int8_tile_blocks<2, P, Mins>(c, b, x, row, rows, block, sums, acc, ldacc);
+}
+
+/// A chunk of columns from k on of P panels from panel + p on, times all rows.
+template <int P, bool Mins>
+inline void int8_tile_columns(const Packed& w, int64_t panel, int32_t panels, int32_t p, int64_t k, const Int8Rows& x,
+                              int64_t row, int64_t rows, float* acc, const Int8Scratch& s) {
+  const int64_t ldacc = sums_stride(rows), whole = rows / 16 * 16;
+  auto* sums = static_cast<int32_t*>(s.terms);
+  Chunk c[P];
+  for (int i = 0; i < P; ++i)
+    c[i] = unpack_int8<false>(w, panel + p + i, k, s.q + i * max_blocks * 512, s.scale + i * max_blocks * 16,
+                              s.min + i * max_blocks * 16);
+  Ahead<P> ahead = columns_after<P>(w, panel, panels, p, k, chunk, rows / 16);
+  acc += ldacc * p;
+  if (whole != rows) shape_int8(16);
+  for (int64_t r = 0; r < whole; r += 16) {
+    ahead.fetch();
+    int8_tile_rows_of<P, Mins>(c, x, row + r, 16, k / 32, sums, acc + 16 * r, ldacc);
+  }
+  if (whole == rows) return;
+  const int rest = static_cast<int>(rows - whole);
+  shape_int8(rest);
+  int8_tile_rows_of<P, Mins>(c, x, row + whole, rest, k / 32, sums, acc + 16 * whole, ldacc);
+}
+
+template <bool Mins>
+inline void int8_tile_panels_of(const Packed& w, int64_t panel, int32_t panels, const Int8Rows& x, int64_t row,
+                                int64_t rows, float* acc, void* scratch) {
+  const Int8Scratch s = partition_int8(scratch);
+  static_assert(blocks_at_once == max_blocks && int8_tile_panels == 2);
+  static_assert(int8_blocking.max_rows * sizeof(RowTerms<1, false>) >= 2 * max_blocks * 1024);  // the sums
+  for (int64_t i = 0; i < sums_stride(rows) * panels; ++i) acc[i] = 0;
+  for (int64_t k = 0; k < w.padded_cols; k += chunk) {
+    int32_t p = 0;
+    for (; p + 2 <= panels; p += 2) int8_tile_columns<2, Mins>(w, panel, panels, p, k, x, row, rows, acc, s);
+    if (p < panels) int8_tile_columns<1, Mins>(w, panel, panels, p, k, x, row, rows, acc, s);
+  }
+}
+
+void int8_amx(const Packed& w, int64_t panel, int32_t panels, const Int8Rows& x, int64_t row, int64_t rows, float* acc,
               void* scratch) {
   const Layout l = layout_of(w.type);
-  if (rows < least_tile_rows || l.group == 16) return int8_all(w, panel, panels, x, row, rows, acc, scratch);
+  if (rows < min_tile_rows || l.group == 16) return int8_all(w, panel, panels, x, row, rows, acc, scratch);
   shape_int8(16);
   if (l.mins) {
-    int8_tiles_panels<true>(w, panel, panels, x, row, rows, acc, scratch);
+    int8_tile_panels_of<true>(w, panel, panels, x, row, rows, acc, scratch);
   } else {
-    int8_tiles_panels<false>(w, panel, panels, x, row, rows, acc, scratch);
+    int8_tile_panels_of<false>(w, panel, panels, x, row, rows, acc, scratch);
   }
   _tile_release();
 }
@@ -191,16 +198,6 @@ void int8_amx(const Packed& w, int64_t panel, int32_t panels, const IntRows& x, 
 // Tiles 0-3: sums of 2 x 16 rows x 2 panels; 4, 5: rows [16][32]; 6, 7: weights of a panel [16][16][2].
 
 constexpr int64_t tile_values = 512;
-
-inline __m256i to_bf16(__m512 x) {
-  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
-}
-inline __m512 from_bf16(__m256i x) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
-}
-inline __m512i pairs(__m256i even, __m256i odd) {
-  return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
-}
 
 void rows_to_bf16(const float* x, int64_t padded, const Bf16Rows& rows, int64_t row) {
   const int64_t at = row / 16 * 16 * padded + row % 16 * 32;
@@ -276,10 +273,9 @@ inline void weight_tiles(const Packed& w, int64_t panel, int64_t k, int64_t n, u
   high = to;
   low = nullptr;
   if (w.type == DType::bf16) {
-    high = reinterpret_cast<const uint16_t*>(w.panel(panel) + k * 32);
-  } else if (layout_of(w.type).group) {
-    for (int64_t i = 0; i < n; i += linear_kernels::chunk)
-      quants_to_bf16(w, panel, k + i, to + i * 16, carve_int8(scratch));
+    high = reinterpret_cast<const uint16_t*>(panel_at(w, panel) + k * 32);
+  } else if (layout_of(w.type).quantised) {
+    for (int64_t i = 0; i < n; i += chunk) quants_to_bf16(w, panel, k + i, to + i * 16, partition_int8(scratch));
   } else {
     low = to + bf16_chunk * 16;
     alignas(64) float values[32 * 16];
@@ -324,14 +320,15 @@ inline void bf16_tiles(const uint16_t* high, const uint16_t* low, int64_t row_ti
 
 void bf16_amx(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x, int64_t row, int64_t rows, float* acc,
               void* scratch) {
-  // A tile of few rows costs what its rows cost; of many, the last tile's missing rows are computed too, and ignored.
+  // AMX time is proportional to configured rows, so a short call configures short tiles; otherwise the last tile computes
+  // padding rows that are discarded.
   TileConfig shapes;
   for (int i = 0; i < 8; ++i)
     shapes.bytes[i] = 64, shapes.rows[i] = static_cast<uint8_t>(i < 6 && rows < 16 ? rows : 16);
   load_tile_config(shapes);
-  const int64_t ldacc = linear_kernels::sums_stride(rows), row_tiles = (rows + 15) / 16, row_tile = x.padded * 16;
+  const int64_t ldacc = sums_stride(rows), row_tiles = (rows + 15) / 16, row_tile = x.padded * 16;
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
-  const bool quantised = layout_of(w.type).group != 0;
+  const bool quantised = layout_of(w.type).quantised;
   const uint16_t *high = x.high + row * x.padded, *low = quantised || !x.low ? nullptr : x.low + row * x.padded;
   auto* tiles = static_cast<uint16_t*>(scratch);
   void* rest = tiles + 4 * bf16_chunk * 16;
@@ -372,9 +369,9 @@ void bf16_amx(const Packed& w, int64_t panel, int32_t panels, const Bf16Rows& x,
 
 }  // namespace
 
-extern const linear_kernels::Table linear_table;
-const linear_kernels::Table linear_table{unsigned_weights, true,     norm_row, to_int8, rows_to_bf16, int8_amx,
-                                         float_all,        bf16_amx, epilogue, nullptr, nullptr};
+extern const gemm::Product<gemm::Int8Rows> gemm_int8;
+extern const gemm::Product<gemm::Bf16Rows> gemm_bf16;
+const gemm::Product<gemm::Int8Rows> gemm_int8{.convert = to_int8, .multiply = int8_amx};
+const gemm::Product<gemm::Bf16Rows> gemm_bf16{.convert = rows_to_bf16, .multiply = bf16_amx};
 
-}  // namespace owl3::amx
-#endif
+}  // namespace owl3::cpu::OWL3_ISA

@@ -2,143 +2,46 @@
 
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
 
-#include "cpu/threads/workspace.h"
-#include "gguf/blocks.h"
+#include "base/math.h"
+#include "cpu/gemm/formats.h"
+#include "cpu/workspace.h"
 
-namespace owl3::cpu {
+namespace owl3::cpu::gemm {
 namespace {
 
-int64_t round_up(int64_t n, int64_t to) {
-  return (n + to - 1) / to * to;
-}
+/// Where the value of (k, row) of a block stands in quad order.
 int32_t quad(int32_t k, int32_t row) {
   return k / 4 * 64 + row * 4 + k % 4;
 }
 
-uint16_t get_f16(const uint8_t* at, int32_t lane) {
+float get_f16(const uint8_t* at, int32_t lane) {
   uint16_t h;
   std::memcpy(&h, at + lane * 2, 2);
-  return h;
+  return gguf::f16_to_f32(h);
 }
 
-/// Where a record has its planes, in bytes; the same for every block of a type, one behind the other.
-struct Planes {
-  int32_t low, high;              ///< whole bytes or 4-bit, and upper bits
-  int32_t low_block, high_block;  ///< bytes a block of 32 columns and 16 rows
-};
-constexpr Planes planes_of(DType type) {
-  switch (type) {
-    case DType::q8_0:
-      return {q_at_32, 0, 512, 0};
-    case DType::q4_0:
-      return {q_at_32, 0, 256, 0};
-    case DType::q5_0:
-      return {q_at_32, high_at_32, 256, 64};
-    case DType::q4_k:
-      return {q_at_k, 0, 256, 0};
-    case DType::q5_k:
-      return {q_at_k, high_at_k, 256, 64};
-    case DType::q6_k:
-      return {q_at_k, high_at_k, 256, 128};
-    case DType::f32:
-    case DType::f16:
-    case DType::bf16:
-      break;
-  }
-  return {};
-}
-
-/// What a record says about its 16 rows, still row by row: scales as stored, and each row's share of the planes in the
-/// order of k. Four bytes of a row go side by side with those of the other rows.
-struct RecordRows {
-  uint16_t d[2][panel_rows], dmin[panel_rows];
-  uint8_t scale[panel_rows][16], min[panel_rows][8];
-  alignas(64) uint8_t low[panel_rows][128], high[panel_rows][64];
-};
-
-template <class Block>
-const Block* block_at(const void* row, int64_t i) {
-  return reinterpret_cast<const Block*>(row) + i;
-}
-
-/// A row's share of one block's planes from its values [32].
+/// One row's share of a block's planes, from its unsigned values [32].
 template <DType T>
-void put_planes(const uint8_t* q, uint8_t* low, uint8_t* high) {
-  for (int k = 0; k < 16; k++) low[k] = static_cast<uint8_t>((q[k] & 15) | q[k + 16] << 4);
-  if constexpr (T == DType::q6_k) {
+void put_planes(const uint8_t* values, uint8_t* low, uint8_t* high) {
+  constexpr Layout l = Record<T>::layout();
+  if constexpr (l.low_bits == 8) std::memcpy(low, values, 32);
+  if constexpr (l.low_bits == 4) {
+    for (int k = 0; k < 16; k++) low[k] = static_cast<uint8_t>((values[k] & 15) | values[k + 16] << 4);
+  }
+  if constexpr (l.high_bits == 2) {
     for (int k = 0; k < 8; k++) {
-      high[k] = static_cast<uint8_t>(q[k] >> 4 | q[k + 8] >> 4 << 2 | q[k + 16] >> 4 << 4 | q[k + 24] >> 4 << 6);
+      high[k] = static_cast<uint8_t>(values[k] >> 4 | values[k + 8] >> 4 << 2 | values[k + 16] >> 4 << 4 |
+                                     values[k + 24] >> 4 << 6);
     }
   }
-  if constexpr (T == DType::q5_k) {
+  if constexpr (l.high_bits == 1) {
     uint8_t bits[4] = {};
     for (int g = 0; g < 8; g++) {
-      for (int k = 0; k < 4; k++) bits[k] = static_cast<uint8_t>(bits[k] | q[4 * g + k] >> 4 << g);
+      for (int k = 0; k < 4; k++) bits[k] = static_cast<uint8_t>(bits[k] | values[4 * g + k] >> 4 << g);
     }
     std::memcpy(high, bits, 4);
   }
-}
-
-/// Takes block b of 32 columns of a row of the file apart (Q8_0, Q4_0, Q5_0). `flip` turns Q8_0's sign bit.
-template <DType T>
-void read_block(const char* row, int64_t b, uint8_t flip, uint16_t& d, uint8_t* low, uint8_t* high) {
-  if constexpr (T == DType::q8_0) {
-    const auto* block = block_at<gguf::BlockQ8_0>(row, b);
-    d = block->d;
-    for (int i = 0; i < 32; i++) low[i] = static_cast<uint8_t>(block->q[i]) ^ flip;
-  } else if constexpr (T == DType::q4_0) {
-    const auto* block = block_at<gguf::BlockQ4_0>(row, b);
-    d = block->d;
-    std::memcpy(low, block->q, 16);  // the file pairs values as the planes do
-  } else {
-    const auto* block = block_at<gguf::BlockQ5_0>(row, b);
-    d = block->d;
-    std::memcpy(low, block->q, 16);
-    uint32_t bits;
-    std::memcpy(&bits, block->high, 4);
-    for (int k = 0; k < 4; k++) {
-      uint32_t byte = 0;
-      for (int g = 0; g < 8; g++) byte |= (bits >> (4 * g + k) & 1) << g;
-      high[k] = static_cast<uint8_t>(byte);
-    }
-  }
-}
-
-/// Takes 256 columns of a row of the file apart (Q4_K, Q5_K, Q6_K).
-template <DType T>
-void read_super_block(const char* row, int64_t s, int32_t lane, RecordRows& out) {
-  constexpr int32_t high_row = planes_of(T).high_block / panel_rows;
-  uint8_t q[256];
-  if constexpr (T == DType::q6_k) {
-    const auto* block = block_at<gguf::BlockQ6_K>(row, s);
-    out.d[0][lane] = block->d;
-    std::memcpy(out.scale[lane], block->scales, 16);
-    for (int half = 0; half < 2; half++) {
-      const uint8_t *low = block->low + half * 64, *high = block->high + half * 32;
-      for (int part = 0; part < 4; part++) {
-        uint8_t* to = q + half * 128 + part * 32;
-        for (int i = 0; i < 32; i++) {
-          to[i] = static_cast<uint8_t>((low[part % 2 * 32 + i] >> part / 2 * 4 & 15) | (high[i] >> part * 2 & 3) << 4);
-        }
-      }
-    }
-  } else {
-    using Block = std::conditional_t<T == DType::q4_k, gguf::BlockQ4_K, gguf::BlockQ5_K>;
-    const auto* block = block_at<Block>(row, s);
-    out.d[0][lane] = block->d;
-    out.dmin[lane] = block->dmin;
-    gguf::unpack_scales(block->scales, out.scale[lane], out.min[lane]);
-    for (int b = 0; b < 8; b++) {
-      const uint8_t* low = block->q + b / 2 * 32;
-      for (int i = 0; i < 32; i++) {
-        q[b * 32 + i] = low[i] >> b % 2 * 4 & 15;
-        if constexpr (T == DType::q5_k) q[b * 32 + i] |= static_cast<uint8_t>((block->high[i] >> b & 1) << 4);
-      }
-    }
-  }
-  for (int b = 0; b < 8; b++) put_planes<T>(q + b * 32, out.low[lane] + b * 16, out.high[lane] + b * high_row);
 }
 
 /// Four bytes of each of the 16 rows, then the next four: rows [16][ld] -> plane [words][16][4].
@@ -152,62 +55,59 @@ void interleave(const uint8_t (&rows)[panel_rows][Ld], uint8_t* plane) {
   }
 }
 
-/// Packs records [panel] of a quantised type; rows past the last and blocks past a row's end have scales of zero.
+/// Packs a panel's records; rows past the last and blocks past a row's end have scales of zero.
 template <DType T>
-void pack_quantised(const ops::HostTensor& t, const Packed& m, int64_t panel, uint8_t* record) {
-  constexpr Layout l = layout_of(T);
-  constexpr Planes at = planes_of(T);
-  constexpr int32_t blocks = l.step / 32, low_row = at.low_block / panel_rows, high_row = at.high_block / panel_rows;
-  const uint8_t flip = m.unsigned_q8 ? 0x80 : 0;
+void pack_quantised(const ops::HostTensor& t, const Packed& m, int64_t panel, uint8_t* out) {
+  using Block = typename Record<T>::Block;
+  constexpr Layout l = Record<T>::layout();
+  constexpr int32_t blocks = l.step / block_columns, file_blocks = l.step == 256 ? 1 : blocks;
+  constexpr int32_t low_row = l.low_block / panel_rows, high_row = l.high_block / panel_rows;
+  const int64_t stored = t.cols * file_blocks / l.step;  // blocks in a row of the file
   const uint64_t stride = gguf::row_bytes(t.type, t.cols);
   const int64_t rows = std::min<int64_t>(panel_rows, t.rows - panel * panel_rows);
   const char* first = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
-  RecordRows r{};
-  for (int64_t s = 0; s < m.padded_cols / l.step; s++, record += l.record) {
+  // Each row's share of the planes, in the order of k: four bytes of it go side by side with those of the other rows.
+  alignas(64) uint8_t low[panel_rows][128] = {}, high[panel_rows][64] = {};
+  for (int64_t s = 0; s < m.padded_cols / l.step; s++, out += l.bytes) {
+    std::memset(out, 0, l.low_at);
     for (int32_t lane = 0; lane < rows; lane++) {
-      const char* row = first + static_cast<uint64_t>(lane) * stride;
-      if constexpr (l.step == 256) {
-        read_super_block<T>(row, s, lane, r);
-      } else {
-        for (int32_t b = 0; b < blocks; b++) {
-          uint8_t *low = r.low[lane] + b * low_row, *high = r.high[lane] + b * high_row;
-          if ((s * blocks + b) * 32 < t.cols) {
-            read_block<T>(row, s * blocks + b, flip, r.d[b][lane], low, high);
-          } else {
-            r.d[b][lane] = 0;
-            std::memset(low, T == DType::q8_0 ? flip : T == DType::q4_0 ? 0x88 : 0, low_row);  // values of zero
-            std::memset(high, 0xff, high_row);
-          }
+      const auto* block = reinterpret_cast<const Block*>(first + static_cast<uint64_t>(lane) * stride);
+      RecordRow row{};
+      for (int32_t i = 0; i < file_blocks; i++) {
+        if (s * file_blocks + i < stored) {
+          Record<T>::read(block[s * file_blocks + i], i, row);
+        } else {
+          std::memset(row.values + block_columns * i, l.offset, block_columns);  // zeros
         }
       }
-    }
-    std::memset(record, 0, at.low);
-    if constexpr (l.step == 64) {
-      std::memcpy(record, r.d, sizeof r.d);
-    } else {
-      std::memcpy(record, r.d[0], sizeof r.d[0]);
-      if constexpr (l.mins) std::memcpy(record + dmin_at, r.dmin, sizeof r.dmin);
-      for (int32_t i = 0; i < l.step / l.group; i++) {
-        for (int32_t lane = 0; lane < panel_rows; lane++) record[scale_at + i * 16 + lane] = r.scale[lane][i];
+      if (l.low_bits == 8 && !m.unsigned_q8) {
+        for (uint8_t& v : row.values) v ^= 0x80;
       }
-      for (int32_t i = 0; l.mins && i < 8; i++) {
-        for (int32_t lane = 0; lane < panel_rows; lane++) record[min_at + i * 16 + lane] = r.min[lane][i];
+      for (int32_t b = 0; b < blocks; b++)
+        put_planes<T>(row.values + block_columns * b, low[lane] + b * low_row, high[lane] + b * high_row);
+      for (int32_t i = 0; i < file_blocks; i++) std::memcpy(out + 2 * (panel_rows * i + lane), &row.d[i], 2);
+      if constexpr (l.step == 256) {
+        for (int32_t i = 0; i < l.step / l.group; i++) out[l.scale_at + panel_rows * i + lane] = row.scale[i];
+      }
+      if constexpr (l.mins) {
+        std::memcpy(out + l.dmin_at + 2 * lane, &row.dmin, 2);
+        for (int32_t i = 0; i < blocks; i++) out[l.min_at + panel_rows * i + lane] = row.min[i];
       }
     }
-    interleave<blocks * low_row / 4>(r.low, record + at.low);
-    if constexpr (high_row > 0) interleave<blocks * high_row / 4>(r.high, record + at.high);
+    interleave<blocks * low_row / 4>(low, out + l.low_at);
+    if constexpr (high_row > 0) interleave<blocks * high_row / 4>(high, out + l.high_at);
   }
 }
 
-/// The stored value of (k, lane) of a record.
-int32_t read_value(const Packed& m, const uint8_t* record, int32_t k, int32_t lane) {
-  const Planes at = planes_of(m.type);
-  const int32_t i = quad(k % 32, lane);
-  const uint8_t *low = record + at.low + k / 32 * at.low_block, *high = record + at.high + k / 32 * at.high_block;
-  if (m.type == DType::q8_0) return static_cast<uint8_t>(low[i] ^ (m.unsigned_q8 ? 0 : 0x80));
+/// The stored value of (k, lane) of a record, with the layout's offset.
+int32_t read_value(const Packed& m, const Layout& l, const uint8_t* record, int32_t k, int32_t lane) {
+  const int32_t i = quad(k % block_columns, lane);
+  const uint8_t* low = record + l.low_at + k / block_columns * l.low_block;
+  const uint8_t* high = record + l.high_at + k / block_columns * l.high_block;
+  if (l.low_bits == 8) return static_cast<uint8_t>(low[i] ^ (m.unsigned_q8 ? 0 : 0x80));
   int32_t v = low[i % 256] >> (i / 256 * 4) & 15;
-  if (m.type == DType::q6_k) v |= (high[i % 128] >> (i / 128 * 2) & 3) << 4;
-  if (m.type == DType::q5_0 || m.type == DType::q5_k) v |= (high[i % 64] >> (i / 64) & 1) << 4;
+  if (l.high_bits == 2) v |= (high[i % 128] >> (i / 128 * 2) & 3) << 4;
+  if (l.high_bits == 1) v |= (high[i % 64] >> (i / 64) & 1) << 4;
   return v;
 }
 
@@ -218,6 +118,17 @@ size_t float_size(DType type) {
 int64_t float_at(DType type, int64_t k, int64_t lane) {
   if (type == DType::bf16) return (k / 2 * 32 + lane * 2 + k % 2) * 2;
   return (k * 16 + lane) * static_cast<int64_t>(float_size(type));
+}
+
+float read_float(DType type, const uint8_t* at) {
+  if (type == DType::f32) {
+    float v;
+    std::memcpy(&v, at, 4);
+    return v;
+  }
+  uint16_t h;
+  std::memcpy(&h, at, 2);
+  return type == DType::f16 ? gguf::f16_to_f32(h) : gguf::bf16_to_f32(h);
 }
 
 /// `n` columns of 16 rows that are `stride` bytes apart, [16][n] -> [n / Side][16][Side].
@@ -233,24 +144,12 @@ void pack_floats(const char* rows, uint64_t stride, int64_t count, int64_t n, ui
 }
 
 void pack_panel(const ops::HostTensor& t, const Packed& m, int64_t panel, uint8_t* out) {
-  switch (t.type) {
-    case DType::q8_0:
-      return pack_quantised<DType::q8_0>(t, m, panel, out);
-    case DType::q4_0:
-      return pack_quantised<DType::q4_0>(t, m, panel, out);
-    case DType::q5_0:
-      return pack_quantised<DType::q5_0>(t, m, panel, out);
-    case DType::q4_k:
-      return pack_quantised<DType::q4_k>(t, m, panel, out);
-    case DType::q5_k:
-      return pack_quantised<DType::q5_k>(t, m, panel, out);
-    case DType::q6_k:
-      return pack_quantised<DType::q6_k>(t, m, panel, out);
-    case DType::f32:
-    case DType::f16:
-    case DType::bf16:
-      break;
-  }
+  bool done = false;
+  for_quantised(t.type, [&](auto type) {
+    pack_quantised<type.type>(t, m, panel, out);
+    done = true;
+  });
+  if (done) return;
   const uint64_t stride = gguf::row_bytes(t.type, t.cols);
   const int64_t count = std::min<int64_t>(panel_rows, t.rows - panel * panel_rows);
   const char* rows = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
@@ -275,11 +174,19 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
   m->cols = t.cols;
   m->type = t.type;
   const int64_t padded = round_up(t.cols, l.step), panels = round_up(t.rows, panel_rows) / panel_rows;
-  const int64_t panel_bytes = padded / l.step * l.record;
+  const int64_t panel_bytes = padded / l.step * l.bytes;
   m->bytes = static_cast<uint64_t>(panel_bytes * panels);
   m->memory = aligned_memory(m->bytes);
   auto* data = static_cast<uint8_t*>(m->memory.get());
-  m->packed = {t.type, t.rows, t.cols, padded, panels, panel_bytes, unsigned_q8, t.use == ops::MatrixUse::bulk, data};
+  m->packed = {.type = t.type,
+               .rows = t.rows,
+               .cols = t.cols,
+               .padded_cols = padded,
+               .panels = panels,
+               .panel_bytes = panel_bytes,
+               .unsigned_q8 = unsigned_q8,
+               .bulk = t.use == ops::MatrixUse::bulk,
+               .data = data};
   pool.parallel_for(panels, [&](int64_t p, int) { pack_panel(t, m->packed, p, data + p * panel_bytes); });
   return m;
 }
@@ -287,31 +194,28 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
 void unpack_row(const Packed& m, int64_t row, float* y) {
   const Layout l = layout_of(m.type);
   const int32_t lane = static_cast<int32_t>(row % panel_rows);
-  for (int64_t k = 0; k < m.cols; k++) {
-    const uint8_t* record = m.panel(row / panel_rows) + k / l.step * l.record;
-    const int32_t i = static_cast<int32_t>(k % l.step);
-    if (l.group == 0) {
-      const uint8_t* at = record + float_at(m.type, i, lane);
-      uint16_t h;
-      std::memcpy(&h, at, 2);
-      if (m.type == DType::f32)
-        std::memcpy(y + k, at, 4);
-      else
-        y[k] = m.type == DType::f16 ? gguf::f16_to_f32(h) : gguf::bf16_to_f32(h);
-      continue;
+  const uint8_t* record = panel_at(m, row / panel_rows);
+  for (int64_t begin = 0; begin < m.cols; begin += l.step, record += l.bytes, y += l.step) {
+    const int32_t n = static_cast<int32_t>(std::min<int64_t>(l.step, m.cols - begin));
+    for (int32_t k = 0; k < n; k++) {
+      if (!l.quantised) {
+        y[k] = read_float(m.type, record + float_at(m.type, k, lane));
+        continue;
+      }
+      const float q = static_cast<float>(read_value(m, l, record, k, lane) - l.offset);
+      if (l.step == 64) {
+        y[k] = get_f16(record + k / block_columns * 2 * panel_rows, lane) * q;
+        continue;
+      }
+      // Six bits unsigned, or eight signed (Q6_K).
+      const auto scale = static_cast<float>(static_cast<int8_t>(record[l.scale_at + k / l.group * panel_rows + lane]));
+      y[k] = get_f16(record, lane) * scale * q;
+      if (l.mins) {
+        const auto min = static_cast<float>(record[l.min_at + k / block_columns * panel_rows + lane]);
+        y[k] -= get_f16(record + l.dmin_at, lane) * min;
+      }
     }
-    const float q = static_cast<float>(read_value(m, record, i, lane) - l.offset);
-    if (l.step == 64) {
-      y[k] = gguf::f16_to_f32(get_f16(record + i / 32 * 32, lane)) * q;
-      continue;
-    }
-    const uint8_t s = record[scale_at + i / l.group * 16 + lane];
-    const float scale = m.type == DType::q6_k ? static_cast<float>(static_cast<int8_t>(s)) : static_cast<float>(s);
-    y[k] = gguf::f16_to_f32(get_f16(record, lane)) * scale * q;
-    if (l.mins)
-      y[k] -=
-          gguf::f16_to_f32(get_f16(record + dmin_at, lane)) * static_cast<float>(record[min_at + i / 32 * 16 + lane]);
   }
 }
 
-}  // namespace owl3::cpu
+}  // namespace owl3::cpu::gemm

@@ -2,11 +2,11 @@
 #pragma once
 #include <memory>
 
+#include "base/thread_pool.h"
 #include "cpu/gemm/packed.h"
-#include "cpu/threads/pool.h"
 #include "ops/tensor.h"
 
-namespace owl3::cpu {
+namespace owl3::cpu::gemm {
 
 class PackedMatrix final : public ops::Matrix {
  public:
@@ -19,4 +19,4 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
 /// Row `row` as dequantize_row would give it.
 void unpack_row(const Packed& m, int64_t row, float* y);
 
-}  // namespace owl3::cpu
+}  // namespace owl3::cpu::gemm

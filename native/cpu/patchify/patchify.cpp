@@ -1,4 +1,4 @@
-#include "cpu/gemm/gemm.h"
+#include "cpu/patchify/patchify.h"
 
 namespace owl3::cpu {
 

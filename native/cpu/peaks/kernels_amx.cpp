@@ -1,10 +1,8 @@
-#ifdef __AMX_BF16__
-#define OWL3_LANES amx
-#define OWL3_LANES_AVX512
-#include "cpu/peaks/body.h"
+// The rates of tile products: four sums of tiles, so that each product is independent of the three before it.
+#include "cpu/peaks/peaks.h"
 #include "cpu/simd/amx.h"
 
-namespace owl3::amx {
+namespace owl3::cpu::OWL3_ISA {
 namespace {
 
 double int8_loop(int64_t n) {
@@ -41,8 +39,9 @@ double bf16_loop(int64_t n) {
 
 }  // namespace
 
-extern const peaks::Loops peak_loops;
-const peaks::Loops peak_loops{int8_loop, bf16_loop, fp32_loop, read_loop};
+extern double (*const peak_int8)(int64_t);
+extern double (*const peak_bf16)(int64_t);
+double (*const peak_int8)(int64_t) = int8_loop;
+double (*const peak_bf16)(int64_t) = bf16_loop;
 
-}  // namespace owl3::amx
-#endif
+}  // namespace owl3::cpu::OWL3_ISA

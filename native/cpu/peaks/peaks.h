@@ -2,9 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "base/isa.h"
-
-namespace owl3::peaks {
+namespace owl3::cpu::peaks {
 
 /// Each runs n rounds and returns the operations done (a multiply-add is two); null where there is no such instruction.
 struct Loops {
@@ -14,6 +12,5 @@ struct Loops {
   /// Reads 64-byte lines; returns something of them so that nothing is left out.
   uint64_t (*read)(const void* memory, int64_t bytes);
 };
-const Loops& loops(Isa isa);
 
-}  // namespace owl3::peaks
+}  // namespace owl3::cpu::peaks

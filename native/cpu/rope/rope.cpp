@@ -4,9 +4,10 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "cpu/threads/pool.h"
+#include "base/math.h"
+#include "base/thread_pool.h"
 
-namespace owl3::rope {
+namespace owl3::cpu::rope {
 
 void Angles::prepare(std::span<const ops::KvSlot> slots, float theta, int32_t head_dim) {
   const size_t half = static_cast<size_t>(head_dim) / 2;
@@ -39,7 +40,7 @@ void Angles::prepare(std::span<const ops::KvSlot> slots, float theta, int32_t he
 }
 
 void run(const Kernels& k, const ops::RopeStoreParams& p, Angles& angles, ThreadPool& pool) {
-  if (p.head_dim % 2 != 0 || p.head_dim > widest_head) {
+  if (p.head_dim % 2 != 0 || p.head_dim > attention::max_head_dim) {
     throw Error(ErrorCode::unsupported, "rotary positions need an even head size of at most 512");
   }
   angles.prepare(p.slots, p.rope_theta, p.head_dim);
@@ -51,8 +52,8 @@ void run(const Kernels& k, const ops::RopeStoreParams& p, Angles& angles, Thread
     }
   };
   if (rows <= task_rows) return work(0, rows);  // sooner done than shared out
-  pool.parallel_for((rows + task_rows - 1) / task_rows,
+  pool.parallel_for(divide_up(rows, task_rows),
                     [&](int64_t task, int) { work(task * task_rows, std::min(rows, (task + 1) * task_rows)); });
 }
 
-}  // namespace owl3::rope
+}  // namespace owl3::cpu::rope

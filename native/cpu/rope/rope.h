@@ -3,16 +3,14 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/isa.h"
+#include "cpu/attention/attention.h"
 #include "ops/backend.h"
 
 namespace owl3 {
-
 class ThreadPool;
+}
 
-namespace rope {
-
-constexpr int32_t widest_head = 512;
+namespace owl3::cpu::rope {
 
 /// Cosines and sines of a step's positions. All layers of a step ask for the same ones, so the last set is kept.
 class Angles {
@@ -36,11 +34,7 @@ struct Kernels {
   void (*row)(const ops::RopeStoreParams& p, int64_t row, const ops::KvSlot& slot, const float* angles);
 };
 
-/// Those of an instruction set that is available here.
-const Kernels& kernels(Isa isa);
-
 /// Runs the verb of backend.h on the pool.
 void run(const Kernels& k, const ops::RopeStoreParams& p, Angles& angles, ThreadPool& pool);
 
-}  // namespace rope
-}  // namespace owl3
+}  // namespace owl3::cpu::rope

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace owl3::amx {
+namespace owl3::cpu::OWL3_ISA {
 namespace {
 
 struct TileConfig {
@@ -33,4 +33,4 @@ inline void configure_tiles() {
 }
 
 }  // namespace
-}  // namespace owl3::amx
+}  // namespace owl3::cpu::OWL3_ISA

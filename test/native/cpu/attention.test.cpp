@@ -1,27 +1,26 @@
 // Attention and RoPE of every instruction set this machine has, against a twin in double precision.
-#include "cpu/attention/attention.h"
-
 #include <algorithm>
 #include <cstring>
 #include <memory>
 #include <random>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "cpu/attention/kv_layout.h"
-#include "cpu/rope/rope.h"
-#include "cpu/threads/pool.h"
-#include "cpu/threads/workspace.h"
+#include "cpu/dispatch.h"
+#include "cpu/workspace.h"
 #include "gguf/quant.h"
 #include "harness.h"
 
 using namespace owl3;
+using namespace owl3::cpu;
 
 namespace {
 
 struct Machine {
-  explicit Machine(int threads) : pool(threads), scratch(threads) {}
+  explicit Machine(int threads) : pool(threads), workspace(threads) {}
   ThreadPool pool;
-  Scratch scratch;
+  Workspace workspace;
 };
 Machine& machine(int threads) {
   static Machine one(1), two(2), five(5);
@@ -119,13 +118,13 @@ void check_vision(Isa isa, const Vision& c) {
   std::vector<float> out;
   ops::VisionAttentionParams p = c.params(out);
   Machine& m = machine(2);
-  const attention::Kernels& k = attention::kernels(isa);
-  attention::run_vision(k, p, ops::Precision::exact, m.pool, m.scratch);
+  const attention::Kernels k = kernels_of(isa).attention;
+  attention::run_vision(k, p, ops::Precision::exact, m.pool, m.workspace);
   CHECK(vision_error(c, p) < exact_bound);
-  attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.scratch);
+  attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.workspace);
   CHECK(vision_error(c, p) < float_bound);
   p.exact = false;
-  attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.scratch);
+  attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.workspace);
   CHECK(vision_error(c, p) < fast_bound);
 }
 
@@ -138,7 +137,7 @@ TEST("cpu: exp2 of the softmax within 1e-7 relative, exactly 0 where masked") {
   while (x.size() % 16) x.push_back(0);
   for (Isa isa : available()) {
     y = x;
-    attention::kernels(isa).exp2(y.data(), static_cast<int64_t>(y.size()));
+    kernels_of(isa).attention.exp2(y.data(), static_cast<int64_t>(y.size()));
     for (size_t i = 0; i < x.size(); ++i) {
       if (x[i] < -126)
         CHECK_EQ(y[i], 0.0f);
@@ -168,7 +167,7 @@ TEST("cpu: vision attention with outliers: rows and columns a thousand times the
     const ops::VisionAttentionParams p = c.params(out);
     Machine& m = machine(2);
     for (ops::Precision precision : {ops::Precision::exact, ops::Precision::automatic, ops::Precision::fast}) {
-      attention::run_vision(attention::kernels(isa), p, precision, m.pool, m.scratch);
+      attention::run_vision(kernels_of(isa).attention, p, precision, m.pool, m.workspace);
       CHECK(vision_error(c, p) < (precision == ops::Precision::fast ? fast_bound : float_bound));
     }
   }
@@ -181,10 +180,10 @@ TEST("cpu: vision attention has the same bits for any threads and batch") {
     for (ops::Precision precision : {ops::Precision::exact, ops::Precision::automatic, ops::Precision::fast}) {
       std::vector<float> a, b, c;
       const ops::VisionAttentionParams pa = both.params(a), pb = both.params(b), pc = second.params(c);
-      const attention::Kernels& k = attention::kernels(isa);
-      attention::run_vision(k, pa, precision, machine(1).pool, machine(1).scratch);
-      attention::run_vision(k, pb, precision, machine(5).pool, machine(5).scratch);
-      attention::run_vision(k, pc, precision, machine(2).pool, machine(2).scratch);
+      const attention::Kernels k = kernels_of(isa).attention;
+      attention::run_vision(k, pa, precision, machine(1).pool, machine(1).workspace);
+      attention::run_vision(k, pb, precision, machine(5).pool, machine(5).workspace);
+      attention::run_vision(k, pc, precision, machine(2).pool, machine(2).workspace);
       CHECK(a == b);
       CHECK(std::equal(c.begin(), c.end(), a.begin() + 200 * 216));
     }
@@ -231,7 +230,7 @@ struct Store {
     p.rope_theta = 1e6f;
     p.slots = slots;
     rope::Angles angles;
-    rope::run(rope::kernels(isa), p, angles, machine(2).pool);
+    rope::run(kernels_of(isa).rope, p, angles, machine(2).pool);
   }
 
   void add_crop(Isa isa, int tokens, int position, uint32_t seed) {
@@ -287,7 +286,7 @@ std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
   p.kv_heads = s.kv_heads;
   p.head_dim = s.head_dim;
   p.sequences = sequences;
-  attention::run_hyper(attention::kernels(isa), p, machine(threads).pool, machine(threads).scratch);
+  attention::run_hyper(kernels_of(isa).attention, p, machine(threads).pool, machine(threads).workspace);
   return out;
 }
 
@@ -418,7 +417,7 @@ TEST("cpu: RoPE and the KV write against a twin in double") {
         p.rope_theta = 1e6f;
         p.slots = slots;
         rope::Angles angles;
-        rope::run(rope::kernels(isa), p, angles, machine(1).pool);
+        rope::run(kernels_of(isa).rope, p, angles, machine(1).pool);
         auto rotated = [&](const float* x, int position, int d) {
           const int half = head_dim / 2, i = d % half;
           const float inverse = 1.0f / std::pow(1e6f, static_cast<float>(2 * i) / static_cast<float>(head_dim));

@@ -6,15 +6,15 @@
 //   int16 (both sides): x and w are off by up to amax / 11584 of their blocks of 64, each times the other
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <utility>
 #include <vector>
 
 #include "base/isa.h"
-#include "cpu/gemm/gemv.h"
-#include "cpu/gemm/kernels.h"
+#include "base/thread_pool.h"
+#include "cpu/backend.h"
+#include "cpu/dispatch.h"
 #include "cpu/gemm/pack.h"
 #include "harness.h"
 #include "ops/backend.h"
@@ -36,15 +36,7 @@ std::vector<Isa> machine_isas() {
 
 std::unique_ptr<ops::Backend> backend_of(Isa isa, ops::Precision precision = ops::Precision::automatic,
                                          int threads = 2) {
-  const char* old = std::getenv("OWL3_ISA");
-  const std::string kept = old ? old : "";
-  setenv("OWL3_ISA", isa_name(isa), 1);
-  auto b = ops::make_cpu_backend({.threads = threads, .precision = precision});
-  if (old)
-    setenv("OWL3_ISA", kept.c_str(), 1);
-  else
-    unsetenv("OWL3_ISA");
-  return b;
+  return cpu::make_backend({.threads = threads, .precision = precision}, isa);
 }
 
 std::vector<float> normal_values(int64_t n, uint32_t seed, float scale = 1) {
@@ -164,26 +156,28 @@ TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
   std::vector<int8_t> q(rows * k);
   std::vector<float> scale(rows * k / 32), negsum(rows * k / 32);
   std::vector<int32_t> sum(rows * k / 16);
-  const IntRows ints{q.data(), scale.data(), negsum.data(), sum.data(), k};
-  std::vector<char> scratch(linear_kernels::scratch_bytes);
+  const cpu::gemm::Int8Rows int8{
+      .q = q.data(), .scale = scale.data(), .negsum = negsum.data(), .sum = sum.data(), .padded = k};
+  std::vector<char> scratch(cpu::gemm::scratch_bytes);
   for (const Isa isa : machine_isas()) {
-    const linear_kernels::Table& many = linear_kernels::table(isa);
-    const auto* pages = vector_kernels::table(isa, vector_kernels::Fetch::pages);
-    const auto* lines = vector_kernels::table(isa, vector_kernels::Fetch::lines);
-    CHECK_EQ(pages != nullptr, isa != Isa::scalar);
-    if (!pages) continue;
-    CHECK(vector_kernels::table(isa) == pages || vector_kernels::table(isa) == lines);
-    for (int64_t r = 0; r < rows; r++) many.to_int8(x.data() + r * k, k, ints, r);
+    const cpu::gemm::Kernels pages = cpu::kernels_of(isa, cpu::gemm::Fetch::pages).gemm;
+    const cpu::gemm::Kernels lines = cpu::kernels_of(isa, cpu::gemm::Fetch::lines).gemm;
+    CHECK_EQ(pages.gemv.int8 != nullptr, isa != Isa::scalar);
+    if (!pages.gemv.int8) continue;
+    CHECK(pages.gemv.int8 != lines.gemv.int8);
+    const auto chosen = cpu::kernels_of(isa).gemm.gemv.int8;
+    CHECK(chosen == pages.gemv.int8 || chosen == lines.gemv.int8);
+    for (int64_t r = 0; r < rows; r++) pages.int8.convert(x.data() + r * k, k, int8, r);
     for (const DType type : all_types) {
       if (gguf::format(type).block_size == 1) continue;
-      const auto w = cpu::pack_matrix(Weights(type, 48, k, 9).host(), many.unsigned_q8, pool);
+      const auto w = cpu::gemm::pack_matrix(Weights(type, 48, k, 9).host(), pages.unsigned_q8, pool);
       for (const int64_t n : {int64_t{1}, rows}) {
-        const auto sums = [&](const vector_kernels::Table& table) {
-          std::vector<float> acc(static_cast<size_t>(3 * linear_kernels::sums_stride(n)));
-          table.int8(w->packed, 0, 3, ints, 0, n, acc.data(), scratch.data());
+        const auto sums = [&](const cpu::gemm::Kernels& kernels) {
+          std::vector<float> acc(static_cast<size_t>(3 * cpu::gemm::sums_stride(n)));
+          kernels.gemv.int8(w->packed, 0, 3, int8, 0, n, acc.data(), scratch.data());
           return acc;
         };
-        CHECK(sums(*pages) == sums(*lines));
+        CHECK(sums(pages) == sums(lines));
       }
     }
   }

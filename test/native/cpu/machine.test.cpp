@@ -1,6 +1,6 @@
 #include "ops/machine.h"
 
-#include "cpu/peaks/peaks.h"
+#include "cpu/dispatch.h"
 #include "harness.h"
 
 using namespace owl3;
@@ -8,7 +8,7 @@ using namespace owl3;
 TEST("cpu: the machine's limits can be measured on every instruction set") {
   for (Isa isa : all_isas) {
     if (!isa_available(isa)) continue;
-    const peaks::Loops& loops = peaks::loops(isa);
+    const cpu::peaks::Loops loops = cpu::kernels_of(isa).peaks;
     CHECK(loops.fp32(10) > 0);
     if (loops.int8) CHECK(loops.int8(10) > loops.fp32(10) / 4);
     if (loops.bf16) CHECK(loops.bf16(10) > 0);
