@@ -3,23 +3,23 @@
 #include <cstring>
 #include <functional>
 
-#include "cpu/attention.h"
-#include "cpu/kv_store.h"
-#include "cpu/ops.h"
-#include "cpu/rope.h"
+#include "cpu/attention/attention.h"
+#include "cpu/attention/kv_store.h"
+#include "cpu/gemm/gemm.h"
+#include "cpu/patchify/patchify.h"
+#include "cpu/rope/rope.h"
 #include "ops/machine.h"
 
-namespace owl3 {
+namespace owl3::cpu {
 namespace {
 
 class CpuBackend final : public ops::Backend {
  public:
   CpuBackend(Isa isa, const ops::BackendOptions& options)
       : pool_(options.threads),
-        scratch_(pool_.threads()),
-        context_{pool_, scratch_, isa, options.precision},
-        attention_(attention::kernels(isa)),
-        rope_(rope::kernels(isa)),
+        workspace_(pool_.threads()),
+        kernels_(kernels_of(isa)),
+        context_{.pool = pool_, .workspace = workspace_, .kernels = kernels_, .precision = options.precision},
         name_(std::string("cpu (") + isa_name(isa) + ")") {}
 
   const std::string& name() const override { return name_; }
@@ -29,27 +29,27 @@ class CpuBackend final : public ops::Backend {
   void copy_to_host(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
   void copy_to_device(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
 
-  std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override { return cpu::load_matrix(context_, t); }
+  std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override { return gemm::load_matrix(context_, t); }
   bool reads_host(const ops::Matrix&) const override { return false; }
   std::unique_ptr<ops::KvStore> make_kv_store(const ops::KvShape& shape) override {
-    return std::make_unique<cpu::CpuKvStore>(shape);
+    return std::make_unique<CpuKvStore>(shape);
   }
 
-  void reserve(int64_t rows, int64_t cols) override { cpu::reserve_linear(context_, rows, cols); }
-  size_t scratch_bytes() const override { return scratch_.bytes(); }
+  void reserve(int64_t rows, int64_t cols) override { gemm::reserve(context_, rows, cols); }
+  size_t scratch_bytes() const override { return workspace_.bytes(); }
 
   // Every verb is done when it returns, so there is nothing to wait for or to record.
   Ticket submit() override { return 0; }
   void wait(Ticket) override {}
   void begin(const ops::PassTable& table, ops::KvStore& store) override {
-    lists_.begin(table, static_cast<const cpu::CpuKvStore&>(store));
+    lists_.begin(table, static_cast<const CpuKvStore&>(store));
   }
   void pass(const ops::PassKey&, const std::function<void()>& body) override { body(); }
 
-  void get_rows(const ops::Matrix& w, float* y) override { cpu::get_rows(context_, w, lists_.ids(), y); }
+  void get_rows(const ops::Matrix& w, float* y) override { gemm::get_rows(context_, w, lists_.ids(), y); }
   void rope_store(const ops::RopeStoreParams& p) override {
     const ops::RopeShape& s = p.shape;
-    rope::run(rope_,
+    rope::run(kernels_.rope,
               {.q = p.q,
                .ldq = p.ldq,
                .k = p.k,
@@ -66,7 +66,7 @@ class CpuBackend final : public ops::Backend {
               angles_, pool_);
   }
   void attention(const ops::AttentionParams& p) override {
-    attention::run_hyper(attention_,
+    attention::run_hyper(kernels_.attention,
                          {.q = p.q,
                           .ldq = p.ldq,
                           .out = p.out,
@@ -74,7 +74,7 @@ class CpuBackend final : public ops::Backend {
                           .kv_heads = p.kv_heads,
                           .head_dim = p.head_dim,
                           .sequences = lists_.sequences(p.layer, p.hyper_layer)},
-                         pool_, scratch_);
+                         pool_, workspace_);
   }
   void select_rows(const float* x, int64_t cols, float* y) override {
     for (const int32_t row : lists_.wanted()) {
@@ -83,19 +83,19 @@ class CpuBackend final : public ops::Backend {
     }
   }
 
-  void linear(const ops::LinearParams& p) override { cpu::linear(context_, p); }
+  void linear(const ops::LinearParams& p) override { gemm::linear(context_, p); }
   void patchify(const ops::PatchifyParams& p) override { cpu::patchify(context_, p); }
   void vision_attention(const ops::VisionAttentionParams& p) override {
-    attention::run_vision(attention_, p, context_.precision, pool_, scratch_);
+    attention::run_vision(kernels_.attention, p, context_.precision, pool_, workspace_);
   }
   void store_visual(const ops::StoreVisualParams& p) override {
     const ops::RopeShape& s = p.shape;
-    const auto& store = static_cast<const cpu::CpuKvStore&>(*p.store);
-    const cpu::KvBlock block = store.crop(p.crop, p.hyper_layer);
+    const auto& store = static_cast<const CpuKvStore&>(*p.store);
+    const KvBlock block = store.crop(p.crop, p.hyper_layer);
     visual_slots_.clear();
     for (int32_t t = 0; t < store.shape().crop_tokens; t++) visual_slots_.push_back({block, t, p.position});
     const int64_t ld = 2 * int64_t{s.kv_heads} * s.head_dim;
-    rope::run(rope_,
+    rope::run(kernels_.rope,
               {.k = p.kv,
                .v = p.kv + s.head_dim,
                .ldk = ld,
@@ -120,28 +120,27 @@ class CpuBackend final : public ops::Backend {
   }
 
   ThreadPool pool_;
-  Scratch scratch_;
-  cpu::Context context_;
-  const attention::Kernels& attention_;
-  const rope::Kernels& rope_;
+  Workspace workspace_;
+  Kernels kernels_;
+  Context context_;
   rope::Angles angles_;
-  cpu::LayerLists lists_;
-  std::vector<cpu::KvSlot> visual_slots_;
+  LayerLists lists_;
+  std::vector<KvSlot> visual_slots_;
   std::string name_;
 };
 
 }  // namespace
 
-std::unique_ptr<ops::Backend> cpu::make_backend(const ops::BackendOptions& options, Isa isa) {
+std::unique_ptr<ops::Backend> make_backend(const ops::BackendOptions& options, Isa isa) {
   if (!isa_available(isa)) throw Error(ErrorCode::unsupported, std::string("this machine can't run ") + isa_name(isa));
   return std::make_unique<CpuBackend>(isa, options);
 }
 
-ops::DeviceInfo cpu::device_info() {
+ops::DeviceInfo device_info() {
   const ops::MachineInfo machine = ops::machine_info();
   return {.id = "cpu",
           .name = machine.isa + ", " + std::to_string(machine.physical_cores) + " cores",
           .total_memory = machine.total_memory};
 }
 
-}  // namespace owl3
+}  // namespace owl3::cpu
