@@ -7,6 +7,7 @@
 namespace owl3 {
 namespace {
 
+// Rows that pass through the layers together. How many crops come with a call is decided in src/vision/encode-crops.ts.
 constexpr int64_t kBatchRows = 1024;
 
 void layer(const VisionConfig& c, const VisionLayer& w, const Pass& pass, const VisionScratch& s, int64_t crops) {

@@ -34,6 +34,19 @@ const ranges: Record<Exclude<keyof SamplingOptions, "seed">, [min: number, max: 
   logprobs: [0, 100],
 };
 
+/** Greedy decoding without penalties: what holds when neither the caller nor the file says otherwise. */
+export const greedySampling: Readonly<SamplerOptions> = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  seed: 0,
+  logprobs: 0,
+};
+
 /** Sampling defaults that a model file carries. As in Hugging Face, a file that does not ask for sampling (do_sample) is greedy. */
 export function samplingDefaults(metadata: GgufMetadata): SamplingOptions {
   const get = (key: string): number | undefined => {
@@ -51,19 +64,9 @@ export function samplingDefaults(metadata: GgufMetadata): SamplingOptions {
 
 /** The sampler's complete options: what was asked, else what the file says, else neutral. */
 export function resolveSampling(asked: SamplingOptions, defaults: SamplingOptions): SamplerOptions {
-  const neutral = {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repetitionPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    logprobs: 0,
-  };
-  const options: SamplerOptions = { ...neutral, seed: asked.seed ?? randomInt(0x1_0000_0000) };
+  const options: SamplerOptions = { ...greedySampling, seed: asked.seed ?? randomInt(0x1_0000_0000) };
   for (const key of Object.keys(ranges) as (keyof typeof ranges)[]) {
-    const value = asked[key] ?? defaults[key] ?? neutral[key];
+    const value = asked[key] ?? defaults[key] ?? greedySampling[key];
     const [min, max] = ranges[key];
     if (!(value >= min && value <= max)) throw new UsageError(`${key} is ${value}; it must be from ${min} to ${max}.`);
     options[key] = value;

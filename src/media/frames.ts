@@ -1,4 +1,5 @@
 /** A clip's sampled frames: which ones, when they are shown, and their pixels as they are decoded. */
+import type { Source } from "../prompt/messages.js";
 import {
   type Clip,
   type ClipFrame,
@@ -30,13 +31,13 @@ export interface SampledVideo {
   close(): Promise<void>;
 }
 
-/** Opens a clip (a path, or its bytes) and chooses its frames; nothing is decoded yet. */
+/** Opens a clip (a path, its bytes or an opened source) and chooses its frames; nothing is decoded yet. */
 export async function sampleVideo(
-  source: string | Uint8Array,
+  medium: string | Uint8Array | Source,
   options: VideoOptions & { name?: string; signal?: AbortSignal } = {},
 ): Promise<SampledVideo> {
-  const { decoder = "auto", name = typeof source === "string" ? source : "the clip", signal } = options;
-  const clip = await openClip(source, { decoder, name, ...(signal && { signal }) });
+  const { decoder = "auto", name = nameOf(medium), signal } = options;
+  const clip = await openClip(medium, { decoder, name, ...(signal && { signal }) });
   try {
     const indices = sampleFrames(clip.times, clip.info.fps, options);
     return {
@@ -51,4 +52,9 @@ export async function sampleVideo(
     await clip.close();
     throw error;
   }
+}
+
+function nameOf(medium: string | Uint8Array | Source): string {
+  if (typeof medium === "string") return medium;
+  return medium instanceof Uint8Array ? "the clip" : medium.name;
 }

@@ -8,7 +8,7 @@
  */
 import sharp from "sharp";
 import { FileError } from "../errors.js";
-import type { RgbImage } from "../prompt/messages.js";
+import type { RgbImage, Source } from "../prompt/messages.js";
 import { isPicture } from "./sequence.js";
 import { openSource, readBytes, type SourceOptions } from "./source.js";
 
@@ -40,7 +40,11 @@ export function restrictLoaders(): void {
 
 /** Opens and decodes a picture: a path, "-", a data: URL or bytes. */
 export async function loadImage(medium: string | Uint8Array, options: SourceOptions = {}): Promise<RgbImage> {
-  const source = await openSource(medium, options);
+  return readImage(await openSource(medium, options));
+}
+
+/** Reads and decodes an opened picture. */
+export async function readImage(source: Source): Promise<RgbImage> {
   if (source.kind !== "image") throw new FileError(`${source.name} is a video, not a picture.`);
   return decodeImage(await readBytes(source), source.name);
 }
@@ -77,8 +81,8 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbI
   }
 }
 
-/** Grey to RGB; RGB stays as it is. */
-function toRgb(data: Uint8Array, channels: number): Uint8Array {
+/** Grey to RGB; RGB is returned as it is, not copied. */
+export function toRgb(data: Uint8Array, channels: number): Uint8Array {
   if (channels === 3) return data;
   const out = new Uint8Array((data.length / channels) * 3);
   for (let from = 0, to = 0; from < data.length; from += channels, to += 3) {

@@ -1,8 +1,9 @@
 /** Folders and patterns of pictures, in the order a person would count them: 2.png before 10.png. */
 import type { Dirent } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
+import { readHead } from "./head.js";
 import { SNIFF_BYTES } from "./video/container.js";
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
@@ -39,7 +40,8 @@ async function picturesIn(folder: string): Promise<string[]> {
   const files: string[] = [];
   for (const name of names.filter((entry) => !entry.startsWith(".")).sort(naturalOrder)) {
     const file = path.join(folder, name);
-    if (isPicture(await head(file))) files.push(file);
+    const head = await readHead(file).catch(() => null);
+    if (head && isPicture(head.bytes)) files.push(file);
   }
   if (files.length === 0) throw new FileError(`${folder} holds no pictures.`);
   return files;
@@ -83,18 +85,6 @@ function matcher(segment: string): RegExp {
     },
   );
   return new RegExp(`^${source}$`, "su");
-}
-
-async function head(file: string): Promise<Uint8Array> {
-  const handle = await open(file, "r").catch(() => null);
-  if (!handle) return new Uint8Array();
-  try {
-    if (!(await handle.stat()).isFile()) return new Uint8Array();
-    const bytes = new Uint8Array(SNIFF_BYTES);
-    return bytes.subarray(0, (await handle.read(bytes, 0, SNIFF_BYTES, 0)).bytesRead);
-  } finally {
-    await handle.close();
-  }
 }
 
 /** JPEG, PNG, GIF, WebP, TIFF, AVIF or HEIC, by the first bytes. */

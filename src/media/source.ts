@@ -1,23 +1,13 @@
 /** What the user names as a medium: a path, "-" for stdin, a data: URL, or bytes. Kinds come from the first bytes, never from a name. */
-import { open, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { FileError, UsageError } from "../errors.js";
+import type { Source } from "../prompt/messages.js";
+import { readMediumHead, unreadable } from "./head.js";
 import { isPicture } from "./sequence.js";
 import { containerOf, SNIFF_BYTES } from "./video/container.js";
 
 /** Most bytes of a picture file, of stdin and of a data: URL. */
 export const mostBytes = 512 * 2 ** 20;
-
-export interface Source {
-  /** What to call it in messages. */
-  name: string;
-  /** "image" also for animated GIF and WebP, which can be opened as clips, too: see `animated`. */
-  kind: "image" | "video";
-  /** A format that can hold several pictures in time (GIF, WebP with animation). */
-  animated: boolean;
-  /** Exactly one of the two: a file is not read before it is needed. */
-  path?: string;
-  bytes?: Uint8Array;
-}
 
 export interface SourceOptions {
   name?: string;
@@ -38,16 +28,16 @@ export async function openSource(medium: string | Uint8Array, options: SourceOpt
   if (/^https?:\/\//i.test(medium))
     throw new UsageError(`${shortened(medium)} is an address: nothing is fetched, so save the file and give its path.`);
   const name = options.name ?? medium;
-  const { head, size } = await readHead(medium, name);
-  const source = identify(head, name, { path: medium });
-  if (source.kind === "image" && size > mostBytes) throw tooLarge(name);
+  const head = await readMediumHead(medium, name);
+  const source = identify(head.bytes, name, { path: medium });
+  if (source.kind === "image" && head.size > mostBytes) throw tooLarge(name);
   return source;
 }
 
 /** The bytes of an opened medium. */
 export async function readBytes(source: Source): Promise<Uint8Array> {
   if (source.bytes) return source.bytes;
-  return readFile(source.path as string).catch((error) => {
+  return readFile(source.path).catch((error) => {
     throw unreadable(source.name, error);
   });
 }
@@ -57,27 +47,11 @@ function identify(head: Uint8Array, name: string, rest: { path: string } | { byt
   if ("bytes" in rest && head.length > mostBytes) throw tooLarge(name);
   const start = head.subarray(0, SNIFF_BYTES);
   const container = containerOf(start);
-  const animated = container === "gif" || container === "webp";
-  if (isPicture(start)) return { name, kind: "image", animated, ...rest };
-  if (container) return { name, kind: "video", animated, ...rest };
+  if (isPicture(start)) return { name, kind: "image", container, ...rest };
+  if (container) return { name, kind: "video", container, ...rest };
   throw new FileError(
     `${name} is neither a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF) nor a video (MP4, MOV, WebM, MKV, AVI).`,
   );
-}
-
-async function readHead(file: string, name: string): Promise<{ head: Uint8Array; size: number }> {
-  const handle = await open(file, "r").catch((error) => {
-    throw unreadable(name, error);
-  });
-  try {
-    const info = await handle.stat();
-    if (info.isDirectory()) throw new FileError(`${name} is a folder, not a picture or video.`);
-    const head = new Uint8Array(SNIFF_BYTES);
-    const { bytesRead } = await handle.read(head, 0, SNIFF_BYTES, 0);
-    return { head: head.subarray(0, bytesRead), size: info.size };
-  } finally {
-    await handle.close();
-  }
 }
 
 async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
@@ -106,9 +80,3 @@ const percentDecoded = (text: string) =>
 
 const shortened = (text: string) => (text.length > 80 ? `${text.slice(0, 77)}...` : text);
 const tooLarge = (name: string) => new FileError(`${name} is larger than ${mostBytes / 2 ** 20} MiB.`);
-
-function unreadable(name: string, error: NodeJS.ErrnoException): FileError {
-  const reason =
-    error.code === "ENOENT" ? `There is no file ${name}.` : `${name} can't be read: ${error.code ?? error.message}.`;
-  return new FileError(reason, { cause: error });
-}

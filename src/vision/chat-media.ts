@@ -14,15 +14,22 @@ export interface MediaReport {
   video?: { codec: string; decoder: string; fps: number; duration: number; frames: FrameReport[] };
 }
 
-/** A picture or video of a conversation: its crops as pixels until they are encoded, as embeddings from then on. */
+/**
+ * A picture or video of a conversation. It starts with pixels; once its crops are encoded and nobody looks at the pixels any more, only the
+ * embeddings are left.
+ */
 export type ChatMedia = MediaPart & {
   report: MediaReport;
-  /** The crops [s, s, 3], one by one as they are decoded and cut; from the first each time it is called, until close(). */
-  crops?: ((signal?: AbortSignal) => AsyncIterable<Uint8Array>) | undefined;
-  /** Frees what crops() needs. */
-  close?: (() => Promise<void>) | undefined;
-  encoded?: EncodedCrop[];
+  pixels?: Pixels | undefined;
+  encoded?: EncodedCrop[] | undefined;
 };
+
+export interface Pixels {
+  /** The crops [s, s, 3], one by one as they are decoded and cut, from the first each time it is called. */
+  crops(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Frees what crops() needs. */
+  close(): Promise<void>;
+}
 
 export interface LoadOptions {
   cut: boolean;
@@ -36,21 +43,21 @@ export type LoadMedia = (part: InputImage | InputVideo, options: LoadOptions) =>
 
 /** What a picture or video is called in messages. */
 export function nameOf(part: InputImage | InputVideo): string {
+  if ("source" in part) return part.source.name;
   if ("path" in part) return /^data:/i.test(part.path) ? "the data: URL" : part.path;
   return "data" in part ? (part.name ?? (part.type === "image" ? "picture" : "video")) : (part.frames[0] ?? "video");
 }
 
-/** After this crops() is gone. */
+/** Lets the pixels go. */
 export async function closeMedia(media: ChatMedia): Promise<void> {
-  const { close } = media;
-  delete media.crops;
-  delete media.close;
-  await close?.();
+  const { pixels } = media;
+  media.pixels = undefined;
+  await pixels?.close();
 }
 
 /** Frees pixels and embeddings. */
 export function releaseMedia(media: ChatMedia): void {
   if (media.encoded) disposeCrops(media.encoded);
-  delete media.encoded;
+  media.encoded = undefined;
   void closeMedia(media);
 }

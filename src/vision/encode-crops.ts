@@ -23,9 +23,12 @@ export interface EncodeOptions {
   onCrops?: ((done: number, ms: number) => void) | undefined;
 }
 
-/** A call takes about this long, so that progress moves and a stop is soon heard; wide machines still get several crops at once. */
+/**
+ * Crops of one call: as many as take about this long, so that progress moves and a stop is soon heard, and at most `maxBatch`. How many of
+ * them go through the layers together is another question, which the engine answers (kBatchRows in native/model/vision.cpp).
+ */
 const targetMs = 500;
-const largestBatch = 16;
+const maxBatch = 16;
 
 /** Crops whose pixels may wait, decoded and cut, while the engine works. */
 const cropsAhead = 4;
@@ -62,7 +65,7 @@ export async function encodeCrops(
     part.forEach(({ at }, crop) => {
       encoded[at] = { embeds, crop };
     });
-    batch = Math.max(1, Math.min(largestBatch, Math.floor((targetMs * part.length) / ms)));
+    batch = Math.max(1, Math.min(maxBatch, Math.floor((targetMs * part.length) / ms)));
     onCrops?.(part.length, ms);
     if (!cache) return;
     const values = embeds.toFloat32(room(part.length));

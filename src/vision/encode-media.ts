@@ -50,7 +50,8 @@ export async function encodeMedia(
     onProgress?.({ stage: "encode", done, total, decoded, msPerCrop, unit, memory: plan.total, ...left });
   };
   const counted = async function* (item: ChatMedia): AsyncGenerator<Uint8Array> {
-    for await (const crop of cropsOf(item, signal)) {
+    if (!item.pixels) throw new Error(`${item.report.path} was closed`);
+    for await (const crop of item.pixels.crops(signal)) {
       decoded++;
       tell(0);
       yield crop;
@@ -70,15 +71,9 @@ export async function encodeMedia(
   return total;
 }
 
-/** Pixels of a picture's crops, once more where they were read before. */
-function cropsOf(item: ChatMedia, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-  if (!item.crops) throw new Error(`${item.report.path} was closed`);
-  return item.crops(signal);
-}
-
 /** The pixels of all crops whose media are still open. */
 export async function allCrops(media: readonly ChatMedia[], signal?: AbortSignal): Promise<Uint8Array[]> {
   const all: Uint8Array[] = [];
-  for (const item of media) if (item.crops) for await (const crop of item.crops(signal)) all.push(crop);
+  for (const { pixels } of media) if (pixels) for await (const crop of pixels.crops(signal)) all.push(crop);
   return all;
 }

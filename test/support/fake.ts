@@ -214,10 +214,13 @@ const mediaOf =
     const path = "path" in part ? part.path : "data";
     if (path.startsWith("missing")) throw new Error(`${path} is missing`);
     fake.calls.push(`load ${path}`);
-    const crops = async function* () {
-      for (let i = 0; i < 2; i++) yield new Uint8Array(12).fill(path.charCodeAt(0));
+    const pixels = {
+      async *crops() {
+        for (let i = 0; i < 2; i++) yield new Uint8Array(12).fill(path.charCodeAt(0));
+      },
+      close: async () => {},
     };
-    return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, crops };
+    return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, pixels };
   };
 
 /** A model over the fake engine. */

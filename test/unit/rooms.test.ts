@@ -21,7 +21,7 @@ const typescript: Record<string, string[]> = {
   vision: ["errors", "native", "media", "prompt"],
   decode: ["errors", "native"],
   chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode"],
-  bench: ["format", "native", "convert"],
+  bench: ["format", "native", "convert", "decode"],
   cli: [
     "errors",
     "format",

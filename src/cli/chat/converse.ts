@@ -197,8 +197,11 @@ function saved(part: InputPart): unknown {
   if (part.type === "text") return part;
   if ("path" in part) return { ...part, path: /^[a-z]+:/i.test(part.path) ? part.path : path.resolve(part.path) };
   if ("frames" in part) return { ...part, frames: part.frames.map((frame) => path.resolve(frame)) };
+  const file = "source" in part ? part.source.path : undefined;
+  if (file !== undefined) return { type: part.type, path: path.resolve(file) };
   if (part.type === "video") throw new FileError("a video that came through stdin can't be saved: give it as a file.");
-  const url = `data:application/octet-stream;base64,${Buffer.from(part.data).toString("base64")}`;
+  const data = "source" in part ? (part.source.bytes as Uint8Array) : part.data;
+  const url = `data:application/octet-stream;base64,${Buffer.from(data).toString("base64")}`;
   return { type: "image_url", image_url: { url } };
 }
 

@@ -1,6 +1,7 @@
 /** Animated GIF and WebP through sharp: the same frames with every decoder, and formats that FFmpeg reads only in part. */
 import sharp from "sharp";
 import { FileError } from "../../errors.js";
+import { toRgb } from "../image.js";
 import type { Clip, ClipFrame } from "./clip.js";
 import type { Limits } from "./probe.js";
 
@@ -59,16 +60,8 @@ export async function openAnimation(file: string, name: string, codec: string, l
       });
     const size = width * height * info.channels;
     for (const index of wanted) {
-      const rgb = toRgb(data.subarray((index - page) * size, (index - page + 1) * size), info.channels);
+      const rgb = toRgb(data.slice((index - page) * size, (index - page + 1) * size), info.channels);
       yield { index, time: times[index] as number, image: { width, height, data: rgb } };
     }
   }
-}
-
-/** A copy with three channels; sharp gives one where all frames are grey. */
-function toRgb(data: Uint8Array, channels: number): Uint8Array {
-  if (channels === 3) return data.slice();
-  const rgb = new Uint8Array((data.length / channels) * 3);
-  for (let i = 0, o = 0; i < data.length; i += channels, o += 3) rgb.fill(data[i] as number, o, o + 3);
-  return rgb;
 }

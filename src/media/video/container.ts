@@ -2,9 +2,9 @@
  * What a file is, from its first bytes and never from its name: the decoder is told which demuxer to use, so that nothing a file holds can
  * choose one that opens other files or addresses.
  */
+import type { Container } from "../../prompt/messages.js";
 
-/** Demuxer (ffmpeg's name) of a clip, or the animated picture formats that sharp decodes. */
-export type Container = "mov" | "matroska" | "avi" | "gif" | "webp";
+export type { Container };
 
 /** Bytes that containerOf() wants to see. */
 export const SNIFF_BYTES = 64;

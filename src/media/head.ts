@@ -1,0 +1,44 @@
+/** The beginning of a file, from which its kind is told. */
+import { open } from "node:fs/promises";
+import { FileError } from "../errors.js";
+import { SNIFF_BYTES } from "./video/container.js";
+
+export interface Head {
+  /** The first {@link SNIFF_BYTES} bytes, or all that the file has; empty for what is not a regular file. */
+  bytes: Uint8Array;
+  /** Bytes of the whole file. */
+  size: number;
+  kind: "file" | "folder" | "other";
+}
+
+/** Reads the head of a file; rejects with the system's error. */
+export async function readHead(file: string): Promise<Head> {
+  const handle = await open(file, "r");
+  try {
+    const info = await handle.stat();
+    const kind = info.isFile() ? "file" : info.isDirectory() ? "folder" : "other";
+    if (kind !== "file") return { bytes: new Uint8Array(), size: info.size, kind };
+    const bytes = new Uint8Array(SNIFF_BYTES);
+    const { bytesRead } = await handle.read(bytes, 0, SNIFF_BYTES, 0);
+    return { bytes: bytes.subarray(0, bytesRead), size: info.size, kind };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Reads the head of a file that must be a medium. Throws FileError, which calls it `name`. */
+export async function readMediumHead(file: string, name: string): Promise<Head> {
+  const head = await readHead(file).catch((error) => {
+    throw unreadable(name, error);
+  });
+  if (head.kind === "folder") throw new FileError(`${name} is a folder, not a picture or video.`);
+  if (head.kind === "other") throw new FileError(`${name} is not a regular file.`);
+  if (head.bytes.length === 0) throw new FileError(`${name} is empty.`);
+  return head;
+}
+
+export function unreadable(name: string, error: NodeJS.ErrnoException): FileError {
+  const reason =
+    error.code === "ENOENT" ? `There is no file ${name}.` : `${name} can't be read: ${error.code ?? error.message}.`;
+  return new FileError(reason, { cause: error });
+}
