@@ -9,25 +9,28 @@ export interface ConversationOptions extends Omit<LoadOptions, "signal"> {
 
 /** The turns of a chat, and their prompt. */
 export class Conversation {
-  private turns: Message<TextPart | ChatMedia>[] = [];
+  #turns: Message<TextPart | ChatMedia>[] = [];
+  readonly #tools: PromptTools;
+  readonly #loadMedia: LoadMedia;
+  readonly #options: ConversationOptions;
 
-  constructor(
-    private readonly tools: PromptTools,
-    private readonly loadMedia: LoadMedia,
-    private readonly options: ConversationOptions,
-  ) {}
+  constructor(tools: PromptTools, loadMedia: LoadMedia, options: ConversationOptions) {
+    this.#tools = tools;
+    this.#loadMedia = loadMedia;
+    this.#options = options;
+  }
 
   get length(): number {
-    return this.turns.length;
+    return this.#turns.length;
   }
 
   get messages(): readonly Message<TextPart | ChatMedia>[] {
-    return this.turns;
+    return this.#turns;
   }
 
   /** Pictures and videos in the order of their places in the prompt. */
   get media(): ChatMedia[] {
-    return this.turns.flatMap(({ content }) =>
+    return this.#turns.flatMap(({ content }) =>
       typeof content === "string" ? [] : content.filter((part): part is ChatMedia => part.type !== "text"),
     );
   }
@@ -57,34 +60,34 @@ export class Conversation {
         }
         options.signal?.throwIfAborted();
         options.onProgress?.({ stage: "preprocess", done, total, source: nameOf(part) });
-        const { cut, video } = this.options;
-        parts.push(await this.loadMedia(part, { cut, video, signal: options.signal }));
+        const { cut, video } = this.#options;
+        parts.push(await this.#loadMedia(part, { cut, video, signal: options.signal }));
         done++;
       }
       added.push({ role, content: parts });
     }
-    this.turns.push(...added);
+    this.#turns.push(...added);
   }
 
   /** Appends an answer as it was generated. */
   addAnswer(text: string, ids: readonly number[] | undefined): void {
-    this.turns.push({ role: "assistant", content: text, ...(ids && { ids }) });
+    this.#turns.push({ role: "assistant", content: text, ...(ids && { ids }) });
   }
 
   /** Drops the turns from `length` on. */
   truncate(length: number): void {
     const dropped = new Set(this.media);
-    this.turns.length = length;
+    this.#turns.length = length;
     for (const kept of this.media) dropped.delete(kept);
     for (const media of dropped) releaseMedia(media);
   }
 
   /** Drops all turns but a system message. */
   clear(): void {
-    this.truncate(this.turns[0]?.role === "system" ? 1 : 0);
+    this.truncate(this.#turns[0]?.role === "system" ? 1 : 0);
   }
 
   render(): Rendered {
-    return this.tools.render(this.turns, { allowSpecial: this.options.allowSpecial });
+    return this.#tools.render(this.#turns, { allowSpecial: this.#options.allowSpecial });
   }
 }

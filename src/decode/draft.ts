@@ -17,49 +17,48 @@ const longest = 10;
  * shrink when they are not, so that text which repeats nothing pays nothing but the look-up.
  */
 export class PromptLookup implements Drafter {
-  private readonly ids: number[] = [];
+  readonly #ids: number[] = [];
   /** Where each run of `matchLength` ids last ended. */
-  private readonly ends = new Map<string, number>();
+  readonly #ends = new Map<string, number>();
   /** The place before that of the run the ids end with now. */
-  private previous: number | undefined;
-  private length = 3;
+  #previous: number | undefined;
+  #length = 3;
   /** Proposals to leave out after a wrong one. */
-  private pause = 0;
+  #pause = 0;
+  readonly #never: ReadonlySet<number>;
 
-  constructor(
-    prompt: readonly number[],
-    private readonly never: ReadonlySet<number>,
-  ) {
+  constructor(prompt: readonly number[], never: ReadonlySet<number>) {
+    this.#never = never;
     this.append(prompt);
   }
 
   append(ids: readonly number[]): void {
     for (const id of ids) {
-      this.ids.push(id);
-      if (this.ids.length < matchLength) continue;
-      const key = this.ids.slice(-matchLength).join();
-      this.previous = this.ends.get(key);
-      this.ends.set(key, this.ids.length);
+      this.#ids.push(id);
+      if (this.#ids.length < matchLength) continue;
+      const key = this.#ids.slice(-matchLength).join();
+      this.#previous = this.#ends.get(key);
+      this.#ends.set(key, this.#ids.length);
     }
   }
 
   propose(most: number): number[] {
-    if (this.previous === undefined) return [];
-    if (this.pause > 0) {
-      this.pause--;
+    if (this.#previous === undefined) return [];
+    if (this.#pause > 0) {
+      this.#pause--;
       return [];
     }
-    const found = this.ids.slice(this.previous, this.previous + Math.min(this.length, most));
-    const end = found.findIndex((id) => this.never.has(id));
+    const found = this.#ids.slice(this.#previous, this.#previous + Math.min(this.#length, most));
+    const end = found.findIndex((id) => this.#never.has(id));
     return end < 0 ? found : found.slice(0, end);
   }
 
   judge(proposed: number, right: number): void {
     if (right === proposed) {
-      this.length = Math.min(longest, this.length * 2);
+      this.#length = Math.min(longest, this.#length * 2);
     } else {
-      this.length = Math.max(2, right + 1);
-      if (right === 0) this.pause = 4;
+      this.#length = Math.max(2, right + 1);
+      if (right === 0) this.#pause = 4;
     }
   }
 }

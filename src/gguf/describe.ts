@@ -165,38 +165,42 @@ function fileTypeName(value: unknown): string | null {
 
 /** Checked access to metadata; the file may say anything. */
 class Metadata {
-  constructor(private readonly file: GgufInfo) {}
+  readonly #file: GgufInfo;
+
+  constructor(file: GgufInfo) {
+    this.#file = file;
+  }
 
   has(key: string): boolean {
-    return Object.hasOwn(this.file.metadata, key);
+    return Object.hasOwn(this.#file.metadata, key);
   }
 
   optionalString(key: string): string | null {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "string" ? value : null;
   }
 
   count(key: string): number {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 1 << 30) return value;
-    throw new ModelFileError(`${this.file.path}: key ${key} must be a whole number in 0..${1 << 30}.`);
+    throw new ModelFileError(`${this.#file.path}: key ${key} must be a whole number in 0..${1 << 30}.`);
   }
 
   /** A single precision number as people write it: 0.7, not 0.699999988079071. */
   number(key: string): number | undefined {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "number" ? Number(value.toPrecision(7)) : undefined;
   }
 
   boolean(key: string): boolean | undefined {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "boolean" ? value : undefined;
   }
 
   list(key: string): unknown[] {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     if (Array.isArray(value)) return value;
-    throw new ModelFileError(`${this.file.path}: key ${key} must be a list.`);
+    throw new ModelFileError(`${this.#file.path}: key ${key} must be a list.`);
   }
 }
 
