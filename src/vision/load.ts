@@ -7,17 +7,17 @@ import { chooseGrid, cropCount } from "../prompt/grid.js";
 import type { Grid, InputImage, InputVideo, RgbImage, Source } from "../prompt/messages.js";
 import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf } from "./chat-media.js";
 
-/** Cut pictures that are kept from the look at them until they are encoded; those past it are decoded again. */
+/** Bytes of cut pictures that are kept until they are encoded; pictures beyond that are decoded again. */
 const keptBytes = 128 * 2 ** 20;
 
 /**
- * Opens pictures and videos and cuts them into crops of side `s`. Every picture is decoded once at the start, so that a damaged one is told
- * before hours of work; a video's frames are decoded only as they are encoded.
+ * Opens pictures and videos and cuts them into crops [cropSize, cropSize, 3]. Every picture is decoded once at the start, so that a damaged
+ * one is reported before hours of work; the frames of a video are decoded only when they are encoded.
  */
-export function mediaLoader(binding: Pick<Binding, "cutImage">, s: number): LoadMedia {
+export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number): LoadMedia {
   let kept = 0;
   const cut = ({ data, width, height }: RgbImage, grid: Grid | null): Promise<Uint8Array> =>
-    nativeCall(binding.cutImage(data, width, height, s, grid));
+    nativeCall(binding.cutImage(data, width, height, cropSize, grid));
 
   return (part, options) =>
     part.type === "image" ? picture(part, options) : "frames" in part ? frames(part.frames) : clip(part, options);
@@ -26,7 +26,7 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, s: number): Load
     const source = await sourceOf(part);
     const image = await readImage(source);
     const { width, height } = image;
-    const grid = options.cut ? chooseGrid(width, height, s) : null;
+    const grid = options.cut ? chooseGrid(width, height, cropSize) : null;
     const crops = cropCount(grid);
     const kept = keep(await cut(image, grid));
     return {
@@ -63,7 +63,7 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, s: number): Load
     };
   }
 
-  /** A video given as its frames. */
+  /** Opens a video that is given as its frames. */
   async function frames(paths: readonly string[]): Promise<ChatMedia> {
     const views: { source: Source; kept: Kept }[] = [];
     let size = { width: 0, height: 0 };

@@ -25,6 +25,8 @@ export interface Fake {
   calls: string[];
   sessions: Set<unknown>;
   embeds: Set<unknown>;
+  /** The pixels of media that are open. */
+  opened: Set<unknown>;
   /** Overrides what the model says next. */
   script: ((ids: readonly number[]) => number | undefined) | undefined;
   planTotal: number;
@@ -46,6 +48,7 @@ export function fakeEngine(): Fake {
     calls: [],
     sessions: new Set(),
     embeds: new Set(),
+    opened: new Set(),
     script: undefined,
     planTotal: 1000,
     works: [],
@@ -218,8 +221,11 @@ const mediaOf =
       async *crops() {
         for (let i = 0; i < 2; i++) yield new Uint8Array(12).fill(path.charCodeAt(0));
       },
-      close: async () => {},
+      close: async () => {
+        fake.opened.delete(pixels);
+      },
     };
+    fake.opened.add(pixels);
     return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, pixels };
   };
 
