@@ -1,4 +1,4 @@
-/** A clip's sampled frames: which ones, when they are shown, and their pixels as they are decoded. */
+/** Samples the frames of a clip: chooses them, tells when they are shown, and decodes them one by one. */
 import type { Source } from "../prompt/messages.js";
 import {
   type Clip,
@@ -15,7 +15,7 @@ export interface VideoOptions extends SamplingOptions {
   decoder?: DecoderChoice;
 }
 
-/** A frame that was chosen: its place in presentation order, and its time in seconds from the clip's first frame. */
+/** A frame that was chosen: its index in presentation order and its time in seconds from the clip's first frame. */
 export interface FrameReport {
   index: number;
   time: number;
@@ -26,7 +26,7 @@ export interface SampledVideo {
   readonly info: ClipInfo;
   readonly decoder: Clip["decoder"];
   readonly frames: FrameReport[];
-  /** Decodes the chosen frames, from the first, each time it is called. */
+  /** Decodes the chosen frames; each call starts with the first. */
   read(signal?: AbortSignal): AsyncGenerator<ClipFrame, void, void>;
   close(): Promise<void>;
 }

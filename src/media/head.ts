@@ -1,10 +1,10 @@
-/** The beginning of a file, from which its kind is told. */
+/** Reads the first bytes of a file, which identify its format. */
 import { open } from "node:fs/promises";
 import { FileError } from "../errors.js";
-import { SNIFF_BYTES } from "./video/container.js";
+import { sniffBytes } from "./video/container.js";
 
 export interface Head {
-  /** The first {@link SNIFF_BYTES} bytes, or all that the file has; empty for what is not a regular file. */
+  /** The first {@link sniffBytes} bytes, or the whole of a shorter file; empty if it is not a regular file. */
   bytes: Uint8Array;
   /** Bytes of the whole file. */
   size: number;
@@ -18,15 +18,15 @@ export async function readHead(file: string): Promise<Head> {
     const info = await handle.stat();
     const kind = info.isFile() ? "file" : info.isDirectory() ? "folder" : "other";
     if (kind !== "file") return { bytes: new Uint8Array(), size: info.size, kind };
-    const bytes = new Uint8Array(SNIFF_BYTES);
-    const { bytesRead } = await handle.read(bytes, 0, SNIFF_BYTES, 0);
+    const bytes = new Uint8Array(sniffBytes);
+    const { bytesRead } = await handle.read(bytes, 0, sniffBytes, 0);
     return { bytes: bytes.subarray(0, bytesRead), size: info.size, kind };
   } finally {
     await handle.close();
   }
 }
 
-/** Reads the head of a file that must be a medium. Throws FileError, which calls it `name`. */
+/** Reads the head of a picture or video. Throws FileError, which calls it `name`, if it is empty or no regular file. */
 export async function readMediumHead(file: string, name: string): Promise<Head> {
   const head = await readHead(file).catch((error) => {
     throw unreadable(name, error);
@@ -37,6 +37,7 @@ export async function readMediumHead(file: string, name: string): Promise<Head> 
   return head;
 }
 
+/** Makes the error for a file that the system does not open or read. */
 export function unreadable(name: string, error: NodeJS.ErrnoException): FileError {
   const reason =
     error.code === "ENOENT" ? `There is no file ${name}.` : `${name} can't be read: ${error.code ?? error.message}.`;

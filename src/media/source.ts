@@ -1,20 +1,20 @@
-/** What the user names as a medium: a path, "-" for stdin, a data: URL, or bytes. Kinds come from the first bytes, never from a name. */
+/** Opens a medium: a path, "-" for stdin, a data: URL, or bytes. Its kind is told by its first bytes, never by its name. */
 import { readFile } from "node:fs/promises";
 import { FileError, UsageError } from "../errors.js";
 import type { Source } from "../prompt/messages.js";
 import { readMediumHead, unreadable } from "./head.js";
 import { isPicture } from "./sequence.js";
-import { containerOf, SNIFF_BYTES } from "./video/container.js";
+import { containerOf, sniffBytes } from "./video/container.js";
 
-/** Most bytes of a picture file, of stdin and of a data: URL. */
-export const mostBytes = 512 * 2 ** 20;
+/** Largest size of a picture file, of stdin and of a data: URL, in bytes. */
+export const maxBytes = 512 * 2 ** 20;
 
 export interface SourceOptions {
   name?: string;
   stdin?: AsyncIterable<Uint8Array>;
 }
 
-/** Opens a medium far enough to know what it is. */
+/** Opens a medium and identifies it by its first bytes. Throws FileError or UsageError. */
 export async function openSource(medium: string | Uint8Array, options: SourceOptions = {}): Promise<Source> {
   if (typeof medium !== "string") return identify(medium, options.name ?? "the picture", { bytes: medium });
   if (medium === "-") {
@@ -30,11 +30,11 @@ export async function openSource(medium: string | Uint8Array, options: SourceOpt
   const name = options.name ?? medium;
   const head = await readMediumHead(medium, name);
   const source = identify(head.bytes, name, { path: medium });
-  if (source.kind === "image" && head.size > mostBytes) throw tooLarge(name);
+  if (source.kind === "image" && head.size > maxBytes) throw tooLarge(name);
   return source;
 }
 
-/** The bytes of an opened medium. */
+/** Reads all bytes of an opened medium. */
 export async function readBytes(source: Source): Promise<Uint8Array> {
   if (source.bytes) return source.bytes;
   return readFile(source.path).catch((error) => {
@@ -44,8 +44,8 @@ export async function readBytes(source: Source): Promise<Uint8Array> {
 
 function identify(head: Uint8Array, name: string, rest: { path: string } | { bytes: Uint8Array }): Source {
   if (head.length === 0) throw new FileError(`${name} is empty.`);
-  if ("bytes" in rest && head.length > mostBytes) throw tooLarge(name);
-  const start = head.subarray(0, SNIFF_BYTES);
+  if ("bytes" in rest && head.length > maxBytes) throw tooLarge(name);
+  const start = head.subarray(0, sniffBytes);
   const container = containerOf(start);
   if (isPicture(start)) return { name, kind: "image", container, ...rest };
   if (container) return { name, kind: "video", container, ...rest };
@@ -59,7 +59,7 @@ async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   let size = 0;
   for await (const chunk of stream) {
     size += chunk.length;
-    if (size > mostBytes) throw tooLarge("stdin");
+    if (size > maxBytes) throw tooLarge("stdin");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -68,15 +68,15 @@ async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 function dataUrl(url: string): Uint8Array {
   const comma = url.indexOf(",");
   if (comma < 0) throw new UsageError("a data: URL lacks its comma.");
-  if (url.length > mostBytes) throw tooLarge("the data: URL");
+  if (url.length > maxBytes) throw tooLarge("the data: URL");
   const payload = url.slice(comma + 1);
   if (/;base64$/i.test(url.slice(0, comma))) return Buffer.from(percentDecoded(payload), "base64");
   return Buffer.from(percentDecoded(payload), "latin1");
 }
 
-// Percent escapes stand for bytes, not for UTF-8.
+// Percent escapes stand for bytes, not for UTF-8 text.
 const percentDecoded = (text: string) =>
   text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
 
 const shortened = (text: string) => (text.length > 80 ? `${text.slice(0, 77)}...` : text);
-const tooLarge = (name: string) => new FileError(`${name} is larger than ${mostBytes / 2 ** 20} MiB.`);
+const tooLarge = (name: string) => new FileError(`${name} is larger than ${maxBytes / 2 ** 20} MiB.`);

@@ -1,4 +1,4 @@
-/** Clips: opening one with a decoder that can read it, and sampling its frames. */
+/** Opens clips with a decoder that can read them. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -14,16 +14,16 @@ import { defaultLimits, type Limits } from "./video/probe.js";
 import { createSystemRunner, systemFfmpeg } from "./video/system.js";
 
 export type { Clip, ClipFrame } from "./video/clip.js";
-export { containerOf, SNIFF_BYTES } from "./video/container.js";
+export { containerOf, sniffBytes } from "./video/container.js";
 export type { ClipInfo } from "./video/probe.js";
 export { parseTime, type SamplingOptions, sampleFrames } from "./video/sampling.js";
 
 export type DecoderChoice = "auto" | "builtin" | "system";
 
 export interface OpenClipOptions {
-  /** Default "auto": the ffmpeg of this machine where there is one, else the built-in. */
+  /** Default "auto": the ffmpeg of this machine where there is one, else the built-in decoder. */
   decoder?: DecoderChoice;
-  /** What to call the clip in messages; default: the path. */
+  /** The name of the clip in messages; default: the path. */
   name?: string;
   limits?: Partial<Limits>;
   signal?: AbortSignal;
@@ -79,7 +79,7 @@ function chooseDecoder(choice: DecoderChoice): "system" | "builtin" {
   return "builtin";
 }
 
-/** Decoders need a file they can seek in, so bytes become one for as long as the clip is open. */
+/** Writes bytes to a temporary file, since decoders seek; it is removed when the clip is closed. */
 async function openBytes(
   bytes: Uint8Array,
   container: Container,

@@ -1,12 +1,12 @@
-/** Animated GIF and WebP through sharp: the same frames with every decoder, and formats that FFmpeg reads only in part. */
+/** Decodes animated GIF and WebP with sharp: FFmpeg reads these formats only in part, and frames do not depend on the chosen decoder. */
 import sharp from "sharp";
 import { FileError } from "../../errors.js";
 import { toRgb } from "../image.js";
 import type { Clip, ClipFrame } from "./clip.js";
 import type { Limits } from "./probe.js";
 
-/** Bytes of decoded frames held at a time. */
-const CHUNK_BYTES = 32 << 20;
+/** Bytes of decoded frames that are held at a time. */
+const chunkBytes = 32 << 20;
 
 export async function openAnimation(file: string, name: string, codec: string, limits: Limits): Promise<Clip> {
   const options = { ignoreIcc: true, limitInputPixels: limits.pixels, sequentialRead: true };
@@ -28,7 +28,7 @@ export async function openAnimation(file: string, name: string, codec: string, l
   for (let k = 0; k < frames; k++) {
     times[k] = total / 1000;
     const delay = meta.delay?.[k] ?? 0;
-    total += delay < 20 ? 100 : delay; // as browsers and FFmpeg do with a delay that is too short to be meant
+    total += delay < 20 ? 100 : delay; // browsers and FFmpeg replace implausibly short delays, too
   }
   const duration = total / 1000;
   return {
@@ -36,7 +36,7 @@ export async function openAnimation(file: string, name: string, codec: string, l
     times,
     decoder: "sharp",
     async *decode(indices, signal) {
-      const perChunk = Math.max(1, Math.floor(CHUNK_BYTES / (width * height * 4)));
+      const perChunk = Math.max(1, Math.floor(chunkBytes / (width * height * 4)));
       for (let at = 0; at < indices.length; ) {
         signal?.throwIfAborted();
         const first = indices[at] as number;
