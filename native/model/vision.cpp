@@ -7,6 +7,7 @@
 namespace owl3::model {
 namespace {
 
+// Rows that pass through the layers together. How many crops come with a call is decided in src/vision/encode-crops.ts.
 constexpr int64_t kBatchRows = 1024;
 
 /// Quantised weights are coarser than bfloat16, so products after them may be, too.

@@ -20,8 +20,8 @@ const { values: flags } = parseArgs({
 });
 const tokens = Number(flags.tokens);
 const dist = (name) => import(new URL(`../../dist/${name}`, import.meta.url).href);
-const [{ generate }, { PromptLookup }, { native, nativeCall }] = await Promise.all(
-  ["decode/generate.js", "decode/draft.js", "native/native.js"].map(dist),
+const [{ generate }, { PromptLookup }, { greedySampling }, { native, nativeCall }] = await Promise.all(
+  ["decode/generate.js", "decode/draft.js", "decode/sampling.js", "native/native.js"].map(dist),
 );
 
 const known = new Map();
@@ -57,10 +57,7 @@ function scripted(session, sequence, answer) {
 
 async function seconds(model, answer, drafted) {
   const session = model.createSession({ contextLength: 1024, kvType: model.defaultKvType, prefillChunk: 512 });
-  const sampler = native().createSampler({
-    ...{ temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
-    ...{ seed: 1, logprobs: 0 },
-  });
+  const sampler = native().createSampler(greedySampling);
   try {
     const sequence = session.create();
     await nativeCall(session.prefill(sequence, Int32Array.from(prompt), []));
