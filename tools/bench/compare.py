@@ -6,6 +6,7 @@
 FOLDER holds llama.cpp (build_llama_cpp.sh FOLDER) and gets the random models (a few GB, kept for the next run). Absolute
 figures drift with whatever else the host does: compare within one run.
 """
+
 import argparse
 import json
 import os
@@ -50,7 +51,21 @@ class Bench:
         size, threads = self.a.size, self.a.threads
         path = os.path.join(self.models, f"owl3-{size}-{kind}.gguf")
         model = ["-m", path] if os.path.exists(path) else ["--shape", size, "--type", kind, "--save", path]
-        result = json.loads(run("node", OWL3, "bench", *model, "--only", ",".join(self.a.only), "--threads", threads, "--repeat", 2, "--json"))
+        result = json.loads(
+            run(
+                "node",
+                OWL3,
+                "bench",
+                *model,
+                "--only",
+                ",".join(self.a.only),
+                "--threads",
+                threads,
+                "--repeat",
+                2,
+                "--json",
+            )
+        )
         for m in result["measurements"]:
             share = f" {m['limit']['share']:.0%} of {m['limit']['of']}" if "limit" in m else ""
             if m["name"].startswith(("vision", "prefill", "decode")):
@@ -64,10 +79,21 @@ class Bench:
         vocab = os.path.join(self.a.folder, "llama.cpp/models/ggml-vocab-qwen2.gguf")
         tool = os.path.join(HERE, "llama_cpp_models.py")
         f16 = self.path(f"llama-{size}-f16.gguf", lambda to: run(sys.executable, tool, "language", size, vocab, to))
-        model = f16 if kind == "f16" else self.path(
-            f"llama-{size}-{kind}.gguf", lambda to: run(f"{self.bin}/llama-quantize", f16, to, kind.upper(), self.a.threads))
-        tests = (["-p", "74,512"] if "prefill" in self.a.only else ["-p", "0"]) + ["-n", "24" if "decode" in self.a.only else "0"]
-        for line in run(f"{self.bin}/llama-bench", "-m", model, "-t", self.a.threads, *tests, "-r", 2, "-o", "jsonl").splitlines():
+        model = (
+            f16
+            if kind == "f16"
+            else self.path(
+                f"llama-{size}-{kind}.gguf",
+                lambda to: run(f"{self.bin}/llama-quantize", f16, to, kind.upper(), self.a.threads),
+            )
+        )
+        tests = (["-p", "74,512"] if "prefill" in self.a.only else ["-p", "0"]) + [
+            "-n",
+            "24" if "decode" in self.a.only else "0",
+        ]
+        for line in run(
+            f"{self.bin}/llama-bench", "-m", model, "-t", self.a.threads, *tests, "-r", 2, "-o", "jsonl"
+        ).splitlines():
             j = json.loads(line)
             work = f"prefill, {j['n_prompt']} tokens" if j["n_prompt"] else "decode, 0 crops in sight"
             self.note(work, f"llama.cpp {kind}", max(j["samples_ts"]), True)
@@ -77,10 +103,32 @@ class Bench:
         vocab = os.path.join(self.a.folder, "llama.cpp/models/ggml-vocab-qwen2.gguf")
         stub = self.path("llama-stub-f16.gguf", lambda to: run(sys.executable, tool, "language", "stub", vocab, to))
         tower = self.path(f"llama-tower-{kind}.gguf", lambda to: run(sys.executable, tool, "vision", kind, 1536, to))
-        picture = self.path("noise.ppm", lambda to: open(to, "wb").write(b"P6 378 378 255\n" + os.urandom(378 * 378 * 3)))
+        picture = self.path(
+            "noise.ppm", lambda to: open(to, "wb").write(b"P6 378 378 255\n" + os.urandom(378 * 378 * 3))
+        )
         for flash in ("on", "off"):
-            out = run(f"{self.bin}/llama-mtmd-cli", "-m", stub, "--mmproj", tower, "--image", f"{picture},{picture}", "-fa", flash,
-                      "-p", "<__media__>a<__media__>", "-n", 1, "-t", self.a.threads, "-c", 4096, "--chat-template", "chatml", check=False)
+            out = run(
+                f"{self.bin}/llama-mtmd-cli",
+                "-m",
+                stub,
+                "--mmproj",
+                tower,
+                "--image",
+                f"{picture},{picture}",
+                "-fa",
+                flash,
+                "-p",
+                "<__media__>a<__media__>",
+                "-n",
+                1,
+                "-t",
+                self.a.threads,
+                "-c",
+                4096,
+                "--chat-template",
+                "chatml",
+                check=False,
+            )
             times = [int(ms) / 1000 for ms in re.findall(r"(?:encod\w*|batch encoding) done in (\d+) ms", out)]
             times = times or [int(ms) / 1000 for ms in re.findall(r"image .*?encoded in (\d+) ms", out)]
             if times:
@@ -89,15 +137,33 @@ class Bench:
     def torch(self, what, dtype, work, tokens=None):
         extra = ["--tokens", tokens] if tokens else []
         size = self.a.size if self.a.size in ("0.5b", "2b") else "2b"
-        t = json.loads(run(sys.executable, f"{HERE}/torch_peer.py", what, dtype, "--size", size, "--threads", self.a.threads, "--reps", 2, *extra))
+        t = json.loads(
+            run(
+                sys.executable,
+                f"{HERE}/torch_peer.py",
+                what,
+                dtype,
+                "--size",
+                size,
+                "--threads",
+                self.a.threads,
+                "--reps",
+                2,
+                *extra,
+            )
+        )
         rate = what != "vision"
-        self.note(work, f"PyTorch {dtype}", (tokens if what == "prefill" else 1) / t["best"] if rate else t["best"], rate)
+        self.note(
+            work, f"PyTorch {dtype}", (tokens if what == "prefill" else 1) / t["best"] if rate else t["best"], rate
+        )
 
     def ort(self):
         tower = os.path.join(self.models, "tower.onnx")
         if not os.path.exists(tower):
             run(sys.executable, f"{HERE}/torch_peer.py", "vision", "fp32", "--onnx", tower)
-        t = json.loads(run(sys.executable, f"{HERE}/ort_peer.py", tower, "--threads", self.a.threads, "--reps", 2).splitlines()[-1])
+        t = json.loads(
+            run(sys.executable, f"{HERE}/ort_peer.py", tower, "--threads", self.a.threads, "--reps", 2).splitlines()[-1]
+        )
         self.note("vision, 1 crop", "ONNX Runtime int8", t["best"], False)
 
     def round(self):
@@ -113,6 +179,7 @@ class Bench:
                 self.torch("vision", dtype, "vision, 1 crop")
             try:
                 import onnxruntime  # noqa: F401
+
                 self.ort()
             except ImportError:
                 print("(no onnxruntime: left out)")

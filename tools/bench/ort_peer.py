@@ -5,6 +5,7 @@
 
 Quantises to tower.onnx.int8.onnx on the first run. Prints {"best": s, "median": s} of a crop. Needs onnx, onnxscript, onnxruntime.
 """
+
 import argparse
 import json
 import os
@@ -22,8 +23,14 @@ a = ap.parse_args()
 quantised = a.model + ".int8.onnx"
 if not os.path.exists(quantised):
     from onnxruntime.quantization import QuantType, quantize_dynamic
-    quantize_dynamic(a.model, quantised, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"],
-                     use_external_data_format=True)
+
+    quantize_dynamic(
+        a.model,
+        quantised,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        use_external_data_format=True,
+    )
 options = ort.SessionOptions()
 options.intra_op_num_threads = a.threads
 session = ort.InferenceSession(quantised, options, providers=["CPUExecutionProvider"])

@@ -3,9 +3,15 @@
 Reads RUN_FOLDER's log.jsonl, the figures of evaluate.py (trained.json, hidden.json, untrained.json, no-cut.json) and those of eval.mjs (eval.json).
 What was done to a run by hand (a stage repeated, a rate changed on the way) belongs into RUN_FOLDER's notes.txt, which the card repeats.
 """
+
 from __future__ import annotations
-import argparse, datetime, json, os
+
+import argparse
+import datetime
+import json
+import os
 from pathlib import Path
+
 from evaluate import GOALS
 from questions import SORRY
 from train import STAGES
@@ -24,14 +30,24 @@ def table(head, rows):
 def architecture(c, bytes_):
     v = c["vision_config"]
     side, patch = v["image_size"], v["patch_size"]
-    return table(["", ""], [
-        ["vision tower", f"SigLIP, {v['num_hidden_layers'] - 1} layers (the checkpoint has one more, which is not run), hidden {v['hidden_size']}, MLP {v['intermediate_size']}, "
-                         f"{v['num_attention_heads']} heads; crops of {side} x {side} pixels in patches of {patch}: {(side // patch) ** 2} tokens each"],
-        ["language model", f"Qwen2, {c['num_hidden_layers']} layers, hidden {c['hidden_size']}, MLP {c['intermediate_size']}, {c['num_attention_heads']} heads, "
-                           f"{c['num_key_value_heads']} for keys and values; {c['vocab_size']} tokens, output tied to the embedding"],
-        ["hyper attention", f"in layers {', '.join(map(str, c['hyper_layers']))}, counted from 1"],
-        ["context", f"{c['max_position_embeddings']} positions; trained on up to a few hundred and 32 pictures"],
-        ["file", f"`owl3-demo.gguf`, q8_0, {bytes_ / 1e6:.1f} MB"]])
+    return table(
+        ["", ""],
+        [
+            [
+                "vision tower",
+                f"SigLIP, {v['num_hidden_layers'] - 1} layers (the checkpoint has one more, which is not run), hidden {v['hidden_size']}, MLP {v['intermediate_size']}, "
+                f"{v['num_attention_heads']} heads; crops of {side} x {side} pixels in patches of {patch}: {(side // patch) ** 2} tokens each",
+            ],
+            [
+                "language model",
+                f"Qwen2, {c['num_hidden_layers']} layers, hidden {c['hidden_size']}, MLP {c['intermediate_size']}, {c['num_attention_heads']} heads, "
+                f"{c['num_key_value_heads']} for keys and values; {c['vocab_size']} tokens, output tied to the embedding",
+            ],
+            ["hyper attention", f"in layers {', '.join(map(str, c['hyper_layers']))}, counted from 1"],
+            ["context", f"{c['max_position_embeddings']} positions; trained on up to a few hundred and 32 pictures"],
+            ["file", f"`owl3-demo.gguf`, q8_0, {bytes_ / 1e6:.1f} MB"],
+        ],
+    )
 
 
 def training(log):
@@ -46,7 +62,17 @@ def figures(trained, hidden, untrained, no_cut):
     for name, goal in GOALS.items():
         r, n = trained["groups"][name]
         cut = percent(*no_cut["groups"][name]) if name in ("one picture", "small print") else ""
-        rows.append([name, f"{100 * goal:.0f} %" if goal else "", f"**{percent(r, n)}**", str(n), percent(*hidden["groups"][name]), percent(*untrained["groups"][name]), cut])
+        rows.append(
+            [
+                name,
+                f"{100 * goal:.0f} %" if goal else "",
+                f"**{percent(r, n)}**",
+                str(n),
+                percent(*hidden["groups"][name]),
+                percent(*untrained["groups"][name]),
+                cut,
+            ]
+        )
     return table(["", "goal", "exact", "asked", "pictures hidden", "random weights", "not cut"], rows)
 
 
@@ -63,7 +89,15 @@ def product(e):
     for one in e["rows"]:
         scores = [percent(s["right"], s["asked"]) for s in one["scores"].values()]
         lead = f"{one['largestLead']:g}" if one["asPython"] < one["asked"] else ""
-        rows.append([one["name"], *scores, f"{one['asPython']} of {one['asked']}", f"{one['asShipped']} of {one['asked']}", lead])
+        rows.append(
+            [
+                one["name"],
+                *scores,
+                f"{one['asPython']} of {one['asked']}",
+                f"{one['asShipped']} of {one['asked']}",
+                lead,
+            ]
+        )
     asked = ["*asked*", *(str(s["asked"]) for s in e["rows"][0]["scores"].values()), "", "", ""]
     return table(["", *e["groups"], "as PyTorch", "as shipped", "lead lost"], [asked, *rows])
 
@@ -140,16 +174,36 @@ def main():
     read = lambda name: json.loads((run / name).read_text())
     trained, e = read("trained.json"), read("eval.json")
     steps, hours = training([json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()])
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown processor")
-    Path(a.card).write_text(CARD.format(
-        architecture=architecture(json.loads((Path(a.checkpoint) / "config.json").read_text()), os.path.getsize(a.gguf)),
-        shapes=", ".join(s + ("es" if s.endswith("s") else "s") for s in SHAPES), colors=", ".join(COLOR_NAMES), glyphs=DIGITS + LETTERS, sorry=SORRY,
-        notes=f" {' '.join((run / 'notes.txt').read_text().split())}" if (run / "notes.txt").exists() else "",
-        date=datetime.date.fromtimestamp((run / "state.pt").stat().st_mtime), hours=hours, steps=steps, machine=cpu,
-        figures=figures(trained, read("hidden.json"), read("untrained.json"), read("no-cut.json")), skills=skills(trained),
-        asked=e["rows"][0]["asked"], evaluated=e["date"], eval_machine=e["machine"], product=product(e),
-        also="; the last row is the checkpoint itself in f32" if "checkpoint" in e["rows"][-1]["name"] else "",
-        opening=f"`{e['opening']['command']}`", answer=e["opening"]["answer"], seconds=e["opening"]["seconds"]))
+    cpu = next(
+        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        "unknown processor",
+    )
+    Path(a.card).write_text(
+        CARD.format(
+            architecture=architecture(
+                json.loads((Path(a.checkpoint) / "config.json").read_text()), os.path.getsize(a.gguf)
+            ),
+            shapes=", ".join(s + ("es" if s.endswith("s") else "s") for s in SHAPES),
+            colors=", ".join(COLOR_NAMES),
+            glyphs=DIGITS + LETTERS,
+            sorry=SORRY,
+            notes=f" {' '.join((run / 'notes.txt').read_text().split())}" if (run / "notes.txt").exists() else "",
+            date=datetime.date.fromtimestamp((run / "state.pt").stat().st_mtime),
+            hours=hours,
+            steps=steps,
+            machine=cpu,
+            figures=figures(trained, read("hidden.json"), read("untrained.json"), read("no-cut.json")),
+            skills=skills(trained),
+            asked=e["rows"][0]["asked"],
+            evaluated=e["date"],
+            eval_machine=e["machine"],
+            product=product(e),
+            also="; the last row is the checkpoint itself in f32" if "checkpoint" in e["rows"][-1]["name"] else "",
+            opening=f"`{e['opening']['command']}`",
+            answer=e["opening"]["answer"],
+            seconds=e["opening"]["seconds"],
+        )
+    )
 
 
 if __name__ == "__main__":

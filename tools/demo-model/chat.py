@@ -1,8 +1,11 @@
 """Conversation -> token ids, the places of the pictures, and which tokens are answers."""
+
 from __future__ import annotations
+
 import re
 from bisect import bisect_left
 from functools import lru_cache
+
 from views import SIDE, choose_grid
 from world import Scene
 
@@ -20,6 +23,7 @@ def expand(sample):
         if isinstance(m, tuple):
             return "<|image|>"
         return "<|start_video_frame|>" + "<|image|>" * len(m) + "<|end_video_frame|>"
+
     return [(re.sub(r"<\|image\|>|<\|video\|>", put, q), a) for _, q, a in sample.turns]
 
 

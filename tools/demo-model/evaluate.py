@@ -1,14 +1,29 @@
 """Exact answers per skill on pictures of other seeds: python evaluate.py RUN_FOLDER [--gguf FILE] [--hidden] [--untrained] [--no-cut] [--json FILE]"""
+
 from __future__ import annotations
-import argparse, json, random
+
+import argparse
+import json
+import random
 from pathlib import Path
+
 import torch
 from tokenizers import Tokenizer
-import joint, samples, shipped
+
+import joint
+import samples
+import shipped
 from export import load
 from model import Owl3, init
 
-GOALS = {"one picture": 0.97, "several pictures": 0.95, "video": 0.95, "small print": 0.90, "outside its world": None, "no picture": None}
+GOALS = {
+    "one picture": 0.97,
+    "several pictures": 0.95,
+    "video": 0.95,
+    "small print": 0.90,
+    "outside its world": None,
+    "no picture": None,
+}
 
 
 def group_of(skill):
@@ -46,7 +61,11 @@ def table(seen):
     for name, (r, n) in grouped(seen).items():
         goal = GOALS[name]
         lines.append(f"{name:24} {100 * r / max(1, n):5.1f} % {n:5}" + (f"   goal {100 * goal:.0f} %" if goal else ""))
-        lines += [f"  {k:22} {100 * seen[k][0] / seen[k][1]:5.1f} % {seen[k][1]:5}" for k in sorted(seen) if group_of(k) == name]
+        lines += [
+            f"  {k:22} {100 * seen[k][0] / seen[k][1]:5.1f} % {seen[k][1]:5}"
+            for k in sorted(seen)
+            if group_of(k) == name
+        ]
     return "\n".join(lines)
 
 

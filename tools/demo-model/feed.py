@@ -1,6 +1,10 @@
 """Makes training packs in other processes, so that drawing never waits for the training step or the other way round."""
+
 from __future__ import annotations
-import multiprocessing as mp, os, random
+
+import multiprocessing as mp
+import os
+import random
 
 
 def _work(make, seed, stage, start, stride, queue):

@@ -7,14 +7,25 @@ rounding cannot be blamed for another answer. No picture was trained on: the see
 The pictures are part of the repository and PNG packs no noise, so most of these have none or little, and those of the long sequences are all
 plain or gradients. `evaluate.py` asks about pictures as they come.
 """
+
 from __future__ import annotations
-import argparse, io, json, random, re, shutil
+
+import argparse
+import io
+import json
+import random
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-import samples, several, shipped
+
+import samples
+import several
+import shipped
 from chat import Chat, expand
 from draw import draw
 from evaluate import group_of
@@ -29,15 +40,20 @@ LONG = "32 pictures"
 
 def long(rng, k, turns):
     """k pictures with one thing or none; mostly: which of them?"""
+
     def calm():
         back = backdrop(rng)
         return {**back, "grain": 0, "backdrop": "plain" if back["backdrop"] == "noise" else back["backdrop"]}
+
     scenes = [scene(rng, n=rng.choice([0, 1, 1, 1, 1]), cut=False, glyphs=0, back=calm()) for _ in range(k)]
 
     def ask():
         which = several.about_which(rng, scenes) if rng.random() < 0.7 else None
         return ("which", *which) if which else several.ask_album(rng, scenes)
-    return samples.talk(rng, samples.Sample([("whole", s) for s in scenes]), samples.front(rng, k), [ask] * turns, "several")
+
+    return samples.talk(
+        rng, samples.Sample([("whole", s) for s in scenes]), samples.front(rng, k), [ask] * turns, "several"
+    )
 
 
 def printed(rng):
@@ -49,12 +65,22 @@ def printed(rng):
 
 
 PLAN = [  # how many samples, of what, and is every tenth noisy
-    (30, lambda r: samples.one_picture(r, turns=7), True), (8, printed, False), (10, lambda r: samples.one_picture(r, False, turns=5), True),
-    (18, lambda r: samples.pictures(r, turns=4), True), (8, lambda r: samples.pictures(r, k=r.choice([2, 3]), cut=True, turns=4), False),
-    (4, lambda r: long(r, r.choice([6, 9, 12]), 5), False), (3, lambda r: long(r, 32, 7), False),
-    (26, lambda r: samples.clip(r, turns=4), True), (6, lambda r: samples.no_picture(r, turns=4), False)]
+    (30, lambda r: samples.one_picture(r, turns=7), True),
+    (8, printed, False),
+    (10, lambda r: samples.one_picture(r, False, turns=5), True),
+    (18, lambda r: samples.pictures(r, turns=4), True),
+    (8, lambda r: samples.pictures(r, k=r.choice([2, 3]), cut=True, turns=4), False),
+    (4, lambda r: long(r, r.choice([6, 9, 12]), 5), False),
+    (3, lambda r: long(r, 32, 7), False),
+    (26, lambda r: samples.clip(r, turns=4), True),
+    (6, lambda r: samples.no_picture(r, turns=4), False),
+]
 LONGEST = 6  # the kind with 32 pictures
-SHORT = {"one/read": 5, "32/several": 2, **{f"video/{k}": 2 for k in ("order", "happens", "motion", "appears", "disappears", "recolor")}}  # of other skills one
+SHORT = {
+    "one/read": 5,
+    "32/several": 2,
+    **{f"video/{k}": 2 for k in ("order", "happens", "motion", "appears", "disappears", "recolor")},
+}  # of other skills one
 
 
 def smooth(m):
@@ -106,7 +132,9 @@ def answer(model, tok, ids, offsets, images, stop, draft, most=80):
     """Greedy: the text, and the smallest lead. As far as the draft, token ids, is what comes, one pass is enough."""
     offsets, index, out, gap = torch.tensor([offsets], dtype=torch.long), torch.arange(len(offsets))[None], [], 99.0
     while len(out) < most:
-        rows = model.read([Group(model.c, torch.tensor([[*ids, *out, *draft]]), offsets, index)], images)[len(ids) + len(out) - 1:]
+        rows = model.read([Group(model.c, torch.tensor([[*ids, *out, *draft]]), offsets, index)], images)[
+            len(ids) + len(out) - 1 :
+        ]
         for row, drafted in zip(rows.log_softmax(-1), [*draft, None]):
             top = row.topk(2)
             gap, token = min(gap, float(top.values[0] - top.values[1])), int(top.indices[0])
@@ -122,7 +150,7 @@ def answer(model, tok, ids, offsets, images, stop, draft, most=80):
 def rows_of(sample):
     """Every question put first, on its own; then the whole conversation's last question."""
     first = sample.turns[0][1]
-    head = first[:len(first) - len(strip_front(first))]
+    head = first[: len(first) - len(strip_front(first))]
     for j, (skill, q, a) in enumerate(sample.turns):
         yield [(skill, q if j == 0 else head + q, a)]
     if len(sample.turns) > 1:
@@ -130,7 +158,10 @@ def rows_of(sample):
 
 
 def strip_front(text):
-    last = max(text.rfind("<|image|>\n") + 10 if "<|image|>\n" in text else 0, text.rfind("<|video|>\n") + 10 if "<|video|>\n" in text else 0)
+    last = max(
+        text.rfind("<|image|>\n") + 10 if "<|image|>\n" in text else 0,
+        text.rfind("<|video|>\n") + 10 if "<|video|>\n" in text else 0,
+    )
     if last == 0:
         m = re.search(r"(?s)^.*<\|(?:image|video)\|>(?:\. |\s)", text)
         last = m.end() if m else 0
@@ -159,7 +190,10 @@ def main():
             spent += sum(len(p) for m in pictures for p in m)
             files, crops = [], []
             for n, (m, drawn) in enumerate(zip(sample.media, pictures)):
-                paths = [f"media/{kind}{i:02d}-{n:02d}" + (f"-{k}" if len(drawn) > 1 else "") + ".png" for k in range(len(drawn))]
+                paths = [
+                    f"media/{kind}{i:02d}-{n:02d}" + (f"-{k}" if len(drawn) > 1 else "") + ".png"
+                    for k in range(len(drawn))
+                ]
                 for path, data in zip(paths, drawn):
                     (out / path).write_bytes(data)
                 files.append(paths if isinstance(m, list) else paths[0])
@@ -181,13 +215,26 @@ def main():
                     skill = "32/" + skill.split("/")[0]
                 quick = short.get(skill, 0) < SHORT.get(skill, 1)
                 short[skill] = short.get(skill, 0) + quick
-                rows.append({"id": f"{kind}{i:02d}.{len(rows)}", "skill": skill, "group": group, "short": quick, "cut": any(isinstance(m, Scene) for m in sample.media),
-                             "messages": messages, "answer": turns[-1][2], "model": text, "gap": round(gap, 4)})
+                rows.append(
+                    {
+                        "id": f"{kind}{i:02d}.{len(rows)}",
+                        "skill": skill,
+                        "group": group,
+                        "short": quick,
+                        "cut": any(isinstance(m, Scene) for m in sample.media),
+                        "messages": messages,
+                        "answer": turns[-1][2],
+                        "model": text,
+                        "gap": round(gap, 4),
+                    }
+                )
     with open(out / "questions.jsonl", "w") as f:
         for r in rows:
             f.write(json.dumps(r, ensure_ascii=False) + "\n")
     right = sum(r["answer"] == r["model"] for r in rows)
-    print(f"{len(rows)} questions, {sum(r['short'] for r in rows)} of them short, {spent} bytes of pictures, {right} answered exactly")
+    print(
+        f"{len(rows)} questions, {sum(r['short'] for r in rows)} of them short, {spent} bytes of pictures, {right} answered exactly"
+    )
     assert spent < BUDGET
 
 

@@ -2,15 +2,20 @@
 
 The answers' own tokens say too little for that to be learnt in hours. The heads are dropped afterwards, as those of the vision warm-up are.
 """
+
 from __future__ import annotations
+
 import re
 from functools import lru_cache
 from itertools import accumulate
+
 import numpy as np
 import torch
-from torch import nn
 import torch.nn.functional as F
-import questions, several
+from torch import nn
+
+import questions
+import several
 from model import RMSNorm
 from views import PER_VIEW
 from world import CELLS, COLOR_NAMES, DIGITS, LETTERS, SHAPES, Scene
@@ -38,14 +43,24 @@ PER_THERE = {"total": 7, "ground": len(COLOR_NAMES), "shape": len(SHAPES), "colo
 PER_LISTED = {"here": 9, "next": 10}
 # of a thing in an answer that tells a clip's order: the pictures it and the next one are first seen in (0: it is the last)
 PER_ORDER = {"here": CLIP, "next": CLIP}
-GROUPS = [("thing", PER_THING, NEAR), ("finding", PER_FINDING, FAR), ("relation", PER_RELATION, BETWEEN), ("there", PER_THERE, FAR),
-          ("listed", PER_LISTED, BETWEEN), ("order", PER_ORDER, FAR)]
+GROUPS = [
+    ("thing", PER_THING, NEAR),
+    ("finding", PER_FINDING, FAR),
+    ("relation", PER_RELATION, BETWEEN),
+    ("there", PER_THERE, FAR),
+    ("listed", PER_LISTED, BETWEEN),
+    ("order", PER_ORDER, FAR),
+]
 *_FIRST, N = accumulate((len(asked) for _, asked, _ in GROUPS), initial=0)  # N: how many columns there are
 AT = {name: first for (name, _, _), first in zip(GROUPS, _FIRST)}  # first column of a group
 
 _COLOR, _SHAPE = "|".join(COLOR_NAMES), "|".join(SHAPES)
-_THING = re.compile(rf"(?<!plain )(?<!just )\b(?:(small|large) (?:and )?)?(?:({_COLOR})(?: ({_SHAPE})(?:e?s)?| (?:shape|thing|one)s?)?|({_SHAPE})(?:e?s)?)\b")
-_PICTURE = re.compile(rf"(?:picture|image) (\d+)|the ({'|'.join(several.ORDINALS)}) (?:picture|image)|the last (?:picture|image)")
+_THING = re.compile(
+    rf"(?<!plain )(?<!just )\b(?:(small|large) (?:and )?)?(?:({_COLOR})(?: ({_SHAPE})(?:e?s)?| (?:shape|thing|one)s?)?|({_SHAPE})(?:e?s)?)\b"
+)
+_PICTURE = re.compile(
+    rf"(?:picture|image) (\d+)|the ({'|'.join(several.ORDINALS)}) (?:picture|image)|the last (?:picture|image)"
+)
 _PLACE = re.compile("|".join(sorted(CELLS, key=len, reverse=True)))
 
 
@@ -53,8 +68,14 @@ class Heads(nn.Module):
     def __init__(self, d):
         super().__init__()
         self.norms = nn.ModuleDict({str(layer): RMSNorm(d, 1e-6) for layer in (NEAR, BETWEEN, FAR)})
-        self.asked = nn.ModuleDict({"picture": nn.Linear(d, sum(PER_PICTURE.values())), "cells": nn.Linear(d, 9 * sum(PER_CELL.values())),
-                                    "change": nn.Linear(d, sum(PER_CHANGE.values())), **{name: nn.Linear(d, sum(q.values())) for name, q, _ in GROUPS}})
+        self.asked = nn.ModuleDict(
+            {
+                "picture": nn.Linear(d, sum(PER_PICTURE.values())),
+                "cells": nn.Linear(d, 9 * sum(PER_CELL.values())),
+                "change": nn.Linear(d, sum(PER_CHANGE.values())),
+                **{name: nn.Linear(d, sum(q.values())) for name, q, _ in GROUPS},
+            }
+        )
         for x in self.asked.values():
             nn.init.normal_(x.weight, std=0.02)
             nn.init.zeros_(x.bias)
@@ -84,7 +105,15 @@ def changes(before: Scene | None, s: Scene, clip):
     look = lambda s: [(t.shape, t.color) for t in s.things] or [s.color]
     out[10] = look(before) != look(s)
     if clip:
-        steps = [(t.x - o.x, t.y - o.y) for o, t in zip(before.things, s.things) if (o.shape, o.color) == (t.shape, t.color)] if len(before.things) == len(s.things) else []
+        steps = (
+            [
+                (t.x - o.x, t.y - o.y)
+                for o, t in zip(before.things, s.things)
+                if (o.shape, o.color) == (t.shape, t.color)
+            ]
+            if len(before.things) == len(s.things)
+            else []
+        )
         dx, dy = max(steps, key=lambda d: abs(d[0]) + abs(d[1]), default=(0, 0))
         sign = lambda v: (v > 0.01) - (v < -0.01)
         out[0] = MOVES.index((sign(dx), sign(dy))) if (sign(dx), sign(dy)) in MOVES else -1
@@ -131,7 +160,7 @@ def row(**of):
     """int8 [N]: -1 but where a group is given."""
     out = np.full(N, -1, np.int8)
     for name, values in of.items():
-        out[AT[name]:AT[name] + len(values)] = values
+        out[AT[name] : AT[name] + len(values)] = values
     return out
 
 
@@ -140,7 +169,9 @@ def mentions(text, stills, clip):
     out = []
     for m in _THING.finditer(text):
         size, color, shape = m[1], m[2], m[3] or m[4]
-        fits = lambda t: (not size or t.size == size) and (not color or t.color == color) and (not shape or t.shape == shape)
+        fits = lambda t: (
+            (not size or t.size == size) and (not color or t.color == color) and (not shape or t.shape == shape)
+        )
         out.append((m.end(), described(stills, fits, clip)))
     if len(stills) > 1:
         return out + ([] if clip else [(m.end(), there(m, stills)) for m in _PICTURE.finditer(text)])
@@ -149,8 +180,10 @@ def mentions(text, stills, clip):
         one, two = int(a[1]), int(b[1])
         if min(one, two) >= 0:
             sign = lambda d: (d > 0) - (d < 0)
-            b[AT["relation"]:][:2] = 1 + sign(two % 3 - one % 3), 1 + sign(two // 3 - one // 3)
-    return out + [(m.end(), described(stills, lambda t, c=CELLS.index(m[0]): t.cell == c, clip)) for m in _PLACE.finditer(text)]
+            b[AT["relation"] :][:2] = 1 + sign(two % 3 - one % 3), 1 + sign(two // 3 - one // 3)
+    return out + [
+        (m.end(), described(stills, lambda t, c=CELLS.index(m[0]): t.cell == c, clip)) for m in _PLACE.finditer(text)
+    ]
 
 
 def described(stills, fits, clip):
@@ -162,7 +195,12 @@ def described(stills, fits, clip):
         finding[1] = -1 if one else having[0]
         if len(found[having[0]]) == 1:
             t = found[having[0]][0]
-            thing[1:] = t.cell if t.settled and not clip else -1, SHAPES.index(t.shape), COLOR_NAMES.index(t.color), t.size == "large"
+            thing[1:] = (
+                t.cell if t.settled and not clip else -1,
+                SHAPES.index(t.shape),
+                COLOR_NAMES.index(t.color),
+                t.size == "large",
+            )
     return row(thing=thing, finding=finding)
 
 
@@ -183,11 +221,11 @@ def listed(text, stills, clip):
     if clip:
         seen = [next((i for i, s in enumerate(stills) if shows(s, m)), -1) for m in things]
         told = len(seen) > 1 and seen[0] == 0 and seen == sorted(set(seen)) and seen[-1] < CLIP
-        return [(m.end(), row(order=(seen + [0])[i:i + 2])) for i, m in enumerate(things)] if told else []
+        return [(m.end(), row(order=(seen + [0])[i : i + 2])) for i, m in enumerate(things)] if told else []
     for s in stills:
         if s.things and answer in (questions.listing(s.things), questions.describe(s)):
             places = [t.cell for t in s.things] + [9]
-            return [(m.end(), row(listed=places[i:i + 2])) for i, m in enumerate(things)]
+            return [(m.end(), row(listed=places[i : i + 2])) for i, m in enumerate(things)]
     return []
 
 
@@ -207,12 +245,18 @@ def loss(heads: Heads, layers, pictures, named):
     if len(at):
         p, c = len(PER_PICTURE), 9 * len(PER_CELL)
         total = total + 0.3 * ask(put("picture", NEAR, at), PER_PICTURE, want[:, :p], seen, "picture ")
-        total = total + ask(put("cells", NEAR, at).view(len(at) * 9, -1), PER_CELL, want[:, p:p + c].reshape(-1, len(PER_CELL)), seen, "cell ")
-        total = total + ask(put("change", FAR, at), PER_CHANGE, want[:, p + c:], seen, "")
+        total = total + ask(
+            put("cells", NEAR, at).view(len(at) * 9, -1),
+            PER_CELL,
+            want[:, p : p + c].reshape(-1, len(PER_CELL)),
+            seen,
+            "cell ",
+        )
+        total = total + ask(put("change", FAR, at), PER_CHANGE, want[:, p + c :], seen, "")
     at, want = named
     if len(at):
         for name, asked, layer in GROUPS:
-            of = want[:, AT[name]:AT[name] + len(asked)]
+            of = want[:, AT[name] : AT[name] + len(asked)]
             some = (of >= 0).any(1)
             total = total + ask(put(name, layer, at[some]), asked, of[some], seen, name + " ")
     return total, seen
@@ -225,7 +269,16 @@ def _weight(n, rare):
     return w
 
 
-RARE = ("shape", "digit", "letter", "moves", "changed", "new", "way", "n_")  # mostly nothing (0), so that it counts less
+RARE = (
+    "shape",
+    "digit",
+    "letter",
+    "moves",
+    "changed",
+    "new",
+    "way",
+    "n_",
+)  # mostly nothing (0), so that it counts less
 
 
 def ask(logits, questions, want, seen, prefix):

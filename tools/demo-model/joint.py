@@ -1,10 +1,18 @@
 """Conversations about pictures: packs of them, and one training step over a pack."""
+
 from __future__ import annotations
+
 import random
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-import hints, questions, samples, several, warmup
+
+import hints
+import questions
+import samples
+import several
+import warmup
 from chat import Chat, expand
 from draw import draw
 from model import Group
@@ -19,7 +27,13 @@ FAR = 1 << 20  # an offset no text reaches: hides the padding
 def stills(media):
     """[(scene, cut or whole)] of every still that the model is shown, and whether they are a clip's."""
     clip = any(isinstance(m, list) for m in media)
-    return [x for m in media for x in ([(m, False)] if isinstance(m, Scene) else [(m[1], True)] if isinstance(m, tuple) else [(s, True) for s in m])], clip
+    return [
+        x
+        for m in media
+        for x in (
+            [(m, False)] if isinstance(m, Scene) else [(m[1], True)] if isinstance(m, tuple) else [(s, True) for s in m]
+        )
+    ], clip
 
 
 def look(sample):
@@ -41,23 +55,41 @@ def batch(chat: Chat, group, first):
     for s in group:
         seen, clip = stills(s.media)
         scenes = [scene for scene, _ in seen]
-        rows.append(chat.ids(expand(s), s.system, lambda text: hints.mentions(text, scenes, clip), lambda text: hints.listed(text, scenes, clip)))
+        rows.append(
+            chat.ids(
+                expand(s),
+                s.system,
+                lambda text: hints.mentions(text, scenes, clip),
+                lambda text: hints.listed(text, scenes, clip),
+            )
+        )
     t, n = -(-max(len(r[0]) for r in rows) // ROUND) * ROUND, max(len(r[1]) for r in rows)
     ids, wanted = np.zeros((len(rows), t), np.int64), np.zeros((len(rows), t), bool)
     offsets, index = np.full((len(rows), n), FAR, np.int64), np.zeros((len(rows), n), np.int64)
     spans, pictures, named = [], [], []
     for i, (row, off, answers, markers, things) in enumerate(rows):
-        ids[i, :len(row)] = row
-        offsets[i, :len(off)] = off
-        index[i, :len(off)] = np.arange(first, first + len(off))
+        ids[i, : len(row)] = row
+        offsets[i, : len(off)] = off
+        index[i, : len(off)] = np.arange(first, first + len(off))
         first += len(off)
         pictures += [i * t + at for at in markers]
         named += [(i * t + at, label) for at, label in things]
         for (a, b), turn in zip(answers, group[i].turns):
-            wanted[i, a - 1:b - 1] = True
+            wanted[i, a - 1 : b - 1] = True
             spans.append((turn[0], b - a))
-    where = np.array([at for at, _ in named], np.int64), np.array([label for _, label in named], np.int8).reshape(len(named), hints.N)
-    return dict(ids=ids, wanted=wanted, offsets=offsets, index=index, spans=spans, pictures=np.array(pictures, np.int64), named=where), first
+    where = (
+        np.array([at for at, _ in named], np.int64),
+        np.array([label for _, label in named], np.int8).reshape(len(named), hints.N),
+    )
+    return dict(
+        ids=ids,
+        wanted=wanted,
+        offsets=offsets,
+        index=index,
+        spans=spans,
+        pictures=np.array(pictures, np.int64),
+        named=where,
+    ), first
 
 
 EASY = 800  # packs of the language stage before the whole variety: binding words to places is learnt from few patches in minutes, from many hardly
@@ -66,21 +98,34 @@ EASY = 800  # packs of the language stage before the whole variety: binding word
 def easy(rng: random.Random):
     """Groups of a pack in which most pictures are one crop."""
     bind = lambda: samples.one_picture(rng, False, turns=6, n=rng.choice([2, 3, 3, 4]), only=questions.BINDING)
-    return [[bind() for _ in range(5)], [bind() for _ in range(5)], [samples.one_picture(rng, False, turns=5) for _ in range(6)],
-            [samples.pictures(rng, turns=4) for _ in range(4)], [samples.clip(rng, turns=4) for _ in range(3)],
-            [samples.one_picture(rng, turns=5)], [samples.no_picture(rng)] if rng.random() < 0.3 else []]
+    return [
+        [bind() for _ in range(5)],
+        [bind() for _ in range(5)],
+        [samples.one_picture(rng, False, turns=5) for _ in range(6)],
+        [samples.pictures(rng, turns=4) for _ in range(4)],
+        [samples.clip(rng, turns=4) for _ in range(3)],
+        [samples.one_picture(rng, turns=5)],
+        [samples.no_picture(rng)] if rng.random() < 0.3 else [],
+    ]
 
 
 def plan(rng: random.Random):
     """The groups of one pack."""
     k = rng.choice([5, 6, 7, 8, 8, 10, 12, 16, 20, 24, 28, 32])
     compare = lambda: samples.one_picture(rng, False, turns=6, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
-    return [[samples.one_picture(rng) for _ in range(4)],
-            [samples.one_picture(rng, False) for _ in range(3)], [compare() for _ in range(3)],
-            [samples.pictures(rng) for _ in range(5)],
-            [samples.clip(rng) for _ in range(4)],
-            [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True) if rng.random() < 0.5 else samples.pictures(rng, k=k, turns=6)],
-            [samples.no_picture(rng)] if rng.random() < 0.5 else []]
+    return [
+        [samples.one_picture(rng) for _ in range(4)],
+        [samples.one_picture(rng, False) for _ in range(3)],
+        [compare() for _ in range(3)],
+        [samples.pictures(rng) for _ in range(5)],
+        [samples.clip(rng) for _ in range(4)],
+        [
+            samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)
+            if rng.random() < 0.5
+            else samples.pictures(rng, k=k, turns=6)
+        ],
+        [samples.no_picture(rng)] if rng.random() < 0.5 else [],
+    ]
 
 
 def practice(rng: random.Random):
@@ -91,18 +136,26 @@ def practice(rng: random.Random):
     lists = lambda: samples.one_picture(rng, False, turns=2, n=rng.choice([3, 4, 5, 6]), only=questions.LISTING)
     compare = lambda: samples.one_picture(rng, False, turns=5, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
     album = lambda *k: samples.pictures(rng, k=rng.choice(k), turns=14, kinds=several.HARDER)
-    return [[samples.one_picture(rng) for _ in range(2)], [samples.one_picture(rng, turns=3, only=["read"])],
-            [samples.one_picture(rng, False) for _ in range(3)], [lists() for _ in range(4)], [compare() for _ in range(2)],
-            [samples.pictures(rng, k=rng.choice([2, 3, 3, 4]), kinds=several.HARDER) for _ in range(4)],
-            [samples.compared(rng, turns=3, kinds=several.HARDER) for _ in range(5)],
-            [samples.clip(rng) for _ in range(3)], [samples.clip(rng, turns=2, kind="order") for _ in range(3)],
-            [album(5, 6, 7, 8, 10, 12)], [album(12, 16, 20, 24, 28, 32, 32)],
-            [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)] if rng.random() < 0.3 else [],
-            [samples.no_picture(rng)] if rng.random() < 0.3 else []]
+    return [
+        [samples.one_picture(rng) for _ in range(2)],
+        [samples.one_picture(rng, turns=3, only=["read"])],
+        [samples.one_picture(rng, False) for _ in range(3)],
+        [lists() for _ in range(4)],
+        [compare() for _ in range(2)],
+        [samples.pictures(rng, k=rng.choice([2, 3, 3, 4]), kinds=several.HARDER) for _ in range(4)],
+        [samples.compared(rng, turns=3, kinds=several.HARDER) for _ in range(5)],
+        [samples.clip(rng) for _ in range(3)],
+        [samples.clip(rng, turns=2, kind="order") for _ in range(3)],
+        [album(5, 6, 7, 8, 10, 12)],
+        [album(12, 16, 20, 24, 28, 32, 32)],
+        [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)] if rng.random() < 0.3 else [],
+        [samples.no_picture(rng)] if rng.random() < 0.3 else [],
+    ]
 
 
 def maker(tok, plan=plan, easy_packs=0):
     """plan: the groups of a pack after the easy ones; as it stands, what is measured."""
+
     def make_pack(rng, number):
         chat = maker.chat = getattr(maker, "chat", None) or Chat(tok)
         crops, patch, view, shown, groups, first = [], [], [], [], [], 0
@@ -113,6 +166,7 @@ def maker(tok, plan=plan, easy_packs=0):
             b, first = batch(chat, group, first)
             groups.append(b)
         return np.concatenate(crops), np.concatenate(patch), np.concatenate(view), np.concatenate(shown), groups
+
     return make_pack
 
 
@@ -122,7 +176,7 @@ def answers_right(logits, targets, spans):
     out, at = {}, 0
     for skill, n in spans:
         r, a = out.get(skill, (0, 0))
-        out[skill] = (r + all(ok[at:at + n]), a + 1)
+        out[skill] = (r + all(ok[at : at + n]), a + 1)
         at += n
     return out
 
@@ -157,7 +211,10 @@ def hinted(groups, shown):
 def answer_loss(model, groups, embeds, tap=None):
     """Mean cross-entropy of the answers' tokens, {skill: (right, asked)}"""
     dtype = embeds.dtype
-    groups_ = [Group(model.c, *(torch.from_numpy(b[k]) for k in ("ids", "offsets", "index", "wanted")), dtype=dtype) for b in groups]
+    groups_ = [
+        Group(model.c, *(torch.from_numpy(b[k]) for k in ("ids", "offsets", "index", "wanted")), dtype=dtype)
+        for b in groups
+    ]
     logits = model.read(groups_, embeds, tap).float()
     targets = torch.cat([s.ids[:, 1:][s.wanted[:, :-1]] for s in groups_])
     return F.cross_entropy(logits, targets), answers_right(logits, targets, [x for b in groups for x in b["spans"]])

@@ -2,20 +2,23 @@
 
 Attention is written with plain bmm: on a CPU its backward pass is twice as fast as that of the fused one at these sizes.
 """
+
 from __future__ import annotations
+
 from dataclasses import dataclass, field
+
 import torch
-from torch import nn
 import torch.nn.functional as F
+from torch import nn
 
 
 @dataclass
 class Shape:
-    side: int = 126           # of a crop
+    side: int = 126  # of a crop
     patch: int = 14
     v_hidden: int = 256
     v_mlp: int = 512
-    v_layers: int = 6         # that are run; a checkpoint holds one more, which is never used
+    v_layers: int = 6  # that are run; a checkpoint holds one more, which is never used
     v_heads: int = 8
     hidden: int = 256
     mlp: int = 512
@@ -35,7 +38,11 @@ class Shape:
 
 def attend(q, k, v, mask=None):
     """q [b, t, d], k and v [b, s, d], mask [b|1, t, s] added to the scores."""
-    w = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5) if mask is not None else torch.bmm(q * q.shape[-1] ** -0.5, k.transpose(1, 2))
+    w = (
+        torch.baddbmm(mask, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
+        if mask is not None
+        else torch.bmm(q * q.shape[-1] ** -0.5, k.transpose(1, 2))
+    )
     return torch.bmm(torch.softmax(w, -1), v)
 
 
@@ -60,8 +67,12 @@ class Vision(nn.Module):
     def __init__(self, c: Shape):
         super().__init__()
         self.c = c
-        self.embeddings = nn.ModuleDict({"patch_embedding": nn.Conv2d(3, c.v_hidden, c.patch, c.patch),
-                                         "position_embedding": nn.Embedding(c.patches, c.v_hidden)})
+        self.embeddings = nn.ModuleDict(
+            {
+                "patch_embedding": nn.Conv2d(3, c.v_hidden, c.patch, c.patch),
+                "position_embedding": nn.Embedding(c.patches, c.v_hidden),
+            }
+        )
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(VisionLayer(c) for _ in range(c.v_layers))})
 
     def forward(self, crops, tap=None):
@@ -125,7 +136,9 @@ class Attention(nn.Module):
     def forward(self, x, groups, images=None):
         """x [tokens, d] of all groups one after another; images [crops, L, d] already normalised, of all groups too."""
         parts = (self.q_proj, self.k_proj, self.v_proj)
-        qkv = F.linear(x, torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])).view(len(x), -1, self.hd)
+        qkv = F.linear(x, torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])).view(
+            len(x), -1, self.hd
+        )
         seen = None
         if images is not None:
             n, L = images.shape[:2]
@@ -137,8 +150,8 @@ class Attention(nn.Module):
         """Attention within one group: qkv [b * t, heads, hd], seen [2, kv_heads, crops, L, hd]."""
         b, t, g = s.b, s.t, self.nh // self.nkv
         y = qkv.view(b, t, -1, self.hd).transpose(1, 2)
-        qk = turn(y[:, :self.nh + self.nkv], s.cos, s.sin)
-        q, k, v, mask = qk[:, :self.nh], qk[:, self.nh:], y[:, self.nh + self.nkv:], s.text_mask
+        qk = turn(y[:, : self.nh + self.nkv], s.cos, s.sin)
+        q, k, v, mask = qk[:, : self.nh], qk[:, self.nh :], y[:, self.nh + self.nkv :], s.text_mask
         if seen is not None and s.n:
             kv = seen[:, :, s.index].permute(0, 2, 1, 3, 4, 5)  # [2, b, kv_heads, n, L, hd]
             vk = turn(kv[0], s.img_cos, s.img_sin).flatten(2, 3)
@@ -153,7 +166,9 @@ class Layer(nn.Module):
         super().__init__()
         self.self_attn = Attention(c, hyper)
         lin = lambda i, o: nn.Linear(i, o, bias=False)
-        self.mlp = nn.ModuleDict({"gate_proj": lin(c.hidden, c.mlp), "up_proj": lin(c.hidden, c.mlp), "down_proj": lin(c.mlp, c.hidden)})
+        self.mlp = nn.ModuleDict(
+            {"gate_proj": lin(c.hidden, c.mlp), "up_proj": lin(c.hidden, c.mlp), "down_proj": lin(c.mlp, c.hidden)}
+        )
         self.input_layernorm, self.post_attention_layernorm = RMSNorm(c.hidden, c.rms_eps), RMSNorm(c.hidden, c.rms_eps)
         self.hyper = hyper
 
@@ -180,15 +195,20 @@ class Group:
         def tables(at):
             angle = at[..., None].float() * inv
             return torch.cat([angle.cos()] * 2, -1).to(dtype), torch.cat([-angle.sin(), angle.sin()], -1).to(dtype)
+
         self.cos, self.sin = tables(pos)
         no = torch.finfo(dtype).min / 4
         text = torch.zeros(self.t, self.t).masked_fill_(pos[None] > pos[:, None], no)
         self.text_mask = text.to(dtype).repeat(g, 1)[None]
         if self.n:
             self.img_cos, self.img_sin = (x[:, None, :, None] for x in tables(offsets))
-            hide = torch.zeros(self.b, self.t, self.n, dtype=dtype).masked_fill_(pos[None, :, None] < offsets[:, None], no)
+            hide = torch.zeros(self.b, self.t, self.n, dtype=dtype).masked_fill_(
+                pos[None, :, None] < offsets[:, None], no
+            )
             full = torch.cat([hide.repeat_interleave(c.patches, 2), text.to(dtype)[None].expand(self.b, -1, -1)], 2)
-            self.full_mask = full[:, None, None].expand(-1, c.kv_heads, g, -1, -1).reshape(self.b * c.kv_heads, g * self.t, -1)
+            self.full_mask = (
+                full[:, None, None].expand(-1, c.kv_heads, g, -1, -1).reshape(self.b * c.kv_heads, g * self.t, -1)
+            )
 
 
 class Owl3(nn.Module):
@@ -196,11 +216,20 @@ class Owl3(nn.Module):
         super().__init__()
         self.c = c
         self.vision_model = Vision(c)
-        self.vision2text_model = nn.Sequential(nn.Linear(c.v_hidden, c.hidden), nn.GELU(), nn.Linear(c.hidden, c.hidden))
-        self.language_model = nn.ModuleDict({"model": nn.ModuleDict({
-            "embed_tokens": nn.Embedding(c.vocab, c.hidden),
-            "layers": nn.ModuleList(Layer(c, i + 1 in c.hyper) for i in range(c.layers)),
-            "norm": RMSNorm(c.hidden, c.rms_eps)})})
+        self.vision2text_model = nn.Sequential(
+            nn.Linear(c.v_hidden, c.hidden), nn.GELU(), nn.Linear(c.hidden, c.hidden)
+        )
+        self.language_model = nn.ModuleDict(
+            {
+                "model": nn.ModuleDict(
+                    {
+                        "embed_tokens": nn.Embedding(c.vocab, c.hidden),
+                        "layers": nn.ModuleList(Layer(c, i + 1 in c.hyper) for i in range(c.layers)),
+                        "norm": RMSNorm(c.hidden, c.rms_eps),
+                    }
+                )
+            }
+        )
 
     def see(self, crops, tap=None):
         return self.vision2text_model(self.vision_model(crops, tap))
@@ -216,7 +245,9 @@ class Owl3(nn.Module):
             x = layer(x, groups, images)
             if tap is not None:
                 tap.append(x)
-        keep = torch.cat([(torch.ones_like(s.ids, dtype=torch.bool) if s.wanted is None else s.wanted).flatten() for s in groups])
+        keep = torch.cat(
+            [(torch.ones_like(s.ids, dtype=torch.bool) if s.wanted is None else s.wanted).flatten() for s in groups]
+        )
         return F.linear(m["norm"](x[keep]), m["embed_tokens"].weight)
 
 
@@ -232,7 +263,7 @@ def init(m: Owl3, seed):
             else:
                 std = 0.02 if "embed" in name and "patch" not in name else (p[0].numel()) ** -0.5
                 if name.endswith(("o_proj.weight", "down_proj.weight", "out_proj.weight", "fc2.weight")):
-                    std /= depth ** 0.5
+                    std /= depth**0.5
                 p.copy_(torch.randn(p.shape, generator=g) * std)
         neighbours(m.vision_model, m.c)
     return m
@@ -257,8 +288,9 @@ def neighbours(vision: Vision, c: Shape):
         r = torch.zeros(hd, hd)
         for j, angle in enumerate(torch.cat([freq * dr, freq * dc])):
             s, co = angle.sin(), angle.cos()
-            r[2 * j:2 * j + 2, 2 * j:2 * j + 2] = torch.tensor([[co, s], [-s, co]])
+            r[2 * j : 2 * j + 2, 2 * j : 2 * j + 2] = torch.tensor([[co, s], [-s, co]])
         return r
+
     ring = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
     for depth, reach in enumerate((1, 1, 1, 2)):
         a = vision.encoder["layers"][depth].self_attn

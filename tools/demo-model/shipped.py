@@ -1,7 +1,10 @@
 """The model that a converted file holds, for PyTorch in float32: its tensors unpacked by the `gguf` package."""
+
 from __future__ import annotations
+
 import sys
 from pathlib import Path
+
 from model import Owl3, Shape
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "reference"))

@@ -1,25 +1,43 @@
 """Picture -> crops as mPLUG-Owl3 cuts them, and what there is to see at each patch of each crop (for the vision warm-up)."""
+
 from __future__ import annotations
-import math
+
 from functools import lru_cache
+
 import numpy as np
 from PIL import Image
+
 from world import COLOR_NAMES, GLYPHS, GRIDS, SHAPES, Scene
 
 SIDE, PATCH, N = 126, 14, 9
 # per patch: shape, color, size, cell, middle, glyph; -1 = not asked
-PER_PATCH = {"shape": len(SHAPES) + 1, "color": len(COLOR_NAMES), "size": 2, "cell": 9, "middle": 2, "glyph": len(GLYPHS) + 1}
+PER_PATCH = {
+    "shape": len(SHAPES) + 1,
+    "color": len(COLOR_NAMES),
+    "size": 2,
+    "cell": 9,
+    "middle": 2,
+    "glyph": len(GLYPHS) + 1,
+}
 # per view, asked at every patch
-PER_VIEW = {"view": 2, "backdrop": 3, "ground": len(COLOR_NAMES), "total": 7,
-            **{f"n_{s}": 7 for s in SHAPES}, **{f"n_{c}": 7 for c in COLOR_NAMES}}
+PER_VIEW = {
+    "view": 2,
+    "backdrop": 3,
+    "ground": len(COLOR_NAMES),
+    "total": 7,
+    **{f"n_{s}": 7 for s in SHAPES},
+    **{f"n_{c}": 7 for c in COLOR_NAMES},
+}
 
 
 @lru_cache(65536)
 def choose_grid(w, h, s):
     """Rows and columns of the cutting grid: shape first, size second; integer boxes, float32 scores, first best wins."""
+
     def iou(a, b):
         inter = np.float32(min(a[0], b[0]) * min(a[1], b[1]))
         return inter / (np.float32(a[0] * a[1]) + np.float32(b[0] * b[1]) - inter + np.float32(1e-5))
+
     best, rank = None, None
     for r, c in GRIDS:
         box = (c * s, r * s)
@@ -94,6 +112,10 @@ def labels(s: Scene, grid):
         if s.backdrop != "gradient":
             view[v, 2] = COLOR_NAMES.index(s.color)
         if whole:
-            counts = [len(s.things)] + [sum(t.shape == k for t in s.things) for k in SHAPES] + [sum(t.color == k for t in s.things) for k in COLOR_NAMES]
+            counts = (
+                [len(s.things)]
+                + [sum(t.shape == k for t in s.things) for k in SHAPES]
+                + [sum(t.color == k for t in s.things) for k in COLOR_NAMES]
+            )
             view[v, 3:] = counts
     return patch, view

@@ -1,18 +1,27 @@
 """The dense warm-up: every patch says what is drawn there. The heads are dropped afterwards."""
+
 from __future__ import annotations
-from dataclasses import replace
+
 import random
+from dataclasses import replace
+
 import numpy as np
 import torch
-from torch import nn
 import torch.nn.functional as F
+from torch import nn
+
 from draw import draw
 from model import RMSNorm
 from views import PER_PATCH, PER_VIEW, cut, labels, outlines
 from world import scene
 
 VIEWS = 64  # a pack
-PRINT = [8, 16, 24, 32]  # letters and digits of a picture that is cut: few patches show any, so far more than a question would be asked about
+PRINT = [
+    8,
+    16,
+    24,
+    32,
+]  # letters and digits of a picture that is cut: few patches show any, so far more than a question would be asked about
 LOOKS = 640  # patches of a pack that are asked what is drawn around them
 
 
@@ -41,7 +50,7 @@ def wander(rng: random.Random, s):
     for _ in range(10):
         t = replace(s.things[i], x=rng.uniform(0.14, 0.86), y=rng.uniform(0.14, 0.86))
         if all(abs(t.x - o.x) > 0.3 or abs(t.y - o.y) > 0.3 for j, o in enumerate(s.things) if j != i):
-            return replace(s, things=s.things[:i] + (t,) + s.things[i + 1:])
+            return replace(s, things=s.things[:i] + (t,) + s.things[i + 1 :])
     return s
 
 
@@ -83,7 +92,9 @@ def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None, taps=None):
         own = F.binary_cross_entropy_with_logits(heads.outline(heads.early(taps[1])), y)
         something = ((patch[..., 0] > 0) | (patch[..., 5] > 0)).flatten().nonzero()[:, 0]
         index = something[torch.randperm(len(something), generator=looks)[:LOOKS]]
-        around = F.binary_cross_entropy_with_logits(heads.around(heads.early(taps[2]).flatten(0, 1)[index]), neighbourhood(y, index))
+        around = F.binary_cross_entropy_with_logits(
+            heads.around(heads.early(taps[2]).flatten(0, 1)[index]), neighbourhood(y, index)
+        )
         loss = 8 * own + 8 * around
         seen["outline"], seen["around"] = (-1000 * own.item(), 1000), (-1000 * around.item(), 1000)
     for i, (name, x) in enumerate(zip(PER_PATCH, out)):

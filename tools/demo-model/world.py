@@ -1,7 +1,10 @@
 """The demo model's whole world: shapes, colours, sizes and nine places. Draws nothing; see draw.py."""
+
 from __future__ import annotations
-import math, random
-from dataclasses import dataclass, field, replace
+
+import math
+import random
+from dataclasses import dataclass, replace
 
 SHAPES = ["circle", "square", "triangle", "star", "ring", "cross"]
 COLORS = {  # name -> (hue range in degrees or None, saturation range, value range)
@@ -17,8 +20,17 @@ COLORS = {  # name -> (hue range in degrees or None, saturation range, value ran
     "gray": (None, (0, 0.04), (0.44, 0.58)),
 }
 COLOR_NAMES = list(COLORS)
-CELLS = ["at the top left", "at the top", "at the top right", "on the left", "in the center", "on the right",
-         "at the bottom left", "at the bottom", "at the bottom right"]
+CELLS = [
+    "at the top left",
+    "at the top",
+    "at the top right",
+    "on the left",
+    "in the center",
+    "on the right",
+    "at the bottom left",
+    "at the bottom",
+    "at the bottom right",
+]
 DIGITS = "0123456789"
 LETTERS = "ACEHKLTUXY"  # those that small print does not confuse
 GLYPHS = DIGITS + LETTERS
@@ -30,12 +42,12 @@ SMALL, LARGE = (0.44, 0.53), (0.70, 0.84)  # diameter as a share of a cell's sho
 class Thing:
     shape: str
     color: str
-    size: str        # "small" | "large"
-    x: float         # centre, 0..1 of the picture's width
-    y: float         # centre, 0..1 of the picture's height
+    size: str  # "small" | "large"
+    x: float  # centre, 0..1 of the picture's width
+    y: float  # centre, 0..1 of the picture's height
     diameter: float  # share of a cell's shorter side
-    turn: float      # degrees
-    shade: tuple     # RGB, the jittered colour
+    turn: float  # degrees
+    shade: tuple  # RGB, the jittered colour
 
     @property
     def cell(self):
@@ -52,7 +64,7 @@ class Glyph:
     char: str
     x: float
     y: float
-    height: float   # pixels of the cut picture
+    height: float  # pixels of the cut picture
     ink: tuple
     plate: tuple | None
     bold: bool
@@ -63,13 +75,13 @@ class Scene:
     width: int
     height: int
     things: tuple = ()
-    backdrop: str = "plain"    # "plain" | "gradient" | "noise"
-    color: str = "white"       # of the backdrop; of a gradient the first colour
+    backdrop: str = "plain"  # "plain" | "gradient" | "noise"
+    color: str = "white"  # of the backdrop; of a gradient the first colour
     shades: tuple = ((255, 255, 255), (255, 255, 255))
-    angle: float = 0.0         # of a gradient
-    grain: int = 0             # noise over everything, standard deviation
-    smooth: bool = True        # antialiased edges
-    seed: int = 0              # of the grain
+    angle: float = 0.0  # of a gradient
+    grain: int = 0  # noise over everything, standard deviation
+    smooth: bool = True  # antialiased edges
+    seed: int = 0  # of the grain
     glyphs: tuple = ()
 
 
@@ -106,8 +118,15 @@ def backdrop(rng: random.Random, color=None, kind=None):
         b = shade(rng, rng.choice([c for c in COLOR_NAMES if c != color]))
         b = tuple(round(x + (y - x) * rng.uniform(0.5, 1)) for x, y in zip(a, b))
     grain = rng.randint(14, 30) if kind == "noise" else rng.choice([0, 0, 0, 2, 4, 7])
-    return dict(backdrop=kind, color=color, shades=(a, b), angle=rng.uniform(0, 2 * math.pi), grain=grain,
-                smooth=rng.random() < 0.85, seed=rng.randrange(1 << 30))
+    return dict(
+        backdrop=kind,
+        color=color,
+        shades=(a, b),
+        angle=rng.uniform(0, 2 * math.pi),
+        grain=grain,
+        smooth=rng.random() < 0.85,
+        seed=rng.randrange(1 << 30),
+    )
 
 
 def distance(a, b):
@@ -150,8 +169,18 @@ def scene(rng: random.Random, n=None, cut=True, size=None, back=None, glyphs=Non
     shapes = few_shapes if rng.random() < 0.5 else SHAPES
     colors = few_colors if rng.random() < 0.4 else colors
     strip = max(w / h, h / w) > 2.2
-    things = tuple(thing(rng, rng.choice(shapes), rng.choice(colors), "large" if strip and rng.random() < 0.6 else rng.choice(["small", "large"]),
-                         cell, w, h) for cell in sorted(rng.sample(range(9), n)))
+    things = tuple(
+        thing(
+            rng,
+            rng.choice(shapes),
+            rng.choice(colors),
+            "large" if strip and rng.random() < 0.6 else rng.choice(["small", "large"]),
+            cell,
+            w,
+            h,
+        )
+        for cell in sorted(rng.sample(range(9), n))
+    )
     s = Scene(w, h, things, **back)
     k = (rng.choices([0, 1, 2], [5, 4, 1])[0] if glyphs is None else glyphs) if cut else 0
     return add_glyphs(rng, s, k)
@@ -160,6 +189,7 @@ def scene(rng: random.Random, n=None, cut=True, size=None, back=None, glyphs=Non
 def add_glyphs(rng: random.Random, s: Scene, k: int) -> Scene:
     """Small print that only a crop resolves, beside the things and inside one crop: a digit, a letter or both, or (k > 2) many of any kind."""
     from views import choose_grid
+
     r, c = choose_grid(s.width, s.height, 126)
     chars = [rng.choice(DIGITS), rng.choice(LETTERS)]
     rng.shuffle(chars)

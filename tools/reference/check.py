@@ -42,11 +42,21 @@ def random_shape(r: random.Random) -> dict:
     blocks = r.randint(1, 5)
     v_heads, patch = r.choice([1, 2, 3, 4]), r.choice([7, 10, 14])
     return dict(
-        hidden=heads * dim, mlp=r.choice([96, 130, 256, 300]), blocks=blocks, heads=heads, kv_heads=kv_heads,
-        hyper=sorted(r.sample(range(1, blocks + 1), r.randint(1, blocks))), tied=r.random() < 0.5,
-        theta=r.choice([1e4, 1e6]), eps=r.choice([1e-6, 1e-5]), v_hidden=v_heads * r.choice([16, 24, 40, 72]),
-        v_mlp=r.choice([64, 100, 172]), v_blocks=r.randint(2, 4), v_heads=v_heads,
-        image=patch * r.randint(2, 6) + r.randint(0, patch - 1), patch=patch,
+        hidden=heads * dim,
+        mlp=r.choice([96, 130, 256, 300]),
+        blocks=blocks,
+        heads=heads,
+        kv_heads=kv_heads,
+        hyper=sorted(r.sample(range(1, blocks + 1), r.randint(1, blocks))),
+        tied=r.random() < 0.5,
+        theta=r.choice([1e4, 1e6]),
+        eps=r.choice([1e-6, 1e-5]),
+        v_hidden=v_heads * r.choice([16, 24, 40, 72]),
+        v_mlp=r.choice([64, 100, 172]),
+        v_blocks=r.randint(2, 4),
+        v_heads=v_heads,
+        image=patch * r.randint(2, 6) + r.randint(0, patch - 1),
+        patch=patch,
     )
 
 

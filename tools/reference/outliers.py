@@ -5,6 +5,7 @@ A few channels of every norm's weight are multiplied, and the columns of the mat
 each row that enters these products has a few values that many times as large as SigLIP and Qwen2 are known for. For measuring what int8
 activations with a scale per block make of that (tools/bench/drift.mjs). Needs torch and safetensors.
 """
+
 import argparse
 import pathlib
 import shutil

@@ -168,14 +168,30 @@ def names(vision_blocks: int, blocks: int) -> dict[str, str]:
         f"{root}.norm": "output_norm",
         "language_model.lm_head": "output",
     }
-    parts = {"layer_norm1": "ln1", "layer_norm2": "ln2", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
-             "self_attn.v_proj": "attn_v", "self_attn.out_proj": "attn_out", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"}
+    parts = {
+        "layer_norm1": "ln1",
+        "layer_norm2": "ln2",
+        "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k",
+        "self_attn.v_proj": "attn_v",
+        "self_attn.out_proj": "attn_out",
+        "mlp.fc1": "ffn_up",
+        "mlp.fc2": "ffn_down",
+    }
     for i in range(vision_blocks):
         out |= {f"vision_model.encoder.layers.{i}.{a}": f"v.blk.{i}.{b}" for a, b in parts.items()}
-    parts = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
-             "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-             "self_attn.v_kv_proj": "attn_visual_kv", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-             "mlp.down_proj": "ffn_down"}
+    parts = {
+        "input_layernorm": "attn_norm",
+        "post_attention_layernorm": "ffn_norm",
+        "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k",
+        "self_attn.v_proj": "attn_v",
+        "self_attn.o_proj": "attn_output",
+        "self_attn.v_kv_proj": "attn_visual_kv",
+        "mlp.gate_proj": "ffn_gate",
+        "mlp.up_proj": "ffn_up",
+        "mlp.down_proj": "ffn_down",
+    }
     for i in range(blocks):
         out |= {f"{root}.layers.{i}.{a}": f"blk.{i}.{b}" for a, b in parts.items()}
     return out
@@ -187,11 +203,17 @@ def read_checkpoint(folder: Path) -> tuple[Shape, Tensors]:
     j = json.loads((folder / "config.json").read_text())
     v = j["vision_config"]
     c = Shape(
-        blocks=j["num_hidden_layers"], hidden=j["hidden_size"], heads=j["num_attention_heads"],
-        kv_heads=j["num_key_value_heads"], rms_eps=j["rms_norm_eps"], rope_theta=j["rope_theta"],
+        blocks=j["num_hidden_layers"],
+        hidden=j["hidden_size"],
+        heads=j["num_attention_heads"],
+        kv_heads=j["num_key_value_heads"],
+        rms_eps=j["rms_norm_eps"],
+        rope_theta=j["rope_theta"],
         hyper_blocks=[i - 1 for i in j["hyper_layers"]],
-        image_size=v["image_size"] // v["patch_size"] * v["patch_size"], patch=v["patch_size"],
-        vision_blocks=v["num_hidden_layers"] - 1, vision_heads=v["num_attention_heads"],
+        image_size=v["image_size"] // v["patch_size"] * v["patch_size"],
+        patch=v["patch_size"],
+        vision_blocks=v["num_hidden_layers"] - 1,
+        vision_heads=v["num_attention_heads"],
         vision_eps=v.get("layer_norm_eps", 1e-6),
     )
     table, w = names(c.vision_blocks, c.blocks), {}
@@ -212,11 +234,18 @@ def read_gguf(path: Path) -> tuple[Shape, Tensors]:
         return reader.fields[f"mplugowl3.{name}"].contents()
 
     c = Shape(
-        blocks=key("block_count"), hidden=key("embedding_length"), heads=key("attention.head_count"),
-        kv_heads=key("attention.head_count_kv"), rms_eps=key("attention.layer_norm_rms_epsilon"),
-        rope_theta=key("rope.freq_base"), hyper_blocks=list(key("hyper_attention.blocks")),
-        image_size=key("vision.image_size"), patch=key("vision.patch_size"), vision_blocks=key("vision.block_count"),
-        vision_heads=key("vision.attention.head_count"), vision_eps=key("vision.attention.layer_norm_epsilon"),
+        blocks=key("block_count"),
+        hidden=key("embedding_length"),
+        heads=key("attention.head_count"),
+        kv_heads=key("attention.head_count_kv"),
+        rms_eps=key("attention.layer_norm_rms_epsilon"),
+        rope_theta=key("rope.freq_base"),
+        hyper_blocks=list(key("hyper_attention.blocks")),
+        image_size=key("vision.image_size"),
+        patch=key("vision.patch_size"),
+        vision_blocks=key("vision.block_count"),
+        vision_heads=key("vision.attention.head_count"),
+        vision_eps=key("vision.attention.layer_norm_epsilon"),
     )
     w = {}
     for tensor in reader.tensors:

@@ -1,6 +1,6 @@
 """Random tiny checkpoints in Hugging Face layout, and cases for them: what the fidelity tests run on besides the golden one.
 
-    python random_checkpoint.py TOKENIZER_JSON OUT     writes OUT/{few-kv-heads,wide-heads,late-hyper}/: model/, cases.json, tensors.safetensors
+python random_checkpoint.py TOKENIZER_JSON OUT     writes OUT/{few-kv-heads,wide-heads,late-hyper}/: model/, cases.json, tensors.safetensors
 """
 
 from __future__ import annotations
@@ -18,12 +18,57 @@ import owl3_reference as reference
 # Between them: heads of 16, 32 and 128, vision heads of 16, 24 and 72, one to six queries a KV head, tied and untied, an MLP that
 # is no multiple of 32 (as 4304 is none), image sizes that are no multiple of the patch, hyper attention early, late and everywhere.
 SHAPES = {
-    "few-kv-heads": dict(hidden=96, mlp=160, blocks=3, heads=6, kv_heads=1, hyper=[2], tied=False, theta=1e6, eps=1e-6,
-                         v_hidden=48, v_mlp=100, v_blocks=3, v_heads=3, image=62, patch=14),
-    "wide-heads": dict(hidden=256, mlp=128, blocks=2, heads=2, kv_heads=1, hyper=[1, 2], tied=True, theta=1e6, eps=1e-6,
-                       v_hidden=144, v_mlp=172, v_blocks=2, v_heads=2, image=42, patch=14),
-    "late-hyper": dict(hidden=128, mlp=192, blocks=5, heads=4, kv_heads=4, hyper=[3, 5], tied=True, theta=1e4, eps=1e-5,
-                       v_hidden=96, v_mlp=128, v_blocks=4, v_heads=4, image=50, patch=10),
+    "few-kv-heads": dict(
+        hidden=96,
+        mlp=160,
+        blocks=3,
+        heads=6,
+        kv_heads=1,
+        hyper=[2],
+        tied=False,
+        theta=1e6,
+        eps=1e-6,
+        v_hidden=48,
+        v_mlp=100,
+        v_blocks=3,
+        v_heads=3,
+        image=62,
+        patch=14,
+    ),
+    "wide-heads": dict(
+        hidden=256,
+        mlp=128,
+        blocks=2,
+        heads=2,
+        kv_heads=1,
+        hyper=[1, 2],
+        tied=True,
+        theta=1e6,
+        eps=1e-6,
+        v_hidden=144,
+        v_mlp=172,
+        v_blocks=2,
+        v_heads=2,
+        image=42,
+        patch=14,
+    ),
+    "late-hyper": dict(
+        hidden=128,
+        mlp=192,
+        blocks=5,
+        heads=4,
+        kv_heads=4,
+        hyper=[3, 5],
+        tied=True,
+        theta=1e4,
+        eps=1e-5,
+        v_hidden=96,
+        v_mlp=128,
+        v_blocks=4,
+        v_heads=4,
+        image=50,
+        patch=10,
+    ),
 }
 VOCAB = 300  # 256 bytes, 3 special tokens, the rest unused
 
@@ -44,7 +89,9 @@ def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
     d, dv, kv = s["hidden"], s["v_hidden"], s["hidden"] // s["heads"] * s["kv_heads"]
     positions = (s["image"] // s["patch"]) ** 2
     v = "vision_model"
-    normal(f"{v}.embeddings.patch_embedding.weight", (dv, 3, s["patch"], s["patch"]), 1 / math.sqrt(3 * s["patch"] ** 2))
+    normal(
+        f"{v}.embeddings.patch_embedding.weight", (dv, 3, s["patch"], s["patch"]), 1 / math.sqrt(3 * s["patch"] ** 2)
+    )
     normal(f"{v}.embeddings.patch_embedding.bias", (dv,), 0.2)
     normal(f"{v}.embeddings.position_embedding.weight", (positions, dv), 0.5)
     for i in range(s["v_blocks"]):
@@ -83,14 +130,31 @@ def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(w, folder / "model.safetensors", metadata={"format": "pt"})
     config = {
-        "architectures": ["mPLUGOwl3Model"], "model_type": "mplugowl3", "hidden_size": d, "intermediate_size": s["mlp"],
-        "num_hidden_layers": s["blocks"], "num_attention_heads": s["heads"], "num_key_value_heads": s["kv_heads"],
-        "vocab_size": VOCAB, "max_position_embeddings": 4096, "rope_theta": s["theta"], "rms_norm_eps": s["eps"],
-        "hidden_act": "silu", "tie_word_embeddings": s["tied"], "hyper_layers": s["hyper"], "bos_token_id": 256,
+        "architectures": ["mPLUGOwl3Model"],
+        "model_type": "mplugowl3",
+        "hidden_size": d,
+        "intermediate_size": s["mlp"],
+        "num_hidden_layers": s["blocks"],
+        "num_attention_heads": s["heads"],
+        "num_key_value_heads": s["kv_heads"],
+        "vocab_size": VOCAB,
+        "max_position_embeddings": 4096,
+        "rope_theta": s["theta"],
+        "rms_norm_eps": s["eps"],
+        "hidden_act": "silu",
+        "tie_word_embeddings": s["tied"],
+        "hyper_layers": s["hyper"],
+        "bos_token_id": 256,
         "eos_token_id": 258,
-        "vision_config": {"hidden_size": dv, "image_size": s["image"], "intermediate_size": s["v_mlp"],
-                          "model_type": "siglip_vision_model", "num_attention_heads": s["v_heads"],
-                          "num_hidden_layers": s["v_blocks"], "patch_size": s["patch"]},
+        "vision_config": {
+            "hidden_size": dv,
+            "image_size": s["image"],
+            "intermediate_size": s["v_mlp"],
+            "model_type": "siglip_vision_model",
+            "num_attention_heads": s["v_heads"],
+            "num_hidden_layers": s["v_blocks"],
+            "patch_size": s["patch"],
+        },
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1))
     (folder / "tokenizer.json").write_text(json.dumps(byte_tokenizer(tokenizer), ensure_ascii=False))
@@ -99,8 +163,12 @@ def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
 def byte_tokenizer(path: Path) -> dict:
     """A Qwen2 tokenizer cut down to its 256 bytes and special tokens."""
     t = json.loads(path.read_text())
-    t["model"]["vocab"] = {token: i for i, (token, _) in enumerate(
-        sorted(((k, n) for k, n in t["model"]["vocab"].items() if len(k) == 1), key=lambda item: item[1]))}
+    t["model"]["vocab"] = {
+        token: i
+        for i, (token, _) in enumerate(
+            sorted(((k, n) for k, n in t["model"]["vocab"].items() if len(k) == 1), key=lambda item: item[1])
+        )
+    }
     assert len(t["model"]["vocab"]) == 256
     t["model"]["merges"] = []
     for i, token in enumerate(t["added_tokens"]):
@@ -144,7 +212,13 @@ def main() -> None:
         write_checkpoint(out / name / "model", shape, seed, tokenizer)
         c, w = reference.read_checkpoint(out / name / "model")
         write_cases(out / name, c, w, seed)
-        print(name, [(x["name"], round(min(x["gap"]), 3), x["greedy_ids"]) for x in json.loads((out / name / "cases.json").read_text())])
+        print(
+            name,
+            [
+                (x["name"], round(min(x["gap"]), 3), x["greedy_ids"])
+                for x in json.loads((out / name / "cases.json").read_text())
+            ],
+        )
 
 
 if __name__ == "__main__":
