@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Random models of our shapes that llama.cpp can run: Qwen2 as F16 (llama-quantize makes the other types) and the vision tower.
+"""Makes random models of our shapes that llama.cpp can run: Qwen2 as F16, or the vision tower.
 
-  llama_cpp_models.py language SIZE VOCAB.gguf OUT.gguf     SIZE: 0.5b, 2b, 7b, or stub (one layer, to carry the vision tower)
-  llama_cpp_models.py vision TYPE DIM OUT.gguf              TYPE: f16, bf16, q8_0; DIM: width of the language model
+  llama_cpp_models.py language SIZE VOCAB.gguf OUT.gguf   SIZE: 0.5b, 2b, 7b, or stub (one layer, carries the tower)
+  llama_cpp_models.py vision TYPE DIM OUT.gguf            TYPE: f16, bf16, q8_0; DIM: hidden_size of the language model
 
-VOCAB.gguf is models/ggml-vocab-qwen2.gguf of llama.cpp: without a tokenizer it does not load a model. Needs numpy and gguf.
+llama-quantize makes the other types of the language model. VOCAB.gguf is models/ggml-vocab-qwen2.gguf of llama.cpp,
+which does not load a model without a tokenizer. Needs numpy and gguf.
 """
 
 import sys

@@ -8,19 +8,20 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from grid import CROP_SIZE, choose_grid
 from world import Scene, Thing
 
-_noise = None
+
+@lru_cache(1)
+def noise_table():
+    return np.random.default_rng(7).normal(0, 1, (1500, 1500, 3)).astype(np.float32)
 
 
 def noise(seed, h, w):
     """A window of a fixed table of normal noise: much cheaper than drawing fresh noise for every picture."""
-    global _noise
-    if _noise is None:
-        _noise = np.random.default_rng(7).normal(0, 1, (1500, 1500, 3)).astype(np.float32)
     r = np.random.default_rng(seed)
     y, x = r.integers(0, max(1, 1500 - h)), r.integers(0, max(1, 1500 - w))
-    n = _noise[y : y + h, x : x + w]
+    n = noise_table()[y : y + h, x : x + w]
     if n.shape[:2] != (h, w):
         n = r.normal(0, 1, (h, w, 3)).astype(np.float32)
     return n
@@ -126,10 +127,8 @@ def letter(char, tall, bold):
 
 
 def write(img: Image.Image, g, s: Scene, where=None):
-    from views import choose_grid
-
-    r, c = choose_grid(s.width, s.height, 126)
-    scale = math.sqrt(s.width * s.height / (c * r)) / 126
+    r, c = choose_grid(s.width, s.height)
+    scale = math.sqrt(s.width * s.height / (c * r)) / CROP_SIZE
     m = letter(g.char, max(8, round(g.height * scale)), g.bold)
     x, y = round(g.x * s.width - m.width / 2), round(g.y * s.height - m.height / 2)
     if g.plate:

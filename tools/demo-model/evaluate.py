@@ -1,4 +1,7 @@
-"""Exact answers per skill on pictures of other seeds: python evaluate.py RUN_FOLDER [--gguf FILE] [--hidden] [--untrained] [--no-cut] [--json FILE]"""
+"""Counts exact answers per skill on pictures of other seeds.
+
+python evaluate.py RUN_FOLDER [--gguf FILE] [--hidden] [--untrained] [--no-cut] [--json FILE]
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def group_of(skill):
 
 @torch.inference_mode()
 def run(model, make, packs, seed, hidden=False):
-    """{skill: [right, asked]}; an answer counts when greedy decoding gives exactly it."""
+    """{skill: [right, asked]}; an answer is right when greedy decoding gives exactly it."""
     seen = {}
     for i in range(packs):
         crops, *_, groups = make(random.Random(f"evaluation/{seed}/{i}"), i)
@@ -85,16 +88,18 @@ def main():
     model = shipped.load(a.gguf) if a.gguf else load(Path(a.run) / a.state)
     if a.untrained:
         model = init(Owl3(model.c), a.seed).eval()
-    plan = (lambda rng: [[blur(samples.one_picture(rng)) for _ in range(16)]]) if a.no_cut else joint.plan
-    seen = run(model, joint.maker(tok, plan), a.packs, a.seed, a.hidden)
+    seen = run(model, joint.maker(tok, whole_plan if a.no_cut else joint.plan), a.packs, a.seed, a.hidden)
     if a.json:
         Path(a.json).write_text(json.dumps({"groups": grouped(seen), "skills": seen}) + "\n")
     print(table(seen))
 
 
-def blur(sample):
-    sample.media = [("whole", s) for s in sample.media]
-    return sample
+def whole_plan(rng):
+    """The groups of a pack whose pictures are shown as global views only."""
+    group = [samples.one_picture(rng) for _ in range(16)]
+    for sample in group:
+        sample.media = [("whole", s) for s in sample.media]
+    return [group]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ PLACES = {(r, c): ((c + 0.5) / 3, (r + 0.5) / 3) for r in range(3) for c in rang
 
 
 def put(shape, color, size, place, seed=1):
-    x, y = PLACES[place] if place in PLACES else place
+    x, y = PLACES.get(place, place)
     return Thing(shape, color, size, x, y, 0.78 if size == "large" else 0.49, 0.0, shade(random.Random(seed), color))
 
 

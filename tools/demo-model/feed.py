@@ -17,7 +17,10 @@ def _work(make, seed, stage, start, stride, queue):
 
 
 class Feed:
-    """Packs start, start + stride, ... Pack i depends on seed, stage and i only, so a resumed run sees what an unbroken one would have."""
+    """Packs start, start + stride, ...
+
+    Pack i depends on seed, stage and i only, so a resumed run sees what an unbroken one would have.
+    """
 
     def __init__(self, make, seed, stage, start=0, stride=1, ahead=6):
         ctx = mp.get_context("fork")

@@ -18,7 +18,10 @@ def orthogonal(g, steps=5):
 
 
 def shared(groups):
-    """{shape: matrices} -> {shape: their nearest-orthogonal ones, bfloat16 [n, *shape]}; each rank works on every size-th matrix of a shape."""
+    """{shape: matrices} -> {shape: their nearest-orthogonal ones, bfloat16 [n, *shape]}
+
+    Of each shape a rank makes every size-th matrix, and the ranks exchange them.
+    """
     size, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
     mine = {
         shape: orthogonal(torch.stack(matrices[rank::size]))
@@ -49,11 +52,10 @@ class Optimizer:
         """named: (name, working parameter) pairs."""
         self.named = list(named)
         self.masters = [p.detach().float().clone() for _, p in self.named]
-        matrix = lambda n, p: p.dim() == 2 and "embed" not in n and not n.startswith("heads")
         self.groups = {}
         rest = []
         for i, (n, p) in enumerate(self.named):
-            if matrix(n, p):
+            if p.dim() == 2 and "embed" not in n and not n.startswith("heads"):
                 self.groups.setdefault(tuple(p.shape), []).append(i)
             else:
                 rest.append(i)
@@ -77,7 +79,7 @@ class Optimizer:
         for members in groups.values():
             for i in members:
                 self.m[i].lerp_(grads[i] * k, 1 - self.momentum)
-        turned = shared(
+        updates = shared(
             {
                 shape: [torch.lerp(grads[i] * k, self.m[i], self.momentum) for i in members]
                 for shape, members in groups.items()
@@ -87,7 +89,7 @@ class Optimizer:
         for shape, members in groups.items():
             scale = 0.2 * max(shape) ** 0.5
             for j, i in enumerate(members):
-                self.masters[i].mul_(1 - lr * self.decay).add_(turned[shape][j], alpha=-lr * scale)
+                self.masters[i].mul_(1 - lr * self.decay).add_(updates[shape][j], alpha=-lr * scale)
         b1, b2 = self.betas
         c1, c2 = 1 - b1**self.t, 1 - b2**self.t
         for i in self.rest:
@@ -110,6 +112,6 @@ class Optimizer:
 
     def load(self, s):
         self.t, self.m, self.v = s["t"], s["m"], s["v"]
-        for a, b, (_, p) in zip(self.masters, s["masters"], self.named):
+        for a, b, (_, p) in zip(self.masters, s["masters"], self.named, strict=True):
             a.copy_(b)
             p.data.copy_(b)

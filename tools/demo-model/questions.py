@@ -110,11 +110,9 @@ def listing(things):
 
 def describe(s: Scene):
     if not s.things:
-        return {
-            "plain": f"A plain {s.color} image.",
-            "noise": f"A noisy {s.color} image.",
-            "gradient": "A plain gradient.",
-        }[s.backdrop]
+        if s.backdrop == "gradient":
+            return "A plain gradient."
+        return f"A {'noisy' if s.backdrop == 'noise' else s.backdrop} {s.color} image."
     if len(s.things) <= 3:
         return up(join([f"a {t.size} {name(t)} {CELLS[t.cell]}" for t in s.things])) + "."
     return f"{up(NUMBERS[len(s.things)])} shapes: {join([an(name(t)) for t in s.things])}."
@@ -122,13 +120,16 @@ def describe(s: Scene):
 
 def refer(rng, s: Scene, t, wide=True):
     """Words that mean this thing and no other of the scene, or None."""
-    same = lambda f: sum(f(o) == f(t) for o in s.things) == 1
+
+    def alone(f):
+        return sum(f(o) == f(t) for o in s.things) == 1
+
     ways = []
-    if same(lambda o: o.shape):
+    if alone(lambda o: o.shape):
         ways += [t.shape, t.shape]
-    if same(name):
+    if alone(name):
         ways += [name(t)]
-    if wide and same(lambda o: o.color):
+    if wide and alone(lambda o: o.color):
         ways += [f"{t.color} {rng.choice(['shape', 'thing', 'one'])}"]
     return rng.choice(ways) if ways else None
 
@@ -155,21 +156,11 @@ def col(rng):
     return rng.choice(["color", "color", "colour"])
 
 
-BINDING = [
-    "color",
-    "color",
-    "shape",
-    "where",
-    "where",
-    "size",
-    "exists",
-    "relation",
-    "further",
-]  # one thing has to be found by what is said of it
-
-LISTING = ["describe", "describe", "list", "count"]  # everything has to be found
-
-COMPARING = ["relation", "relation", "further", "where", "exists"]  # two things, or something and nothing
+# Kinds of questions in which one thing has to be found by what is said of it; in which everything has to be found; and
+# which are about two things, or about something and nothing.
+BINDING = ["color", "color", "shape", "where", "where", "size", "exists", "relation", "further"]
+LISTING = ["describe", "describe", "list", "count"]
+COMPARING = ["relation", "relation", "further", "where", "exists"]
 
 
 def ask(rng: random.Random, s: Scene, print_too: bool, only=None):
@@ -183,7 +174,7 @@ def ask(rng: random.Random, s: Scene, print_too: bool, only=None):
         kinds += ["read"] * (6 if s.glyphs else 1)
     while True:
         kind = rng.choice(only or kinds)
-        got = globals()["ask_" + kind](rng, s)
+        got = ASK[kind](rng, s)
         if got:
             return (kind, *got)
 
@@ -429,6 +420,23 @@ def ask_read(rng, s):
         ]
     )
     return q.format(kind), f"{there[0]}." if there else f"There is no {kind}."
+
+
+ASK = {
+    "describe": ask_describe,
+    "list": ask_list,
+    "count": ask_count,
+    "exists": ask_exists,
+    "at": ask_at,
+    "ground": ask_ground,
+    "color": ask_color,
+    "shape": ask_shape,
+    "where": ask_where,
+    "size": ask_size,
+    "relation": ask_relation,
+    "further": ask_further,
+    "read": ask_read,
+}
 
 
 def ask_foreign(rng):

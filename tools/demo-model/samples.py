@@ -41,7 +41,7 @@ def talk(rng, sample, head, asks, group):
         if q in seen:
             continue
         seen.add(q)
-        if skill not in ("chat",):
+        if skill != "chat":
             q = questions.vary(rng, q)
         sample.turns.append((f"{group}/{skill}", (head if not sample.turns else "") + q, answer))
     return sample
@@ -81,28 +81,17 @@ def compared(rng, cut=False, turns=4, kinds=None):
     two = None
     while not two:
         two = several.twins(rng, cut)
-    a, b, change = two
-    return album(
-        rng,
-        [a, b],
-        cut,
-        [
-            lambda: (
-                several.ask_twins(rng, a, b, change) if rng.random() < 0.6 else several.ask_album(rng, [a, b], kinds)
-            )
-            for _ in range(turns)
-        ],
-    )
+    *scenes, change = two
+
+    def ask():
+        return several.ask_twins(rng, change) if rng.random() < 0.6 else several.ask_album(rng, scenes, kinds)
+
+    return album(rng, scenes, cut, [ask] * turns)
 
 
 def album(rng, scenes, cut, asks):
-    return talk(
-        rng,
-        Sample([s if cut else ("whole", s) for s in scenes], system=system(rng)),
-        front(rng, len(scenes)),
-        asks,
-        "several",
-    )
+    sample = Sample([s if cut else ("whole", s) for s in scenes], system=system(rng))
+    return talk(rng, sample, front(rng, len(scenes)), asks, "several")
 
 
 def clip(rng, turns=None, kind=None):
@@ -119,11 +108,10 @@ def no_picture(rng, turns=None):
         if r < 0.25:
             return "chat", rng.choice(questions.WHOAREYOU), questions.WHO
         if r < 0.55:
-            q = (
-                rng.choice(questions.DESCRIBE + questions.LIST + several.HOW_MANY + clips.DESCRIBE)
-                if rng.random() < 0.4
-                else questions.ask(rng, scene(rng, cut=False), False)[1]
-            )
+            if rng.random() < 0.4:
+                q = rng.choice(questions.DESCRIBE + questions.LIST + several.HOW_MANY + clips.DESCRIBE)
+            else:
+                _, q, _ = questions.ask(rng, scene(rng, cut=False), False)
             return "blind", q, questions.NO_PICTURE
         while True:
             skill, q, a = foreign(rng)

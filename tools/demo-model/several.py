@@ -35,69 +35,50 @@ def twins(rng: random.Random, cut: bool):
     t = a.things[i]
     back = dict(color=a.color, shades=a.shades)
     free = [c for c in range(9) if c not in [o.cell for o in a.things]]
-    swap = lambda new: replace(b, things=a.things[:i] + (new,) + a.things[i + 1 :])
+
+    def swap(new):
+        return replace(b, things=(*a.things[:i], new, *a.things[i + 1 :]))
+
     alone = sum(o.shape == t.shape for o in a.things) == 1
     if way == "color" and alone:
         colors = [c for c in free_colors(back) if c != t.color]
         if not colors:
             return None
         new = rng.choice(colors)
-        return (
-            a,
-            swap(replace(t, color=new, shade=shade(rng, new))),
-            f"The {t.shape} is {t.color} in the first picture and {new} in the second.",
-        )
+        change = f"The {t.shape} is {t.color} in the first picture and {new} in the second."
+        return a, swap(replace(t, color=new, shade=shade(rng, new))), change
     if way == "size" and alone:
         new = "small" if t.size == "large" else "large"
-        return (
-            a,
-            swap(thing(rng, t.shape, t.color, new, t.cell, a.width, a.height)),
-            f"The {t.shape} is {t.size} in the first picture and {new} in the second.",
-        )
+        change = f"The {t.shape} is {t.size} in the first picture and {new} in the second."
+        return a, swap(thing(rng, t.shape, t.color, new, t.cell, a.width, a.height)), change
     if way == "place" and alone:
-        return (
-            a,
-            swap(thing(rng, t.shape, t.color, t.size, rng.choice(free), a.width, a.height)),
-            f"The {t.shape} moved.",
-        )
+        new = thing(rng, t.shape, t.color, t.size, rng.choice(free), a.width, a.height)
+        return a, swap(new), f"The {t.shape} moved."
     if way == "added":
-        new = thing(
-            rng,
-            rng.choice(SHAPES),
-            rng.choice(free_colors(back)),
-            rng.choice(["small", "large"]),
-            rng.choice(free),
-            a.width,
-            a.height,
-        )
-        return a, replace(b, things=a.things + (new,)), up(an(name(new))) + " was added."
+        shape, color, size = rng.choice(SHAPES), rng.choice(free_colors(back)), rng.choice(["small", "large"])
+        new = thing(rng, shape, color, size, rng.choice(free), a.width, a.height)
+        return a, replace(b, things=(*a.things, new)), up(an(name(new))) + " was added."
     if way == "removed":
         return a, replace(b, things=a.things[:i] + a.things[i + 1 :]), up(an(name(t))) + " was removed."
     return (a, b, "Nothing.") if way == "same" else None
 
 
-def ask_twins(rng, a, b, change):
+DIFFERS = [
+    "What is different?",
+    "What differs?",
+    "What changed?",
+    "What is the difference between the two pictures?",
+    "Find the difference.",
+    "What has changed in the second picture?",
+    "Compare the two pictures.",
+]
+ALIKE = ["Are the two pictures the same?", "Are both images the same?", "Are these pictures identical?"]
+
+
+def ask_twins(rng, change):
     if rng.random() < 0.7:
-        return (
-            "differs",
-            rng.choice(
-                [
-                    "What is different?",
-                    "What differs?",
-                    "What changed?",
-                    "What is the difference between the two pictures?",
-                    "Find the difference.",
-                    "What has changed in the second picture?",
-                    "Compare the two pictures.",
-                ]
-            ),
-            change,
-        )
-    return (
-        "same",
-        rng.choice(["Are the two pictures the same?", "Are both images the same?", "Are these pictures identical?"]),
-        "Yes." if change == "Nothing." else "No.",
-    )
+        return "differs", rng.choice(DIFFERS), change
+    return "same", rng.choice(ALIKE), "Yes." if change == "Nothing." else "No."
 
 
 def the_picture(rng, i, k):
@@ -118,7 +99,7 @@ HARDER = (
 def ask_album(rng: random.Random, scenes, kinds=None):
     while True:
         kind = rng.choice(kinds or KINDS)
-        got = globals()["about_" + kind](rng, scenes)
+        got = ABOUT[kind](rng, scenes)
         if got:
             return (kind, *got)
 
@@ -138,13 +119,16 @@ def about_which(rng, scenes):
             if all((x.shape, x.color) != (shape, color) for o in scenes for x in o.things):
                 return f"Which picture shows a{'n' if color[0] in 'aeiou' else ''} {color} {shape}?", "None of them."
         return None
-    has = lambda f: sum(any(f(x) == f(t) for x in o.things) for o in scenes) == 1
+
+    def alone(f):
+        return sum(any(f(x) == f(t) for x in o.things) for o in scenes) == 1
+
     ways = []
-    if has(lambda x: x.shape):
+    if alone(lambda x: x.shape):
         ways += [t.shape]
-    if has(name):
+    if alone(name):
         ways += [name(t)]
-    if has(lambda x: x.color):
+    if alone(lambda x: x.color):
         ways += [f"{t.color} {rng.choice(['shape', 'thing'])}"]
     if not ways:
         return None
@@ -218,6 +202,16 @@ def about_both(rng, scenes):
     t = rng.choice(s.things)
     f, words = rng.choice([(lambda x: x.shape == t.shape, an(t.shape)), (lambda x: name(x) == name(t), an(name(t)))])
     both = all(any(f(x) for x in o.things) for o in scenes)
-    return rng.choice(["Do both pictures show {}?", "Is there {} in both pictures?"]).format(
-        words
-    ), "Yes." if both else "No."
+    q = rng.choice(["Do both pictures show {}?", "Is there {} in both pictures?"]).format(words)
+    return q, "Yes." if both else "No."
+
+
+ABOUT = {
+    "which": about_which,
+    "content": about_content,
+    "color": about_color,
+    "shape": about_shape,
+    "many": about_many,
+    "more": about_more,
+    "both": about_both,
+}

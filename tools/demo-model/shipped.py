@@ -13,8 +13,8 @@ from owl3_reference import names, read_gguf
 
 def load(path):
     _, tensors = read_gguf(Path(path))
-    m = Owl3(Shape(vocab=tensors["token_embd.weight"].shape[0]))
-    table, weights = names(m.c.v_layers, m.c.layers), {}
+    m = Owl3(Shape(vocab_size=tensors["token_embd.weight"].shape[0]))
+    table, weights = names(m.c.vision_num_layers, m.c.num_layers), {}
     for name, p in m.named_parameters():
         stem, _, kind = name.rpartition(".")
         weights[name] = tensors[f"{table[stem]}.{kind}"].reshape(p.shape)

@@ -1,8 +1,9 @@
-"""A small byte-level BPE tokenizer with Qwen2's normalizer, pre-tokenizer and special tokens, trained on the demo's own text."""
+"""A small byte-level BPE tokenizer with Qwen2's normalizer, pre-tokenizer and special tokens, trained on own text."""
 
 from __future__ import annotations
 
 import random
+import re
 
 from gguf import GGUFReader
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -37,21 +38,16 @@ def special(tok):
 def of_file(gguf):
     """The tokenizer that a converted file holds."""
     reader = GGUFReader(gguf)
-    field = lambda name: [bytes(reader.fields[name].parts[i]).decode() for i in reader.fields[name].data]
-    tokens, merges = field("tokenizer.ggml.tokens"), field("tokenizer.ggml.merges")
-    return special(
-        empty({t: i for i, t in enumerate(tokens) if t not in SPECIAL}, [tuple(m.split(" ")) for m in merges])
-    )
+    tokens, merges = (reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges"))
+    vocab = {t: i for i, t in enumerate(tokens) if t not in SPECIAL}
+    return special(empty(vocab, [tuple(m.split(" ")) for m in merges]))
 
 
 def train(seed=1, rows=1024, talks=6000):
     tok = empty()
-    tok.train_from_iterator(
-        texts(random.Random(seed), talks),
-        trainers.BpeTrainer(
-            vocab_size=rows - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-        ),
-    )
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=rows - len(SPECIAL), initial_alphabet=alphabet, show_progress=False)
+    tok.train_from_iterator(texts(random.Random(seed), talks), trainer)
     return special(tok)
 
 
@@ -65,8 +61,7 @@ def texts(rng, n):
     ]
     for i in range(n):
         s = makers[i % len(makers)](rng)
-        for text, _ in render(expand(s), s.system):
-            for t in SPECIAL:
-                text = text.replace(t, "")
+        for chunk, _ in render(expand(s), s.system):
+            text = re.sub("|".join(map(re.escape, SPECIAL)), "", chunk)
             if text:
                 yield text
