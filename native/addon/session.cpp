@@ -3,18 +3,18 @@
 namespace owl3::addon {
 namespace {
 
-Napi::Object to_object(Napi::Env env, const TokenLogprob& t) {
+Napi::Object to_object(Napi::Env env, const sample::TokenLogprob& t) {
   Napi::Object o = Napi::Object::New(env);
   o.Set("id", Napi::Number::New(env, t.id));
   o.Set("logprob", Napi::Number::New(env, static_cast<double>(t.logprob)));
   return o;
 }
-Napi::Array to_array(Napi::Env env, const std::vector<TokenLogprob>& list) {
+Napi::Array to_array(Napi::Env env, const std::vector<sample::TokenLogprob>& list) {
   Napi::Array a = Napi::Array::New(env, list.size());
   for (uint32_t i = 0; i < list.size(); i++) a.Set(i, to_object(env, list[i]));
   return a;
 }
-Napi::Object sampled_to_js(Napi::Env env, const Sampled& sampled) {
+Napi::Object sampled_to_js(Napi::Env env, const sample::Sampled& sampled) {
   Napi::Object o = to_object(env, sampled.token);
   o.Set("top", to_array(env, sampled.top));
   return o;
@@ -42,7 +42,7 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info)
 }
 
 /// The session, when it may be touched now.
-Session& SessionObject::use(Napi::Env env) const {
+model::Session& SessionObject::use(Napi::Env env) const {
   if (state_->disposed) throw invalid(env, "this session was disposed of");
   if (state_->busy) throw invalid(env, "a call on this session is still running: await it first");
   return *state_->session;
@@ -64,38 +64,38 @@ Napi::Value SessionObject::start(Napi::Env env, Work work, Done done) {
 }
 
 Napi::Value SessionObject::create(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   return Napi::Number::New(info.Env(), guarded(info.Env(), [&] { return s.create(); }));
 }
 Napi::Value SessionObject::fork(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence");
   return Napi::Number::New(info.Env(), guarded(info.Env(), [&] { return s.fork(sequence); }));
 }
 void SessionObject::remove(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence");
   guarded(info.Env(), [&] { s.remove(sequence); });
 }
 Napi::Value SessionObject::length(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence");
   return Napi::Number::New(info.Env(), guarded(info.Env(), [&] { return s.length(sequence); }));
 }
 void SessionObject::truncate(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence"), length = to_int32(info[1], "length");
   guarded(info.Env(), [&] { s.truncate(sequence, length); });
 }
 
-std::vector<MediaSlot> SessionObject::media(Napi::Value v) const {
+std::vector<model::MediaSlot> SessionObject::media(Napi::Value v) const {
   if (!v.IsArray()) throw invalid(v.Env(), "media must be an array");
   const Napi::Array list = v.As<Napi::Array>();
-  std::vector<MediaSlot> slots;
+  std::vector<model::MediaSlot> slots;
   for (uint32_t i = 0; i < list.Length(); i++) {
     const Napi::Object o = addon::to_object(list.Get(i), "a medium");
     const EmbedsObject& embeds = unwrap<EmbedsObject>(o.Get("embeds"), classes_->embeds, "embeds");
-    std::shared_ptr<const Embeds> held = embeds.get(v.Env());
+    std::shared_ptr<const model::Embeds> held = embeds.get(v.Env());
     if (embeds.model() != state_->model.get())
       throw invalid(v.Env(), "embeddings of another model can't be used in this session");
     slots.push_back({to_int32(o.Get("offset"), "offset"), std::move(held), to_int32(o.Get("crop"), "crop")});
@@ -108,7 +108,7 @@ Napi::Value SessionObject::prefill(const Napi::CallbackInfo& info) {
   const int32_t sequence = to_int32(info[0], "sequence");
   return start(
       info.Env(),
-      [sequence, ids = to_ids(info[1], "ids"), slots = media(info[2])](Session& s) {
+      [sequence, ids = to_ids(info[1], "ids"), slots = media(info[2])](model::Session& s) {
         s.prefill(sequence, ids, slots);
         return true;
       },
@@ -119,7 +119,7 @@ Napi::Value SessionObject::verify(const Napi::CallbackInfo& info) {
   use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence");
   return start(
-      info.Env(), [sequence, ids = to_ids(info[1], "ids")](Session& s) { return s.verify(sequence, ids); },
+      info.Env(), [sequence, ids = to_ids(info[1], "ids")](model::Session& s) { return s.verify(sequence, ids); },
       [](Napi::Env env, std::vector<int32_t> best) -> Napi::Value {
         Napi::Int32Array out = Napi::Int32Array::New(env, best.size());
         std::copy(best.begin(), best.end(), out.Data());
@@ -138,15 +138,15 @@ Napi::Value SessionObject::speculate(const Napi::CallbackInfo& info) {
   std::shared_ptr<void> guard(nullptr, [sampler](void*) { sampler->busy = false; });
   return start(
       info.Env(),
-      [sequence, ids = std::move(ids), sampler, guard](Session& s) {
+      [sequence, ids = std::move(ids), sampler, guard](model::Session& s) {
         s.verify(sequence, ids);
-        std::vector<Sampled> drawn;
+        std::vector<sample::Sampled> drawn;
         do drawn.push_back(sampler->sampler.sample(s.verified(drawn.size())));
         while (drawn.size() < ids.size() && drawn.back().token.id == ids[drawn.size()]);
         s.keep(sequence, drawn.size());
         return drawn;
       },
-      [](Napi::Env env, const std::vector<Sampled>& drawn) -> Napi::Value {
+      [](Napi::Env env, const std::vector<sample::Sampled>& drawn) -> Napi::Value {
         Napi::Array list = Napi::Array::New(env, drawn.size());
         for (uint32_t i = 0; i < drawn.size(); i++) list.Set(i, sampled_to_js(env, drawn[i]));
         return list;
@@ -157,7 +157,7 @@ Napi::Value SessionObject::step(const Napi::CallbackInfo& info) {
   use(info.Env());
   return start(
       info.Env(),
-      [sequences = to_ids(info[0], "sequences"), ids = to_ids(info[1], "ids")](Session& s) {
+      [sequences = to_ids(info[0], "sequences"), ids = to_ids(info[1], "ids")](model::Session& s) {
         s.step(sequences, ids);
         return true;
       },
@@ -173,12 +173,12 @@ Napi::Value SessionObject::sample(const Napi::CallbackInfo& info) {
   sampler->busy = true;
   std::shared_ptr<void> guard(nullptr, [sampler](void*) { sampler->busy = false; });
   return start(
-      info.Env(), [sequence, sampler, guard](Session& s) { return sampler->sampler.sample(s.logits(sequence)); },
-      [](Napi::Env env, const Sampled& sampled) -> Napi::Value { return sampled_to_js(env, sampled); });
+      info.Env(), [sequence, sampler, guard](model::Session& s) { return sampler->sampler.sample(s.logits(sequence)); },
+      [](Napi::Env env, const sample::Sampled& sampled) -> Napi::Value { return sampled_to_js(env, sampled); });
 }
 
 Napi::Value SessionObject::logits(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence");
   const std::span<const float> row = guarded(info.Env(), [&] { return s.logits(sequence); });
   Napi::Float32Array out = Napi::Float32Array::New(info.Env(), row.size());
@@ -190,8 +190,8 @@ Napi::Value SessionObject::top_logprobs(const Napi::CallbackInfo& info) {
   use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence"), k = to_int32(info[1], "k", 1);
   return start(
-      info.Env(), [sequence, k](Session& s) { return owl3::top_logprobs(s.logits(sequence), k); },
-      [](Napi::Env env, std::vector<TokenLogprob> top) -> Napi::Value { return to_array(env, top); });
+      info.Env(), [sequence, k](model::Session& s) { return sample::top_logprobs(s.logits(sequence), k); },
+      [](Napi::Env env, std::vector<sample::TokenLogprob> top) -> Napi::Value { return to_array(env, top); });
 }
 
 Napi::Value SessionObject::bytes(const Napi::CallbackInfo& info) {
@@ -213,8 +213,8 @@ Napi::Function EmbedsObject::define(Napi::Env env, Classes* classes) {
 
 namespace {
 struct EmbedsHandle {
-  std::shared_ptr<Model> model;
-  std::shared_ptr<const Embeds> embeds;
+  std::shared_ptr<model::Model> model;
+  std::shared_ptr<const model::Embeds> embeds;
 };
 }  // namespace
 
@@ -229,8 +229,8 @@ EmbedsObject::~EmbedsObject() {
   account(Env(), -accounted_);
 }
 
-Napi::Object EmbedsObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<Model> model,
-                                std::shared_ptr<const Embeds> embeds) {
+Napi::Object EmbedsObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<model::Model> model,
+                                std::shared_ptr<const model::Embeds> embeds) {
   EmbedsHandle handle{std::move(model), std::move(embeds)};
   return classes.embeds.New({Napi::External<EmbedsHandle>::New(env, &handle)});
 }
@@ -242,12 +242,12 @@ void EmbedsObject::account(Napi::Env env, int64_t change) {
   if (change != 0) napi_adjust_external_memory(env, change, &total);
 }
 
-std::shared_ptr<const Embeds> EmbedsObject::get(Napi::Env env) const {
+std::shared_ptr<const model::Embeds> EmbedsObject::get(Napi::Env env) const {
   if (!embeds_) throw invalid(env, "these embeddings were disposed of");
   return embeds_;
 }
 int64_t EmbedsObject::size() const {
-  const Config& c = model_->config();
+  const model::Config& c = model_->config();
   return embeds_->n * c.vision.tokens() * c.hidden * static_cast<int64_t>(sizeof(float));
 }
 Napi::Value EmbedsObject::crops(const Napi::CallbackInfo& info) {
@@ -258,7 +258,7 @@ Napi::Value EmbedsObject::bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(size()));
 }
 Napi::Value EmbedsObject::to_float32(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<const Embeds> embeds = get(info.Env());
+  const std::shared_ptr<const model::Embeds> embeds = get(info.Env());
   const size_t values = static_cast<size_t>(size()) / sizeof(float);
   const Napi::Value into = info[0].IsUndefined() ? Napi::Float32Array::New(info.Env(), values) : info[0];
   if (!is_typed_array(into, napi_float32_array) || into.As<Napi::TypedArray>().ElementLength() != values)
@@ -281,7 +281,7 @@ Napi::Function SamplerObject::define(Napi::Env env, Classes* classes) {
 SamplerObject::SamplerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SamplerObject>(info) {
   const Napi::Object o = addon::to_object(info[0], "options");
   const auto get = [&](const char* key) { return static_cast<float>(to_double(o.Get(key), key)); };
-  SamplerOptions s;
+  sample::SamplerOptions s;
   s.temperature = get("temperature");
   s.top_k = to_int32(o.Get("topK"), "topK");
   s.top_p = get("topP");

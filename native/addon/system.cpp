@@ -8,7 +8,7 @@ namespace {
 
 Napi::Value system_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const MachineInfo m = guarded(env, [] { return machine_info(); });
+  const ops::MachineInfo m = guarded(env, [] { return ops::machine_info(); });
   Napi::Array available = Napi::Array::New(env);
   for (uint32_t i = 0; i < m.available.size(); i++) available.Set(i, m.available[i]);
   Napi::Object out = Napi::Object::New(env);
@@ -21,8 +21,8 @@ Napi::Value system_info(const Napi::CallbackInfo& info) {
 
 Napi::Value peaks(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), [threads = info[0].ToNumber().Int32Value()] { return measure_peaks(threads); },
-      [](Napi::Env env, MachinePeaks p) -> Napi::Value {
+      info.Env(), [threads = info[0].ToNumber().Int32Value()] { return ops::measure_peaks(threads); },
+      [](Napi::Env env, ops::MachinePeaks p) -> Napi::Value {
         Napi::Object out = Napi::Object::New(env);
         out.Set("int8", p.int8);
         out.Set("bf16", p.bf16);
@@ -35,7 +35,7 @@ Napi::Value bandwidth(const Napi::CallbackInfo& info) {
   return run_async(
       info.Env(),
       [threads = info[0].ToNumber().Int32Value(), seconds = info[1].ToNumber().DoubleValue()] {
-        return measure_bandwidth(threads, seconds);
+        return ops::measure_bandwidth(threads, seconds);
       },
       [](Napi::Env env, double rate) -> Napi::Value { return Napi::Number::New(env, rate); });
 }

@@ -23,7 +23,7 @@ size_t query_scratch(int32_t head_dim) {
 }
 
 /// The end of the span that starts at `segment` for a row at `position`.
-size_t span_end(std::span<const KvSegment> segments, size_t segment, int32_t position) {
+size_t span_end(std::span<const ops::KvSegment> segments, size_t segment, int32_t position) {
   int64_t keys = 0;
   for (; segment < segments.size(); ++segment) {
     const int32_t sees = visible_keys(segments[segment], position);
@@ -35,7 +35,7 @@ size_t span_end(std::span<const KvSegment> segments, size_t segment, int32_t pos
 
 /// Some rows of a sequence over all its segments or, with `state` >= 0, over one span of them.
 struct Piece {
-  const AttentionSequence* sequence;
+  const ops::AttentionSequence* sequence;
   int64_t row;
   int32_t rows;
   size_t segment_begin, segment_end;
@@ -43,12 +43,12 @@ struct Piece {
 };
 /// Rows that were shared out by spans: their states are to be merged.
 struct Merge {
-  const AttentionSequence* sequence;
+  const ops::AttentionSequence* sequence;
   int64_t first_state, spans;
 };
 
 /// Whether all rows of `s` (positions rise) have the same spans, more than one of them.
-int64_t common_spans(const AttentionSequence& s) {
+int64_t common_spans(const ops::AttentionSequence& s) {
   const int32_t last = s.first_position + static_cast<int32_t>(s.rows) - 1;
   int64_t spans = 0;
   for (size_t at = 0; at < s.segments.size(); ++spans) {
@@ -73,7 +73,7 @@ size_t hyper_scratch(int32_t head_dim) {
          line(key_block * head_dim * f) + line(key_block * width * f);
 }
 
-void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision precision, ThreadPool& pool,
+void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
                 Scratch& scratch) {
   if (p.crops == 0 || p.tokens == 0) return;
   const int32_t tokens = static_cast<int32_t>(p.tokens);
@@ -83,9 +83,9 @@ void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision prec
   const int64_t most = std::max<int64_t>(1, tokens / tile_queries);
   const int64_t parts = std::clamp<int64_t>((wanted + heads - 1) / heads, 1, most);
   const int32_t part_rows = static_cast<int32_t>(round_up((tokens + parts - 1) / parts, 32));
-  const auto kernel = precision == Precision::exact              ? k.vision_exact
-                      : precision == Precision::fast || !p.exact ? k.vision_fast
-                                                                 : k.vision_float;
+  const auto kernel = precision == ops::Precision::exact              ? k.vision_exact
+                      : precision == ops::Precision::fast || !p.exact ? k.vision_fast
+                                                                      : k.vision_float;
   const size_t bytes = vision_scratch(tokens, p.head_dim);
   pool.parallel_for(heads * parts, [&](int64_t task, int worker) {
     const int64_t part = task % parts, head = task / parts % p.heads, crop = task / parts / p.heads;
@@ -99,7 +99,7 @@ void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision prec
   });
 }
 
-void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scratch& scratch) {
+void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool, Scratch& scratch) {
   const int32_t group = p.heads / p.kv_heads;
   if (group * p.kv_heads != p.heads || group > tile_queries || p.head_dim > widest_head) {
     throw Error(ErrorCode::unsupported, "attention with " + std::to_string(p.heads) + " heads, " +
@@ -107,7 +107,7 @@ void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scr
                                             " values");
   }
   int64_t total_rows = 0;
-  for (const AttentionSequence& s : p.sequences) total_rows += s.rows;
+  for (const ops::AttentionSequence& s : p.sequences) total_rows += s.rows;
   if (total_rows == 0) return;
   // Tiles as large as the scratch allows, but enough of them for all threads.
   const int64_t largest = std::max<int64_t>(1, tile_queries / group);
@@ -119,7 +119,7 @@ void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scr
   pieces.clear();
   merges.clear();
   int64_t states = 0;
-  for (const AttentionSequence& s : p.sequences) {
+  for (const ops::AttentionSequence& s : p.sequences) {
     // Few rows over many keys (decode with pictures in sight): shared out by spans of keys, each read once.
     const int64_t spans = s.rows <= largest ? common_spans(s) : 1;
     if (spans > 1 && (s.rows == 1 || spans * p.kv_heads >= 2 * int64_t{pool.threads()})) {
@@ -145,7 +145,7 @@ void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scr
   pool.parallel_for(static_cast<int64_t>(all.size()) * p.kv_heads, [&](int64_t task, int worker) {
     const Piece& piece = all[static_cast<size_t>(task / p.kv_heads)];
     const int32_t kv_head = static_cast<int32_t>(task % p.kv_heads);
-    const AttentionSequence& s = *piece.sequence;
+    const ops::AttentionSequence& s = *piece.sequence;
     float* to = piece.state < 0 ? nullptr : state + (piece.state + int64_t{kv_head} * piece.rows * group) * state_size;
     k.hyper({&p, kv_head, piece.rows, s.first_row + piece.row, s.first_position + static_cast<int32_t>(piece.row),
              s.segments.data() + piece.segment_begin, piece.segment_end - piece.segment_begin, to,

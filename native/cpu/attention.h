@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "ops/backend.h"
 
 namespace owl3 {
@@ -30,7 +30,7 @@ static constexpr int64_t round_up(int64_t n, int64_t to) {
 }
 
 /// Keys of `s` that a query at `position` sees: always its first ones.
-static inline int32_t visible_keys(const KvSegment& s, int32_t position) {
+static inline int32_t visible_keys(const ops::KvSegment& s, int32_t position) {
   const int64_t ahead = static_cast<int64_t>(position) - s.position + 1;
   if (ahead <= 0) return 0;
   return s.causal && ahead < s.count ? static_cast<int32_t>(ahead) : s.count;
@@ -51,12 +51,12 @@ struct VisionTask {
 
 /// The query heads of one KV head and the rows [row, row + rows) of one sequence, over `segment_count` of its segments.
 struct HyperTask {
-  const AttentionParams* params;
+  const ops::AttentionParams* params;
   int32_t kv_head;
   int32_t rows;
   int64_t row;       ///< of params->q and out
   int32_t position;  ///< of the first row
-  const KvSegment* segments;
+  const ops::KvSegment* segments;
   size_t segment_count;
   /// null: the task sees all segments and writes the output rows. Else the segments are one span for all these rows,
   /// and their states go here: state_floats(head_dim) each, [rows, heads of this KV head].
@@ -88,9 +88,9 @@ struct Kernels {
 const Kernels& kernels(Isa isa);
 
 /// Runs the verbs of backend.h on the pool.
-void run_vision(const Kernels& k, const VisionAttentionParams& p, Precision precision, ThreadPool& pool,
+void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
                 Scratch& scratch);
-void run_hyper(const Kernels& k, const AttentionParams& p, ThreadPool& pool, Scratch& scratch);
+void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool, Scratch& scratch);
 
 }  // namespace attention
 }  // namespace owl3

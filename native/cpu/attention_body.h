@@ -251,11 +251,11 @@ void vision(const attention::VisionTask& t) {
 #endif
 
 /// Keys [key, key + n) of a head as f32 groups of sixteen (lanes past the block's capacity 0). key is a multiple of 16.
-inline void keys_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_t key, int32_t n, float* to) {
+inline void keys_to_f32(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t key, int32_t n, float* to) {
   for (int32_t g = key / 16; g * 16 < key + n; ++g, to += static_cast<int64_t>(head_dim) * 16) {
     const int32_t w = kv::group_width(b, g);
     const void* from = kv::key_group(b, head, head_dim, g);
-    if (b.type == KvType::q8_0) {
+    if (b.type == ops::KvType::q8_0) {
       for (int32_t d = 0; d < head_dim; d += 32) {
         const uint16_t* scales = kv::key_scales(from, w, d / 32);
         const int8_t* values = kv::key_values(from, w, d / 32);
@@ -266,23 +266,23 @@ inline void keys_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_
           for (int32_t i = 0; i < 32; ++i) {
             for (int32_t lane = 0; lane < 16; ++lane) {
               to[(d + i) * 16 + lane] =
-                  lane < w ? static_cast<float>(values[i * w + lane]) * f16_to_f32(scales[lane]) : 0.0f;
+                  lane < w ? static_cast<float>(values[i * w + lane]) * gguf::f16_to_f32(scales[lane]) : 0.0f;
             }
           }
         }
       }
     } else if (w == 16) {
       for (int32_t d = 0; d < head_dim; ++d) {
-        store(to + 16 * d, b.type == KvType::f16 ? load_f16(static_cast<const uint16_t*>(from) + 16 * d)
-                                                 : load(static_cast<const float*>(from) + 16 * d));
+        store(to + 16 * d, b.type == ops::KvType::f16 ? load_f16(static_cast<const uint16_t*>(from) + 16 * d)
+                                                      : load(static_cast<const float*>(from) + 16 * d));
       }
     } else {
       for (int32_t d = 0; d < head_dim; ++d) {
         for (int32_t lane = 0; lane < 16; ++lane) {
           const int32_t at = d * w + lane;
-          to[16 * d + lane] = lane >= w               ? 0.0f
-                              : b.type == KvType::f16 ? f16_to_f32(static_cast<const uint16_t*>(from)[at])
-                                                      : static_cast<const float*>(from)[at];
+          to[16 * d + lane] = lane >= w                    ? 0.0f
+                              : b.type == ops::KvType::f16 ? gguf::f16_to_f32(static_cast<const uint16_t*>(from)[at])
+                                                           : static_cast<const float*>(from)[at];
         }
       }
     }
@@ -290,25 +290,25 @@ inline void keys_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_
 }
 
 /// Values [key, key + n) of a head as f32 rows of `width` (columns past head_dim 0).
-inline void values_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_t width, int32_t key, int32_t n,
+inline void values_to_f32(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t width, int32_t key, int32_t n,
                           float* to) {
   for (int32_t i = 0; i < n; ++i, to += width) {
     const void* from = kv::value_row(b, head, head_dim, key + i);
     int32_t d = 0;
-    if (b.type == KvType::q8_0) {
+    if (b.type == ops::KvType::q8_0) {
       for (; d < head_dim; d += 32) {
         uint16_t scale;
         const char* block = static_cast<const char*>(from) + d / 32 * kv::q8_bytes;
         memcpy(&scale, block, sizeof scale);
-        const Lanes factor = splat(f16_to_f32(scale));
+        const Lanes factor = splat(gguf::f16_to_f32(scale));
         const int8_t* values = reinterpret_cast<const int8_t*>(block + sizeof scale);
         store(to + d, load_i8(values) * factor);
         store(to + d + 16, load_i8(values + 16) * factor);
       }
-    } else if (b.type == KvType::f16) {
+    } else if (b.type == ops::KvType::f16) {
       const uint16_t* row = static_cast<const uint16_t*>(from);
       for (; d + 16 <= head_dim; d += 16) store(to + d, load_f16(row + d));
-      for (; d < head_dim; ++d) to[d] = f16_to_f32(row[d]);
+      for (; d < head_dim; ++d) to[d] = gguf::f16_to_f32(row[d]);
     } else {
       const float* row = static_cast<const float*>(from);
       for (; d < head_dim; ++d) to[d] = row[d];
@@ -319,7 +319,7 @@ inline void values_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int3
 
 /// The block as it stands in memory, when it can be read so: whole groups, whole lanes.
 template <class B>
-inline void attend_in_place(const Queries& s, const int32_t* seen, const KvBlock& b, int32_t head, int32_t key) {
+inline void attend_in_place(const Queries& s, const int32_t* seen, const ops::KvBlock& b, int32_t head, int32_t key) {
   using Type = typename B::Type;
   attend<B>(s, seen, static_cast<const Type*>(kv::key_group(b, head, s.head_dim, key / 16)),
             static_cast<int64_t>(s.head_dim) * 16, static_cast<const Type*>(kv::value_row(b, head, s.head_dim, key)),
@@ -327,7 +327,7 @@ inline void attend_in_place(const Queries& s, const int32_t* seen, const KvBlock
 }
 
 void hyper(const attention::HyperTask& t) {
-  const AttentionParams& p = *t.params;
+  const ops::AttentionParams& p = *t.params;
   const int32_t head_dim = p.head_dim, heads = p.heads / p.kv_heads, rows = t.rows;
   Carve memory{static_cast<char*>(t.scratch)};
   Queries s = carve_queries(memory, head_dim);
@@ -369,8 +369,8 @@ void hyper(const attention::HyperTask& t) {
   };
 
   for (size_t n = 0; n < t.segment_count; ++n) {
-    const KvSegment& segment = t.segments[n];
-    const KvBlock& b = segment.block;
+    const ops::KvSegment& segment = t.segments[n];
+    const ops::KvBlock& b = segment.block;
     int32_t most = 0;
     for (int32_t r = 0; r < rows; ++r) {
       const int32_t sees = attention::visible_keys(segment, t.position + r);
@@ -390,14 +390,15 @@ void hyper(const attention::HyperTask& t) {
         for (int32_t h = 0; h < heads; ++h) seen[r * heads + h] = sees;
       }
       const bool last = key + key_block >= most && n + 1 < t.segment_count;
-      const KvBlock& next = last ? t.segments[n + 1].block : b;
+      const ops::KvBlock& next = last ? t.segments[n + 1].block : b;
       const int32_t next_key = last ? 0 : key + key_block;
       s.next_keys = static_cast<const char*>(kv::key_group(next, t.kv_head, head_dim, next_key / 16));
       s.next_values = static_cast<const char*>(kv::value_row(next, t.kv_head, head_dim, next_key));
       const bool whole = head_dim % 16 == 0 && round_up(key + keys, 16) <= b.capacity;
-      if (whole && b.type == KvType::f32) {
+      if (whole && b.type == ops::KvType::f32) {
         attend_in_place<FromF32>(s, seen, b, t.kv_head, key);
-      } else if (whole && b.type == KvType::f16 && s.count <= 2 * tile_rows) {  // read once: not worth a converted copy
+      } else if (whole && b.type == ops::KvType::f16 &&
+                 s.count <= 2 * tile_rows) {  // read once: not worth a converted copy
         attend_in_place<FromF16>(s, seen, b, t.kv_head, key);
       } else {
         keys_to_f32(b, t.kv_head, head_dim, key, keys, k);

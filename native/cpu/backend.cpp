@@ -10,9 +10,9 @@
 namespace owl3 {
 namespace {
 
-class CpuBackend final : public Backend {
+class CpuBackend final : public ops::Backend {
  public:
-  CpuBackend(Isa isa, const BackendOptions& options)
+  CpuBackend(Isa isa, const ops::BackendOptions& options)
       : pool_(options.threads),
         scratch_(pool_.threads()),
         context_{pool_, scratch_, isa, options.precision},
@@ -31,11 +31,11 @@ class CpuBackend final : public Backend {
     if (bytes) std::memcpy(dst, src, bytes);
   }
 
-  std::unique_ptr<Matrix> load_matrix(const HostTensor& t) override {
+  std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override {
     const std::lock_guard lock(mutex_);
     return cpu::load_matrix(context_, t);
   }
-  bool reads_host(const Matrix&) const override { return false; }
+  bool reads_host(const ops::Matrix&) const override { return false; }
 
   void reserve(int64_t rows, int64_t cols) override {
     const std::lock_guard lock(mutex_);
@@ -46,27 +46,27 @@ class CpuBackend final : public Backend {
     return scratch_.bytes();
   }
 
-  void get_rows(const Matrix& w, std::span<const int32_t> ids, float* y) override {
+  void get_rows(const ops::Matrix& w, std::span<const int32_t> ids, float* y) override {
     const std::lock_guard lock(mutex_);
     cpu::get_rows(context_, w, ids, y);
   }
-  void linear(const LinearParams& p) override {
+  void linear(const ops::LinearParams& p) override {
     const std::lock_guard lock(mutex_);
     cpu::linear(context_, p);
   }
-  void patchify(const PatchifyParams& p) override {
+  void patchify(const ops::PatchifyParams& p) override {
     const std::lock_guard lock(mutex_);
     cpu::patchify(context_, p);
   }
-  void vision_attention(const VisionAttentionParams& p) override {
+  void vision_attention(const ops::VisionAttentionParams& p) override {
     const std::lock_guard lock(mutex_);
     attention::run_vision(attention_, p, context_.precision, pool_, scratch_);
   }
-  void rope_store(const RopeStoreParams& p) override {
+  void rope_store(const ops::RopeStoreParams& p) override {
     const std::lock_guard lock(mutex_);
     rope::run(rope_, p, angles_, pool_);
   }
-  void attention(const AttentionParams& p) override {
+  void attention(const ops::AttentionParams& p) override {
     const std::lock_guard lock(mutex_);
     attention::run_hyper(attention_, p, pool_, scratch_);
   }
@@ -84,7 +84,7 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options) {
+std::unique_ptr<ops::Backend> ops::make_cpu_backend(const ops::BackendOptions& options) {
   return std::make_unique<CpuBackend>(choose_isa(), options);
 }
 

@@ -17,18 +17,18 @@ using linear_kernels::Table;
 enum class Form : uint8_t { int8, f32, bf16, int16 };
 
 /// By the weight alone, never by the number of rows: see the rules of ops/backend.h.
-Form form_of(const Table& table, const Packed& w, Precision precision) {
+Form form_of(const Table& table, const Packed& w, ops::Precision precision) {
   const bool quantised = layout_of(w.type).group != 0;
-  if (precision == Precision::exact) return Form::f32;
+  if (precision == ops::Precision::exact) return Form::f32;
   if (quantised) return w.bulk && table.bulk_quants_bf16 ? Form::bf16 : Form::int8;
   if (table.bf16 && (w.bulk || w.type == DType::bf16)) return Form::bf16;
-  return w.bulk && table.int16 && precision == Precision::fast ? Form::int16 : Form::f32;
+  return w.bulk && table.int16 && precision == ops::Precision::fast ? Form::int16 : Form::f32;
 }
 
 int64_t round_up(int64_t n, int64_t to) {
   return (n + to - 1) / to * to;
 }
-const Packed& packed(const Matrix& m) {
+const Packed& packed(const ops::Matrix& m) {
   return static_cast<const PackedMatrix&>(m).packed;
 }
 
@@ -126,7 +126,8 @@ size_t worker_bytes(const Plan& p, bool gate, int64_t k) {
                   static_cast<size_t>(round_up(k, 32)) * sizeof(float));
 }
 
-void prepare(Context& c, const Table& table, const LinearParams& p, int64_t k, const Rows& to, size_t scratch_bytes) {
+void prepare(Context& c, const Table& table, const ops::LinearParams& p, int64_t k, const Rows& to,
+             size_t scratch_bytes) {
   constexpr int64_t rows_a_task = 4;
   c.pool.parallel_for((p.rows + rows_a_task - 1) / rows_a_task, [&](int64_t task, int worker) {
     auto* scratch = static_cast<float*>(c.scratch.worker(worker, scratch_bytes));
@@ -142,7 +143,7 @@ void prepare(Context& c, const Table& table, const LinearParams& p, int64_t k, c
 
 /// One output's tiles: blocks of rows, and in each all groups of panels, so that a thread keeps its rows in cache.
 struct Tiles {
-  const LinearOutput* out;
+  const ops::LinearOutput* out;
   int64_t first_task, groups;
 };
 
@@ -162,20 +163,20 @@ void multiply(const Table& table, const vector_kernels::Table* few, Form form, c
 
 }  // namespace
 
-std::unique_ptr<Matrix> load_matrix(Context& c, const HostTensor& t) {
+std::unique_ptr<ops::Matrix> load_matrix(Context& c, const ops::HostTensor& t) {
   const Table& table = linear_kernels::table(c.isa);
   auto matrix = pack_matrix(t, table.unsigned_q8, c.pool);
   c.forms |= 1u << static_cast<unsigned>(form_of(table, packed(*matrix), c.precision));
   return matrix;
 }
 
-void get_rows(Context& c, const Matrix& w, std::span<const int32_t> ids, float* y) {
+void get_rows(Context& c, const ops::Matrix& w, std::span<const int32_t> ids, float* y) {
   const Packed& m = packed(w);
   c.pool.parallel_for(static_cast<int64_t>(ids.size()),
                       [&](int64_t i, int) { unpack_row(m, ids[static_cast<size_t>(i)], y + i * m.cols); });
 }
 
-void linear(Context& c, const LinearParams& p) {
+void linear(Context& c, const ops::LinearParams& p) {
   constexpr size_t most_outputs = 8;
   if (p.rows == 0 || p.outputs.empty()) return;
   const Table& table = linear_kernels::table(c.isa);
@@ -186,8 +187,8 @@ void linear(Context& c, const LinearParams& p) {
   Rows x;
   int64_t panels = 0;
   bool gated = false, floats = false;
-  for (const LinearOutput& out : p.outputs) {
-    for (const Matrix* m : {out.w, out.gate}) {
+  for (const ops::LinearOutput& out : p.outputs) {
+    for (const ops::Matrix* m : {out.w, out.gate}) {
       if (!m) continue;
       if (m->cols != k || m->rows != out.w->rows)
         throw Error(ErrorCode::internal, "linear: matrices of different sizes");
@@ -199,7 +200,7 @@ void linear(Context& c, const LinearParams& p) {
   }
   const Plan plan = cpu::plan(p.rows, panels, x, c.pool.threads());
   const size_t scratch_bytes = worker_bytes(plan, gated, k), gate_at = sums_bytes(plan);
-  const bool split = floats && c.precision != Precision::fast;
+  const bool split = floats && c.precision != ops::Precision::fast;
   Rows sized = x;
   lay_out(x, p.rows, k, split, static_cast<char*>(c.scratch.shared(lay_out(sized, p.rows, k, split, nullptr))));
   prepare(c, table, p, k, x, scratch_bytes);
@@ -213,7 +214,7 @@ void linear(Context& c, const LinearParams& p) {
   c.pool.parallel_for(tasks, [&](int64_t task, int worker) {
     size_t i = p.outputs.size() - 1;
     while (task < tiles[i].first_task) i--;
-    const LinearOutput& out = *tiles[i].out;
+    const ops::LinearOutput& out = *tiles[i].out;
     const int64_t local = task - tiles[i].first_task, row = local / tiles[i].groups * plan.block_rows;
     const int64_t rows = std::min(plan.block_rows, p.rows - row);
     if (rows <= 0) return;

@@ -39,10 +39,10 @@ inline void store_some(float* p, Lanes x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = tmp[i];
 }
 
-inline void norm_row(const Norm& norm, const float* x, float* y, int64_t k, int64_t padded) {
+inline void norm_row(const ops::Norm& norm, const float* x, float* y, int64_t k, int64_t padded) {
   Lanes shift = splat(0), scale = splat(1);
-  if (norm.kind != NormKind::none) {
-    if (norm.kind == NormKind::layer) {
+  if (norm.kind != ops::NormKind::none) {
+    if (norm.kind == ops::NormKind::layer) {
       Lanes total = splat(0);
       for (int64_t i = 0; i < k; i += 16) total = total + load_some(x + i, k - i);
       shift = splat(sum(total) / static_cast<float>(k));
@@ -59,7 +59,7 @@ inline void norm_row(const Norm& norm, const float* x, float* y, int64_t k, int6
     Lanes v = splat(0);
     if (i < k) {
       v = load_some(x + i, k - i);
-      if (norm.kind != NormKind::none) {
+      if (norm.kind != ops::NormKind::none) {
         v = (v - shift) * scale * load_some(norm.weight + i, k - i);
         if (norm.bias) v = v + load_some(norm.bias + i, k - i);
       }
@@ -428,8 +428,8 @@ inline void epilogue(const Epilogue& e) {
         v = g * sigmoid(g) * v;
       }
       if (e.bias) v = v + load_some(e.bias + j, n);
-      if (e.activation == Activation::gelu_tanh) v = gelu_tanh(v);
-      if (e.activation == Activation::gelu_erf) v = gelu_erf(v);
+      if (e.activation == ops::Activation::gelu_tanh) v = gelu_tanh(v);
+      if (e.activation == ops::Activation::gelu_erf) v = gelu_erf(v);
       if (residual) v = v + load_some(residual + j, n);
       store_some(y + j, v, n);
     }

@@ -12,7 +12,7 @@
 //   BF16 weights are
 //         one), all products but the one of both low parts. Quantised weights (bulk use): both rounded to one bfloat16.
 #pragma once
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "cpu/packed.h"
 #include "ops/backend.h"
 
@@ -55,7 +55,7 @@ struct Epilogue {
   float* y;               ///< of these outputs
   int64_t ldy, row, rows;
   int64_t n;  ///< outputs that exist; a last panel may be part of one
-  Activation activation;
+  ops::Activation activation;
 };
 
 namespace linear_kernels {
@@ -82,7 +82,7 @@ struct Table {
   bool unsigned_q8;       ///< how Q8_0 is to be packed
   bool bulk_quants_bf16;  ///< whether quantised bulk weights are best multiplied as bfloat16
   /// x [k] -> y [padded, a multiple of 16], normalised, zeros behind k.
-  void (*norm)(const Norm& norm, const float* x, float* y, int64_t k, int64_t padded);
+  void (*norm)(const ops::Norm& norm, const float* x, float* y, int64_t k, int64_t padded);
   /// y [padded] (a multiple of 32) as row `row`; entries up to rows.padded become zeros.
   void (*to_int8)(const float* x, int64_t padded, const IntRows& rows, int64_t row);
   void (*to_bf16)(const float* x, int64_t padded, const Bf16Rows& rows, int64_t row);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #endif
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "cpu/peaks.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
@@ -54,8 +54,8 @@ double peak(double (*loop)(int64_t), ThreadPool& pool) {
 
 }  // namespace
 
-MachineInfo machine_info() {
-  MachineInfo m;
+ops::MachineInfo ops::machine_info() {
+  ops::MachineInfo m;
   for (Isa isa : all_isas) {
     if (isa_available(isa)) m.available.push_back(isa_name(isa));
   }
@@ -65,13 +65,13 @@ MachineInfo machine_info() {
   return m;
 }
 
-MachinePeaks measure_peaks(int threads) {
+ops::MachinePeaks ops::measure_peaks(int threads) {
   ThreadPool pool(threads);
   const peaks::Loops& loops = peaks::loops(choose_isa());
   return {peak(loops.int8, pool), peak(loops.bf16, pool), peak(loops.fp32, pool)};
 }
 
-double measure_bandwidth(int threads, double seconds) {
+double ops::measure_bandwidth(int threads, double seconds) {
   constexpr int64_t bytes = int64_t{1} << 30, piece = int64_t{1} << 20;  // beyond the largest caches
   ThreadPool pool(threads);
   const std::shared_ptr<void> memory = aligned_memory(static_cast<size_t>(bytes));

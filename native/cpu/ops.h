@@ -3,7 +3,7 @@
 #include <memory>
 #include <span>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
 #include "ops/backend.h"
@@ -15,14 +15,14 @@ struct Context {
   ThreadPool& pool;
   Scratch& scratch;
   Isa isa;
-  Precision precision;
+  ops::Precision precision;
   unsigned forms = 0;  ///< of activations that the matrices loaded so far want, a bit each (linear.cpp)
 };
 
-std::unique_ptr<Matrix> load_matrix(Context& c, const HostTensor& t);
-void get_rows(Context& c, const Matrix& w, std::span<const int32_t> ids, float* y);
-void linear(Context& c, const LinearParams& p);
-void patchify(Context& c, const PatchifyParams& p);
+std::unique_ptr<ops::Matrix> load_matrix(Context& c, const ops::HostTensor& t);
+void get_rows(Context& c, const ops::Matrix& w, std::span<const int32_t> ids, float* y);
+void linear(Context& c, const ops::LinearParams& p);
+void patchify(Context& c, const ops::PatchifyParams& p);
 
 /// Grows the scratch of linear() to what `rows` rows of up to `cols` inputs need with the matrices loaded so far.
 void reserve_linear(Context& c, int64_t rows, int64_t cols);

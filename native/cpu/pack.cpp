@@ -85,15 +85,15 @@ void put_planes(const uint8_t* q, uint8_t* low, uint8_t* high) {
 template <DType T>
 void read_block(const char* row, int64_t b, uint8_t flip, uint16_t& d, uint8_t* low, uint8_t* high) {
   if constexpr (T == DType::q8_0) {
-    const auto* block = block_at<BlockQ8_0>(row, b);
+    const auto* block = block_at<gguf::BlockQ8_0>(row, b);
     d = block->d;
     for (int i = 0; i < 32; i++) low[i] = static_cast<uint8_t>(block->q[i]) ^ flip;
   } else if constexpr (T == DType::q4_0) {
-    const auto* block = block_at<BlockQ4_0>(row, b);
+    const auto* block = block_at<gguf::BlockQ4_0>(row, b);
     d = block->d;
     std::memcpy(low, block->q, 16);  // the file pairs values as the planes do
   } else {
-    const auto* block = block_at<BlockQ5_0>(row, b);
+    const auto* block = block_at<gguf::BlockQ5_0>(row, b);
     d = block->d;
     std::memcpy(low, block->q, 16);
     uint32_t bits;
@@ -112,7 +112,7 @@ void read_super_block(const char* row, int64_t s, int32_t lane, RecordRows& out)
   constexpr int32_t high_row = planes_of(T).high_block / panel_rows;
   uint8_t q[256];
   if constexpr (T == DType::q6_k) {
-    const auto* block = block_at<BlockQ6_K>(row, s);
+    const auto* block = block_at<gguf::BlockQ6_K>(row, s);
     out.d[0][lane] = block->d;
     std::memcpy(out.scale[lane], block->scales, 16);
     for (int half = 0; half < 2; half++) {
@@ -125,11 +125,11 @@ void read_super_block(const char* row, int64_t s, int32_t lane, RecordRows& out)
       }
     }
   } else {
-    using Block = std::conditional_t<T == DType::q4_k, BlockQ4_K, BlockQ5_K>;
+    using Block = std::conditional_t<T == DType::q4_k, gguf::BlockQ4_K, gguf::BlockQ5_K>;
     const auto* block = block_at<Block>(row, s);
     out.d[0][lane] = block->d;
     out.dmin[lane] = block->dmin;
-    unpack_scales(block->scales, out.scale[lane], out.min[lane]);
+    gguf::unpack_scales(block->scales, out.scale[lane], out.min[lane]);
     for (int b = 0; b < 8; b++) {
       const uint8_t* low = block->q + b / 2 * 32;
       for (int i = 0; i < 32; i++) {
@@ -154,12 +154,12 @@ void interleave(const uint8_t (&rows)[panel_rows][Ld], uint8_t* plane) {
 
 /// Packs records [panel] of a quantised type; rows past the last and blocks past a row's end have scales of zero.
 template <DType T>
-void pack_quantised(const HostTensor& t, const Packed& m, int64_t panel, uint8_t* record) {
+void pack_quantised(const ops::HostTensor& t, const Packed& m, int64_t panel, uint8_t* record) {
   constexpr Layout l = layout_of(T);
   constexpr Planes at = planes_of(T);
   constexpr int32_t blocks = l.step / 32, low_row = at.low_block / panel_rows, high_row = at.high_block / panel_rows;
   const uint8_t flip = m.unsigned_q8 ? 0x80 : 0;
-  const uint64_t stride = row_bytes(t.type, t.cols);
+  const uint64_t stride = gguf::row_bytes(t.type, t.cols);
   const int64_t rows = std::min<int64_t>(panel_rows, t.rows - panel * panel_rows);
   const char* first = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
   RecordRows r{};
@@ -232,7 +232,7 @@ void pack_floats(const char* rows, uint64_t stride, int64_t count, int64_t n, ui
   }
 }
 
-void pack_panel(const HostTensor& t, const Packed& m, int64_t panel, uint8_t* out) {
+void pack_panel(const ops::HostTensor& t, const Packed& m, int64_t panel, uint8_t* out) {
   switch (t.type) {
     case DType::q8_0:
       return pack_quantised<DType::q8_0>(t, m, panel, out);
@@ -251,7 +251,7 @@ void pack_panel(const HostTensor& t, const Packed& m, int64_t panel, uint8_t* ou
     case DType::bf16:
       break;
   }
-  const uint64_t stride = row_bytes(t.type, t.cols);
+  const uint64_t stride = gguf::row_bytes(t.type, t.cols);
   const int64_t count = std::min<int64_t>(panel_rows, t.rows - panel * panel_rows);
   const char* rows = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
   if (count < panel_rows || m.padded_cols > t.cols) std::memset(out, 0, static_cast<size_t>(m.panel_bytes));
@@ -267,8 +267,8 @@ void pack_panel(const HostTensor& t, const Packed& m, int64_t panel, uint8_t* ou
 
 }  // namespace
 
-std::unique_ptr<PackedMatrix> pack_matrix(const HostTensor& t, bool unsigned_q8, ThreadPool& pool) {
-  row_bytes(t.type, t.cols);  // checks cols
+std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigned_q8, ThreadPool& pool) {
+  gguf::row_bytes(t.type, t.cols);  // checks cols
   const Layout l = layout_of(t.type);
   auto m = std::make_unique<PackedMatrix>();
   m->rows = t.rows;
@@ -279,7 +279,7 @@ std::unique_ptr<PackedMatrix> pack_matrix(const HostTensor& t, bool unsigned_q8,
   m->bytes = static_cast<uint64_t>(panel_bytes * panels);
   m->memory = aligned_memory(m->bytes);
   auto* data = static_cast<uint8_t*>(m->memory.get());
-  m->packed = {t.type, t.rows, t.cols, padded, panels, panel_bytes, unsigned_q8, t.use == MatrixUse::bulk, data};
+  m->packed = {t.type, t.rows, t.cols, padded, panels, panel_bytes, unsigned_q8, t.use == ops::MatrixUse::bulk, data};
   pool.parallel_for(panels, [&](int64_t p, int) { pack_panel(t, m->packed, p, data + p * panel_bytes); });
   return m;
 }
@@ -297,19 +297,20 @@ void unpack_row(const Packed& m, int64_t row, float* y) {
       if (m.type == DType::f32)
         std::memcpy(y + k, at, 4);
       else
-        y[k] = m.type == DType::f16 ? f16_to_f32(h) : bf16_to_f32(h);
+        y[k] = m.type == DType::f16 ? gguf::f16_to_f32(h) : gguf::bf16_to_f32(h);
       continue;
     }
     const float q = static_cast<float>(read_value(m, record, i, lane) - l.offset);
     if (l.step == 64) {
-      y[k] = f16_to_f32(get_f16(record + i / 32 * 32, lane)) * q;
+      y[k] = gguf::f16_to_f32(get_f16(record + i / 32 * 32, lane)) * q;
       continue;
     }
     const uint8_t s = record[scale_at + i / l.group * 16 + lane];
     const float scale = m.type == DType::q6_k ? static_cast<float>(static_cast<int8_t>(s)) : static_cast<float>(s);
-    y[k] = f16_to_f32(get_f16(record, lane)) * scale * q;
+    y[k] = gguf::f16_to_f32(get_f16(record, lane)) * scale * q;
     if (l.mins)
-      y[k] -= f16_to_f32(get_f16(record + dmin_at, lane)) * static_cast<float>(record[min_at + i / 32 * 16 + lane]);
+      y[k] -=
+          gguf::f16_to_f32(get_f16(record + dmin_at, lane)) * static_cast<float>(record[min_at + i / 32 * 16 + lane]);
   }
 }
 

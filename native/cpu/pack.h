@@ -8,14 +8,14 @@
 
 namespace owl3::cpu {
 
-class PackedMatrix final : public Matrix {
+class PackedMatrix final : public ops::Matrix {
  public:
   Packed packed{};
   std::shared_ptr<void> memory;
 };
 
 /// Error{out_of_memory}; bad_model when cols is no multiple of the type's block.
-std::unique_ptr<PackedMatrix> pack_matrix(const HostTensor& t, bool unsigned_q8, ThreadPool& pool);
+std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigned_q8, ThreadPool& pool);
 /// Row `row` as dequantize_row would give it.
 void unpack_row(const Packed& m, int64_t row, float* y);
 

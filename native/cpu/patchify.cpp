@@ -2,7 +2,7 @@
 
 namespace owl3::cpu {
 
-void patchify(Context& c, const PatchifyParams& p) {
+void patchify(Context& c, const ops::PatchifyParams& p) {
   const int64_t side = p.size / p.patch, area = int64_t{p.patch} * p.patch, cols = 3 * area;
   // A value has 256 possibilities: half a millisecond a crop, nothing is left to vectorise.
   float table[3][256];

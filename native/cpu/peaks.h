@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 
 namespace owl3::peaks {
 

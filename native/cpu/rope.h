@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "ops/backend.h"
 
 namespace owl3 {
@@ -18,7 +18,7 @@ constexpr int32_t widest_head = 512;
 class Angles {
  public:
   /// Angles as the reference has them: float32 position * float32 inverse frequency, then cos and sin in float32.
-  void prepare(std::span<const KvSlot> slots, float theta, int32_t head_dim);
+  void prepare(std::span<const ops::KvSlot> slots, float theta, int32_t head_dim);
   /// [head_dim]: cosines of head_dim/2 angles, then their sines.
   const float* row(size_t i) const { return table_.data() + index_[i] * static_cast<size_t>(head_dim_); }
 
@@ -33,14 +33,14 @@ class Angles {
 
 struct Kernels {
   /// One row: rotates p.q in place, rotates its keys and stores keys and values.
-  void (*row)(const RopeStoreParams& p, int64_t row, const KvSlot& slot, const float* angles);
+  void (*row)(const ops::RopeStoreParams& p, int64_t row, const ops::KvSlot& slot, const float* angles);
 };
 
 /// Those of an instruction set that is available here.
 const Kernels& kernels(Isa isa);
 
 /// Runs the verb of backend.h on the pool.
-void run(const Kernels& k, const RopeStoreParams& p, Angles& angles, ThreadPool& pool);
+void run(const Kernels& k, const ops::RopeStoreParams& p, Angles& angles, ThreadPool& pool);
 
 }  // namespace rope
 }  // namespace owl3

@@ -28,41 +28,41 @@ inline void rotate(const float* x, const float* angles, int32_t half, float* to)
 inline void to_f16(const float* x, int32_t n, uint16_t* to) {
   int32_t i = 0;
   for (; i + 16 <= n; i += 16) store_f16(to + i, load(x + i));
-  for (; i < n; ++i) to[i] = f32_to_f16(x[i]);
+  for (; i < n; ++i) to[i] = gguf::f32_to_f16(x[i]);
 }
 
-inline void store_value(const KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* v) {
+inline void store_value(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* v) {
   void* to = kv::value_row(b, head, head_dim, slot);
   switch (b.type) {
-    case KvType::f32:
+    case ops::KvType::f32:
       memcpy(to, v, static_cast<size_t>(head_dim) * sizeof(float));
       break;
-    case KvType::f16:
+    case ops::KvType::f16:
       to_f16(v, head_dim, static_cast<uint16_t*>(to));
       break;
-    case KvType::q8_0:
-      quantize_row(DType::q8_0, v, to, head_dim);
+    case ops::KvType::q8_0:
+      gguf::quantize_row(DType::q8_0, v, to, head_dim);
       break;
   }
 }
 
 /// The key becomes one column of its group.
-inline void store_key(const KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* k) {
+inline void store_key(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* k) {
   const int32_t group = slot / 16, lane = slot % 16, width = kv::group_width(b, group);
   void* to = kv::key_group(b, head, head_dim, group);
   switch (b.type) {
-    case KvType::f32:
+    case ops::KvType::f32:
       for (int32_t d = 0; d < head_dim; ++d) static_cast<float*>(to)[d * width + lane] = k[d];
       break;
-    case KvType::f16: {
+    case ops::KvType::f16: {
       uint16_t half[rope::widest_head];
       to_f16(k, head_dim, half);
       for (int32_t d = 0; d < head_dim; ++d) static_cast<uint16_t*>(to)[d * width + lane] = half[d];
       break;
     }
-    case KvType::q8_0: {
+    case ops::KvType::q8_0: {
       char packed[rope::widest_head / 32 * kv::q8_bytes];
-      quantize_row(DType::q8_0, k, packed, head_dim);
+      gguf::quantize_row(DType::q8_0, k, packed, head_dim);
       for (int32_t d = 0; d < head_dim; d += 32) {
         const char* from = packed + d / 32 * kv::q8_bytes;
         char* block = static_cast<char*>(to) + d / 32 * width * kv::q8_bytes;
@@ -74,7 +74,7 @@ inline void store_key(const KvBlock& b, int32_t head, int32_t head_dim, int32_t 
   }
 }
 
-void rope_row(const RopeStoreParams& p, int64_t row, const KvSlot& slot, const float* angles) {
+void rope_row(const ops::RopeStoreParams& p, int64_t row, const ops::KvSlot& slot, const float* angles) {
   const int32_t half = p.head_dim / 2;
   if (p.q) {
     float* q = p.q + row * p.ldq;

@@ -2,28 +2,28 @@
 
 #include <algorithm>
 
-namespace owl3 {
+namespace owl3::model {
 
-uint64_t kv_row_bytes(KvType type, int32_t head_dim) {
+uint64_t kv_row_bytes(ops::KvType type, int32_t head_dim) {
   switch (type) {
-    case KvType::f32:
-      return row_bytes(DType::f32, head_dim);
-    case KvType::f16:
-      return row_bytes(DType::f16, head_dim);
-    case KvType::q8_0:
+    case ops::KvType::f32:
+      return gguf::row_bytes(DType::f32, head_dim);
+    case ops::KvType::f16:
+      return gguf::row_bytes(DType::f16, head_dim);
+    case ops::KvType::q8_0:
       if (head_dim % 32 != 0)
         throw Error(ErrorCode::unsupported,
                     "a KV cache of type q8_0 needs heads of a multiple of 32 values, this model's have " +
                         std::to_string(head_dim));
-      return row_bytes(DType::q8_0, head_dim);
+      return gguf::row_bytes(DType::q8_0, head_dim);
   }
   throw Error(ErrorCode::invalid_argument, "unknown type of KV cache");
 }
 
-KvShape page_shape(const Config& c, KvType type) {
+KvShape page_shape(const Config& c, ops::KvType type) {
   return {type, c.blocks, c.kv_heads, kPagePositions, kv_row_bytes(type, c.head_dim)};
 }
-KvShape visual_shape(const Config& c, KvType type) {
+KvShape visual_shape(const Config& c, ops::KvType type) {
   return {type, static_cast<int32_t>(c.hyper_blocks.size()), c.kv_heads, c.vision.tokens(),
           kv_row_bytes(type, c.head_dim)};
 }
@@ -77,12 +77,12 @@ void Sequence::prepare(int32_t n) {
   while (pages_.size() < end) pages_.push_back(cache_->acquire());
 }
 
-KvSlot Sequence::slot(int32_t layer, int32_t p) const {
+ops::KvSlot Sequence::slot(int32_t layer, int32_t p) const {
   return {cache_->block(pages_[static_cast<size_t>(p / kPagePositions)], layer), p % kPagePositions, p};
 }
 
 void Sequence::segments(int32_t layer, int32_t visual, const KvShape& visual_shape, int32_t end,
-                        std::vector<KvSegment>& out) const {
+                        std::vector<ops::KvSegment>& out) const {
   if (visual >= 0)
     for (const VisibleCrop& crop : crops_)
       out.push_back({visual_shape.block(crop.kv->memory.get(), visual), visual_shape.capacity, crop.offset, false});
@@ -91,4 +91,4 @@ void Sequence::segments(int32_t layer, int32_t visual, const KvShape& visual_sha
                    std::min(kPagePositions, end - p), p, true});
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -10,39 +10,39 @@
 #include "model/config.h"
 #include "ops/backend.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 constexpr int32_t kPagePositions = 64;
 
 /// Bytes of one value row (head_dim values) of the cache. Error{unsupported} when `type` can't hold such rows.
-uint64_t kv_row_bytes(KvType type, int32_t head_dim);
+uint64_t kv_row_bytes(ops::KvType type, int32_t head_dim);
 
 /// Keys and values of some layers: [layer][K | V][kv_heads][capacity][head_dim].
 struct KvShape {
-  KvType type = KvType::f16;
+  ops::KvType type = ops::KvType::f16;
   int32_t layers = 0;
   int32_t kv_heads = 0;
   int32_t capacity = 0;
   uint64_t row_bytes = 0;
   uint64_t half_bytes() const { return static_cast<uint64_t>(kv_heads) * static_cast<uint64_t>(capacity) * row_bytes; }
   uint64_t bytes() const { return static_cast<uint64_t>(layers) * 2 * half_bytes(); }
-  KvBlock block(void* memory, int32_t layer) const {
+  ops::KvBlock block(void* memory, int32_t layer) const {
     char* k = static_cast<char*>(memory) + static_cast<uint64_t>(layer) * 2 * half_bytes();
     return {type, capacity, k, k + half_bytes()};
   }
 };
-KvShape page_shape(const Config& c, KvType type);
-KvShape visual_shape(const Config& c, KvType type);
+KvShape page_shape(const Config& c, ops::KvType type);
+KvShape visual_shape(const Config& c, ops::KvType type);
 
 /// Visual keys (rotated at media_offset) and values of one crop, for every hyper layer.
 struct VisualKv {
-  Backend::Buffer memory;  // KvShape visual
+  ops::Backend::Buffer memory;  // KvShape visual
 };
 
 /// All pages of a session.
 class KvCache {
  public:
-  KvCache(Backend& backend, const KvShape& shape) : backend_(backend), shape_(shape) {}
+  KvCache(ops::Backend& backend, const KvShape& shape) : backend_(backend), shape_(shape) {}
 
   /// A page that only the caller holds. Error{out_of_memory}.
   int32_t acquire();
@@ -50,7 +50,7 @@ class KvCache {
   void release(int32_t page);
   /// `page` if only the caller holds it, else a copy of it (and one holder fewer of the original).
   int32_t own(int32_t page);
-  KvBlock block(int32_t page, int32_t layer) const {
+  ops::KvBlock block(int32_t page, int32_t layer) const {
     return shape_.block(pages_[static_cast<size_t>(page)].memory.get(), layer);
   }
   /// Pages with a holder.
@@ -59,10 +59,10 @@ class KvCache {
 
  private:
   struct Page {
-    Backend::Buffer memory;
+    ops::Backend::Buffer memory;
     int32_t holders = 0;
   };
-  Backend& backend_;
+  ops::Backend& backend_;
   KvShape shape_;
   std::vector<Page> pages_;
   std::vector<int32_t> free_;  // kept for the next acquire()
@@ -93,11 +93,11 @@ class Sequence {
   /// Makes positions [length(), length() + n) writable: pages exist and are this sequence's own.
   void prepare(int32_t n);
   /// Where position p (prepared) is stored in `layer`.
-  KvSlot slot(int32_t layer, int32_t p) const;
+  ops::KvSlot slot(int32_t layer, int32_t p) const;
   /// What a query may see in `layer` with `end` positions written: crops if `visual` (index among hyper layers, or -1),
   /// then text.
   void segments(int32_t layer, int32_t visual, const KvShape& visual_shape, int32_t end,
-                std::vector<KvSegment>& out) const;
+                std::vector<ops::KvSegment>& out) const;
   /// The prepared positions are written.
   void advance(int32_t n) { length_ += n; }
 
@@ -108,4 +108,4 @@ class Sequence {
   std::vector<VisibleCrop> crops_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::model

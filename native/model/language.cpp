@@ -2,7 +2,7 @@
 
 #include "model/pass.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 void Language::forward(std::span<const Run> runs, const KvShape& visual, const LanguageScratch& s, LanguageLists& lists,
                        int64_t first, int64_t count) const {
@@ -11,7 +11,7 @@ void Language::forward(std::span<const Run> runs, const KvShape& visual, const L
   const int64_t rows = static_cast<int64_t>(lists.ids.size());
   backend_.get_rows(*w_.token_embd, lists.ids, s.x);
   for (int32_t i = 0; i < c_.blocks; i++) layer(i, runs, rows, visual, s, lists);
-  LinearOutput logits;
+  ops::LinearOutput logits;
   logits.w = &w_.output_matrix();
   logits.y = s.logits;
   logits.ldy = c_.vocab;
@@ -25,9 +25,9 @@ void Language::layer(int32_t i, std::span<const Run> runs, int64_t rows, const K
   const int64_t d = c_.hidden, width = static_cast<int64_t>(c_.heads) * c_.head_dim, kv = c_.kv_width();
   place(i, runs, visual, lists);
 
-  const LinearOutput qkv[] = {to(w.q, s.q, width), to(w.k, s.kv, 2 * kv), to(w.v, s.kv + kv, 2 * kv)};
+  const ops::LinearOutput qkv[] = {to(w.q, s.q, width), to(w.k, s.kv, 2 * kv), to(w.v, s.kv + kv, 2 * kv)};
   pass.linear(s.x, d, rms_norm(w.attn_norm, c_.rms_eps), qkv);
-  RopeStoreParams r;
+  ops::RopeStoreParams r;
   r.q = s.q;
   r.ldq = width;
   r.k = s.kv;
@@ -40,7 +40,7 @@ void Language::layer(int32_t i, std::span<const Run> runs, int64_t rows, const K
   r.rope_theta = c_.rope_theta;
   r.slots = lists.slots;
   backend_.rope_store(r);
-  AttentionParams a;
+  ops::AttentionParams a;
   a.q = s.q;
   a.ldq = width;
   a.out = s.attn;
@@ -66,17 +66,17 @@ void Language::place(int32_t layer, std::span<const Run> runs, const KvShape& vi
     for (int32_t p = start; p < start + n; p++) lists.slots.push_back(run.sequence->slot(layer, p));
     const size_t before = lists.segments.size();
     run.sequence->segments(layer, hyper, visual, start + n, lists.segments);
-    AttentionSequence sequence;
+    ops::AttentionSequence sequence;
     sequence.first_row = row;
     sequence.rows = n;
     sequence.first_position = start;
     // Only the length is right until all segments are listed: the list may still move.
-    sequence.segments = std::span<const KvSegment>(lists.segments.data(), lists.segments.size() - before);
+    sequence.segments = std::span<const ops::KvSegment>(lists.segments.data(), lists.segments.size() - before);
     lists.sequences.push_back(sequence);
     row += n;
   }
-  const KvSegment* at = lists.segments.data();
-  for (AttentionSequence& sequence : lists.sequences) {
+  const ops::KvSegment* at = lists.segments.data();
+  for (ops::AttentionSequence& sequence : lists.sequences) {
     sequence.segments = std::span(at, sequence.segments.size());
     at += sequence.segments.size();
   }
@@ -91,7 +91,7 @@ void Language::visual_kv(const float* embeds, int32_t offset, const KvShape& vis
     pass.linear(embeds, c_.hidden, rms_norm(w.attn_norm, c_.rms_eps), to(w.visual_kv, s.visual, 2 * kv));
     lists.slots.clear();
     for (int32_t t = 0; t < visual.capacity; t++) lists.slots.push_back({visual.block(out, j), t, offset});
-    RopeStoreParams r;
+    ops::RopeStoreParams r;
     r.k = s.visual;
     r.v = s.visual + c_.head_dim;
     r.ldk = r.ldv = 2 * kv;
@@ -104,4 +104,4 @@ void Language::visual_kv(const float* embeds, int32_t offset, const KvShape& vis
   }
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

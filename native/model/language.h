@@ -8,7 +8,7 @@
 #include "model/scratch.h"
 #include "model/weights.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 /// Consecutive new positions of one sequence; `prepare(ids.size())` was called on it.
 struct Run {
@@ -19,14 +19,14 @@ struct Run {
 /// Lists that a pass fills anew and whose memory stays.
 struct LanguageLists {
   std::vector<int32_t> ids;
-  std::vector<KvSlot> slots;
-  std::vector<KvSegment> segments;
-  std::vector<AttentionSequence> sequences;
+  std::vector<ops::KvSlot> slots;
+  std::vector<ops::KvSegment> segments;
+  std::vector<ops::AttentionSequence> sequences;
 };
 
 class Language {
  public:
-  Language(const Config& config, const Weights& weights, Backend& backend)
+  Language(const Config& config, const Weights& weights, ops::Backend& backend)
       : c_(config), w_(weights), backend_(backend) {}
 
   /// Computes the rows of all runs, in order, and leaves s.logits [count, V] of rows [first, first + count). The
@@ -45,7 +45,7 @@ class Language {
 
   const Config& c_;
   const Weights& w_;
-  Backend& backend_;
+  ops::Backend& backend_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -5,7 +5,7 @@
 #include "base/checked.h"
 #include "model/vision.h"
 
-namespace owl3 {
+namespace owl3::model {
 namespace {
 
 int64_t widest_text(const Config& c) {
@@ -18,11 +18,11 @@ int64_t widest_vision(const Config& c) {
 
 }  // namespace
 
-std::shared_ptr<Model> Model::open(const std::string& path, std::unique_ptr<Backend> backend) {
-  return std::shared_ptr<Model>(new Model(GgufFile::open(path), std::move(backend)));
+std::shared_ptr<Model> Model::open(const std::string& path, std::unique_ptr<ops::Backend> backend) {
+  return std::shared_ptr<Model>(new Model(gguf::File::open(path), std::move(backend)));
 }
 
-Model::Model(std::shared_ptr<const GgufFile> file, std::unique_ptr<Backend> backend)
+Model::Model(std::shared_ptr<const gguf::File> file, std::unique_ptr<ops::Backend> backend)
     : file_(std::move(file)),
       backend_(std::move(backend)),
       config_(read_config(*file_)),
@@ -49,7 +49,7 @@ MemoryPlan Model::plan(const PlanOptions& o) {
   p.embeds = embeds_bytes(o.crops);
   // The backend's scratch is asked of the backend itself: reserving it now costs address space, not pages.
   size_t vision = 0, text = 0;
-  owl3::language_scratch(config_, rows, static_cast<int64_t>(sequences), nullptr, &text);
+  model::language_scratch(config_, rows, static_cast<int64_t>(sequences), nullptr, &text);
   backend_->reserve(std::max<int64_t>(rows, config_.vision.tokens()), widest_text(config_));
   if (o.crops > 0) {
     const int64_t batch = std::min(o.crops, vision_batch(config_.vision));
@@ -88,10 +88,10 @@ std::shared_ptr<const Embeds> Model::embeds_from(const float* data, int64_t n) {
 
 LanguageScratch Model::language_scratch(int64_t rows, int64_t out_rows) {
   size_t bytes = 0;
-  owl3::language_scratch(config_, rows, out_rows, nullptr, &bytes);
+  model::language_scratch(config_, rows, out_rows, nullptr, &bytes);
   scratch_.reserve(*backend_, bytes);
   backend_->reserve(std::max<int64_t>(rows, config_.vision.tokens()), widest_text(config_));
-  return owl3::language_scratch(config_, rows, out_rows, scratch_.data(), nullptr);
+  return model::language_scratch(config_, rows, out_rows, scratch_.data(), nullptr);
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -13,11 +13,11 @@
 #include "model/weights.h"
 #include "ops/backend.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 /// image_embeds of n crops.
 struct Embeds {
-  Backend::Buffer memory;  // [n, T, d]
+  ops::Backend::Buffer memory;  // [n, T, d]
   int64_t n = 0;
   const float* crop(const Config& c, int64_t i) const {
     return static_cast<const float*>(memory.get()) + i * c.vision.tokens() * c.hidden;
@@ -28,7 +28,7 @@ struct PlanOptions {
   int32_t context = 0;    ///< positions a sequence
   int64_t crops = 0;      ///< encoded and in sight
   int32_t sequences = 1;  ///< stepped together
-  KvType kv_type = KvType::f16;
+  ops::KvType kv_type = ops::KvType::f16;
   int32_t prefill_chunk = 0;
 };
 
@@ -44,17 +44,17 @@ struct MemoryPlan {
 
 class Model {
  public:
-  /// Opens a file on a backend. Errors as GgufFile::open, read_config and load_weights.
-  static std::shared_ptr<Model> open(const std::string& path, std::unique_ptr<Backend> backend);
+  /// Opens a file on a backend. Errors as File::open, read_config and load_weights.
+  static std::shared_ptr<Model> open(const std::string& path, std::unique_ptr<ops::Backend> backend);
 
-  const GgufFile& file() const { return *file_; }
+  const gguf::File& file() const { return *file_; }
   const Config& config() const { return config_; }
   const Weights& weights() const { return weights_; }
-  Backend& backend() const { return *backend_; }
+  ops::Backend& backend() const { return *backend_; }
   const Language& language() const { return language_; }
   /// What a KV cache should be unless asked otherwise: f16 halves the memory and the reads of decoding, but its
   /// rounding (2^-11) would be the largest error of a model in float, so there it is f32 (see MODEL.md).
-  KvType default_kv_type() const { return weights_.quantised ? KvType::f16 : KvType::f32; }
+  ops::KvType default_kv_type() const { return weights_.quantised ? ops::KvType::f16 : ops::KvType::f32; }
 
   MemoryPlan plan(const PlanOptions& options);
 
@@ -69,11 +69,11 @@ class Model {
   LanguageScratch language_scratch(int64_t rows, int64_t out_rows);
 
  private:
-  Model(std::shared_ptr<const GgufFile> file, std::unique_ptr<Backend> backend);
+  Model(std::shared_ptr<const gguf::File> file, std::unique_ptr<ops::Backend> backend);
   uint64_t embeds_bytes(int64_t n) const;
 
-  std::shared_ptr<const GgufFile> file_;
-  std::unique_ptr<Backend> backend_;
+  std::shared_ptr<const gguf::File> file_;
+  std::unique_ptr<ops::Backend> backend_;
   Config config_;
   Weights weights_;
   Language language_;
@@ -81,4 +81,4 @@ class Model {
   std::mutex run_mutex_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -1,6 +1,6 @@
 #include "model/scratch.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 VisionScratch vision_scratch(const Config& c, int64_t crops, void* base, size_t* bytes) {
   const VisionConfig& v = c.vision;
@@ -40,4 +40,4 @@ LanguageScratch language_scratch(const Config& c, int64_t rows, int64_t out_rows
   return s;
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

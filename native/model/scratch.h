@@ -6,7 +6,7 @@
 #include "model/config.h"
 #include "ops/backend.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 /// Hands out 64-byte aligned pieces of a buffer; over a null base it only counts.
 class Layout {
@@ -56,7 +56,7 @@ LanguageScratch language_scratch(const Config& c, int64_t rows, int64_t out_rows
 /// The buffer, grown when a pass needs more than any before it.
 class Scratch {
  public:
-  void reserve(Backend& backend, size_t bytes) {
+  void reserve(ops::Backend& backend, size_t bytes) {
     if (bytes <= bytes_) return;
     memory_.reset();  // never both at once
     bytes_ = 0;
@@ -67,8 +67,8 @@ class Scratch {
   size_t bytes() const { return bytes_; }
 
  private:
-  Backend::Buffer memory_;
+  ops::Backend::Buffer memory_;
   size_t bytes_ = 0;
 };
 
-}  // namespace owl3
+}  // namespace owl3::model

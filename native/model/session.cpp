@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-namespace owl3 {
+namespace owl3::model {
 namespace {
 
 [[noreturn]] void invalid(const std::string& what) {
@@ -206,4 +206,4 @@ void Session::keep_logits(Slot& slot, const float* row) {
   slot.has_logits = true;
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

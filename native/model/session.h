@@ -10,11 +10,11 @@
 
 #include "model/model.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 struct SessionOptions {
   int32_t context = 0;  ///< positions a sequence may have, at most the model's
-  KvType kv_type = KvType::f16;
+  ops::KvType kv_type = ops::KvType::f16;
   int32_t prefill_chunk = 0;  ///< positions a prefill() may append at once
 };
 
@@ -82,4 +82,4 @@ class Session {
   int32_t next_ = 0;
 };
 
-}  // namespace owl3
+}  // namespace owl3::model

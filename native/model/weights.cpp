@@ -1,6 +1,6 @@
 #include "model/weights.h"
 
-namespace owl3 {
+namespace owl3::model {
 namespace {
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -16,12 +16,12 @@ bool is_float(DType type) {
 /// Finds tensors, checks them and moves them into the backend.
 class Binder {
  public:
-  Binder(const GgufFile& file, Backend& backend) : file_(file), backend_(backend) {}
+  Binder(const gguf::File& file, ops::Backend& backend) : file_(file), backend_(backend) {}
   uint64_t bytes() const { return bytes_; }
   bool quantised() const { return quantised_; }
 
-  const GgufTensor& find(const std::string& name, const std::vector<int64_t>& shape) const {
-    const GgufTensor* t = file_.find(name);
+  const gguf::Tensor& find(const std::string& name, const std::vector<int64_t>& shape) const {
+    const gguf::Tensor* t = file_.find(name);
     if (t == nullptr) fail(name, "is missing; expected shape " + shape_text(shape));
     std::vector<int64_t> found = t->shape;
     while (found.size() > shape.size() && found.back() == 1) found.pop_back();
@@ -30,7 +30,7 @@ class Binder {
   }
 
   /// A matrix of n outputs and k inputs (GGUF shape [k, n]) of any type.
-  std::unique_ptr<Matrix> matrix(const std::string& name, int64_t n, int64_t k) {
+  std::unique_ptr<ops::Matrix> matrix(const std::string& name, int64_t n, int64_t k) {
     return load(find(name, {k, n}), n, k);
   }
 
@@ -49,11 +49,11 @@ class Binder {
 
   /// A convolution of stride = kernel [dv, 3, P, P] as the matrix [dv, 3 * P * P] that it is; stored flat or not.
   LinearWeights patch_embedding(const std::string& name, const VisionConfig& c) {
-    const GgufTensor* t = file_.find(name + ".weight");
+    const gguf::Tensor* t = file_.find(name + ".weight");
     const bool flat = t != nullptr && t->shape.size() <= 2;
     const std::vector<int64_t> shape =
         flat ? std::vector<int64_t>{c.patch_values(), c.hidden} : std::vector<int64_t>{c.patch, c.patch, 3, c.hidden};
-    const GgufTensor& found = find(name + ".weight", shape);
+    const gguf::Tensor& found = find(name + ".weight", shape);
     if (!flat && !is_float(found.type)) fail(found.name, "expected F32, F16 or BF16, found " + type_name(found));
     LinearWeights w;
     w.weight = load(found, c.hidden, c.patch_values());
@@ -69,23 +69,23 @@ class Binder {
   [[noreturn]] void fail(const std::string& name, const std::string& what) const {
     throw Error(ErrorCode::bad_model, file_.path() + ": tensor " + name + " " + what);
   }
-  static std::string type_name(const GgufTensor& t) { return format(t.type).name; }
+  static std::string type_name(const gguf::Tensor& t) { return gguf::format(t.type).name; }
 
-  std::unique_ptr<Matrix> load(const GgufTensor& t, int64_t n, int64_t k) {
+  std::unique_ptr<ops::Matrix> load(const gguf::Tensor& t, int64_t n, int64_t k) {
     if (!is_float(t.type)) quantised_ = true;
     // Vision, projector and visual keys and values see whole crops only.
     const bool crops =
         t.name.starts_with("v.") || t.name.starts_with("mm.") || t.name.ends_with("attn_visual_kv.weight");
-    const MatrixUse use = crops ? MatrixUse::bulk : MatrixUse::stream;
-    std::unique_ptr<Matrix> m = backend_.load_matrix({t.type, n, k, file_.data(t), use});
+    const ops::MatrixUse use = crops ? ops::MatrixUse::bulk : ops::MatrixUse::stream;
+    std::unique_ptr<ops::Matrix> m = backend_.load_matrix({t.type, n, k, file_.data(t), use});
     if (!backend_.reads_host(*m)) file_.release(t);
     bytes_ += m->bytes;
     return m;
   }
-  Vector values(const GgufTensor& t, int64_t n) {
+  Vector values(const gguf::Tensor& t, int64_t n) {
     if (!is_float(t.type)) fail(t.name, "expected F32, F16 or BF16, found " + type_name(t));
     std::vector<float> host(static_cast<size_t>(n));
-    dequantize_row(t.type, file_.data(t), host.data(), n);
+    gguf::dequantize_row(t.type, file_.data(t), host.data(), n);
     file_.release(t);
     const size_t size = host.size() * sizeof(float);
     Vector v{backend_.allocate(size)};
@@ -94,8 +94,8 @@ class Binder {
     return v;
   }
 
-  const GgufFile& file_;
-  Backend& backend_;
+  const gguf::File& file_;
+  ops::Backend& backend_;
   uint64_t bytes_ = 0;
   bool quantised_ = false;
 };
@@ -141,7 +141,7 @@ LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
 
 }  // namespace
 
-Weights load_weights(const GgufFile& file, const Config& c, Backend& backend) {
+Weights load_weights(const gguf::File& file, const Config& c, ops::Backend& backend) {
   Binder bind(file, backend);
   Weights w;
   w.vision = bind_vision(bind, c);
@@ -160,4 +160,4 @@ Weights load_weights(const GgufFile& file, const Config& c, Backend& backend) {
   return w;
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

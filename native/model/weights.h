@@ -8,11 +8,11 @@
 #include "model/config.h"
 #include "ops/backend.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 /// f32 values in the backend's memory (norms, biases, positions).
 struct Vector {
-  Backend::Buffer memory;
+  ops::Backend::Buffer memory;
   const float* data() const { return static_cast<const float*>(memory.get()); }
 };
 
@@ -22,8 +22,8 @@ struct LayerNormWeights {
 };
 
 struct LinearWeights {
-  std::unique_ptr<Matrix> weight;  // [n, k]
-  Vector bias;                     // [n], or empty
+  std::unique_ptr<ops::Matrix> weight;  // [n, k]
+  Vector bias;                          // [n], or empty
 };
 
 struct VisionLayer {
@@ -53,18 +53,18 @@ struct LanguageLayer {
 
 struct Weights {
   VisionWeights vision;
-  std::unique_ptr<Matrix> token_embd;  // [V, d]
+  std::unique_ptr<ops::Matrix> token_embd;  // [V, d]
   std::vector<LanguageLayer> layers;
-  Vector output_norm;              // [d]
-  std::unique_ptr<Matrix> output;  // [V, d]; null when tied
-  uint64_t bytes = 0;              // memory of all of them
-  uint64_t token_bytes = 0;        // of those that every pass through the language model reads
-  bool quantised = false;          // whether any matrix of the language model is (decides the KV cache's default type)
-  const Matrix& output_matrix() const { return output ? *output : *token_embd; }
+  Vector output_norm;                   // [d]
+  std::unique_ptr<ops::Matrix> output;  // [V, d]; null when tied
+  uint64_t bytes = 0;                   // memory of all of them
+  uint64_t token_bytes = 0;             // of those that every pass through the language model reads
+  bool quantised = false;  // whether any matrix of the language model is (decides the KV cache's default type)
+  const ops::Matrix& output_matrix() const { return output ? *output : *token_embd; }
 };
 
 /// Binds and loads all weights; pages of the file that the backend has copied are given back to the system.
 /// Error{bad_model} naming file, tensor, what was expected and what was found.
-Weights load_weights(const GgufFile& file, const Config& config, Backend& backend);
+Weights load_weights(const gguf::File& file, const Config& config, ops::Backend& backend);
 
-}  // namespace owl3
+}  // namespace owl3::model

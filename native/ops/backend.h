@@ -16,7 +16,7 @@
 
 #include "ops/tensor.h"
 
-namespace owl3 {
+namespace owl3::ops {
 
 /// How activations enter matrix products. `automatic`: int8 blocks where the weight is quantised, float where it is
 /// F32, F16 or BF16. `fast`: also bfloat16 activations for those, or int16 blocks, where the machine is faster with
@@ -179,4 +179,4 @@ class Backend {
 /// such name.
 std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options);
 
-}  // namespace owl3
+}  // namespace owl3::ops

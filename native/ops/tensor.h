@@ -5,7 +5,7 @@
 
 #include "gguf/quant.h"
 
-namespace owl3 {
+namespace owl3::ops {
 
 /// Which rows a weight meets. `stream`: few or many, and always with the same arithmetic (the language model: decoding,
 /// prefill in any chunks). `bulk`: always hundreds (whole crops), so a backend may choose other arithmetic of at least
@@ -54,4 +54,4 @@ struct KvSegment {
   bool causal = true;
 };
 
-}  // namespace owl3
+}  // namespace owl3::ops

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "sample/exp.h"
 
-namespace owl3 {
+namespace owl3::sample {
 namespace {
 
 /// log(sum(exp(logits))): what turns a logit into a log-probability. Sixteen partial sums, so that it vectorises with a
@@ -196,4 +196,4 @@ size_t Sampler::nucleus(size_t kept, float top) {
   return kept;
 }
 
-}  // namespace owl3
+}  // namespace owl3::sample

@@ -8,7 +8,7 @@
 
 #include "sample/random.h"
 
-namespace owl3 {
+namespace owl3::sample {
 
 struct SamplerOptions {
   float temperature = 0;         ///< 0: greedy
@@ -65,4 +65,4 @@ class Sampler {
   std::vector<Candidate> candidates_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::sample

@@ -1,5 +1,5 @@
-import type { GgufInfo, KvType, MachinePeaks, NativeConfig, NativeEmbeds, NativeModel } from "../engine/binding.js";
-import { native, nativeCall } from "../engine/native.js";
+import type { GgufInfo, KvType, MachinePeaks, NativeConfig, NativeEmbeds, NativeModel } from "../native/binding.js";
+import { native, nativeCall } from "../native/native.js";
 import { decodeBytes, prefillProducts, visionAttention, visionProducts } from "./work.js";
 
 /** One measured piece of work: best and median of the repeats, and how it stands to the machine's limit. */

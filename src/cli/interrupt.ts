@@ -1,5 +1,5 @@
-import { exitNow } from "../engine/native.js";
 import { ExitCode } from "../errors.js";
+import { exitNow } from "../native/native.js";
 
 /**
  * Ctrl-C. What must not be left behind (a half-written file, a hidden cursor) registers a synchronous cleanup; a command that wants to

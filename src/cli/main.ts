@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { exitNow } from "../engine/native.js";
 import { ExitCode, isNativeCode, NativeError, UserError } from "../errors.js";
+import { exitNow } from "../native/native.js";
 import { commands } from "./commands/index.js";
 import { safeLine } from "./filter.js";
 import { cleanUp, installInterrupt } from "./interrupt.js";

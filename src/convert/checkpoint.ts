@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { SafetensorsTensor } from "../engine/binding.js";
-import { native, nativeCall } from "../engine/native.js";
 import { FileError, ModelFileError } from "../errors.js";
+import type { SafetensorsTensor } from "../native/binding.js";
+import { native, nativeCall } from "../native/native.js";
 import { Fields, type ModelConfig, parseConfig } from "./config.js";
 
 /** A Hugging Face checkpoint folder: its JSON files, and where each tensor lies. */

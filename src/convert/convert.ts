@@ -1,5 +1,5 @@
-import type { GgufEntry, TensorPlan } from "../engine/binding.js";
 import { ModelFileError } from "../errors.js";
+import type { GgufEntry, TensorPlan } from "../native/binding.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { isUnused, runVisionLayers, storedShape, tensorLayout } from "./layout.js";
 import { tokenizerEntries } from "./tokenizer.js";

@@ -1,6 +1,6 @@
-import type { GgufEntry, GgufInfo, TensorPlan } from "../engine/binding.js";
-import { native, nativeCall } from "../engine/native.js";
 import { ModelFileError } from "../errors.js";
+import type { GgufEntry, GgufInfo, TensorPlan } from "../native/binding.js";
+import { native, nativeCall } from "../native/native.js";
 import { widenedShape } from "./convert.js";
 import { type FileType, fileTypes, isQuantized, tensorType, visionFeedForward } from "./types.js";
 import { type WriteOptions, writeGguf } from "./write.js";

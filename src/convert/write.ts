@@ -1,7 +1,7 @@
 import { realpath, stat } from "node:fs/promises";
-import type { GgufEntry, TensorPlan } from "../engine/binding.js";
-import { native, nativeCall, nativeSync } from "../engine/native.js";
 import { ExitCode, FileError, UserError } from "../errors.js";
+import type { GgufEntry, TensorPlan } from "../native/binding.js";
+import { native, nativeCall, nativeSync } from "../native/native.js";
 
 export interface WriteOptions {
   /** 0 or absent: one for each core. */

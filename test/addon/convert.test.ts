@@ -6,8 +6,8 @@ import { afterAll, describe, expect, test } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
 import { quantizeFile } from "../../src/convert/quantize.js";
 import { type FileType, fileTypes, tensorType } from "../../src/convert/types.js";
-import type { GgufTensorInfo } from "../../src/engine/binding.js";
-import { native } from "../../src/engine/native.js";
+import type { GgufTensorInfo } from "../../src/native/binding.js";
+import { native } from "../../src/native/native.js";
 
 const checkpoint = fileURLToPath(new URL("../fixtures/golden/model", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "owl3-convert-"));

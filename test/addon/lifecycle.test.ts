@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { NativeModel } from "../../src/engine/binding.js";
-import { native } from "../../src/engine/native.js";
+import type { NativeModel } from "../../src/native/binding.js";
+import { native } from "../../src/native/native.js";
 import { converter, greedyOptions, session, temporaryFolder } from "../model/helpers.js";
 
 const convertedTo = converter("random/few-kv-heads/model");

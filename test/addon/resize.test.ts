@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { expect, test } from "vitest";
-import type { Binding } from "../../src/engine/binding.js";
+import type { Binding } from "../../src/native/binding.js";
 
 const native = createRequire(import.meta.url)("../../build/Release/owl3.node") as Binding;
 type Case = [width: number, height: number, outWidth: number, outHeight: number, seed: number, sha256: string];

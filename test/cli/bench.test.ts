@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { native } from "../../src/engine/native.js";
+import { native } from "../../src/native/native.js";
 import { binary, folder } from "./files.js";
 
 function owl3(args: string[], env: Record<string, string> = {}) {

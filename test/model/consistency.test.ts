@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { NativeEmbeds, NativeModel } from "../../src/engine/binding.js";
+import type { NativeEmbeds, NativeModel } from "../../src/native/binding.js";
 import { type Case, converter, encode, fixtures, greedy, open, prefill, readCases, session } from "./helpers.js";
 
 // A row's result may depend on that row alone, so whatever the number of threads, the chunks, the neighbours in a step or how the prefix

@@ -5,10 +5,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
+import { Owl } from "../../src/chat/owl.js";
 import { quantizeFile } from "../../src/convert/quantize.js";
-import { native } from "../../src/engine/native.js";
-import { Owl } from "../../src/engine/owl.js";
 import { demoModel } from "../../src/models/folder.js";
+import { native } from "../../src/native/native.js";
 import type { InputMessage, InputPart } from "../../src/prompt/messages.js";
 import { temporaryFolder } from "./helpers.js";
 

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { NativeSession } from "../../src/engine/binding.js";
-import { type Drafter, PromptLookup } from "../../src/engine/draft.js";
-import { generate } from "../../src/engine/generate.js";
-import { native } from "../../src/engine/native.js";
+import { type Drafter, PromptLookup } from "../../src/decode/draft.js";
+import { generate } from "../../src/decode/generate.js";
+import type { NativeSession } from "../../src/native/binding.js";
+import { native } from "../../src/native/native.js";
 import { type Case, converter, encode, fixtures, greedyOptions, open, prefill, readCases, session } from "./helpers.js";
 
 const convertedTo = converter("golden/model");

@@ -13,8 +13,8 @@ import type {
   NativeModel,
   NativeSession,
   SamplerOptions,
-} from "../../src/engine/binding.js";
-import { native } from "../../src/engine/native.js";
+} from "../../src/native/binding.js";
+import { native } from "../../src/native/native.js";
 
 export const fixtures = fileURLToPath(new URL("../fixtures", import.meta.url));
 

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { EmbeddingCache } from "../../src/engine/cache.js";
-import { Owl, type OwlOptions } from "../../src/engine/owl.js";
+import { Owl, type OwlOptions } from "../../src/chat/owl.js";
 import type { InputPart } from "../../src/prompt/messages.js";
+import { EmbeddingCache } from "../../src/vision/cache.js";
 import { converter, fixtures, temporaryFolder } from "./helpers.js";
 
 // The golden cases with frames, through all of it: clip -> frames -> crops -> embeddings -> answer.

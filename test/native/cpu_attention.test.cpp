@@ -66,10 +66,10 @@ std::vector<double> twin(const float* q, int head_dim, size_t keys, Key key, Val
 struct Vision {
   int crops, tokens, heads, head_dim;
   std::vector<float> qkv;
-  VisionAttentionParams params(std::vector<float>& out) const {
+  ops::VisionAttentionParams params(std::vector<float>& out) const {
     const int64_t width = int64_t{heads} * head_dim;
     out.assign(static_cast<size_t>(crops * tokens * width), -7.0f);
-    VisionAttentionParams p;
+    ops::VisionAttentionParams p;
     p.q = qkv.data();
     p.k = p.q + width;
     p.v = p.k + width;
@@ -84,7 +84,7 @@ struct Vision {
 };
 
 /// Largest error over some rows, relative to the largest value.
-double vision_error(const Vision& c, const VisionAttentionParams& p) {
+double vision_error(const Vision& c, const ops::VisionAttentionParams& p) {
   double worst = 0, largest = 0;
   const int step = c.tokens > 100 ? 61 : c.tokens > 50 ? 7 : 1;
   for (int crop = 0; crop < c.crops; ++crop) {
@@ -116,15 +116,15 @@ constexpr double exact_bound = 4e-6, float_bound = 1e-4, fast_bound = 0.03;
 
 void check_vision(Isa isa, const Vision& c) {
   std::vector<float> out;
-  VisionAttentionParams p = c.params(out);
+  ops::VisionAttentionParams p = c.params(out);
   Machine& m = machine(2);
   const attention::Kernels& k = attention::kernels(isa);
-  attention::run_vision(k, p, Precision::exact, m.pool, m.scratch);
+  attention::run_vision(k, p, ops::Precision::exact, m.pool, m.scratch);
   CHECK(vision_error(c, p) < exact_bound);
-  attention::run_vision(k, p, Precision::automatic, m.pool, m.scratch);
+  attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.scratch);
   CHECK(vision_error(c, p) < float_bound);
   p.exact = false;
-  attention::run_vision(k, p, Precision::automatic, m.pool, m.scratch);
+  attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.scratch);
   CHECK(vision_error(c, p) < fast_bound);
 }
 
@@ -164,11 +164,11 @@ TEST("cpu: vision attention with outliers: rows and columns a thousand times the
   for (int row = 0; row < 81; ++row) c.qkv[static_cast<size_t>(row * 3 * 144 + 288 + 9)] *= 1000;  // one column of v
   for (Isa isa : available()) {
     std::vector<float> out;
-    const VisionAttentionParams p = c.params(out);
+    const ops::VisionAttentionParams p = c.params(out);
     Machine& m = machine(2);
-    for (Precision precision : {Precision::exact, Precision::automatic, Precision::fast}) {
+    for (ops::Precision precision : {ops::Precision::exact, ops::Precision::automatic, ops::Precision::fast}) {
       attention::run_vision(attention::kernels(isa), p, precision, m.pool, m.scratch);
-      CHECK(vision_error(c, p) < (precision == Precision::fast ? fast_bound : float_bound));
+      CHECK(vision_error(c, p) < (precision == ops::Precision::fast ? fast_bound : float_bound));
     }
   }
 }
@@ -177,9 +177,9 @@ TEST("cpu: vision attention has the same bits for any threads and batch") {
   const Vision both{2, 200, 3, 72, normal(2 * 200 * 3 * 216, 9)};
   const Vision second{1, 200, 3, 72, {both.qkv.begin() + 200 * 3 * 216, both.qkv.end()}};
   for (Isa isa : available()) {
-    for (Precision precision : {Precision::exact, Precision::automatic, Precision::fast}) {
+    for (ops::Precision precision : {ops::Precision::exact, ops::Precision::automatic, ops::Precision::fast}) {
       std::vector<float> a, b, c;
-      const VisionAttentionParams pa = both.params(a), pb = both.params(b), pc = second.params(c);
+      const ops::VisionAttentionParams pa = both.params(a), pb = both.params(b), pc = second.params(c);
       const attention::Kernels& k = attention::kernels(isa);
       attention::run_vision(k, pa, precision, machine(1).pool, machine(1).scratch);
       attention::run_vision(k, pb, precision, machine(5).pool, machine(5).scratch);
@@ -197,17 +197,17 @@ namespace {
 
 struct Shape {
   int heads, kv_heads, head_dim;
-  KvType type;
+  ops::KvType type;
 };
 
 /// Storage filled by rope_store: crops of `crop_tokens` keys and text in pages of 64.
 struct Store {
   Shape shape;
   std::vector<std::unique_ptr<char[]>> memory;
-  std::vector<KvSegment> segments;
+  std::vector<ops::KvSegment> segments;
 
-  KvBlock block(int capacity) {
-    KvBlock b{shape.type, capacity, nullptr, nullptr};
+  ops::KvBlock block(int capacity) {
+    ops::KvBlock b{shape.type, capacity, nullptr, nullptr};
     const size_t bytes = static_cast<size_t>(shape.kv_heads * capacity * kv::row_bytes(shape.type, shape.head_dim));
     for (void** p : {&b.k, &b.v}) {
       memory.push_back(std::make_unique<char[]>(bytes));
@@ -217,10 +217,10 @@ struct Store {
     return b;
   }
 
-  void fill(Isa isa, std::span<const KvSlot> slots, uint32_t seed) {
+  void fill(Isa isa, std::span<const ops::KvSlot> slots, uint32_t seed) {
     const int64_t width = int64_t{shape.kv_heads} * shape.head_dim;
     const std::vector<float> kv = normal(slots.size() * static_cast<size_t>(2 * width), seed);
-    RopeStoreParams p;
+    ops::RopeStoreParams p;
     p.k = kv.data();
     p.v = kv.data() + width;
     p.ldk = p.ldv = 2 * width;
@@ -234,14 +234,14 @@ struct Store {
   }
 
   void add_crop(Isa isa, int tokens, int position, uint32_t seed) {
-    const KvBlock b = block(tokens);
-    std::vector<KvSlot> slots;
+    const ops::KvBlock b = block(tokens);
+    std::vector<ops::KvSlot> slots;
     for (int i = 0; i < tokens; ++i) slots.push_back({b, i, position});
     fill(isa, slots, seed);
     segments.push_back({b, tokens, position, false});
   }
   void add_text(Isa isa, int tokens, uint32_t seed) {
-    std::vector<KvSlot> slots;
+    std::vector<ops::KvSlot> slots;
     for (int t = 0; t < tokens; ++t) {
       if (t % 64 == 0) segments.push_back({block(64), std::min(64, tokens - t), t, true});
       slots.push_back({segments.back().block, t % 64, t});
@@ -249,36 +249,36 @@ struct Store {
     fill(isa, slots, seed);
   }
 
-  double stored(const KvSegment& s, bool value, int head, int key, int d) const {
-    const KvBlock& b = s.block;
+  double stored(const ops::KvSegment& s, bool value, int head, int key, int d) const {
+    const ops::KvBlock& b = s.block;
     const int w = kv::group_width(b, key / 16), lane = key % 16;
     const void* from =
         value ? kv::value_row(b, head, shape.head_dim, key) : kv::key_group(b, head, shape.head_dim, key / 16);
     const int at = value ? d : d * w + lane;
     switch (b.type) {
-      case KvType::f32:
+      case ops::KvType::f32:
         return static_cast<const float*>(from)[at];
-      case KvType::f16:
-        return f16_to_f32(static_cast<const uint16_t*>(from)[at]);
-      case KvType::q8_0:
+      case ops::KvType::f16:
+        return gguf::f16_to_f32(static_cast<const uint16_t*>(from)[at]);
+      case ops::KvType::q8_0:
         break;
     }
     if (value) {
       const char* packed = static_cast<const char*>(from) + d / 32 * kv::q8_bytes;
       uint16_t scale;
       memcpy(&scale, packed, 2);
-      return static_cast<double>(f16_to_f32(scale)) * static_cast<signed char>(packed[2 + d % 32]);
+      return static_cast<double>(gguf::f16_to_f32(scale)) * static_cast<signed char>(packed[2 + d % 32]);
     }
-    return static_cast<double>(f16_to_f32(kv::key_scales(from, w, d / 32)[lane])) *
+    return static_cast<double>(gguf::f16_to_f32(kv::key_scales(from, w, d / 32)[lane])) *
            kv::key_values(from, w, d / 32)[d % 32 * w + lane];
   }
 };
 
 std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
-                          std::span<const AttentionSequence> sequences, int threads) {
+                          std::span<const ops::AttentionSequence> sequences, int threads) {
   const size_t width = static_cast<size_t>(s.heads * s.head_dim);
   std::vector<float> out(q.size(), -7.0f);
-  AttentionParams p;
+  ops::AttentionParams p;
   p.q = q.data();
   p.ldq = static_cast<int64_t>(width);
   p.out = out.data();
@@ -295,8 +295,8 @@ double hyper_error(const Store& store, const std::vector<float>& q, const std::v
   const Shape& s = store.shape;
   double worst = 0;
   for (int r = 0; r<rows; r += rows> 8 ? 9 : 1) {
-    std::vector<std::pair<const KvSegment*, int>> keys;
-    for (const KvSegment& segment : store.segments) {
+    std::vector<std::pair<const ops::KvSegment*, int>> keys;
+    for (const ops::KvSegment& segment : store.segments) {
       for (int i = 0; i < segment.count; ++i) {
         const int at = segment.causal ? segment.position + i : segment.position;
         if (at <= first_position + r) keys.push_back({&segment, i});
@@ -323,9 +323,9 @@ double hyper_error(const Store& store, const std::vector<float>& q, const std::v
 TEST("cpu: hyper attention over crops and text pages, every KV type and head size") {
   uint32_t seed = 100;
   for (Isa isa : available()) {
-    for (KvType type : {KvType::f32, KvType::f16, KvType::q8_0}) {
+    for (ops::KvType type : {ops::KvType::f32, ops::KvType::f16, ops::KvType::q8_0}) {
       for (int head_dim : {16, 32, 36, 64, 72, 80, 128}) {
-        if (type == KvType::q8_0 && head_dim % 32 != 0) continue;
+        if (type == ops::KvType::q8_0 && head_dim % 32 != 0) continue;
         Store store{{6, 2, head_dim, type}, {}, {}};
         store.add_crop(isa, 9, 3, ++seed);
         store.add_crop(isa, 81, 20, ++seed);
@@ -334,7 +334,7 @@ TEST("cpu: hyper attention over crops and text pages, every KV type and head siz
         for (int rows : {1, 5, 70}) {
           const int first = 70 - rows;
           const std::vector<float> q = normal(static_cast<size_t>(rows * 6 * head_dim), ++seed);
-          const AttentionSequence sequence{0, rows, first, store.segments};
+          const ops::AttentionSequence sequence{0, rows, first, store.segments};
           const std::vector<float> out = attend(isa, store.shape, q, {&sequence, 1}, 2);
           CHECK(hyper_error(store, q, out, rows, first) <
                 2e-5);  // values are about 4 at most: 2^-24 a term, as in vision
@@ -346,10 +346,10 @@ TEST("cpu: hyper attention over crops and text pages, every KV type and head siz
 
 TEST("cpu: a row that sees no key is zero, and unseen crops are not read") {
   for (Isa isa : available()) {
-    Store store{{2, 1, 32, KvType::f16}, {}, {}};
-    store.segments.push_back({{KvType::f16, 81, nullptr, nullptr}, 81, 5, false});  // would crash
+    Store store{{2, 1, 32, ops::KvType::f16}, {}, {}};
+    store.segments.push_back({{ops::KvType::f16, 81, nullptr, nullptr}, 81, 5, false});  // would crash
     const std::vector<float> q = normal(5 * 64, 1);
-    const AttentionSequence sequence{0, 5, 0, store.segments};
+    const ops::AttentionSequence sequence{0, 5, 0, store.segments};
     for (float x : attend(isa, store.shape, q, {&sequence, 1}, 2)) CHECK_EQ(x, 0.0f);
   }
 }
@@ -358,24 +358,24 @@ TEST("cpu: hyper attention has the same bits for any chunks, threads and batch")
   constexpr int total = 75;  // several spans of keys: 7 crops of 729
   for (Isa isa : available()) {
     for (const Shape& shape :
-         {Shape{4, 2, 16, KvType::f16}, Shape{3, 1, 36, KvType::f32}, Shape{2, 1, 32, KvType::q8_0}}) {
+         {Shape{4, 2, 16, ops::KvType::f16}, Shape{3, 1, 36, ops::KvType::f32}, Shape{2, 1, 32, ops::KvType::q8_0}}) {
       if (isa == Isa::scalar && shape.head_dim > 16) continue;  // slow, and the same driver
       Store store{shape, {}, {}};
       for (int crop = 0; crop < 7; ++crop) store.add_crop(isa, 729, 4 + 8 * crop, static_cast<uint32_t>(crop));
       store.add_text(isa, total, 50);
       const std::vector<float> q = normal(static_cast<size_t>(total * shape.heads * shape.head_dim), 60);
-      const AttentionSequence all{0, total, 0, store.segments};
+      const ops::AttentionSequence all{0, total, 0, store.segments};
       const std::vector<float> expected = attend(isa, shape, q, {&all, 1}, 1);
       if (shape.head_dim == 16) CHECK(hyper_error(store, q, expected, total, 0) < 2e-5);
       CHECK(expected == attend(isa, shape, q, {&all, 1}, 5));
       for (int chunk : {1, 3, 16, 64}) {
-        std::vector<AttentionSequence> sequences;  // all chunks in one call: also a batch
-        std::vector<std::vector<KvSegment>> segments;
+        std::vector<ops::AttentionSequence> sequences;  // all chunks in one call: also a batch
+        std::vector<std::vector<ops::KvSegment>> segments;
         segments.reserve(total);
         for (int row = 0; row < total; row += chunk) {
           const int rows = std::min(chunk, total - row);
           segments.emplace_back();  // what there was when this chunk came
-          for (KvSegment s : store.segments) {
+          for (ops::KvSegment s : store.segments) {
             if (s.position >= row + rows) continue;
             if (s.causal) s.count = std::min(s.count, row + rows - s.position);
             segments.back().push_back(s);
@@ -390,21 +390,21 @@ TEST("cpu: hyper attention has the same bits for any chunks, threads and batch")
 
 TEST("cpu: RoPE and the KV write against a twin in double") {
   for (Isa isa : available()) {
-    for (KvType type : {KvType::f32, KvType::f16, KvType::q8_0}) {
+    for (ops::KvType type : {ops::KvType::f32, ops::KvType::f16, ops::KvType::q8_0}) {
       for (int head_dim : {32, 36, 64, 80, 128}) {
-        if (type == KvType::q8_0 && head_dim % 32 != 0) continue;
+        if (type == ops::KvType::q8_0 && head_dim % 32 != 0) continue;
         Store store{{3, 2, head_dim, type}, {}, {}};
         const std::vector<int> positions = {0, 7, 7, 31, 32000};
         const int rows = static_cast<int>(positions.size());
-        const KvSegment segment{store.block(37), 37, 0, false};  // slots 32 to 36: the narrow group at the end
-        std::vector<KvSlot> slots;
+        const ops::KvSegment segment{store.block(37), 37, 0, false};  // slots 32 to 36: the narrow group at the end
+        std::vector<ops::KvSlot> slots;
         for (int r = 0; r < rows; ++r)
           slots.push_back({segment.block, r == 0 ? 3 : 31 + r, positions[static_cast<size_t>(r)]});
         const size_t d2 = static_cast<size_t>(head_dim);
         std::vector<float> q = normal(static_cast<size_t>(rows) * 3 * d2, 1),
                            kv = normal(static_cast<size_t>(rows) * 4 * d2, 2);
         const std::vector<float> q0 = q;
-        RopeStoreParams p;  // [K|V] a head, as v_kv_proj gives them
+        ops::RopeStoreParams p;  // [K|V] a head, as v_kv_proj gives them
         p.q = q.data();
         p.ldq = 3 * head_dim;
         p.k = kv.data();
@@ -425,9 +425,9 @@ TEST("cpu: RoPE and the KV write against a twin in double") {
           return d < half ? x[i] * std::cos(angle) - x[i + half] * std::sin(angle)
                           : x[i + half] * std::cos(angle) + x[i] * std::sin(angle);
         };
-        const double bound = type == KvType::f32   ? 1e-6
-                             : type == KvType::f16 ? 3e-3
-                                                   : 0.03;  // of values up to 4: 2^-11, 1/254
+        const double bound = type == ops::KvType::f32   ? 1e-6
+                             : type == ops::KvType::f16 ? 3e-3
+                                                        : 0.03;  // of values up to 4: 2^-11, 1/254
         for (int r = 0; r < rows; ++r) {
           const size_t row = static_cast<size_t>(r);
           for (int d = 0; d < head_dim; ++d) {

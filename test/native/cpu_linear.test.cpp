@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/isa.h"
+#include "base/isa.h"
 #include "cpu/linear_kernels.h"
 #include "cpu/pack.h"
 #include "cpu/vector_kernels.h"
@@ -34,11 +34,12 @@ std::vector<Isa> machine_isas() {
   return out;
 }
 
-std::unique_ptr<Backend> backend_of(Isa isa, Precision precision = Precision::automatic, int threads = 2) {
+std::unique_ptr<ops::Backend> backend_of(Isa isa, ops::Precision precision = ops::Precision::automatic,
+                                         int threads = 2) {
   const char* old = std::getenv("OWL3_ISA");
   const std::string kept = old ? old : "";
   setenv("OWL3_ISA", isa_name(isa), 1);
-  auto b = make_cpu_backend({.threads = threads, .precision = precision});
+  auto b = ops::make_cpu_backend({.threads = threads, .precision = precision});
   if (old)
     setenv("OWL3_ISA", kept.c_str(), 1);
   else
@@ -61,15 +62,15 @@ struct Weights {
   std::vector<char> bytes;
   std::vector<float> values;
   Weights(DType t, int64_t rows, int64_t cols, uint32_t seed) : type(t), n(rows), k(cols) {
-    const uint64_t stride = row_bytes(type, k);
+    const uint64_t stride = gguf::row_bytes(type, k);
     bytes.resize(static_cast<size_t>(n) * stride);
     values = normal_values(n * k, seed, 0.05f);
     for (int64_t r = 0; r < n; r++) {
-      quantize_row(type, values.data() + r * k, bytes.data() + static_cast<uint64_t>(r) * stride, k);
-      dequantize_row(type, bytes.data() + static_cast<uint64_t>(r) * stride, values.data() + r * k, k);
+      gguf::quantize_row(type, values.data() + r * k, bytes.data() + static_cast<uint64_t>(r) * stride, k);
+      gguf::dequantize_row(type, bytes.data() + static_cast<uint64_t>(r) * stride, values.data() + r * k, k);
     }
   }
-  HostTensor host(MatrixUse use = MatrixUse::stream) const { return {type, n, k, bytes.data(), use}; }
+  ops::HostTensor host(ops::MatrixUse use = ops::MatrixUse::stream) const { return {type, n, k, bytes.data(), use}; }
 };
 
 /// What is rounded to blocks that share a scale: activations to int8, or activations and weights to int16.
@@ -80,8 +81,8 @@ struct Bulk {
   Blocks blocks;
   double extra;
 };
-Bulk bulk_of(Isa isa, bool quantised, Precision precision = Precision::automatic) {
-  const bool fast = precision == Precision::fast;
+Bulk bulk_of(Isa isa, bool quantised, ops::Precision precision = ops::Precision::automatic) {
+  const bool fast = precision == ops::Precision::fast;
   // May round weights and activations to bfloat16 where int8 activations were good enough, and else to two of them.
   if (isa == Isa::amx) return {Blocks::none, quantised || fast ? 0x1p-7 : 0x1p-15};
   if (quantised) return {Blocks::int8, 0};
@@ -116,11 +117,11 @@ void reference(const Weights& w, const float* x, Blocks blocks, double extra, do
   bound = (blocks == Blocks::int8 ? rounding : ints) + size * (static_cast<double>(w.k + 4) * 0x1p-24 + extra) + 1e-30;
 }
 
-void check_product(Backend& b, const Weights& w, const std::vector<float>& x, int64_t rows, Blocks blocks, double extra,
-                   MatrixUse use = MatrixUse::stream) {
+void check_product(ops::Backend& b, const Weights& w, const std::vector<float>& x, int64_t rows, Blocks blocks,
+                   double extra, ops::MatrixUse use = ops::MatrixUse::stream) {
   const auto m = b.load_matrix(w.host(use));
   std::vector<float> y(static_cast<size_t>(rows * w.n), NAN);
-  const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = w.n};
+  const ops::LinearOutput out{.w = m.get(), .y = y.data(), .ldy = w.n};
   b.linear({.x = x.data(), .rows = rows, .ldx = w.k, .norm = {}, .outputs = {&out, 1}});
   for (int64_t r = 0; r < rows; r++) {
     for (int64_t j = 0; j < w.n; j++) {
@@ -135,11 +136,11 @@ void check_product(Backend& b, const Weights& w, const std::vector<float>& x, in
 
 TEST("cpu: products of every format within their rounding, odd sizes, every instruction set") {
   for (const Isa isa : machine_isas()) {
-    const auto automatic = backend_of(isa), exact = backend_of(isa, Precision::exact),
-               fast = backend_of(isa, Precision::fast);
+    const auto automatic = backend_of(isa), exact = backend_of(isa, ops::Precision::exact),
+               fast = backend_of(isa, ops::Precision::fast);
     for (const DType type : all_types) {
-      const bool quantised = format(type).block_size > 1;
-      const int64_t k = format(type).block_size == 256 ? 512 : quantised ? 352 : 75;
+      const bool quantised = gguf::format(type).block_size > 1;
+      const int64_t k = gguf::format(type).block_size == 256 ? 512 : quantised ? 352 : 75;
       const Weights w(type, 37, k, 1);
       for (const int64_t rows : {1, 2, 3, 5, 8, 17, 74}) {
         const auto x = normal_values(rows * k, static_cast<uint32_t>(rows));
@@ -147,10 +148,10 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
                       type == DType::bf16 ? 0x1p-16 : 0);
         if (rows == 3 || rows == 17) check_product(*exact, w, x, rows, Blocks::none, 0x1p-22);
         const Bulk bulk = bulk_of(isa, quantised);
-        if (rows >= 8) check_product(*automatic, w, x, rows, bulk.blocks, bulk.extra, MatrixUse::bulk);
-        if (rows == 17) check_product(*exact, w, x, rows, Blocks::none, 0x1p-22, MatrixUse::bulk);
-        const Bulk coarse = bulk_of(isa, quantised, Precision::fast);
-        check_product(*fast, w, x, rows, coarse.blocks, coarse.extra, MatrixUse::bulk);
+        if (rows >= 8) check_product(*automatic, w, x, rows, bulk.blocks, bulk.extra, ops::MatrixUse::bulk);
+        if (rows == 17) check_product(*exact, w, x, rows, Blocks::none, 0x1p-22, ops::MatrixUse::bulk);
+        const Bulk coarse = bulk_of(isa, quantised, ops::Precision::fast);
+        check_product(*fast, w, x, rows, coarse.blocks, coarse.extra, ops::MatrixUse::bulk);
       }
     }
   }
@@ -174,7 +175,7 @@ TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
     CHECK(vector_kernels::table(isa) == pages || vector_kernels::table(isa) == lines);
     for (int64_t r = 0; r < rows; r++) many.to_int8(x.data() + r * k, k, ints, r);
     for (const DType type : all_types) {
-      if (format(type).block_size == 1) continue;
+      if (gguf::format(type).block_size == 1) continue;
       const auto w = cpu::pack_matrix(Weights(type, 48, k, 9).host(), many.unsigned_q8, pool);
       for (const int64_t n : {int64_t{1}, rows}) {
         const auto sums = [&](const vector_kernels::Table& table) {
@@ -190,13 +191,13 @@ TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
 
 TEST("cpu: many rows of bulk weights, more than a block of rows and of columns") {
   for (const Isa isa : machine_isas()) {
-    for (const Precision precision : {Precision::automatic, Precision::fast}) {
+    for (const ops::Precision precision : {ops::Precision::automatic, ops::Precision::fast}) {
       const auto b = backend_of(isa, precision);
       for (const DType type : {DType::q8_0, DType::f32, DType::bf16}) {
         const int64_t rows = isa == Isa::scalar ? 150 : 803;
         const Weights w(type, 35, 1120, 5);
         const Bulk bulk = bulk_of(isa, type == DType::q8_0, precision);
-        check_product(*b, w, normal_values(rows * 1120, 6), rows, bulk.blocks, bulk.extra, MatrixUse::bulk);
+        check_product(*b, w, normal_values(rows * 1120, 6), rows, bulk.blocks, bulk.extra, ops::MatrixUse::bulk);
       }
     }
   }
@@ -205,7 +206,7 @@ TEST("cpu: many rows of bulk weights, more than a block of rows and of columns")
 TEST("cpu: products with outliers, zeros and tiny activations") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa);
-    const auto fast = backend_of(isa, Precision::fast);
+    const auto fast = backend_of(isa, ops::Precision::fast);
     for (const DType type : {DType::bf16, DType::q8_0, DType::q4_k, DType::q6_k}) {
       const Weights w(type, 19, 512, 2);
       auto x = normal_values(6 * 512, 3);
@@ -216,16 +217,17 @@ TEST("cpu: products with outliers, zeros and tiny activations") {
       for (int i = 0; i < 512; i += 32) x[2048 + static_cast<size_t>(i)] *= -1000;
       const bool quantised = type != DType::bf16;
       check_product(*b, w, x, 5, quantised ? Blocks::int8 : Blocks::none, quantised ? 0 : 0x1p-16);
-      for (const Precision precision : {Precision::automatic, Precision::fast}) {
+      for (const ops::Precision precision : {ops::Precision::automatic, ops::Precision::fast}) {
         const Bulk bulk = bulk_of(isa, quantised, precision);
-        check_product(precision == Precision::fast ? *fast : *b, w, x, 5, bulk.blocks, bulk.extra, MatrixUse::bulk);
+        check_product(precision == ops::Precision::fast ? *fast : *b, w, x, 5, bulk.blocks, bulk.extra,
+                      ops::MatrixUse::bulk);
       }
       for (int i = 0; i < 512; i++) x[static_cast<size_t>(i)] = 1e-41f;  // denormals: nothing worse than zero
-      for (const MatrixUse use : {MatrixUse::stream, MatrixUse::bulk}) {
-        Backend& any = use == MatrixUse::bulk ? *fast : *b;
+      for (const ops::MatrixUse use : {ops::MatrixUse::stream, ops::MatrixUse::bulk}) {
+        ops::Backend& any = use == ops::MatrixUse::bulk ? *fast : *b;
         const auto m = any.load_matrix(w.host(use));
         std::vector<float> y(19, NAN);
-        const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 19};
+        const ops::LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 19};
         any.linear({.x = x.data(), .rows = 1, .ldx = 512, .norm = {}, .outputs = {&out, 1}});
         for (const float v : y) CHECK_NEAR(v, 0, 1e-38);
       }
@@ -246,7 +248,7 @@ TEST("cpu: largest quantised values do not overflow a sum") {
     const auto b = backend_of(isa);
     const auto m = b->load_matrix({DType::q8_0, 16, 64, bytes.data()});
     std::vector<float> y(16);
-    const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
+    const ops::LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
     b->linear({.x = x.data(), .rows = 1, .ldx = 64, .norm = {}, .outputs = {&out, 1}});
     CHECK_EQ(y[3], 32.0f * 127 * 128 + 32 * 127 * 127);
   }
@@ -267,7 +269,7 @@ TEST("cpu: int8 activations have a step that is a power of two times one of four
       std::vector<float> x(64), y(16);
       const float size = std::ldexp(1 + uniform(rng) / 2, i % 60 - 30);
       for (size_t j = 0; j < 32; j++) x[j] = size * uniform(rng);
-      const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
+      const ops::LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
       b->linear({.x = x.data(), .rows = 1, .ldx = 64, .norm = {}, .outputs = {&out, 1}});
       const auto most = static_cast<double>(
           std::abs(*std::max_element(x.begin(), x.end(), [](float p, float q) { return std::abs(p) < std::abs(q); })));
@@ -286,7 +288,7 @@ TEST("cpu: an infinite activation leaves no finite result, in few rows and in ma
     for (const int64_t rows : {1, 30}) {
       std::vector<float> x(static_cast<size_t>(64 * rows), 1.0f), y(static_cast<size_t>(32 * rows));
       for (size_t r = 0; r < static_cast<size_t>(rows); r++) x[64 * r + 40] = INFINITY;
-      const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 32};
+      const ops::LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 32};
       b->linear({.x = x.data(), .rows = rows, .ldx = 64, .norm = {}, .outputs = {&out, 1}});
       for (const float v : y) CHECK(!std::isfinite(v));
     }
@@ -295,12 +297,12 @@ TEST("cpu: an infinite activation leaves no finite result, in few rows and in ma
 
 TEST("cpu: blocks of largest bulk float values do not overflow a sum") {
   for (const Isa isa : machine_isas()) {
-    const auto b = backend_of(isa, Precision::fast);
+    const auto b = backend_of(isa, ops::Precision::fast);
     for (const float sign : {1.0f, -1.0f}) {
       const std::vector<float> w(16 * 192, 3.0f), x(192, 5.0f * sign);
-      const auto m = b->load_matrix({DType::f32, 16, 192, w.data(), MatrixUse::bulk});
+      const auto m = b->load_matrix({DType::f32, 16, 192, w.data(), ops::MatrixUse::bulk});
       std::vector<float> y(16);
-      const LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
+      const ops::LinearOutput out{.w = m.get(), .y = y.data(), .ldy = 16};
       b->linear({.x = x.data(), .rows = 1, .ldx = 192, .norm = {}, .outputs = {&out, 1}});
       for (const float v : y) CHECK_NEAR(v, sign * 192 * 15, 192 * 15 * 1e-6);
     }
@@ -314,11 +316,11 @@ TEST("cpu: a row's products have the same bits alone, among others and on any nu
       const int64_t rows = 150;
       const auto x = normal_values(rows * 768, 5);
       std::vector<float> all(static_cast<size_t>(rows * w.n)), one(static_cast<size_t>(w.n));
-      for (const MatrixUse use : {MatrixUse::stream, MatrixUse::bulk}) {
-        for (const Precision precision : {Precision::automatic, Precision::fast}) {
+      for (const ops::MatrixUse use : {ops::MatrixUse::stream, ops::MatrixUse::bulk}) {
+        for (const ops::Precision precision : {ops::Precision::automatic, ops::Precision::fast}) {
           const auto b = backend_of(isa, precision), c = backend_of(isa, precision, 3);
           const auto m = b->load_matrix(w.host(use));
-          LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
+          ops::LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
           b->linear({.x = x.data(), .rows = rows, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
           out.y = one.data();
           for (const int64_t r : {0, 7, 127, 128, 149}) {
@@ -349,7 +351,7 @@ TEST("cpu: every number of rows gives a row the same bits, with columns and pane
       const auto m = b->load_matrix(w.host());
       const auto x = normal_values(most * k, 8);
       std::vector<float> one(static_cast<size_t>(most * w.n)), some(one.size());
-      LinearOutput out{.w = m.get(), .ldy = w.n};
+      ops::LinearOutput out{.w = m.get(), .ldy = w.n};
       for (int64_t r = 0; r < most; r++) {
         out.y = one.data() + r * w.n;
         b->linear({.x = x.data() + r * k, .rows = 1, .ldx = k, .norm = {}, .outputs = {&out, 1}});
@@ -366,9 +368,9 @@ TEST("cpu: every number of rows gives a row the same bits, with columns and pane
 
 TEST("cpu: one to nine rows have the bits they have among many, every format, odd sizes and extremes") {
   for (const Isa isa : machine_isas()) {
-    const auto b = backend_of(isa), c = backend_of(isa, Precision::automatic, 3);
+    const auto b = backend_of(isa), c = backend_of(isa, ops::Precision::automatic, 3);
     for (const DType type : all_types) {
-      const bool blocks = format(type).block_size > 1, super = format(type).block_size == 256;
+      const bool blocks = gguf::format(type).block_size > 1, super = gguf::format(type).block_size == 256;
       // The last is longer than what the kernels for few rows go through at once.
       for (const int64_t k : {super ? 256 : blocks ? 352 : 75, super ? 768 : blocks ? 32 : 2, super ? 8448 : 8480}) {
         const Weights w(type, k > 8000 ? 19 : 117, k, 7);
@@ -384,7 +386,7 @@ TEST("cpu: one to nine rows have the bits they have among many, every format, od
         std::transform(row(6), row(7), row(6), [](float v) { return v * 1e25f; });
         std::vector<float> all(static_cast<size_t>(rows * w.n)), some(all.size());
         const auto m = b->load_matrix(w.host());
-        LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
+        ops::LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
         b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&out, 1}});
         out.y = some.data();
         for (int64_t n = 1; n <= 9; n++) {
@@ -421,9 +423,10 @@ TEST("cpu: gate and up of a group of panels, its last one in part, as two produc
     const auto u = b->load_matrix(up.host()), g = b->load_matrix(gate.host());
     const auto x = normal_values(rows * k, 13), bias = normal_values(n, 14), residual = normal_values(rows * n, 15);
     std::vector<float> a(static_cast<size_t>(rows * n)), s(a), y(a.size() + 1, NAN);
-    const LinearOutput apart[2] = {{.w = u.get(), .y = a.data(), .ldy = n}, {.w = g.get(), .y = s.data(), .ldy = n}};
+    const ops::LinearOutput apart[2] = {{.w = u.get(), .y = a.data(), .ldy = n},
+                                        {.w = g.get(), .y = s.data(), .ldy = n}};
     b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = apart});
-    const LinearOutput both{
+    const ops::LinearOutput both{
         .w = u.get(), .gate = g.get(), .bias = bias.data(), .residual = residual.data(), .y = y.data(), .ldy = n};
     b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&both, 1}});
     for (size_t i = 0; i < a.size(); i++) {
@@ -458,34 +461,35 @@ TEST("cpu: norm, bias, activation, gate and residual around a product, every ins
   for (const Isa isa : machine_isas()) {
     const auto backend = backend_of(isa);
     const auto mw = backend->load_matrix(w.host()), mg = backend->load_matrix(g.host());
-    for (const NormKind kind : {NormKind::none, NormKind::rms, NormKind::layer}) {
+    for (const ops::NormKind kind : {ops::NormKind::none, ops::NormKind::rms, ops::NormKind::layer}) {
       std::vector<float> tanh_y(static_cast<size_t>(rows * n)), erf_y(tanh_y), gated(tanh_y);
-      const LinearOutput outs[3] = {{.w = mw.get(),
-                                     .bias = bias.data(),
-                                     .activation = Activation::gelu_tanh,
-                                     .residual = residual.data(),
-                                     .residual_rows = 2,
-                                     .y = tanh_y.data(),
-                                     .ldy = n},
-                                    {.w = mw.get(), .activation = Activation::gelu_erf, .y = erf_y.data(), .ldy = n},
-                                    {.w = mw.get(), .gate = mg.get(), .y = gated.data(), .ldy = n}};
+      const ops::LinearOutput outs[3] = {
+          {.w = mw.get(),
+           .bias = bias.data(),
+           .activation = ops::Activation::gelu_tanh,
+           .residual = residual.data(),
+           .residual_rows = 2,
+           .y = tanh_y.data(),
+           .ldy = n},
+          {.w = mw.get(), .activation = ops::Activation::gelu_erf, .y = erf_y.data(), .ldy = n},
+          {.w = mw.get(), .gate = mg.get(), .y = gated.data(), .ldy = n}};
       backend->linear({.x = x.data(),
                        .rows = rows,
                        .ldx = k,
-                       .norm = {kind, norm_w.data(), kind == NormKind::layer ? norm_b.data() : nullptr, 1e-6f},
+                       .norm = {kind, norm_w.data(), kind == ops::NormKind::layer ? norm_b.data() : nullptr, 1e-6f},
                        .outputs = outs});
       for (int64_t r = 0; r < rows; r++) {
         const float* row = x.data() + r * k;
         double mean = 0, var = 0;
-        for (int64_t i = 0; kind == NormKind::layer && i < k; i++) mean += row[i] / static_cast<double>(k);
+        for (int64_t i = 0; kind == ops::NormKind::layer && i < k; i++) mean += row[i] / static_cast<double>(k);
         for (int64_t i = 0; i < k; i++) var += (row[i] - mean) * (row[i] - mean) / static_cast<double>(k);
         for (int64_t j = 0; j < n; j++) {
           double a = 0, s = 0;
           for (int64_t i = 0; i < k; i++) {
             double h = row[i];
             const size_t at = static_cast<size_t>(i);
-            if (kind != NormKind::none)
-              h = (h - mean) / std::sqrt(var + 1e-6) * norm_w[at] + (kind == NormKind::layer ? norm_b[at] : 0.0f);
+            if (kind != ops::NormKind::none)
+              h = (h - mean) / std::sqrt(var + 1e-6) * norm_w[at] + (kind == ops::NormKind::layer ? norm_b[at] : 0.0f);
             a += h * w.values[static_cast<size_t>(j * k + i)];
             s += h * g.values[static_cast<size_t>(j * k + i)];
           }
@@ -510,7 +514,7 @@ TEST("cpu: a residual may be the output itself, with padding between rows") {
     const auto m = b->load_matrix(w.host());
     const auto x = normal_values(3 * 24, 9), before = normal_values(3 * 30, 10);
     std::vector<float> y = before;
-    const LinearOutput out{.w = m.get(), .residual = y.data(), .y = y.data(), .ldy = 30};
+    const ops::LinearOutput out{.w = m.get(), .residual = y.data(), .y = y.data(), .ldy = 30};
     b->linear({.x = x.data(), .rows = 3, .ldx = 24, .norm = {}, .outputs = {&out, 1}});
     for (int64_t r = 0; r < 3; r++) {
       for (int64_t j = 0; j < 30; j++) {

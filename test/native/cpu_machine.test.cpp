@@ -18,7 +18,7 @@ TEST("cpu: the machine's limits can be measured on every instruction set") {
 }
 
 TEST("cpu: the machine describes itself") {
-  const MachineInfo m = machine_info();
+  const ops::MachineInfo m = ops::machine_info();
   CHECK(m.physical_cores >= 1);
   CHECK(m.total_memory > 0);
   CHECK(m.available.at(0) == "scalar");

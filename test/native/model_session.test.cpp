@@ -12,15 +12,15 @@ namespace {
 struct Fixture {
   std::shared_ptr<const std::string> path = TinyModel().write();
   NaiveBackend* backend = new NaiveBackend;
-  std::shared_ptr<Model> model = Model::open(*path, std::unique_ptr<Backend>(backend));
+  std::shared_ptr<model::Model> model = model::Model::open(*path, std::unique_ptr<ops::Backend>(backend));
   std::vector<uint8_t> pixels(int64_t n) const {
     std::vector<uint8_t> p(static_cast<size_t>(n * 3 * 8 * 8));
     for (size_t i = 0; i < p.size(); i++) p[i] = static_cast<uint8_t>(i * 37 + i / 192 * 11);
     return p;
   }
-  std::shared_ptr<const Embeds> embeds(int64_t n) const { return model->encode(pixels(n).data(), n); }
-  Session session(int32_t context = 256, KvType type = KvType::f32, int32_t chunk = 128) const {
-    return Session(model, {context, type, chunk});
+  std::shared_ptr<const model::Embeds> embeds(int64_t n) const { return model->encode(pixels(n).data(), n); }
+  model::Session session(int32_t context = 256, ops::KvType type = ops::KvType::f32, int32_t chunk = 128) const {
+    return model::Session(model, {context, type, chunk});
   }
 };
 std::vector<int32_t> count(int32_t n, int32_t from = 0) {
@@ -28,7 +28,7 @@ std::vector<int32_t> count(int32_t n, int32_t from = 0) {
   for (int32_t i = 0; i < n; i++) ids[static_cast<size_t>(i)] = (from + i * 7) % 40;
   return ids;
 }
-std::vector<float> row(const Session& s, int32_t sequence) {
+std::vector<float> row(const model::Session& s, int32_t sequence) {
   const auto l = s.logits(sequence);
   return {l.begin(), l.end()};
 }
@@ -44,15 +44,15 @@ TEST("session: a picture matters from its offset on, and only there") {
   Fixture f;
   const auto e = f.embeds(2);
   const auto ids = count(70);
-  const auto run = [&](std::vector<MediaSlot> media, int32_t n) {
-    Session s = f.session();
+  const auto run = [&](std::vector<model::MediaSlot> media, int32_t n) {
+    model::Session s = f.session();
     const int32_t q = s.create();
     s.prefill(q, std::span(ids).first(static_cast<size_t>(n)),
-              std::vector<MediaSlot>(media.begin(),
-                                     std::find_if(media.begin(), media.end(), [&](auto& m) { return m.offset >= n; })));
+              std::vector<model::MediaSlot>(
+                  media.begin(), std::find_if(media.begin(), media.end(), [&](auto& m) { return m.offset >= n; })));
     return row(s, q);
   };
-  const std::vector<MediaSlot> one = {{66, e, 0}};
+  const std::vector<model::MediaSlot> one = {{66, e, 0}};
   CHECK(run(one, 66) == run({}, 66));
   CHECK(distance(run(one, 67), run({}, 67)) > 1e-3);
   CHECK(distance(run({{66, e, 1}}, 67), run(one, 67)) > 1e-3);
@@ -75,28 +75,28 @@ TEST("session: the KV cache's types agree up to their rounding") {
   wide.linear("mm.0", 32, 12), wide.linear("mm.2", 32, 32);
   wide.tensor("token_embd.weight", {32, 40}), wide.tensor("output_norm.weight", {32});
   const auto path = wide.write();
-  const auto model = Model::open(*path, std::make_unique<NaiveBackend>());
+  const auto model = model::Model::open(*path, std::make_unique<NaiveBackend>());
   std::vector<uint8_t> pixels(3 * 8 * 8, 90);
   const auto e = model->encode(pixels.data(), 1);
   std::vector<std::vector<float>> rows;
-  for (KvType type : {KvType::f32, KvType::f16, KvType::q8_0}) {
-    Session s(model, {256, type, 128});
+  for (ops::KvType type : {ops::KvType::f32, ops::KvType::f16, ops::KvType::q8_0}) {
+    model::Session s(model, {256, type, 128});
     const int32_t q = s.create();
-    s.prefill(q, count(70), std::vector<MediaSlot>{{3, e, 0}});
+    s.prefill(q, count(70), std::vector<model::MediaSlot>{{3, e, 0}});
     rows.push_back(row(s, q));
   }
   CHECK(distance(rows[1], rows[0]) > 0 && distance(rows[1], rows[0]) < 0.02);
   CHECK(distance(rows[2], rows[0]) > distance(rows[1], rows[0]) && distance(rows[2], rows[0]) < 0.3);
   Fixture narrow;
-  CHECK_THROWS(narrow.session(256, KvType::q8_0), ErrorCode::unsupported);
+  CHECK_THROWS(narrow.session(256, ops::KvType::q8_0), ErrorCode::unsupported);
 }
 
 TEST("session: pages are shared by forks and copied when written to") {
   Fixture f;
-  Session s = f.session();
+  model::Session s = f.session();
   const int32_t a = s.create();
   s.prefill(a, count(100), {});
-  const uint64_t page = page_shape(f.model->config(), KvType::f32).bytes(), logits = 40 * sizeof(float);
+  const uint64_t page = model::page_shape(f.model->config(), ops::KvType::f32).bytes(), logits = 40 * sizeof(float);
   CHECK_EQ(s.bytes(), 2 * page + logits);
   const int32_t b = s.fork(a);
   CHECK_EQ(s.bytes(), 2 * page + 2 * logits);
@@ -119,7 +119,7 @@ TEST("session: pages are shared by forks and copied when written to") {
 
 TEST("session: a step reads each weight once, however many sequences") {
   Fixture f;
-  Session s = f.session();
+  model::Session s = f.session();
   std::vector<int32_t> sequences, ids;
   for (int i = 0; i < 5; i++) {
     sequences.push_back(s.create());
@@ -136,17 +136,17 @@ TEST("session: a step reads each weight once, however many sequences") {
 
 TEST("session: visual keys and values are made once for all hyper layers, shared by forks, and go with truncate") {
   Fixture f;
-  Session s = f.session();
+  model::Session s = f.session();
   const int32_t a = s.create();
   const auto e = f.embeds(3);
-  const uint64_t before = s.bytes(), visual = visual_shape(f.model->config(), KvType::f32).bytes();
-  s.prefill(a, count(30), std::vector<MediaSlot>{{2, e, 0}, {10, e, 1}, {20, e, 2}});
+  const uint64_t before = s.bytes(), visual = model::visual_shape(f.model->config(), ops::KvType::f32).bytes();
+  s.prefill(a, count(30), std::vector<model::MediaSlot>{{2, e, 0}, {10, e, 1}, {20, e, 2}});
   const uint64_t held = s.bytes() - before;
   s.fork(a);
   CHECK_EQ(s.bytes() - before, held + 40 * sizeof(float));
-  Session t = f.session();
+  model::Session t = f.session();
   const int32_t b = t.create();
-  t.prefill(b, count(30), std::vector<MediaSlot>{{2, e, 0}, {10, e, 1}, {20, e, 2}});
+  t.prefill(b, count(30), std::vector<model::MediaSlot>{{2, e, 0}, {10, e, 1}, {20, e, 2}});
   const uint64_t all = t.bytes();
   t.truncate(b, 20);
   CHECK_EQ(all - t.bytes(), visual);
@@ -157,10 +157,10 @@ TEST("session: visual keys and values are made once for all hyper layers, shared
 TEST("session: running out of memory leaves the sequence as it was") {
   Fixture f;
   const auto e = f.embeds(2);
-  const std::vector<MediaSlot> media = {{90, e, 0}, {110, e, 1}};
+  const std::vector<model::MediaSlot> media = {{90, e, 0}, {110, e, 1}};
   std::vector<float> expected;
   {
-    Session s = f.session();
+    model::Session s = f.session();
     const int32_t q = s.create();
     s.prefill(q, count(80), {});
     s.prefill(q, count(80), media);
@@ -168,7 +168,7 @@ TEST("session: running out of memory leaves the sequence as it was") {
   }
   int failures = 0;
   for (int allowed = 0; allowed < 10; allowed++) {
-    Session s = f.session();
+    model::Session s = f.session();
     const int32_t q = s.create();
     s.prefill(q, count(80), {});
     f.backend->fail_after = allowed;
@@ -192,18 +192,19 @@ TEST("session: plan() is never below what work takes, and not far above") {
     for (int32_t context : {2, 64, 200})
       for (int32_t sequences : {1, 4}) {
         Fixture f;
-        PlanOptions o;
-        o.context = context, o.crops = crops, o.sequences = sequences, o.kv_type = KvType::f16, o.prefill_chunk = 50;
-        const MemoryPlan p = f.model->plan(o);
+        model::PlanOptions o;
+        o.context = context, o.crops = crops, o.sequences = sequences, o.kv_type = ops::KvType::f16,
+        o.prefill_chunk = 50;
+        const model::MemoryPlan p = f.model->plan(o);
         {
-          std::shared_ptr<const Embeds> e = crops > 0 ? f.embeds(crops) : nullptr;
-          Session s = f.session(context, KvType::f16, 50);
+          std::shared_ptr<const model::Embeds> e = crops > 0 ? f.embeds(crops) : nullptr;
+          model::Session s = f.session(context, ops::KvType::f16, 50);
           std::vector<int32_t> all, ids;
           uint64_t logits = 0;
           for (int32_t i = 0; i < sequences; i++) {
             const int32_t q = s.create();
             for (int32_t at = 0; at < context - 1; at += 50) {
-              std::vector<MediaSlot> media;
+              std::vector<model::MediaSlot> media;
               if (i == 0 && at == 0)
                 for (int32_t c = 0; c < crops; c++) media.push_back({0, e, c});
               s.prefill(q, count(std::min(50, context - 1 - at)), media);
@@ -230,8 +231,8 @@ TEST("session: contexts, chunks and drafts out of range are refused") {
   Fixture f;
   CHECK_THROWS(f.session(0), ErrorCode::invalid_argument);
   CHECK_THROWS(f.session(257), ErrorCode::invalid_argument);
-  CHECK_THROWS(f.session(8, KvType::f32, 0), ErrorCode::invalid_argument);
-  Session s = f.session(8, KvType::f32, 6);
+  CHECK_THROWS(f.session(8, ops::KvType::f32, 0), ErrorCode::invalid_argument);
+  model::Session s = f.session(8, ops::KvType::f32, 6);
   const int32_t q = s.create();
   CHECK_THROWS(s.prefill(q, count(7), {}), ErrorCode::invalid_argument);
   CHECK_THROWS(s.verify(q, count(7)), ErrorCode::invalid_argument);

@@ -11,11 +11,11 @@
 
 namespace owl3::test {
 
-struct NaiveMatrix : Matrix {
+struct NaiveMatrix : ops::Matrix {
   std::vector<float> w;  // [rows, cols]
 };
 
-class NaiveBackend : public Backend {
+class NaiveBackend : public ops::Backend {
  public:
   const std::string& name() const override { return name_; }
   int threads() const override { return 1; }
@@ -40,47 +40,47 @@ class NaiveBackend : public Backend {
     copies++;
   }
 
-  std::unique_ptr<Matrix> load_matrix(const HostTensor& t) override {
+  std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override {
     auto m = std::make_unique<NaiveMatrix>();
     m->rows = t.rows;
     m->cols = t.cols;
     m->type = t.type;
     m->w.resize(static_cast<size_t>(t.rows * t.cols));
     m->bytes = m->w.size() * sizeof(float);
-    dequantize_row(t.type, t.data, m->w.data(), t.rows * t.cols);
+    gguf::dequantize_row(t.type, t.data, m->w.data(), t.rows * t.cols);
     return m;
   }
-  bool reads_host(const Matrix&) const override { return false; }
+  bool reads_host(const ops::Matrix&) const override { return false; }
   void reserve(int64_t, int64_t) override {}
   size_t scratch_bytes() const override { return 0; }
 
-  void get_rows(const Matrix& w, std::span<const int32_t> ids, float* y) override {
+  void get_rows(const ops::Matrix& w, std::span<const int32_t> ids, float* y) override {
     for (size_t i = 0; i < ids.size(); i++)
       std::memcpy(y + static_cast<int64_t>(i) * w.cols, row(w, ids[i]), static_cast<size_t>(w.cols) * sizeof(float));
   }
 
-  void linear(const LinearParams& p) override {
+  void linear(const ops::LinearParams& p) override {
     const int64_t k = p.outputs[0].w->cols;
     products++;
     for (int64_t r = 0; r < p.rows; r++) {
       const std::vector<float> h = normalised(p.x + r * p.ldx, k, p.norm);
-      for (const LinearOutput& o : p.outputs)
+      for (const ops::LinearOutput& o : p.outputs)
         for (int64_t j = 0; j < o.w->rows; j++) {
           double v = dot(h.data(), row(*o.w, j), k) + (o.bias != nullptr ? o.bias[j] : 0.f);
           if (o.gate != nullptr) {
             const double g = dot(h.data(), row(*o.gate, j), k);
             v *= g / (1 + std::exp(-g));
           }
-          if (o.activation == Activation::gelu_tanh)
+          if (o.activation == ops::Activation::gelu_tanh)
             v = 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v)));
-          if (o.activation == Activation::gelu_erf) v = 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+          if (o.activation == ops::Activation::gelu_erf) v = 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
           if (o.residual != nullptr) v += o.residual[(o.residual_rows > 0 ? r % o.residual_rows : r) * o.ldy + j];
           o.y[r * o.ldy + j] = static_cast<float>(v);
         }
     }
   }
 
-  void patchify(const PatchifyParams& p) override {
+  void patchify(const ops::PatchifyParams& p) override {
     const int64_t side = p.size / p.patch, values = int64_t{3} * p.patch * p.patch;
     for (int64_t crop = 0; crop < p.n; crop++)
       for (int64_t py = 0; py < side; py++)
@@ -93,7 +93,7 @@ class NaiveBackend : public Backend {
           }
   }
 
-  void vision_attention(const VisionAttentionParams& p) override {
+  void vision_attention(const ops::VisionAttentionParams& p) override {
     std::vector<double> s(static_cast<size_t>(p.tokens));
     for (int64_t crop = 0; crop < p.crops; crop++)
       for (int32_t h = 0; h < p.heads; h++)
@@ -113,9 +113,9 @@ class NaiveBackend : public Backend {
         }
   }
 
-  void rope_store(const RopeStoreParams& p) override {
+  void rope_store(const ops::RopeStoreParams& p) override {
     for (size_t r = 0; r < p.slots.size(); r++) {
-      const KvSlot& slot = p.slots[r];
+      const ops::KvSlot& slot = p.slots[r];
       const int64_t n = static_cast<int64_t>(r);
       if (p.q != nullptr)
         for (int32_t h = 0; h < p.heads; h++)
@@ -130,9 +130,9 @@ class NaiveBackend : public Backend {
     }
   }
 
-  void attention(const AttentionParams& p) override {
+  void attention(const ops::AttentionParams& p) override {
     const int32_t group = p.heads / p.kv_heads;
-    for (const AttentionSequence& sequence : p.sequences)
+    for (const ops::AttentionSequence& sequence : p.sequences)
       for (int64_t i = 0; i < sequence.rows; i++)
         for (int32_t h = 0; h < p.heads; h++) {
           const int64_t r = sequence.first_row + i, t = sequence.first_position + i;
@@ -140,7 +140,7 @@ class NaiveBackend : public Backend {
           std::vector<double> s;
           std::vector<std::vector<float>> values;
           double top = -1e300, sum = 0;
-          for (const KvSegment& g : sequence.segments)
+          for (const ops::KvSegment& g : sequence.segments)
             for (int32_t j = 0; j < g.count; j++) {
               if ((g.causal ? g.position + j : g.position) > t) break;
               const std::vector<float> k = load(g.block, g.block.k, h / group, j, p.head_dim);
@@ -164,7 +164,7 @@ class NaiveBackend : public Backend {
   int fail_after = -1;  ///< allocations until out of memory; < 0: never
 
  private:
-  static const float* row(const Matrix& m, int64_t i) {
+  static const float* row(const ops::Matrix& m, int64_t i) {
     return static_cast<const NaiveMatrix&>(m).w.data() + i * m.cols;
   }
   static double dot(const float* a, const float* b, int64_t n) {
@@ -172,11 +172,11 @@ class NaiveBackend : public Backend {
     for (int64_t i = 0; i < n; i++) sum += double(a[i]) * b[i];
     return sum;
   }
-  static std::vector<float> normalised(const float* x, int64_t k, const Norm& norm) {
+  static std::vector<float> normalised(const float* x, int64_t k, const ops::Norm& norm) {
     std::vector<float> h(x, x + k);
-    if (norm.kind == NormKind::none) return h;
+    if (norm.kind == ops::NormKind::none) return h;
     double mean = 0, square = 0;
-    if (norm.kind == NormKind::layer)
+    if (norm.kind == ops::NormKind::layer)
       for (float v : h) mean += v / double(k);
     for (float v : h) square += (v - mean) * (v - mean) / double(k);
     for (int64_t i = 0; i < k; i++)
@@ -192,17 +192,19 @@ class NaiveBackend : public Backend {
       x[i + d / 2] = static_cast<float>(b * c + a * s);
     }
   }
-  static DType dtype(KvType t) { return t == KvType::f32 ? DType::f32 : t == KvType::f16 ? DType::f16 : DType::q8_0; }
-  static char* at(const KvBlock& b, void* base, int32_t head, int32_t slot, int32_t d) {
+  static DType dtype(ops::KvType t) {
+    return t == ops::KvType::f32 ? DType::f32 : t == ops::KvType::f16 ? DType::f16 : DType::q8_0;
+  }
+  static char* at(const ops::KvBlock& b, void* base, int32_t head, int32_t slot, int32_t d) {
     return static_cast<char*>(base) +
-           (int64_t{head} * b.capacity + slot) * static_cast<int64_t>(row_bytes(dtype(b.type), d));
+           (int64_t{head} * b.capacity + slot) * static_cast<int64_t>(gguf::row_bytes(dtype(b.type), d));
   }
-  static void store(const KvBlock& b, void* base, int32_t head, int32_t slot, const float* x, int32_t d) {
-    quantize_row(dtype(b.type), x, at(b, base, head, slot, d), d);
+  static void store(const ops::KvBlock& b, void* base, int32_t head, int32_t slot, const float* x, int32_t d) {
+    gguf::quantize_row(dtype(b.type), x, at(b, base, head, slot, d), d);
   }
-  static std::vector<float> load(const KvBlock& b, void* base, int32_t head, int32_t slot, int32_t d) {
+  static std::vector<float> load(const ops::KvBlock& b, void* base, int32_t head, int32_t slot, int32_t d) {
     std::vector<float> x(static_cast<size_t>(d));
-    dequantize_row(dtype(b.type), at(b, base, head, slot, d), x.data(), d);
+    gguf::dequantize_row(dtype(b.type), at(b, base, head, slot, d), x.data(), d);
     return x;
   }
   std::string name_ = "naive";

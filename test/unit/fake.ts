@@ -1,6 +1,7 @@
-import type { Binding, MediaSlot, NativeEmbeds, NativeSession } from "../../src/engine/binding.js";
-import type { ChatMedia, PromptTools } from "../../src/engine/conversation.js";
-import { Owl } from "../../src/engine/owl.js";
+import type { PromptTools } from "../../src/chat/conversation.js";
+import { Owl } from "../../src/chat/owl.js";
+import type { Binding, MediaSlot, NativeEmbeds, NativeSession } from "../../src/native/binding.js";
+import type { ChatMedia } from "../../src/vision/chat-media.js";
 
 /**
  * An engine made of arithmetic, to test what is above it: a token is a character code, the next token depends on all ids before it and the

@@ -1,5 +1,5 @@
 // What `--draft lookup` brings: node tools/bench/draft.mjs [--model FILE.gguf | --shape 2b --type q4_k_m] [--tokens 96] [--rounds 3] [--json]
-// Real passes of the model and the real loop of engine/generate.ts and engine/draft.ts, with and without the drafter in turns; only the
+// Real passes of the model and the real loop of decode/generate.ts and decode/draft.ts, with and without the drafter in turns; only the
 // answer is not the model's own (random weights say nothing sensible): every draw is made and then replaced by the next id of a given text.
 // `repeats`: the answer is a passage of the prompt, word for word. `differs`: prompt and answer are two documents of this repository that
 // share nothing but the language and the subject. One id a word or mark, as there is no tokenizer. Build first (npm run build).
@@ -21,7 +21,7 @@ const { values: flags } = parseArgs({
 const tokens = Number(flags.tokens);
 const dist = (name) => import(new URL(`../../dist/${name}`, import.meta.url).href);
 const [{ generate }, { PromptLookup }, { native, nativeCall }] = await Promise.all(
-  ["engine/generate.js", "engine/draft.js", "engine/native.js"].map(dist),
+  ["decode/generate.js", "decode/draft.js", "native/native.js"].map(dist),
 );
 
 const known = new Map();

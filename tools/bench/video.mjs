@@ -99,8 +99,8 @@ function makeClip(file) {
 /** Frames decoded alone, then the whole pipeline: what decoding adds beside encoding is the difference of the two. */
 async function videoStages(n) {
   const { sampleVideo } = await import(dist("media/frames.js"));
-  const { encodeCrops } = await import(dist("engine/vision.js"));
-  const { native } = await import(dist("engine/native.js"));
+  const { encodeCrops } = await import(dist("vision/encode-crops.js"));
+  const { native } = await import(dist("native/native.js"));
   const binding = native();
   let last = performance.now();
   const lap = () => {
@@ -144,7 +144,7 @@ async function videoStages(n) {
 
 /** Hyper attention against pictures in the text sequence. */
 async function language(counts) {
-  const { native } = await import(dist("engine/native.js"));
+  const { native } = await import(dist("native/native.js"));
   const model = await native().openModel(flags.model, {});
   const { cropTokens, hiddenSize, contextLength } = model.config;
   const rows = [];

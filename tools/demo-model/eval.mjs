@@ -13,7 +13,7 @@ import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
-import { native } from "../../dist/engine/native.js";
+import { native } from "../../dist/native/native.js";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const owl3 = here("../../bin/owl3.js");

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { convertCheckpoint } from "../../dist/convert/convert.js";
-import { native } from "../../dist/engine/native.js";
+import { native } from "../../dist/native/native.js";
 
 const folder = process.argv[2];
 const runs = [

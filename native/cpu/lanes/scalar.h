@@ -22,7 +22,7 @@ inline Lanes load(const float* p) {
   return each([&](int i) { return p[i]; });
 }
 inline Lanes load_f16(const uint16_t* p) {
-  return each([&](int i) { return f16_to_f32(p[i]); });
+  return each([&](int i) { return gguf::f16_to_f32(p[i]); });
 }
 inline Lanes load_i8(const int8_t* p) {
   return each([&](int i) { return static_cast<float>(p[i]); });
@@ -31,7 +31,7 @@ inline void store(float* p, Lanes x) {
   for (int i = 0; i < 16; ++i) p[i] = x.v[i];
 }
 inline void store_f16(uint16_t* p, Lanes x) {
-  for (int i = 0; i < 16; ++i) p[i] = f32_to_f16(x.v[i]);
+  for (int i = 0; i < 16; ++i) p[i] = gguf::f32_to_f16(x.v[i]);
 }
 inline Lanes splat(float x) {
   return each([&](int) { return x; });

@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import type { Answer } from "../../engine/answer.js";
-import type { Chat } from "../../engine/chat.js";
-import type { AskOptions } from "../../engine/options.js";
-import { Owl } from "../../engine/owl.js";
+import type { Answer } from "../../chat/answer.js";
+import type { Chat } from "../../chat/chat.js";
+import type { AskOptions } from "../../chat/options.js";
+import { Owl } from "../../chat/owl.js";
 import { FileError, UsageError, UserError } from "../../errors.js";
 import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
@@ -12,9 +12,9 @@ import { placeMedia } from "../../prompt/placement.js";
 import { takeInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
 import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js";
+import type { ChatInput } from "./input.js";
 import { Keyboard } from "./keyboard.js";
 import { mediaPart } from "./media.js";
-import type { ChatInput } from "./run.js";
 import { ProgressView, summary } from "./view.js";
 
 const help = `  /image PATH   show a picture, or all of a folder, with the next question

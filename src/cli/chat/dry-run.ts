@@ -1,13 +1,13 @@
-import { Conversation } from "../../engine/conversation.js";
-import { describeFile, estimateMemory } from "../../engine/describe.js";
-import { mediaLoader } from "../../engine/media.js";
-import { formatBytes } from "../../engine/memory.js";
-import { native, nativeCall } from "../../engine/native.js";
-import { promptTools } from "../../engine/owl.js";
+import { Conversation } from "../../chat/conversation.js";
+import { formatBytes } from "../../chat/memory.js";
+import { promptTools } from "../../chat/owl.js";
 import { ModelFileError } from "../../errors.js";
+import { describeFile, estimateMemory } from "../../gguf/describe.js";
+import { native, nativeCall } from "../../native/native.js";
+import { mediaLoader } from "../../vision/load.js";
 import type { Output } from "../output.js";
 import { type ChatFlags, videoOptions } from "./flags.js";
-import type { ChatInput } from "./run.js";
+import type { ChatInput } from "./input.js";
 import { ProgressView } from "./view.js";
 
 /** `--dry-run`: everything up to the model, which is not loaded. */

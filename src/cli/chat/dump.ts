@@ -1,5 +1,5 @@
-import type { NativeConfig } from "../../engine/binding.js";
-import type { PromptTensors } from "../../engine/options.js";
+import type { PromptTensors } from "../../chat/options.js";
+import type { NativeConfig } from "../../native/binding.js";
 import { writeSafetensors } from "./safetensors.js";
 
 /** `--dump`: what the model made of the prompt, for people who compare implementations. */

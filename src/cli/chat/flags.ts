@@ -1,8 +1,8 @@
-import type { KvType } from "../../engine/binding.js";
-import type { AskOptions, ChatOptions } from "../../engine/options.js";
-import type { OwlOptions } from "../../engine/owl.js";
+import type { AskOptions, ChatOptions } from "../../chat/options.js";
+import type { OwlOptions } from "../../chat/owl.js";
 import type { VideoOptions } from "../../media/frames.js";
 import type { DecoderChoice } from "../../media/video.js";
+import type { KvType } from "../../native/binding.js";
 
 export interface ChatFlags {
   model?: string;

@@ -1,6 +1,15 @@
 import { constants } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { FileError, UsageError } from "../../errors.js";
+import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
+
+/** What a chat is asked: turns that have been, pictures, and the question, if there is one. */
+export interface ChatInput {
+  model: string;
+  messages: InputMessage[];
+  media: (InputImage | InputVideo)[];
+  question: InputPart[] | undefined;
+}
 
 /** Most that is read from stdin or a --messages file: pictures and conversations are far smaller. */
 const largestInput = 256 * 1024 * 1024;

@@ -1,11 +1,11 @@
-import type { AnswerResult } from "../../engine/answer.js";
-import type { Chat } from "../../engine/chat.js";
-import type { PromptTensors } from "../../engine/options.js";
-import { Owl } from "../../engine/owl.js";
+import type { AnswerResult } from "../../chat/answer.js";
+import type { Chat } from "../../chat/chat.js";
+import type { PromptTensors } from "../../chat/options.js";
+import { Owl } from "../../chat/owl.js";
 import type { Output } from "../output.js";
 import { dumpTensors } from "./dump.js";
 import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js";
-import type { ChatInput } from "./run.js";
+import type { ChatInput } from "./input.js";
 import { answerJson, ProgressView, summary } from "./view.js";
 
 /** Answers one question and ends. */

@@ -1,20 +1,12 @@
 import { UsageError } from "../../errors.js";
 import { expandMedia } from "../../media/sequence.js";
-import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
+import type { InputImage, InputVideo } from "../../prompt/messages.js";
 import { parseMessages } from "../../prompt/parse.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { createOutput } from "../output.js";
 import type { ChatFlags } from "./flags.js";
-import { readText, splitArguments } from "./input.js";
+import { type ChatInput, readText, splitArguments } from "./input.js";
 import { mediaPart } from "./media.js";
-
-/** What a chat is asked: turns that have been, pictures, and the question, if there is one. */
-export interface ChatInput {
-  model: string;
-  messages: InputMessage[];
-  media: (InputImage | InputVideo)[];
-  question: InputPart[] | undefined;
-}
 
 /** How `owl3 video` differs from `owl3 chat`. */
 export interface RunOptions {

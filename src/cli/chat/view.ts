@@ -1,6 +1,6 @@
-import type { AnswerResult } from "../../engine/answer.js";
-import { formatBytes } from "../../engine/memory.js";
-import type { Progress as EngineProgress, OnProgress } from "../../engine/progress.js";
+import type { AnswerResult } from "../../chat/answer.js";
+import { formatBytes } from "../../chat/memory.js";
+import type { Progress as EngineProgress, OnProgress } from "../../chat/progress.js";
 import type { Output, Progress } from "../output.js";
 
 /** Shows the engine's progress as one spinner line on stderr. */

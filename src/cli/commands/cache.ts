@@ -8,8 +8,8 @@ export function addCacheCommand(program: Command): void {
     .description("show or clear what is kept of pictures seen before")
     .addOption(jsonOption())
     .action(async (flags: { json?: boolean }) => {
-      const { EmbeddingCache } = await import("../../engine/cache.js");
-      const { formatBytes } = await import("../../engine/memory.js");
+      const { EmbeddingCache } = await import("../../vision/cache.js");
+      const { formatBytes } = await import("../../chat/memory.js");
       const output = createOutput();
       const store = new EmbeddingCache();
       const { entries, bytes } = await store.stats();
@@ -20,8 +20,8 @@ export function addCacheCommand(program: Command): void {
     .command("clear")
     .description("remove all of it")
     .action(async (_: unknown, command: Command) => {
-      const { EmbeddingCache } = await import("../../engine/cache.js");
-      const { formatBytes } = await import("../../engine/memory.js");
+      const { EmbeddingCache } = await import("../../vision/cache.js");
+      const { formatBytes } = await import("../../chat/memory.js");
       const output = createOutput();
       const { entries, bytes } = await new EmbeddingCache().clear();
       const { json } = command.optsWithGlobals<{ json?: boolean }>();

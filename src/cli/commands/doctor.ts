@@ -43,7 +43,7 @@ function host(): Check {
 async function engine(): Promise<Check[]> {
   const path = fileURLToPath(new URL("../../../build/Release/owl3.node", import.meta.url));
   try {
-    const { native } = await import("../../engine/native.js");
+    const { native } = await import("../../native/native.js");
     const info = native().systemInfo();
     const built = existsSync(path) ? ` (built ${statSync(path).mtime.toISOString().slice(0, 10)})` : "";
     return [

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { describeFile, estimateMemory, type FileDescription, type MemoryEstimate } from "../../engine/describe.js";
+import { describeFile, estimateMemory, type FileDescription, type MemoryEstimate } from "../../gguf/describe.js";
 import { integer, jsonOption } from "../options.js";
 import { createOutput, type Output } from "../output.js";
 import { formatBytes } from "./writing.js";
@@ -23,7 +23,7 @@ export function addInfoCommand(program: Command): void {
     .option("--tensors", "list every tensor")
     .addOption(jsonOption())
     .action(async (path: string, flags: InfoFlags) => {
-      const { native, nativeCall } = await import("../../engine/native.js");
+      const { native, nativeCall } = await import("../../native/native.js");
       const file = await nativeCall(native().readGguf(path));
       const description = describeFile(file);
       const memory = estimateMemory(description, flags.crops, flags.ctx);

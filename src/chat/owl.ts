@@ -1,0 +1,162 @@
+import { readFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { type SamplingOptions, samplingDefaults } from "../decode/sampling.js";
+import { FileError, MemoryError, UserError } from "../errors.js";
+import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
+import { native, nativeCall, nativeSync } from "../native/native.js";
+import { encodePrompt } from "../prompt/encode.js";
+import { renderMessages } from "../prompt/template.js";
+import { Tokenizer } from "../prompt/tokenizer.js";
+import { EmbeddingCache } from "../vision/cache.js";
+import type { LoadMedia } from "../vision/chat-media.js";
+import type { CropCache } from "../vision/encode-crops.js";
+import { mediaLoader } from "../vision/load.js";
+import { hashVisionWeights } from "../vision/weights-hash.js";
+import { Chat, type Engine } from "./chat.js";
+import type { PromptTools } from "./conversation.js";
+import { formatBytes, memoryLimits } from "./memory.js";
+import type { ChatOptions } from "./options.js";
+import type { OnProgress } from "./progress.js";
+
+export interface OwlOptions extends ModelOptions {
+  /** Keep what the vision tower says about a crop on disk, and look there first (see EmbeddingCache); default: no. */
+  cache?: boolean | undefined;
+  onProgress?: OnProgress | undefined;
+}
+
+/** An open model. */
+export class Owl {
+  readonly path: string;
+  readonly #engine: Engine;
+  readonly #chats = new Set<Chat>();
+  #disposed = false;
+
+  private constructor(path: string, engine: Engine) {
+    this.path = path;
+    this.#engine = engine;
+  }
+
+  /** Opens a GGUF file. Throws FileError, ModelFileError or MemoryError. */
+  static open(path: string, options: OwlOptions = {}): Promise<Owl> {
+    return Owl.openWith(native(), path, options);
+  }
+
+  /** @internal for tests: with another engine or media decoder behind it */
+  static async openWith(
+    binding: Binding,
+    path: string,
+    options: OwlOptions = {},
+    replace: { loadMedia?: LoadMedia; tools?: PromptTools } = {},
+  ): Promise<Owl> {
+    const started = performance.now();
+    options.onProgress?.({ stage: "load", source: path });
+    await checkFile(path);
+    const { device = "auto", threads = 0, precision = "auto" } = options;
+    const model = await nativeCall(binding.openModel(path, { device, threads, precision }));
+    try {
+      const engine = {
+        binding,
+        model,
+        tools: replace.tools ?? promptTools(model.metadata, path),
+        loadMedia: replace.loadMedia ?? mediaLoader(binding, model.config.cropSize),
+        samplingDefaults: samplingDefaults(model.metadata),
+        loadMs: performance.now() - started,
+        cache: options.cache ? cropCache(binding, path, precision) : undefined,
+      };
+      return new Owl(path, engine);
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+  }
+
+  get config(): NativeConfig {
+    return this.#engine.model.config;
+  }
+  get metadata(): GgufMetadata {
+    return this.#engine.model.metadata;
+  }
+  /** What computes: "cpu (avx512, 8 threads)" */
+  get backend(): string {
+    return this.#engine.model.backend;
+  }
+  get weightBytes(): number {
+    return this.#engine.model.weightBytes;
+  }
+  /** How the file says that answers are drawn. */
+  get samplingDefaults(): SamplingOptions {
+    return { ...this.#engine.samplingDefaults };
+  }
+
+  /** Starts a conversation. Several may be open; their answers are computed one after another. */
+  chat(options: ChatOptions = {}): Chat {
+    if (this.#disposed) throw new UserError("this model was disposed; open it again.");
+    const chat: Chat = new Chat(this.#engine, options, () => this.#chats.delete(chat));
+    this.#chats.add(chat);
+    return chat;
+  }
+
+  /** Ends its chats and frees the weights. Twice is fine. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await Promise.all([...this.#chats].map((chat) => chat.dispose()));
+    this.#engine.model.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+/** Opened when the first crop comes; never a reason to fail. */
+function cropCache(binding: Binding, path: string, precision: string): () => Promise<CropCache | undefined> {
+  const store = new EmbeddingCache();
+  let opened: Promise<CropCache | undefined> | undefined;
+  const open = async (): Promise<CropCache> => ({
+    store,
+    weights: await store.weightsHash(path, () => hashVisionWeights(binding, path)),
+    arithmetic: `${packageVersion()} ${nativeSync(() => binding.systemInfo()).isa} ${precision}`,
+  });
+  return () => {
+    if (store.limit === 0) return Promise.resolve(undefined);
+    opened ??= open().catch(() => undefined);
+    return opened;
+  };
+}
+
+/** Another version of the kernels may round otherwise, so what one version kept is nothing to the next. */
+function packageVersion(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+/** Template and tokenizer of a model file. */
+export function promptTools(metadata: GgufMetadata, path: string): PromptTools {
+  const tokenizer = Tokenizer.fromMetadata(metadata, path);
+  return {
+    eosIds: new Set(tokenizer.stopIds),
+    render: (messages, options) => {
+      const { text, ids, mediaOffset } = encodePrompt(renderMessages(messages, options), tokenizer);
+      return { prompt: text, ids, mediaOffset };
+    },
+    stream: () => tokenizer.stream(),
+    text: (id) => tokenizer.tokenText(id),
+  };
+}
+
+/** What can be said about a file before it is read: one sentence each. */
+async function checkFile(path: string): Promise<void> {
+  const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === "ENOENT" || error.code === "ENOTDIR"
+      ? new FileError(`${path}: no such file.`, { cause: error })
+      : new FileError(`${path} can't be read: ${error.message}`, { cause: error });
+  });
+  if (info.isDirectory())
+    throw new FileError(
+      `${path} is a folder; a model is a GGUF file (owl3 convert makes one from a checkpoint folder).`,
+    );
+  const { total } = memoryLimits();
+  if (info.size > total)
+    throw new MemoryError(`${path} is ${formatBytes(info.size)} and the machine has ${formatBytes(total)} of memory.`);
+}

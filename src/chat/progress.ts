@@ -1,0 +1,20 @@
+import type { EncodeProgress } from "../vision/encode-media.js";
+
+/** What the engine is doing; told before and after each piece of work, from zero to `total`. */
+export type Progress =
+  | { stage: "load"; source: string }
+  | { stage: "preprocess"; done: number; total: number; source: string }
+  | EncodeProgress
+  | { stage: "prefill"; done: number; total: number }
+  | { stage: "beams"; done: number; total: number };
+
+export type OnProgress = (progress: Progress) => void;
+
+export interface Timings {
+  loadMs: number;
+  preprocessMs: number;
+  /** 0: no crop was new. */
+  visionMs: number;
+  prefillMs: number;
+  decodeMs: number;
+}

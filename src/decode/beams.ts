@@ -1,0 +1,161 @@
+import type { NativeSession } from "../native/binding.js";
+import { nativeCall } from "../native/native.js";
+import type { AnswerPiece, Detokenizer, FinishReason } from "./generate.js";
+import { StopStrings } from "./stop.js";
+
+export interface BeamToken {
+  id: number;
+  logprob: number;
+  top: { id: number; logprob: number }[];
+}
+
+export interface BeamOptions {
+  session: NativeSession;
+  /** A sequence that holds the prompt; it is forked and left as it is. */
+  sequence: number;
+  promptIds: readonly number[];
+  beams: number;
+  maxTokens: number;
+  eosIds: ReadonlySet<number>;
+  /** As in Hugging Face, over prompt and answer; 1: off. */
+  repetitionPenalty: number;
+  /** Alternatives to keep with each token. */
+  logprobs: number;
+  signal?: AbortSignal | undefined;
+  onStep?: ((tokens: number) => void) | undefined;
+}
+
+interface Beam {
+  sequence: number;
+  score: number;
+  tokens: BeamToken[];
+}
+interface Hypothesis {
+  score: number;
+  tokens: BeamToken[];
+  ended: boolean;
+}
+
+/**
+ * Beam search as Hugging Face's generate(num_beams, do_sample=False) does it, with its defaults: a hypothesis scores the sum of its
+ * log-probabilities over its length (length_penalty 1, the end marker counted), and the search ends when no running beam could, at its
+ * present length, beat the worst of the `beams` finished ones (early_stopping False), or at maxTokens. All beams advance in one step.
+ */
+export async function beamSearch(o: BeamOptions): Promise<{ tokens: BeamToken[]; ended: boolean; score: number }> {
+  const finished: Hypothesis[] = [];
+  let running: Beam[] = [{ sequence: o.session.fork(o.sequence), score: 0, tokens: [] }];
+  let done = false;
+  try {
+    for (let length = 1; length <= o.maxTokens; length++) {
+      o.signal?.throwIfAborted();
+      const candidates = await expand(o, running);
+      const next = sift(o, candidates, finished, length);
+      const best = candidates[0];
+      done = isDone(o.beams, finished, best ? best.score / length : Number.NEGATIVE_INFINITY);
+      if (done) break;
+      o.onStep?.(length);
+      running = reorder(o.session, running, next);
+      if (running.length === 0 || length === o.maxTokens) break;
+      await nativeCall(
+        o.session.step(
+          Int32Array.from(running, (beam) => beam.sequence),
+          Int32Array.from(running, (beam) => beam.tokens.at(-1)?.id ?? 0),
+        ),
+      );
+    }
+    if (!done)
+      for (const beam of running)
+        if (beam.tokens.length > 0)
+          keep(o.beams, finished, { score: beam.score / beam.tokens.length, tokens: beam.tokens, ended: false });
+  } finally {
+    for (const beam of running) o.session.remove(beam.sequence);
+  }
+  const best = finished[0];
+  return best ?? { tokens: [], ended: true, score: 0 };
+}
+
+interface Candidate {
+  parent: Beam;
+  score: number;
+  token: BeamToken;
+}
+
+/** The best 2 * beams continuations over all beams: enough to fill every beam even if half of them end. */
+async function expand(o: BeamOptions, running: Beam[]): Promise<Candidate[]> {
+  const wanted = 2 * o.beams;
+  const candidates: Candidate[] = [];
+  for (const parent of running) {
+    const seen = new Set<number>();
+    if (o.repetitionPenalty !== 1) {
+      for (const id of o.promptIds) seen.add(id);
+      for (const token of parent.tokens) seen.add(token.id);
+    }
+    // A penalty only lowers what was seen, so the best of the penalised scores are among this many raw ones.
+    const found = await nativeCall(o.session.topLogprobs(parent.sequence, Math.max(wanted, o.logprobs) + seen.size));
+    const top = found.slice(0, o.logprobs);
+    const own = found
+      .map(({ id, logprob }) => ({
+        parent,
+        score: parent.score + (seen.has(id) ? logprob * o.repetitionPenalty : logprob),
+        token: { id, logprob, top },
+      }))
+      .sort((a, b) => b.score - a.score);
+    candidates.push(...own.slice(0, wanted));
+  }
+  return candidates.sort((a, b) => b.score - a.score).slice(0, wanted);
+}
+
+/** Ended candidates become hypotheses when they rank among the first `beams`; the others are the next beams. */
+function sift(o: BeamOptions, candidates: Candidate[], finished: Hypothesis[], length: number): Candidate[] {
+  const next: Candidate[] = [];
+  for (const [rank, candidate] of candidates.entries()) {
+    if (o.eosIds.has(candidate.token.id)) {
+      if (rank < o.beams)
+        keep(o.beams, finished, { score: candidate.score / length, tokens: candidate.parent.tokens, ended: true });
+    } else next.push(candidate);
+    if (next.length === o.beams) break;
+  }
+  return next;
+}
+
+function keep(beams: number, finished: Hypothesis[], hypothesis: Hypothesis): void {
+  finished.push(hypothesis);
+  finished.sort((a, b) => b.score - a.score);
+  if (finished.length > beams) finished.pop();
+}
+
+function isDone(beams: number, finished: Hypothesis[], attainable: number): boolean {
+  const worst = finished[beams - 1];
+  return worst !== undefined && worst.score >= attainable;
+}
+
+/** Each parent's first child takes over its sequence, further ones fork it; parents without children go. */
+function reorder(session: NativeSession, running: Beam[], next: Candidate[]): Beam[] {
+  const taken = new Set<Beam>();
+  const beams = next.map(({ parent, score, token }) => {
+    const sequence = taken.has(parent) ? session.fork(parent.sequence) : parent.sequence;
+    taken.add(parent);
+    return { sequence, score, tokens: [...parent.tokens, token] };
+  });
+  for (const beam of running) if (!taken.has(beam)) session.remove(beam.sequence);
+  return beams;
+}
+
+/** The best of several beams as an answer: all its pieces come at the end; a stop string cuts it short. */
+export async function* answerByBeams(
+  options: BeamOptions & { detokenizer: Detokenizer; stop: readonly string[] },
+): AsyncGenerator<AnswerPiece, FinishReason> {
+  const { detokenizer } = options;
+  const best = await beamSearch(options);
+  const stream = detokenizer.stream();
+  const stops = new StopStrings(options.stop);
+  for (const choice of best.tokens) {
+    const top = choice.top.map((other) => ({ ...other, text: detokenizer.text(other.id) }));
+    const { text, stopped } = stops.push(stream.push(choice.id));
+    yield { text, token: { id: choice.id, logprob: choice.logprob, text: detokenizer.text(choice.id), top } };
+    if (stopped) return "stop";
+  }
+  const rest = stops.push(stream.end());
+  yield { text: rest.text + stops.end() };
+  return best.ended || rest.stopped ? "stop" : "length";
+}

@@ -1,0 +1,240 @@
+import { ModelFileError } from "../errors.js";
+import type { GgufInfo } from "../native/binding.js";
+
+/** What a GGUF file holds, as `owl3 info --json` prints it. Only an mPLUG-Owl3 file has `model`. */
+export interface FileDescription {
+  path: string;
+  file_bytes: number;
+  gguf_version: number;
+  architecture: string | null;
+  name: string | null;
+  license: string | null;
+  source_url: string | null;
+  file_type: string | null;
+  parameters: number;
+  bits_per_weight: number;
+  types: { type: string; tensors: number; bytes: number; share: number }[];
+  model: ModelDescription | null;
+}
+
+export interface ModelDescription {
+  parameters: { language: number; vision: number };
+  language: {
+    layers: number;
+    hidden: number;
+    feed_forward: number;
+    heads: number;
+    kv_heads: number;
+    head_dim: number;
+    vocab: number;
+    context: number;
+    rope_base: number;
+    tied_output: boolean;
+  };
+  /** 0-based. */
+  hyper_layers: number[];
+  vision: {
+    layers: number;
+    hidden: number;
+    feed_forward: number;
+    heads: number;
+    patch: number;
+    crop_size: number;
+    crop_tokens: number;
+  };
+  tokenizer: {
+    model: string;
+    pre: string;
+    tokens: number;
+    special: string[];
+    unused: number;
+    merges: number;
+    ends_at: string[];
+  };
+  /** generation_config.json's defaults; what it does not say is absent. */
+  sampling: Partial<Record<"temperature" | "top_p" | "top_k" | "repetition_penalty", number>> & { do_sample?: boolean };
+}
+
+export interface MemoryEstimate {
+  crops: number;
+  context: number;
+  weights: number;
+  kv_cache: number;
+  visual_kv: number;
+  embeds: number;
+  total: number;
+}
+
+export function describeFile(file: GgufInfo): FileDescription {
+  const m = new Metadata(file);
+  const types = new Map<string, { type: string; tensors: number; bytes: number; share: number }>();
+  for (const tensor of file.tensors) {
+    const entry = types.get(tensor.type) ?? { type: tensor.type, tensors: 0, bytes: 0, share: 0 };
+    types.set(tensor.type, { ...entry, tensors: entry.tensors + 1, bytes: entry.bytes + tensor.bytes });
+  }
+  const bytes = sum(file.tensors.map((tensor) => tensor.bytes));
+  const parameters = countValues(file, () => true);
+  return {
+    path: file.path,
+    file_bytes: file.fileBytes,
+    gguf_version: file.version,
+    architecture: m.optionalString("general.architecture"),
+    name: m.optionalString("general.name"),
+    license: m.optionalString("general.license"),
+    source_url: m.optionalString("general.source.url"),
+    file_type: fileTypeName(file.metadata["general.file_type"]),
+    parameters,
+    bits_per_weight: parameters > 0 ? round((8 * bytes) / parameters) : 0,
+    types: [...types.values()]
+      .map((entry) => ({ ...entry, share: bytes > 0 ? round(entry.bytes / bytes) : 0 }))
+      .sort((a, b) => b.bytes - a.bytes),
+    model: m.optionalString("general.architecture") === "mplugowl3" ? describeModel(file, m) : null,
+  };
+}
+
+function describeModel(file: GgufInfo, m: Metadata): ModelDescription {
+  const own = (key: string) => m.count(`mplugowl3.${key}`);
+  const [hidden, heads] = [own("embedding_length"), own("attention.head_count")];
+  const [side, patch] = [own("vision.image_size"), own("vision.patch_size")];
+  const isVision = (name: string) => name.startsWith("v.") || name.startsWith("mm.");
+  const layers = own("block_count");
+  return {
+    parameters: {
+      language: countValues(file, (name) => !isVision(name)),
+      vision: countValues(file, isVision),
+    },
+    language: {
+      layers,
+      hidden,
+      feed_forward: own("feed_forward_length"),
+      heads,
+      kv_heads: own("attention.head_count_kv"),
+      head_dim: Math.floor(hidden / heads),
+      vocab: m.list("tokenizer.ggml.tokens").length,
+      context: own("context_length"),
+      rope_base: m.number("mplugowl3.rope.freq_base") ?? 10000,
+      tied_output: !file.tensors.some((tensor) => tensor.name === "output.weight"),
+    },
+    hyper_layers: m.list("mplugowl3.hyper_attention.blocks").map(Number),
+    vision: {
+      layers: own("vision.block_count"),
+      hidden: own("vision.embedding_length"),
+      feed_forward: own("vision.feed_forward_length"),
+      heads: own("vision.attention.head_count"),
+      patch,
+      crop_size: side,
+      crop_tokens: Math.floor(side / patch) ** 2,
+    },
+    tokenizer: describeTokenizer(m),
+    sampling: describeSampling(m),
+  };
+}
+
+function describeTokenizer(m: Metadata): ModelDescription["tokenizer"] {
+  const tokens = m.list("tokenizer.ggml.tokens").map(String);
+  const kinds = m.list("tokenizer.ggml.token_type");
+  const ends = m.has("mplugowl3.generation.eos_token_ids")
+    ? m.list("mplugowl3.generation.eos_token_ids")
+    : [m.count("tokenizer.ggml.eos_token_id")];
+  return {
+    model: m.optionalString("tokenizer.ggml.model") ?? "unknown",
+    pre: m.optionalString("tokenizer.ggml.pre") ?? "unknown",
+    tokens: kinds.filter((kind) => kind !== 5).length,
+    special: tokens.filter((_, id) => kinds[id] === 3),
+    unused: kinds.filter((kind) => kind === 5).length,
+    merges: m.list("tokenizer.ggml.merges").length,
+    ends_at: ends.map((id) => tokens[Number(id)] ?? `id ${id}`),
+  };
+}
+
+function describeSampling(m: Metadata): ModelDescription["sampling"] {
+  const sampling: ModelDescription["sampling"] = {};
+  const doSample = m.boolean("mplugowl3.generation.do_sample");
+  if (doSample !== undefined) sampling.do_sample = doSample;
+  for (const key of ["temperature", "top_p", "top_k", "repetition_penalty"] as const) {
+    const value = m.number(`mplugowl3.generation.${key}`);
+    if (value !== undefined) sampling[key] = value;
+  }
+  return sampling;
+}
+
+/**
+ * What the weights, the KV cache, the visual keys and values and the image embeddings take, without scratch. The cache is f16, in files of
+ * unquantized weights f32.
+ */
+export function estimateMemory(file: FileDescription, crops: number, context: number): MemoryEstimate | null {
+  if (!file.model) return null;
+  const { language: l, vision: v, hyper_layers: hyper } = file.model;
+  const quantized = file.types.some(({ type }) => !["F32", "F16", "BF16"].includes(type));
+  const keyAndValue = 2 * l.kv_heads * l.head_dim * (quantized ? 2 : 4);
+  const weights = sum(file.types.map((entry) => entry.bytes));
+  const kv_cache = context * l.layers * keyAndValue;
+  const visual_kv = crops * v.crop_tokens * hyper.length * keyAndValue;
+  const embeds = crops * v.crop_tokens * l.hidden * 4;
+  return { crops, context, weights, kv_cache, visual_kv, embeds, total: weights + kv_cache + visual_kv + embeds };
+}
+
+/** llama.cpp's names of `general.file_type`. */
+function fileTypeName(value: unknown): string | null {
+  const names = new Map<unknown, string>([
+    [0, "f32"],
+    [1, "f16"],
+    [2, "q4_0"],
+    [7, "q8_0"],
+    [15, "q4_k_m"],
+    [17, "q5_k_m"],
+    [18, "q6_k"],
+    [32, "bf16"],
+  ]);
+  return names.get(value) ?? null;
+}
+
+/** Checked access to metadata; the file may say anything. */
+class Metadata {
+  constructor(private readonly file: GgufInfo) {}
+
+  has(key: string): boolean {
+    return Object.hasOwn(this.file.metadata, key);
+  }
+
+  optionalString(key: string): string | null {
+    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    return typeof value === "string" ? value : null;
+  }
+
+  count(key: string): number {
+    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 1 << 30) return value;
+    throw new ModelFileError(`${this.file.path}: key ${key} must be a whole number in 0..${1 << 30}.`);
+  }
+
+  /** A single precision number as people write it: 0.7, not 0.699999988079071. */
+  number(key: string): number | undefined {
+    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    return typeof value === "number" ? Number(value.toPrecision(7)) : undefined;
+  }
+
+  boolean(key: string): boolean | undefined {
+    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    return typeof value === "boolean" ? value : undefined;
+  }
+
+  list(key: string): unknown[] {
+    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    if (Array.isArray(value)) return value;
+    throw new ModelFileError(`${this.file.path}: key ${key} must be a list.`);
+  }
+}
+
+function countValues(file: GgufInfo, wanted: (name: string) => boolean): number {
+  const tensors = file.tensors.filter((tensor) => wanted(tensor.name));
+  return sum(tensors.map((tensor) => tensor.shape.reduce((a, b) => a * b, 1)));
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}
+
+function round(n: number): number {
+  return Math.round(n * 10000) / 10000;
+}

@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { parseMessages } from "../../../src/prompt/parse.js";
+
+test("a conversation as JSON is checked part by part", () => {
+  const content = [
+    { type: "text", text: "a" },
+    { type: "image", path: "x.png" },
+    { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } },
+    { type: "video", path: "v.mp4" },
+    { type: "video", frames: ["1.png", "2.png"] },
+  ];
+  const [message] = parseMessages(JSON.stringify([{ role: "user", content, extra: 1 }]), "m.json");
+  expect(message?.content).toEqual([
+    content[0],
+    content[1],
+    { type: "image", path: "data:image/png;base64,AAAA" },
+    content[3],
+    content[4],
+  ]);
+  for (const [bad, wanted] of [
+    ["{", "m.json is not JSON"],
+    ["{}", "a list of messages"],
+    ["[]", "a list of messages"],
+    ["[1]", "message 1"],
+    ['[{"role":"tool","content":""}]', "message 1: role"],
+    ['[{"role":"user","content":3}]', "message 1: content"],
+    ['[{"role":"user","content":[{"type":"audio"}]}]', "message 1, part 1: type"],
+    ['[{"role":"user","content":[{"type":"image"}]}]', "part 1: path must be a string"],
+    ['[{"role":"system","content":[{"type":"image","path":"x"}]}]', "only a user's"],
+    ['[{"role":"user","content":[{"type":"video","frames":[]}]}]', "frames"],
+  ] as const)
+    expect(() => parseMessages(bad, "m.json")).toThrow(wanted);
+});
+
+test("file: URLs become paths, addresses are refused, and a system message comes first", () => {
+  const image = (url: string) =>
+    JSON.stringify({ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }] });
+  expect(parseMessages(image("file:///tmp/a%20b.png"), "m")[0]?.content).toEqual([
+    { type: "image", path: "/tmp/a b.png" },
+  ]);
+  expect(() => parseMessages(image("https://example.org/a.png"), "m")).toThrow("only file: and data: URLs");
+  expect(() => parseMessages(image("file://elsewhere/a.png"), "m")).toThrow("no path on this machine");
+  const late = [
+    { role: "user", content: "a" },
+    { role: "system", content: "b" },
+  ];
+  expect(() => parseMessages(JSON.stringify(late), "m")).toThrow("only the first message");
+});

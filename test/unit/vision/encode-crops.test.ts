@@ -1,0 +1,112 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { NativeConfig, NativeEmbeds } from "../../../src/native/binding.js";
+import { EmbeddingCache } from "../../../src/vision/cache.js";
+import { type EncodedCrop, encodeCrops } from "../../../src/vision/encode-crops.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "owl3-encode-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A model whose embeddings of a crop are its first byte plus 0, 0.1, ...; one crop is 12 bytes. */
+function fakeModel(msPerCrop = 0) {
+  const seen: number[] = [];
+  const alive = new Set<NativeEmbeds>();
+  const embeds = (data: Float32Array, crops: number): NativeEmbeds => {
+    const toFloat32 = (into = new Float32Array(data.length)) => {
+      into.set(data);
+      return into;
+    };
+    const made = { crops, bytes: data.byteLength, toFloat32, dispose: () => alive.delete(made) };
+    alive.add(made as unknown as NativeEmbeds);
+    return made as unknown as NativeEmbeds;
+  };
+  return {
+    seen,
+    alive,
+    config: { cropTokens: 2, hiddenSize: 3 } as NativeConfig,
+    encode: async (crops: Uint8Array, n: number) => {
+      seen.push(n);
+      await new Promise((resolve) => setTimeout(resolve, msPerCrop * n));
+      if (crops.includes(66)) throw new Error("encode failed");
+      return embeds(
+        Float32Array.from({ length: n * 6 }, (_, i) => (crops[Math.floor(i / 6) * 12] ?? 0) + (i % 6) / 10),
+        n,
+      );
+    },
+    embedsFrom: (data: Float32Array, n: number) => embeds(data.slice(), n),
+  };
+}
+async function* crops(...first: number[]) {
+  for (const value of first) yield new Uint8Array(12).fill(value);
+}
+const firsts = (encoded: EncodedCrop[]) => encoded.map(({ embeds, crop }) => embeds.toFloat32()[crop * 6]);
+const cropCache = () => ({ store: new EmbeddingCache(folder, 1e6), weights: "w", arithmetic: "a" });
+
+test("every crop in its place, however they are batched", async () => {
+  const model = fakeModel(1);
+  const reports: number[] = [];
+  const encoded = await encodeCrops(model, crops(5, 1, 4, 2, 3), 5, { onCrops: (n) => reports.push(n) });
+  expect(firsts(encoded)).toEqual([5, 1, 4, 2, 3]);
+  expect(reports.reduce((a, b) => a + b)).toBe(5);
+  expect(model.seen[0]).toBe(1);
+});
+
+test("crops that the cache knows are not run, and give the same values", async () => {
+  const first = fakeModel();
+  await encodeCrops(first, crops(1, 2, 3), 3, { cache: cropCache() });
+  const second = fakeModel();
+  const encoded = await encodeCrops(second, crops(9, 2, 3, 8, 1), 5, { cache: cropCache() });
+  expect(firsts(encoded)).toEqual([9, 2, 3, 8, 1]);
+  expect(second.seen.reduce((a, b) => a + b)).toBe(2);
+  const without = await encodeCrops(fakeModel(), crops(9, 2, 3, 8, 1), 5);
+  const values = (list: EncodedCrop[]) =>
+    list.map(({ embeds, crop }) => embeds.toFloat32().slice(crop * 6, crop * 6 + 6));
+  expect(values(encoded)).toEqual(values(without));
+});
+
+test("pixels do not pile up while the model works", async () => {
+  let made = 0;
+  let most = 0;
+  let done = 0;
+  async function* counted() {
+    for (let i = 0; i < 60; i++) {
+      made++;
+      most = Math.max(most, made - done);
+      yield new Uint8Array(12);
+    }
+  }
+  await encodeCrops(fakeModel(40), counted(), 60, {
+    onCrops: (n) => {
+      done += n;
+    },
+  });
+  expect(most).toBeLessThanOrEqual(16 + 4 + 1);
+});
+
+test("on an error nothing stays in native memory", async () => {
+  const model = fakeModel();
+  await expect(encodeCrops(model, crops(1, 2, 66, 4), 4)).rejects.toThrow("encode failed");
+  expect(model.alive.size).toBe(0);
+  async function* broken() {
+    yield new Uint8Array(12);
+    throw new Error("decode failed");
+  }
+  await expect(encodeCrops(model, broken(), 2)).rejects.toThrow("decode failed");
+  await expect(encodeCrops(model, crops(1), 2)).rejects.toThrow("1 crops came where 2 were expected");
+  expect(model.alive.size).toBe(0);
+});
+
+test("a stop is heard", async () => {
+  const model = fakeModel();
+  const stop = new AbortController();
+  const onCrops = () => stop.abort();
+  await expect(encodeCrops(model, crops(1, 2, 3), 3, { signal: stop.signal, onCrops })).rejects.toMatchObject({
+    name: "AbortError",
+  });
+  expect(model.alive.size).toBe(0);
+});
