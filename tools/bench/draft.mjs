@@ -30,7 +30,7 @@ function idsOf(file) {
   const words = readFileSync(new URL(`../../${file}`, import.meta.url), "utf8").match(/\w+|[^\s\w]/g);
   return words.map((word) => known.get(word) ?? known.set(word, 1000 + known.size).get(word));
 }
-const prompt = idsOf("ARCHITECTURE.md").slice(0, 512);
+const prompt = idsOf("MODEL.md").slice(0, 512);
 const answers = { repeats: prompt.slice(100, 100 + tokens), differs: idsOf("README.md").slice(0, tokens) };
 
 /** The session, whose draws become the ids of `answer`. */

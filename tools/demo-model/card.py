@@ -82,7 +82,7 @@ def product(e):
     rows = []
     for one in e["rows"]:
         scores = [percent(s["right"], s["asked"]) for s in one["scores"].values()]
-        lead = f"{one['largestLead']:g}" if one["asPython"] < one["asked"] else ""
+        lead = f"{one['maxLead']:g}" if one["asPython"] < one["asked"] else ""
         same = [f"{one[key]} of {one['asked']}" for key in ("asPython", "asShipped")]
         rows.append([one["name"], *scores, *same, lead])
     asked = ["*asked*", *(str(s["asked"]) for s in e["rows"][0]["scores"].values()), "", "", ""]

@@ -105,7 +105,7 @@ function row(name, put, answers) {
     asked: put.length,
     scores: Object.fromEntries(scores),
     asPython: put.length - others.length,
-    largestLead: Math.max(0, ...others.map(({ gap }) => gap)),
+    maxLead: Math.max(0, ...others.map(({ gap }) => gap)),
     answers,
   };
 }
@@ -141,7 +141,7 @@ function print(rows) {
       ...groups.map((name) => percent(one.scores[name])),
       `${one.asPython} of ${one.asked}`,
       `${one.asShipped} of ${one.asked}`,
-      one.asPython === one.asked ? "" : String(one.largestLead),
+      one.asPython === one.asked ? "" : String(one.maxLead),
       one.seconds === undefined ? "" : `${one.seconds.toFixed(0)} s`,
     ]),
   ];

@@ -38,7 +38,7 @@ PER_CHANGE = Columns(moves=len(MOVES), **{f"changed{c}": 2 for c in range(9)}, n
 
 # A thing that is named: how many of the kind there are, and what the only one is like.
 PER_THING = Columns(count=7, cell=9, shape=len(SHAPES), color=len(COLOR_NAMES), size=2)
-# How many pictures show a thing that is named, and the number of the only one.
+# A thing that is named among several pictures: in how many it is, and the number of the only one.
 PER_FINDING = Columns(pictures=7, number=PICTURES)
 # The second thing that a question names lies left of the first, as far, or right of it; above, as high, or below.
 PER_RELATION = Columns(across=3, down=3)

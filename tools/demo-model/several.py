@@ -91,9 +91,8 @@ def the_picture(rng, i, k):
 
 
 KINDS = ["which"] * 4 + ["content"] * 2 + ["color"] * 2 + ["shape", "many", "more", "both"]
-HARDER = (
-    ["which"] * 2 + ["content", "color"] * 3 + ["shape", "more", "both"] * 2 + ["many"]
-)  # those that took longest to be learnt more often
+# Kinds for training; those that took longest to be learnt occur more often.
+HARDER = ["which"] * 2 + ["content", "color"] * 3 + ["shape", "more", "both"] * 2 + ["many"]
 
 
 def ask_album(rng: random.Random, scenes, kinds=None):
