@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-const file = (name: string): string => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
+const file = (name: string): string => fileURLToPath(new URL(`../../../../${name}`, import.meta.url));
 
 test("ARCHITECTURE.md shows the house as it is (node tools/docs/house.mjs draws it anew)", () => {
   const drawn = execFileSync(process.execPath, [file("tools/docs/house.mjs"), "--print"], { encoding: "utf8" }).trim();
