@@ -56,7 +56,7 @@ def loss(heads: Heads, layers, pictures, named):
     return total, seen
 
 
-# Of these the answer is mostly nothing, label 0, which then counts less.
+# The answer to these is mostly nothing, label 0, which therefore counts less.
 MOSTLY_NOTHING = {
     "picture": ("digit", "letter", "n_"),
     "cell": ("shape",),
