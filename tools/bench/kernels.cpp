@@ -87,10 +87,11 @@ int main(int argc, char** argv) {
     for (const int64_t n : call.n) outputs.append(outputs.empty() ? "" : "+").append(std::to_string(n));
     char name[128];
     std::snprintf(name, sizeof name, "%-4s %-7s %-4s %4ld x %5ld x %s%s", call.rows > 8 ? "many" : "one", what,
-                  gguf::format(call.type).name, static_cast<long>(call.rows), static_cast<long>(call.k), outputs.c_str(),
-                  call.gated                            ? " gated"
+                  gguf::format(call.type).name, static_cast<long>(call.rows), static_cast<long>(call.k),
+                  outputs.c_str(),
+                  call.gated                                 ? " gated"
                   : call.activation != ops::Activation::none ? " gelu"
-                                                        : "");
+                                                             : "");
     for (char* c = name; *c; c++) *c = static_cast<char>(std::tolower(*c));
     if (std::string(name).find(only) == std::string::npos) return;
     std::vector<std::unique_ptr<ops::Matrix>> matrices;
@@ -195,7 +196,8 @@ int main(int argc, char** argv) {
     for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k, DType::q6_k, DType::bf16}) {
       product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536, 256, 256}, .norm = ops::NormKind::rms});
       product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536}, .residual = true});
-      product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {8960}, .gated = true, .norm = ops::NormKind::rms});
+      product("prefill",
+              {.type = type, .rows = rows, .k = 1536, .n = {8960}, .gated = true, .norm = ops::NormKind::rms});
       product("prefill", {.type = type, .rows = rows, .k = 8960, .n = {1536}, .residual = true});
     }
   }
