@@ -48,10 +48,10 @@ std::vector<float> normal_values(int64_t n) {
 }
 
 /// Best of `repeats` and more runs, each of which returns its seconds.
-double best_seconds(int repeats, double least_total, auto&& run) {
+double best_seconds(int repeats, double min_total, auto&& run) {
   double best = 1e30, total = 0;
   run();
-  for (int i = 0; i < repeats || total < least_total; i++) {
+  for (int i = 0; i < repeats || total < min_total; i++) {
     const double s = run();
     best = std::min(best, s);
     total += s;
@@ -59,7 +59,7 @@ double best_seconds(int repeats, double least_total, auto&& run) {
   return best;
 }
 
-/// What the model asks of Backend::linear in one call.
+/// A call of Backend::linear as the model makes it.
 struct Call {
   DType type = DType::f32;
   ops::MatrixUse use = ops::MatrixUse::stream;
