@@ -1,16 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { NativeModel } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
-import { converter, greedyOptions, session, temporaryFolder } from "../model/helpers.js";
+import { root, temporaryFolder } from "../support/files.js";
+import { converter, greedyOptions, session } from "../support/model.js";
 
 const convertedTo = converter("random/few-kv-heads/model");
 const folder = temporaryFolder();
-const addon = fileURLToPath(new URL("../../build/Release/owl3.node", import.meta.url));
+const addon = join(root, "build/Release/owl3.node");
 let path: string;
 let model: NativeModel;
 beforeAll(async () => {

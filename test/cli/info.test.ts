@@ -1,8 +1,8 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { goldenCheckpoint } from "../checkpoint.js";
-import { folder, foreign, owl3 } from "./files.js";
+import { goldenCheckpoint } from "../support/checkpoint.js";
+import { folder, foreign, owl3 } from "../support/cli.js";
 
 describe("owl3 info", () => {
   const golden = join(folder, "golden-q4.gguf");

@@ -4,7 +4,8 @@ import { type Drafter, PromptLookup } from "../../src/decode/draft.js";
 import { generate } from "../../src/decode/generate.js";
 import type { NativeSession } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
-import { type Case, converter, encode, fixtures, greedyOptions, open, prefill, readCases, session } from "./helpers.js";
+import { fixtures } from "../support/files.js";
+import { type Case, converter, encode, greedyOptions, open, prefill, readCases, session } from "../support/model.js";
 
 const convertedTo = converter("golden/model");
 const cases = await readCases(join(fixtures, "golden"));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { InputPart } from "../../../src/prompt/messages.js";
-import { eos, type Fake, fakeEngine, openFake } from "../fake.js";
+import { eos, type Fake, fakeEngine, openFake } from "../../support/fake.js";
 
 const picture = (path: string): InputPart => ({ type: "image", path });
 const text = (t: string): InputPart => ({ type: "text", text: t });

@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FileError, UsageError } from "../../../src/errors.js";
 import { decodeImage, loadImage } from "../../../src/media/image.js";
 import { openSource, readBytes } from "../../../src/media/source.js";
+import { fixtures } from "../../support/files.js";
 
-const folder = fileURLToPath(new URL("../../fixtures/pictures/", import.meta.url));
+const folder = path.join(fixtures, "pictures/");
 const expected: Record<string, [width: number, height: number, sha256: string]> = JSON.parse(
   readFileSync(path.join(folder, "expected.json"), "utf8"),
 );

@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-
-const bin = fileURLToPath(new URL("../../bin/owl3.js", import.meta.url));
+import { binary } from "./cli.js";
 
 /** owl3 in a pseudo-terminal, made by util-linux's script(1): what a person at a keyboard sees. */
 export class Terminal {
@@ -11,7 +9,7 @@ export class Terminal {
   private changed: () => void = () => {};
 
   constructor(args: readonly string[], env: Record<string, string> = {}) {
-    const quoted = [process.execPath, bin, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
+    const quoted = [process.execPath, binary, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
     const { CI: _, ...inherited } = process.env;
     this.child = spawn("script", ["-qefc", `stty cols 100 rows 30; exec ${quoted}`, "/dev/null"], {
       env: { ...inherited, TERM: "xterm", ...env },

@@ -1,7 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
 import type { FileType } from "../../src/convert/types.js";
@@ -15,15 +13,7 @@ import type {
   SamplerOptions,
 } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
-
-export const fixtures = fileURLToPath(new URL("../fixtures", import.meta.url));
-
-/** A folder that goes with the test file. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "owl3-model-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+import { fixtures, temporaryFolder } from "./files.js";
 
 /** Converts a checkpoint of test/fixtures to types, each once a test file. */
 export function converter(checkpoint: string): (type: FileType) => Promise<string> {
