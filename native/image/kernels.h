@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "base/isa.h"
+
 namespace owl3::image {
 
 struct Kernels {
@@ -18,9 +20,8 @@ struct Kernels {
   void (*finish)(const int32_t* sums, int64_t n, uint8_t* out);
 };
 
-/// The fastest kernels this machine runs, chosen once.
-const Kernels& kernels();
-/// The same compiled for the build's base instruction set: the slow twin that tests compare with.
-const Kernels& base_kernels();
+/// The kernels for a machine with `isa`. Those of Isa::scalar are the twin that tests compare the others with. Errors:
+/// those of choose_isa().
+const Kernels& kernels(Isa isa = choose_isa());
 
 }  // namespace owl3::image
