@@ -75,7 +75,7 @@ void Conversion::convert_rows(const TensorPlan& t, const gguf::InputFile& in, in
   const uint64_t at = packed_row * static_cast<uint64_t>(first), bytes = packed_row * static_cast<uint64_t>(rows);
   const size_t index = static_cast<size_t>(&t - tensors_.data());
   const bool same_type = t.source.type == t.spec.type;
-  if (same_type && gguf::format(t.spec.type).block_size > 1 && cols == source_cols && rows == source_rows)
+  if (same_type && gguf::quantised(t.spec.type) && cols == source_cols && rows == source_rows)
     return writer_.write(index, at, b.raw.data(), bytes);  // packed already: unpacking and packing would lose
 
   b.values.resize(static_cast<size_t>(n));

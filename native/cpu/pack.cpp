@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "cpu/scratch.h"
-#include "gguf/blocks.h"
+#include "gguf/formats/formats.h"
 
 namespace owl3::cpu {
 namespace {
