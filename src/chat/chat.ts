@@ -1,5 +1,5 @@
 import { answerByBeams } from "../decode/beams.js";
-import { Context, prefillChunk } from "../decode/context.js";
+import { Context } from "../decode/context.js";
 import { PromptLookup } from "../decode/draft.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "../decode/generate.js";
 import type { SamplingOptions } from "../decode/sampling.js";
@@ -11,10 +11,12 @@ import { closeMedia, type LoadMedia, type MediaReport } from "../vision/chat-med
 import type { CropCache } from "../vision/encode-crops.js";
 import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
-import { Conversation, type PromptTools } from "./conversation.js";
+import { Conversation } from "./conversation.js";
 import { checkMemory } from "./memory.js";
-import { type AskOptions, type ChatOptions, checkOptions, defaultMaxTokens, isInteger } from "./options.js";
+import { type AskOptions, type ChatOptions, checkContextLength, checkOptions, defaultMaxTokens } from "./options.js";
+import { planWork } from "./plan.js";
 import type { Timings } from "./progress.js";
+import type { PromptTools } from "./prompt-tools.js";
 
 /** What a chat needs of an open model. */
 export interface Engine {
@@ -27,9 +29,6 @@ export interface Engine {
   /** Embeddings of crops seen before, by any process; absent: every crop is run. */
   cache?: (() => Promise<CropCache | undefined>) | undefined;
 }
-
-const smallestContext = 16;
-const defaultContext = 4096;
 
 /**
  * A conversation. One answer at a time; pictures are encoded once, and the KV cache of what was said before is kept, so that a further
@@ -60,12 +59,7 @@ export class Chat {
       ...(options.system === undefined ? [] : [{ role: "system" as const, content: options.system }]),
       ...(options.messages ?? []),
     ]);
-    const { contextLength } = options;
-    const most = engine.model.config.contextLength;
-    if (contextLength !== undefined && !isInteger(contextLength, smallestContext, most))
-      throw new UsageError(
-        `the context must be an integer from ${smallestContext} to the model's ${most} positions, not ${contextLength}.`,
-      );
+    checkContextLength(options.contextLength, engine.model.config.contextLength);
   }
 
   /** The turns so far. */
@@ -238,29 +232,16 @@ export class Chat {
     return { ids, slots, context, prefilled, plan: plan.memory, timings };
   }
 
-  /** How long the context has to be, and whether that fits into memory. */
+  /** How long the context has to be, and the memory that the answer takes. Throws MemoryError when the machine has less. */
   #plan(promptTokens: number, crops: number, options: AskOptions): { contextLength: number; memory: MemoryPlan } {
     const { model } = this.#engine;
-    const most = this.#options.contextLength ?? model.config.contextLength;
-    if (promptTokens >= most)
-      throw new UsageError(
-        `the prompt has ${promptTokens} tokens and the context holds ${most}: ${this.#options.contextLength === undefined ? "that is all the model knows; ask about less." : "give a larger --ctx or ask about less."}`,
-      );
-    const wanted = promptTokens + (options.maxTokens ?? defaultMaxTokens);
-    const grown = Math.max(defaultContext, this.#context?.length ?? 0, 2 ** Math.ceil(Math.log2(wanted)));
-    const contextLength = this.#options.contextLength ?? Math.min(most, grown);
-    const memory = nativeSync(() =>
-      model.plan({
-        contextLength,
-        crops,
-        sequences: options.beams ?? 1,
-        kvType: this.#kvType,
-        prefillChunk,
-      }),
-    );
+    const modelContext = model.config.contextLength;
+    const size = { promptTokens, crops, modelContext, heldContext: this.#context?.length ?? 0 };
+    const work = planWork(size, this.#options, options);
+    const memory = nativeSync(() => model.plan({ ...work, kvType: this.#kvType }));
     options.onPlan?.(memory);
     checkMemory(memory, model.weightBytes);
-    return { contextLength, memory };
+    return { contextLength: work.contextLength, memory };
   }
 
   /** The chat's context; a longer one in its place when it has grown too short (its prompt is then computed again). */

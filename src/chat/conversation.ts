@@ -1,20 +1,7 @@
-import type { Detokenizer } from "../decode/generate.js";
 import type { InputMessage, Message, TextPart } from "../prompt/messages.js";
 import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf, releaseMedia } from "../vision/chat-media.js";
 import type { OnProgress } from "./progress.js";
-
-export interface Rendered {
-  prompt: string;
-  ids: number[];
-  /** Where each crop becomes visible. */
-  mediaOffset: number[];
-}
-
-/** What the prompt room does for a model file's tokenizer. */
-export interface PromptTools extends Detokenizer {
-  readonly eosIds: ReadonlySet<number>;
-  render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
-}
+import type { PromptTools, Rendered } from "./prompt-tools.js";
 
 export interface ConversationOptions extends Omit<LoadOptions, "signal"> {
   allowSpecial: boolean;

@@ -1,5 +1,6 @@
 import os from "node:os";
 import { MemoryError } from "../errors.js";
+import { formatBytes } from "../format.js";
 import type { MemoryPlan } from "../native/binding.js";
 
 /** What the process may use: the machine's memory, or less in a container. */
@@ -28,18 +29,7 @@ export function checkMemory(plan: MemoryPlan, held: number, limits = memoryLimit
     .map(([name, bytes]) => `${formatBytes(bytes)} ${name}`)
     .join(", ");
   throw new MemoryError(
-    `this needs ${formatBytes(needed)} more memory (${largest}) and ${formatBytes(limits.available)} of ${formatBytes(limits.total)} are available: give a smaller --ctx, fewer pictures or --no-cut, or a smaller model.`,
+    `this needs ${formatBytes(needed)} more memory (${largest}) and ${formatBytes(limits.available)} of ${formatBytes(limits.total)} are available.`,
+    { of: "answer", needed, available: limits.available },
   );
-}
-
-/** 1234567 -> "1.2 MB" */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let unit = 0;
-  let value = bytes;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${unit === 0 || value >= 99.5 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
 }

@@ -53,7 +53,17 @@ export interface PromptTensors {
 /** Answers have at most so many tokens unless told otherwise. */
 export const defaultMaxTokens = 512;
 
-/** Refuses what can't be; returns how tokens are drawn. */
+const minContext = 16;
+
+/** Throws UsageError when a context length was given that the model can't have. */
+export function checkContextLength(contextLength: number | undefined, modelContext: number): void {
+  if (contextLength !== undefined && !isInteger(contextLength, minContext, modelContext))
+    throw new UsageError(
+      `the context must be an integer from ${minContext} to the model's ${modelContext} positions, not ${contextLength}.`,
+    );
+}
+
+/** Throws UsageError for options that can't be; returns how tokens are drawn. */
 export function checkOptions(options: AskOptions, defaults: SamplingOptions): SamplerOptions {
   const { maxTokens = defaultMaxTokens, beams = 1 } = options;
   if (!isInteger(maxTokens, 1, 1 << 24))
@@ -64,6 +74,6 @@ export function checkOptions(options: AskOptions, defaults: SamplingOptions): Sa
   return resolveSampling(options, defaults);
 }
 
-export function isInteger(value: number, min: number, max: number): boolean {
+function isInteger(value: number, min: number, max: number): boolean {
   return Number.isInteger(value) && value >= min && value <= max;
 }

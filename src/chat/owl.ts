@@ -1,22 +1,22 @@
-import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { type SamplingOptions, samplingDefaults } from "../decode/sampling.js";
-import { FileError, MemoryError, UserError } from "../errors.js";
+import { FileError, FolderError, MemoryError, UserError } from "../errors.js";
+import { formatBytes } from "../format.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
 import { native, nativeCall, nativeSync } from "../native/native.js";
-import { encodePrompt } from "../prompt/encode.js";
-import { renderMessages } from "../prompt/template.js";
-import { Tokenizer } from "../prompt/tokenizer.js";
+import type { InputMessage } from "../prompt/messages.js";
+import { packageVersion } from "../version.js";
 import { EmbeddingCache } from "../vision/cache.js";
 import type { LoadMedia } from "../vision/chat-media.js";
 import type { CropCache } from "../vision/encode-crops.js";
 import { mediaLoader } from "../vision/load.js";
 import { hashVisionWeights } from "../vision/weights-hash.js";
 import { Chat, type Engine } from "./chat.js";
-import type { PromptTools } from "./conversation.js";
-import { formatBytes, memoryLimits } from "./memory.js";
+import { memoryLimits } from "./memory.js";
 import type { ChatOptions } from "./options.js";
+import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
+import { type PromptTools, promptTools } from "./prompt-tools.js";
 
 export interface OwlOptions extends ModelOptions {
   /** Keep what the vision tower says about a crop on disk, and look there first (see EmbeddingCache); default: no. */
@@ -39,6 +39,14 @@ export class Owl {
   /** Opens a GGUF file. Throws FileError, ModelFileError or MemoryError. */
   static open(path: string, options: OwlOptions = {}): Promise<Owl> {
     return Owl.openWith(native(), path, options);
+  }
+
+  /**
+   * Tells what a run would give to the model of a GGUF file and the memory it would take, without reading the weights: the prompt, its ids,
+   * what was made of the media, the plan. `messages` ends with a question. Throws what the run would throw before it computes anything.
+   */
+  static preview(path: string, messages: readonly InputMessage[], options: PreviewOptions = {}): Promise<Preview> {
+    return preview(native(), path, messages, options);
   }
 
   /** @internal for tests: with another engine or media decoder behind it */
@@ -76,7 +84,7 @@ export class Owl {
   get metadata(): GgufMetadata {
     return this.#engine.model.metadata;
   }
-  /** What computes: "cpu (avx512, 8 threads)" */
+  /** The device and its instruction set, such as "cpu (avx512)". */
   get backend(): string {
     return this.#engine.model.backend;
   }
@@ -116,32 +124,13 @@ function cropCache(binding: Binding, path: string, precision: string): () => Pro
   const open = async (): Promise<CropCache> => ({
     store,
     weights: await store.weightsHash(path, () => hashVisionWeights(binding, path)),
+    // Another version of the kernels may round differently, so each version has its own entries.
     arithmetic: `${packageVersion()} ${nativeSync(() => binding.systemInfo()).isa} ${precision}`,
   });
   return () => {
     if (store.limit === 0) return Promise.resolve(undefined);
     opened ??= open().catch(() => undefined);
     return opened;
-  };
-}
-
-/** Another version of the kernels may round otherwise, so what one version kept is nothing to the next. */
-function packageVersion(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
-
-/** Template and tokenizer of a model file. */
-export function promptTools(metadata: GgufMetadata, path: string): PromptTools {
-  const tokenizer = Tokenizer.fromMetadata(metadata, path);
-  return {
-    eosIds: new Set(tokenizer.stopIds),
-    render: (messages, options) => {
-      const { text, ids, mediaOffset } = encodePrompt(renderMessages(messages, options), tokenizer);
-      return { prompt: text, ids, mediaOffset };
-    },
-    stream: () => tokenizer.stream(),
-    text: (id) => tokenizer.tokenText(id),
   };
 }
 
@@ -152,11 +141,12 @@ async function checkFile(path: string): Promise<void> {
       ? new FileError(`${path}: no such file.`, { cause: error })
       : new FileError(`${path} can't be read: ${error.message}`, { cause: error });
   });
-  if (info.isDirectory())
-    throw new FileError(
-      `${path} is a folder; a model is a GGUF file (owl3 convert makes one from a checkpoint folder).`,
-    );
+  if (info.isDirectory()) throw new FolderError(path);
   const { total } = memoryLimits();
   if (info.size > total)
-    throw new MemoryError(`${path} is ${formatBytes(info.size)} and the machine has ${formatBytes(total)} of memory.`);
+    throw new MemoryError(`${path} is ${formatBytes(info.size)} and the machine has ${formatBytes(total)} of memory.`, {
+      of: "model",
+      needed: info.size,
+      available: total,
+    });
 }

@@ -55,16 +55,6 @@ export interface ModelDescription {
   sampling: Partial<Record<"temperature" | "top_p" | "top_k" | "repetition_penalty", number>> & { do_sample?: boolean };
 }
 
-export interface MemoryEstimate {
-  crops: number;
-  context: number;
-  weights: number;
-  kv_cache: number;
-  visual_kv: number;
-  embeds: number;
-  total: number;
-}
-
 export function describeFile(file: GgufInfo): FileDescription {
   const m = new Metadata(file);
   const types = new Map<string, { type: string; tensors: number; bytes: number; share: number }>();
@@ -156,22 +146,6 @@ function describeSampling(m: Metadata): ModelDescription["sampling"] {
     if (value !== undefined) sampling[key] = value;
   }
   return sampling;
-}
-
-/**
- * What the weights, the KV cache, the visual keys and values and the image embeddings take, without scratch. The cache is f16, in files of
- * unquantized weights f32.
- */
-export function estimateMemory(file: FileDescription, crops: number, context: number): MemoryEstimate | null {
-  if (!file.model) return null;
-  const { language: l, vision: v, hyper_layers: hyper } = file.model;
-  const quantized = file.types.some(({ type }) => !["F32", "F16", "BF16"].includes(type));
-  const keyAndValue = 2 * l.kv_heads * l.head_dim * (quantized ? 2 : 4);
-  const weights = sum(file.types.map((entry) => entry.bytes));
-  const kv_cache = context * l.layers * keyAndValue;
-  const visual_kv = crops * v.crop_tokens * hyper.length * keyAndValue;
-  const embeds = crops * v.crop_tokens * l.hidden * 4;
-  return { crops, context, weights, kv_cache, visual_kv, embeds, total: weights + kv_cache + visual_kv + embeds };
 }
 
 /** llama.cpp's names of `general.file_type`. */

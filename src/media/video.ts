@@ -2,7 +2,7 @@
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { FileError, UserError } from "../errors.js";
+import { FileError, NoFfmpegError, UserError } from "../errors.js";
 import { openAnimation } from "./video/animation.js";
 import { builtinCore, createBuiltinRunner } from "./video/builtin.js";
 import type { Clip } from "./video/clip.js";
@@ -56,8 +56,7 @@ export async function openClip(source: string | Uint8Array, options: OpenClipOpt
 function chooseDecoder(choice: DecoderChoice): "system" | "builtin" {
   if (choice === "builtin") return "builtin";
   if (systemFfmpeg()) return "system";
-  if (choice === "system")
-    throw new UserError("No ffmpeg and ffprobe were found on PATH: install ffmpeg, or use --decoder builtin.");
+  if (choice === "system") throw new NoFfmpegError();
   if (builtinCore() === null)
     throw new UserError("There is no video decoder: install ffmpeg, or run `npm install @ffmpeg/core`.");
   return "builtin";

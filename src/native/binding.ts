@@ -104,7 +104,18 @@ export interface NativeConfig {
   vision: { hiddenSize: number; intermediateSize: number; blockCount: number; heads: number };
 }
 
-/** What a plan of work will take, in bytes. */
+/** Work that memory is planned for. */
+export interface Work {
+  contextLength: number;
+  crops: number;
+  sequences: number;
+  /** How keys and values are stored; undefined: {@link NativeModel.defaultKvType}. */
+  kvType?: KvType | undefined;
+  /** Ids that a prefill call appends at most. */
+  prefillChunk: number;
+}
+
+/** The memory that some work takes, in bytes. */
 export interface MemoryPlan {
   weights: number;
   kvCache: number; // text
@@ -134,13 +145,7 @@ export interface NativeModel {
   readonly tokenBytes: number;
   /** What a KV cache should be unless asked otherwise: f16 for quantised files, f32 where the weights are float (see MODEL.md). */
   readonly defaultKvType: KvType;
-  plan(options: {
-    contextLength: number;
-    crops: number;
-    sequences: number;
-    kvType: KvType;
-    prefillChunk: number;
-  }): MemoryPlan;
+  plan(work: Work & { kvType: KvType }): MemoryPlan;
   /** Runs vision tower and projector over uint8 RGB crops [n, s, s, 3], a few at a time with bounded scratch. */
   encode(crops: Uint8Array, n: number): Promise<NativeEmbeds>;
   /** Embeddings computed before (a cache), [n, cropTokens, hiddenSize]. */
@@ -259,5 +264,7 @@ export interface Binding {
   ): NativeWriter;
 
   openModel(path: string, options: ModelOptions): Promise<NativeModel>;
+  /** What {@link NativeModel.plan} gives once the model is open, from the header of its file alone. */
+  planModel(path: string, options: ModelOptions, work: Work): Promise<MemoryPlan>;
   createSampler(options: SamplerOptions): NativeSampler;
 }

@@ -79,6 +79,21 @@ test("--dry-run: prompt, ids, offsets and grids of the reference, without the mo
   expect(chat([...ask, "--no-cut", "--dry-run", "--json"]).out).toContain('"grid":null');
 });
 
+test("--dry-run: its memory is what the run plans", () => {
+  const many = `${"word ".repeat(1200)}?`;
+  for (const args of [
+    ask,
+    [...ask, "--no-cut", "--kv-type", "q8_0", "--ctx", "300"],
+    [...ask, "--beams", "3", "--kv-type", "f16"],
+    [...ask, "--precision", "exact", "--threads", "1"],
+    ["-p", many, ...greedy.slice(0, -1), "1"],
+  ]) {
+    const { peak_rss, ...planned } = JSON.parse(chat([...args, "--json"]).out).memory;
+    expect(JSON.parse(chat([...args, "--dry-run", "--json"]).out).memory).toEqual(planned);
+    expect(peak_rss).toBeGreaterThan(planned.weights);
+  }
+});
+
 test("--dump: pixels, embeddings and logits with their shapes", () => {
   const file = path.join(folder, "dump.safetensors");
   expect(chat([...ask, "-q", "--dump", file]).code).toBe(0);

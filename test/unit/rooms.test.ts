@@ -10,18 +10,33 @@ const files = (pattern: string): string[] =>
 /** The rooms that each room may use besides itself (ARCHITECTURE.md). Data goes one way: nothing points back. */
 const typescript: Record<string, string[]> = {
   errors: [],
+  format: [],
+  version: [],
   prompt: ["errors"],
   media: ["errors", "prompt"],
-  models: ["errors"],
+  models: ["errors", "format"],
   native: ["errors"],
   gguf: ["errors", "native"],
   convert: ["errors", "native"],
   vision: ["errors", "native", "media", "prompt"],
   decode: ["errors", "native"],
-  chat: ["errors", "native", "media", "prompt", "vision", "decode"],
-  bench: ["errors", "native", "convert"],
-  cli: ["errors", "prompt", "media", "models", "native", "gguf", "convert", "vision", "chat", "bench"],
-  index: ["errors", "prompt", "media", "models", "native", "convert", "vision", "decode", "chat"],
+  chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode"],
+  bench: ["format", "native", "convert"],
+  cli: [
+    "errors",
+    "format",
+    "version",
+    "prompt",
+    "media",
+    "models",
+    "native",
+    "gguf",
+    "convert",
+    "vision",
+    "chat",
+    "bench",
+  ],
+  index: ["errors", "prompt", "media", "native", "convert", "vision", "decode", "chat"],
 };
 const native: Record<string, string[]> = {
   base: [],
@@ -64,6 +79,16 @@ test("rooms: no file of src imports itself over others", () => {
   };
   for (const file of files("src/*.ts")) visit(file, []);
   expect(circles).toEqual([]);
+});
+
+test("rooms: only the CLI speaks of its options", () => {
+  const wrong = files("src/*.ts")
+    .filter((file) => roomOf(file) !== "cli")
+    .flatMap((file) => {
+      const code = readFileSync(path.join(root, file), "utf8").replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*/g, "");
+      return [...code.matchAll(/(["'`])(?:(?!\1)[^\n])*--[a-z]/g)].map(([found]) => `${file}: ${found}`);
+    });
+  expect(wrong).toEqual([]);
 });
 
 test("rooms: C++ includes follow the arrows, and only the addon sees JavaScript", () => {

@@ -9,6 +9,7 @@ import { FileError, UsageError, UserError } from "../../errors.js";
 import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
+import { explain } from "../explain.js";
 import { takeInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
 import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js";
@@ -45,7 +46,7 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
         view.stop();
         // A wrong path or a full context must not end the conversation.
         if (!(error instanceof UserError)) throw error;
-        out.warn(error.message);
+        out.warn(explain(error).message);
       }
     }
   } finally {

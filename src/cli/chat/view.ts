@@ -1,6 +1,7 @@
 import type { AnswerResult } from "../../chat/answer.js";
-import { formatBytes } from "../../chat/memory.js";
 import type { Progress as EngineProgress, OnProgress } from "../../chat/progress.js";
+import { formatBytes } from "../../format.js";
+import { memoryJson } from "../json.js";
 import type { Output, Progress } from "../output.js";
 
 /** Shows the engine's progress as one spinner line on stderr. */
@@ -90,16 +91,5 @@ export function answerJson(model: string, backend: string, result: AnswerResult)
     },
     memory: { ...memoryJson(m), peak_rss: process.resourceUsage().maxRSS * 1024 },
     seed: result.seed,
-  };
-}
-
-export function memoryJson(m: AnswerResult["memory"]): Record<string, number> {
-  return {
-    weights: m.weights,
-    kv_cache: m.kvCache,
-    visual_kv: m.visualKv,
-    embeds: m.embeds,
-    scratch: m.scratch,
-    total: m.total,
   };
 }

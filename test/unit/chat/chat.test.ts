@@ -162,7 +162,10 @@ test("chat: the input is copied, not kept or changed", async () => {
 test("chat: a context that is too short is refused, one that was not asked for grows", async () => {
   const fake = fakeEngine();
   await using owl = await openFake(fake);
-  await expect(owl.chat({ contextLength: 64 }).ask("x".repeat(100)).result()).rejects.toThrow(/--ctx/);
+  await expect(owl.chat({ contextLength: 64 }).ask("x".repeat(100)).result()).rejects.toMatchObject({
+    name: "ContextError",
+    ...{ promptTokens: 106, contextLength: 64, chosen: true, exitCode: 2 },
+  });
   expect(() => owl.chat({ contextLength: 1e6 })).toThrow(/32768/);
   const short = await owl.chat({ contextLength: 20 }).ask("1234567890", { maxTokens: 99 }).result();
   expect(short).toMatchObject({ finishReason: "length", usage: { completionTokens: 4 } });
@@ -184,6 +187,7 @@ test("chat: what does not fit into memory is refused before work starts", async 
   ).rejects.toMatchObject({
     name: "MemoryError",
     exitCode: 5,
+    missing: { of: "answer", needed: 1e18 - 10 },
   });
   expect(fake.calls).toEqual(["load a.png"]);
 });
