@@ -5,7 +5,7 @@
 namespace owl3::addon {
 
 void export_system(Napi::Env env, Napi::Object exports);
-void export_gguf(Napi::Env env, Napi::Object exports);   // readGguf, readSafetensors, createWriter
+void export_gguf(Napi::Env env, Napi::Object exports);   // formats, readGguf, readSafetensors, createWriter
 void export_exit(Napi::Env env, Napi::Object exports);   // exitNow
 void export_image(Napi::Env env, Napi::Object exports);  // resize, cutImage
 void export_model(Napi::Env env, Napi::Object exports);  // openModel, createSampler

@@ -1,4 +1,4 @@
-// readGguf, readSafetensors.
+// formats, readGguf, readSafetensors.
 #include "gguf/gguf.h"
 
 #include "convert/safetensors.h"
@@ -53,6 +53,21 @@ Napi::Object types_to_js(Napi::Env env, const gguf::File& file) {
     const gguf::Type type = file.metadata_types()[i];
     define(out, file.metadata()[i].first,
            to_value(env, std::string(gguf::kind_name(type.kind)) + (type.array ? "[]" : "")));
+  }
+  return out;
+}
+
+Napi::Value formats(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array out = Napi::Array::New(env, gguf::formats().size());
+  uint32_t n = 0;
+  for (const gguf::Format& f : gguf::formats()) {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("name", f.name);
+    o.Set("blockSize", f.block_size);
+    o.Set("blockBytes", f.block_bytes);
+    o.Set("quantised", gguf::quantised(f.type));
+    out.Set(n++, o);
   }
   return out;
 }
@@ -112,6 +127,7 @@ Napi::Object metadata_to_js(Napi::Env env, const gguf::File& file) {
 }
 
 void export_gguf(Napi::Env env, Napi::Object exports) {
+  exports.Set("formats", Napi::Function::New(env, formats, "formats"));
   exports.Set("readGguf", Napi::Function::New(env, read_gguf, "readGguf"));
   exports.Set("readSafetensors", Napi::Function::New(env, read_safetensors_file, "readSafetensors"));
   export_writer(env, exports);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
-import type { FileType } from "../../src/convert/types.js";
+import type { FileType } from "../../src/gguf/file-types.js";
 import type {
   KvType,
   MediaSlot,
