@@ -4,7 +4,7 @@
 
 #include "image/coefficients.h"
 
-// One body, compiled for the base instruction set of the build and (x86-64) for AVX2, where the 32-bit products are one instruction.
+// The kernels have one body, which is compiled for the base instruction set of the build and (x86-64) for AVX2, where the 32-bit products are one instruction.
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)  // gcc 12, clang
 #define OWL3_SHUFFLE 1
@@ -15,7 +15,7 @@
 namespace owl3::image {
 namespace {
 
-constexpr int kLanes = Kernels::lanes;
+constexpr int kLanes = Kernels::kLanes;
 // The sums stay below 2^31 for weights of a normalised kernel; unsigned arithmetic keeps any others defined.
 using Sum = uint32_t;
 

@@ -21,7 +21,7 @@ static std::vector<uint8_t> noise(int64_t n, uint32_t seed) {
 
 TEST("image: the fastest kernels give what the base ones give") {
   const image::Kernels &fast = image::kernels(), &base = image::kernels(Isa::scalar);
-  constexpr int L = image::Kernels::lanes;
+  constexpr int L = image::Kernels::kLanes;
   for (int64_t bytes : {3, 15, 16, 48, 51, 300}) {
     for (int n : {1, 7, L}) {
       const auto rows = noise(n * (bytes + 5), 7);
