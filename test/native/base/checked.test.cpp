@@ -1,6 +1,7 @@
+#include "base/checked.h"
+
 #include <atomic>
 
-#include "base/checked.h"
 #include "base/parallel.h"
 #include "harness.h"
 
