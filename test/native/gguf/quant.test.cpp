@@ -4,11 +4,11 @@
 #include <cstring>
 #include <limits>
 
-#include "fixtures.h"
-#include "forced_isa.h"
+#include "support/fixtures.h"
+#include "support/forced_isa.h"
 #include "gguf/gguf.h"
 #include "gguf/quant.h"
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 

@@ -2,8 +2,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "forced_isa.h"
-#include "harness.h"
+#include "support/forced_isa.h"
+#include "support/harness.h"
 #include "image/coefficients.h"
 #include "image/image.h"
 #include "image/kernels.h"

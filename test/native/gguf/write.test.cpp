@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "gguf/writer.h"
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 namespace fs = std::filesystem;
