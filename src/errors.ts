@@ -1,4 +1,4 @@
-/** Documented exit codes of the CLI. */
+/** The exit codes of the CLI, which the README documents. */
 export const ExitCode = {
   ok: 0,
   failure: 1,

@@ -1,4 +1,4 @@
-/** 1234567 -> "1.2 MB": three digits at most, decimal units. */
+/** Formats bytes in decimal units with at most three digits: 1234567 gives "1.2 MB". */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;

@@ -18,7 +18,7 @@ import { planWork } from "./plan.js";
 import type { Timings } from "./progress.js";
 import type { PromptTools } from "./prompt-tools.js";
 
-/** What a chat needs of an open model. */
+/** The parts of an open model that a chat uses. */
 export interface Engine {
   binding: Pick<Binding, "createSampler">;
   model: NativeModel;
@@ -26,12 +26,12 @@ export interface Engine {
   loadMedia: LoadMedia;
   samplingDefaults: SamplingOptions;
   loadMs: number;
-  /** Embeddings of crops seen before, by any process; absent: every crop is run. */
+  /** Opens the cache of embeddings; absent: every crop is run. */
   cache?: (() => Promise<CropCache | undefined>) | undefined;
 }
 
 /**
- * A conversation. One answer at a time; pictures are encoded once, and the KV cache of what was said before is kept, so that a further
+ * A conversation. It gives one answer at a time. Pictures are encoded once and the KV cache of earlier turns is kept, so that a further
  * question costs only what is new.
  */
 export class Chat {
@@ -45,7 +45,7 @@ export class Chat {
   readonly #stop = new AbortController();
   #disposed = false;
 
-  /** @internal use Owl.chat() */
+  /** @internal Use Owl.chat(). */
   constructor(engine: Engine, options: ChatOptions, onDispose: () => void = () => {}) {
     this.#onDispose = onDispose;
     this.#engine = engine;
@@ -74,13 +74,13 @@ export class Chat {
     });
   }
 
-  /** Asks: a text, or parts in the order the model shall see them. The answer is computed as it is read. */
+  /** Asks a question: a text, or parts in the order in which the model sees them. The answer is computed as it is read. */
   ask(content: string | readonly InputPart[], options: AskOptions = {}): Answer {
     const question: InputMessage = { role: "user", content: structuredClone(content) as string | InputPart[] };
     return this.#start([question], options);
   }
 
-  /** Answers the conversation given in `messages`, which ends with a question. */
+  /** Answers the conversation that was given in `messages`, which ends with a question. */
   answer(options: AskOptions = {}): Answer {
     return this.#start([], options);
   }
@@ -94,7 +94,7 @@ export class Chat {
     return this.answer(options);
   }
 
-  /** Forgets all turns and pictures but the system message. */
+  /** Forgets all turns and pictures; the system message stays. */
   clear(): void {
     this.#checkFree();
     this.#pending = this.#pending.filter((message) => message.role === "system");
@@ -103,12 +103,12 @@ export class Chat {
     this.#context = undefined;
   }
 
-  /** Stops an answer under way and frees pictures and caches. Twice is fine. */
+  /** Stops a running answer and frees pictures and caches. A second call does nothing. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#stop.abort(new DOMException("the chat was disposed", "AbortError"));
-    // Ends an answer that nobody reads on, and waits for one that is being computed.
+    // This ends an answer that nobody reads any more, and waits for one that is being computed.
     await this.#active?.return(undefined as never).catch(() => {});
     this.#conversation.truncate(0);
     this.#context?.dispose();

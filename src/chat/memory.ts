@@ -3,17 +3,17 @@ import { MemoryError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import type { MemoryPlan } from "../native/binding.js";
 
-/** What the process may use: the machine's memory, or less in a container. */
+/** The bytes that the process may use: the memory of the machine, or the limit of its container. */
 export function memoryLimits(): { total: number; available: number } {
   const limit = process.constrainedMemory?.() ?? 0;
   const total = limit > 0 && limit < os.totalmem() ? limit : os.totalmem();
-  // availableMemory() knows containers and reclaimable caches (Node 20.13); free memory alone would be far too little.
+  // availableMemory() (Node 20.13) knows containers and counts reclaimable caches; freemem() does not, and is far too small.
   const available = process.availableMemory?.() ?? os.freemem();
   return { total, available: Math.min(total, available) };
 }
 
 /**
- * Refuses work that can't fit. `held` is what of the plan is in memory already (weights that are loaded), so it needs no room any more.
+ * Throws MemoryError for work that does not fit. `held` is the part of the plan that is in memory already: the loaded weights, in bytes.
  */
 export function checkMemory(plan: MemoryPlan, held: number, limits = memoryLimits()): void {
   const needed = plan.total - held;

@@ -19,7 +19,7 @@ import type { OnProgress } from "./progress.js";
 import { type PromptTools, promptTools } from "./prompt-tools.js";
 
 export interface OwlOptions extends ModelOptions {
-  /** Keep what the vision tower says about a crop on disk, and look there first (see EmbeddingCache); default: no. */
+  /** Keep embeddings of crops on disk and look there first (see EmbeddingCache); default: false. */
   cache?: boolean | undefined;
   onProgress?: OnProgress | undefined;
 }
@@ -49,7 +49,7 @@ export class Owl {
     return preview(native(), path, messages, options);
   }
 
-  /** @internal for tests: with another engine or media decoder behind it */
+  /** @internal Tests open a model with another engine or media decoder. */
   static async openWith(
     binding: Binding,
     path: string,
@@ -91,12 +91,12 @@ export class Owl {
   get weightBytes(): number {
     return this.#engine.model.weightBytes;
   }
-  /** How the file says that answers are drawn. */
+  /** The sampling defaults of the file. */
   get samplingDefaults(): SamplingOptions {
     return { ...this.#engine.samplingDefaults };
   }
 
-  /** Starts a conversation. Several may be open; their answers are computed one after another. */
+  /** Starts a conversation. Several may be open at a time. */
   chat(options: ChatOptions = {}): Chat {
     if (this.#disposed) throw new UserError("this model was disposed; open it again.");
     const chat: Chat = new Chat(this.#engine, options, () => this.#chats.delete(chat));
@@ -104,7 +104,7 @@ export class Owl {
     return chat;
   }
 
-  /** Ends its chats and frees the weights. Twice is fine. */
+  /** Ends its chats and frees the weights. A second call does nothing. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -117,7 +117,7 @@ export class Owl {
   }
 }
 
-/** Opened when the first crop comes; never a reason to fail. */
+/** Opens the cache lazily; if it cannot be opened, encoding proceeds uncached. */
 function cropCache(binding: Binding, path: string, precision: string): () => Promise<CropCache | undefined> {
   const store = new EmbeddingCache();
   let opened: Promise<CropCache | undefined> | undefined;
@@ -134,7 +134,7 @@ function cropCache(binding: Binding, path: string, precision: string): () => Pro
   };
 }
 
-/** What can be said about a file before it is read: one sentence each. */
+/** Refuses a path that can be no model before its file is read. Throws FileError, FolderError or MemoryError. */
 async function checkFile(path: string): Promise<void> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw error.code === "ENOENT" || error.code === "ENOTDIR"

@@ -2,7 +2,7 @@ import { ModelFileError } from "../errors.js";
 import type { GgufInfo } from "../native/binding.js";
 import { fileTypeName } from "./file-types.js";
 
-/** What a GGUF file holds, as `owl3 info --json` prints it. Only an mPLUG-Owl3 file has `model`. */
+/** The content of a GGUF file, as `owl3 info --json` prints it. Only an mPLUG-Owl3 file has `model`. */
 export interface FileDescription {
   path: string;
   file_bytes: number;
@@ -32,7 +32,7 @@ export interface ModelDescription {
     rope_base: number;
     tied_output: boolean;
   };
-  /** 0-based. */
+  /** Indices of the layers with hyper attention, counted from 0. */
   hyper_layers: number[];
   vision: {
     layers: number;
@@ -52,10 +52,11 @@ export interface ModelDescription {
     merges: number;
     ends_at: string[];
   };
-  /** generation_config.json's defaults; what it does not say is absent. */
+  /** The defaults of generation_config.json; those that it lacks are absent. */
   sampling: Partial<Record<"temperature" | "top_p" | "top_k" | "repetition_penalty", number>> & { do_sample?: boolean };
 }
 
+/** Describes an opened file. Throws ModelFileError when an mPLUG-Owl3 file lacks a key or holds a wrong one. */
 export function describeFile(file: GgufInfo): FileDescription {
   const m = new Metadata(file);
   const types = new Map<string, { type: string; tensors: number; bytes: number; share: number }>();
@@ -149,40 +150,44 @@ function describeSampling(m: Metadata): ModelDescription["sampling"] {
   return sampling;
 }
 
-/** Checked access to metadata; the file may say anything. */
+/** Checked access to metadata, which may hold anything. */
 class Metadata {
-  constructor(private readonly file: GgufInfo) {}
+  readonly #file: GgufInfo;
+
+  constructor(file: GgufInfo) {
+    this.#file = file;
+  }
 
   has(key: string): boolean {
-    return Object.hasOwn(this.file.metadata, key);
+    return Object.hasOwn(this.#file.metadata, key);
   }
 
   optionalString(key: string): string | null {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "string" ? value : null;
   }
 
   count(key: string): number {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 1 << 30) return value;
-    throw new ModelFileError(`${this.file.path}: key ${key} must be a whole number in 0..${1 << 30}.`);
+    throw new ModelFileError(`${this.#file.path}: key ${key} must be an integer from 0 to ${1 << 30}.`);
   }
 
-  /** A single precision number as people write it: 0.7, not 0.699999988079071. */
+  /** Rounds a single-precision number to seven digits, as people write it: 0.7, not 0.699999988079071. */
   number(key: string): number | undefined {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "number" ? Number(value.toPrecision(7)) : undefined;
   }
 
   boolean(key: string): boolean | undefined {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "boolean" ? value : undefined;
   }
 
   list(key: string): unknown[] {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     if (Array.isArray(value)) return value;
-    throw new ModelFileError(`${this.file.path}: key ${key} must be a list.`);
+    throw new ModelFileError(`${this.#file.path}: key ${key} must be a list.`);
   }
 }
 

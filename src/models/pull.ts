@@ -1,11 +1,11 @@
 /** Fetching a released model into the model folder: its checkpoint's files, to be converted, or a ready GGUF file. */
-import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { FileError, SeveralFilesError, UsageError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import { type FileType, sizeShare } from "../gguf/file-types.js";
 import { bytesHere, download, limiter } from "./download.js";
-import { ggufName, modelFolder, repoFolder, repoName, safeFile } from "./folder.js";
+import { ggufName, isFile, modelFolder, repoFolder, repoName, safeFile } from "./folder.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 
 export interface PullOptions extends HubOptions {
@@ -233,8 +233,6 @@ async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
 }
-
-const isFile = async (file: string) => (await stat(file).catch(() => null))?.isFile() ?? false;
 
 async function readManifest(folder: string): Promise<Manifest | undefined> {
   try {

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError, FolderError, NoModelError, UsageError } from "../errors.js";
-import { configPath, demoModel, isRepoName, modelFolder } from "./folder.js";
+import { configPath, demoModel, isFile, isRepoName, modelFolder } from "./folder.js";
 import { findModel } from "./list.js";
 
 export interface ResolveOptions {
@@ -60,5 +60,3 @@ async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefin
   // A file named relative to the config file is one wherever the command runs.
   return isRepoName(model) || path.isAbsolute(model) ? model : path.resolve(path.dirname(file), model);
 }
-
-const isFile = async (file: string) => (await stat(file).catch(() => null))?.isFile() ?? false;

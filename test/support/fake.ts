@@ -25,6 +25,8 @@ export interface Fake {
   calls: string[];
   sessions: Set<unknown>;
   embeds: Set<unknown>;
+  /** The pixels of media that are open. */
+  opened: Set<unknown>;
   /** Overrides what the model says next. */
   script: ((ids: readonly number[]) => number | undefined) | undefined;
   planTotal: number;
@@ -46,6 +48,7 @@ export function fakeEngine(): Fake {
     calls: [],
     sessions: new Set(),
     embeds: new Set(),
+    opened: new Set(),
     script: undefined,
     planTotal: 1000,
     works: [],
@@ -214,10 +217,16 @@ const mediaOf =
     const path = "path" in part ? part.path : "data";
     if (path.startsWith("missing")) throw new Error(`${path} is missing`);
     fake.calls.push(`load ${path}`);
-    const crops = async function* () {
-      for (let i = 0; i < 2; i++) yield new Uint8Array(12).fill(path.charCodeAt(0));
+    const pixels = {
+      async *crops() {
+        for (let i = 0; i < 2; i++) yield new Uint8Array(12).fill(path.charCodeAt(0));
+      },
+      close: async () => {
+        fake.opened.delete(pixels);
+      },
     };
-    return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, crops };
+    fake.opened.add(pixels);
+    return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, pixels };
   };
 
 /** A model over the fake engine. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
+import { greedySampling } from "../../src/decode/sampling.js";
 import type { FileType } from "../../src/gguf/file-types.js";
 import type {
   KvType,
@@ -10,7 +11,6 @@ import type {
   NativeEmbeds,
   NativeModel,
   NativeSession,
-  SamplerOptions,
 } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
 import { fixtures, temporaryFolder } from "./files.js";
@@ -92,18 +92,6 @@ function channelsLast(planes: Uint8Array, shape: number[]): Uint8Array {
   return out;
 }
 
-export const greedyOptions: SamplerOptions = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 0,
-  logprobs: 0,
-};
-
 export interface RunOptions {
   chunk?: number;
   kvType?: KvType;
@@ -143,7 +131,7 @@ export async function encode(model: NativeModel, c: Case): Promise<NativeEmbeds 
 
 /** Up to n greedy ids after what a sequence holds. */
 export async function greedy(s: NativeSession, sequence: number, n: number): Promise<number[]> {
-  const sampler = native().createSampler(greedyOptions);
+  const sampler = native().createSampler(greedySampling);
   const ids: number[] = [];
   while (ids.length < n) {
     const { id } = await s.sample(sequence, sampler);

@@ -21,7 +21,7 @@ const typescript: Record<string, string[]> = {
   vision: ["errors", "native", "media", "prompt"],
   decode: ["errors", "native"],
   chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode"],
-  bench: ["format", "native", "gguf", "convert"],
+  bench: ["format", "native", "gguf", "convert", "decode"],
   cli: [
     "errors",
     "format",
@@ -43,11 +43,12 @@ const native: Record<string, string[]> = {
   gguf: ["base"],
   convert: ["base", "gguf"],
   image: ["base"],
-  sample: ["base"],
+  sample: ["base", "gguf", "ops"],
   ops: ["base", "gguf"],
   cpu: ["base", "gguf", "ops"],
+  backends: ["base", "ops", "cpu"],
   model: ["base", "gguf", "ops"],
-  addon: ["base", "gguf", "convert", "image", "sample", "ops", "model"],
+  addon: ["base", "gguf", "convert", "image", "sample", "ops", "backends", "model"],
 };
 
 /** The files of src that a file of src imports, types and dynamic imports included. */

@@ -89,12 +89,12 @@ function progressText(name: string, p: PullProgress, rate: Rate): string {
 
 /** Bytes a second over the last few seconds. */
 class Rate {
-  private readonly marks: { at: number; bytes: number }[] = [];
+  readonly #marks: { at: number; bytes: number }[] = [];
 
   update(bytes: number, at = performance.now()): number {
-    this.marks.push({ at, bytes });
-    while ((this.marks[0]?.at ?? at) < at - 5000 || this.marks.length > 5000) this.marks.shift();
-    const first = this.marks[0];
+    this.#marks.push({ at, bytes });
+    while ((this.#marks[0]?.at ?? at) < at - 5000 || this.#marks.length > 5000) this.#marks.shift();
+    const first = this.#marks[0];
     if (!first || at - first.at < 500) return 0;
     return Math.max(0, ((bytes - first.bytes) * 1000) / (at - first.at));
   }

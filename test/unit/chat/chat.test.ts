@@ -140,7 +140,9 @@ test("chat: what fails or stops before the first token leaves the chat as it was
   const fake = fakeEngine();
   await using owl = await openFake(fake);
   const chat = owl.chat({ system: "s" });
-  await expect(chat.ask([picture("missing.png"), text("?")]).result()).rejects.toThrow(/missing/);
+  const parts = [picture("a.png"), picture("missing.png"), text("?")];
+  await expect(chat.ask(parts).result()).rejects.toThrow(/missing/);
+  expect(fake.opened.size).toBe(0);
   await expect(chat.ask("x", { signal: AbortSignal.abort() }).result()).rejects.toMatchObject({ name: "AbortError" });
   await expect(chat.ask("x", { temperature: -1 }).result()).rejects.toThrow(/temperature/);
   await expect(chat.ask("x", { maxTokens: 0 }).result()).rejects.toThrow(/maxTokens/);

@@ -19,7 +19,7 @@ test("preview: prompt, ids, offsets and media of a run, without a model", async 
     memory: { total: 1000 },
   });
   expect(String.fromCharCode(...seen.ids)).toBe(seen.prompt);
-  expect([fake.calls, fake.sessions.size]).toEqual([["load a.png"], 0]);
+  expect([fake.calls, fake.sessions.size, fake.opened.size]).toEqual([["load a.png"], 0, 0]);
 });
 
 test("preview: its memory is planned for the very work that the run plans", async () => {

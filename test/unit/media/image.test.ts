@@ -50,9 +50,9 @@ test("kinds come from bytes, not from names", async () => {
   const png = readFileSync(path.join(folder, "rgb.png"));
   const file = path.join(temporary, "movie.mp4");
   await writeFile(file, png);
-  expect(await openSource(file)).toMatchObject({ kind: "image", animated: false, path: file });
+  expect(await openSource(file)).toMatchObject({ kind: "image", container: null, path: file });
   expect((await loadImage(file)).width).toBe(45);
-  expect(await openSource(path.join(folder, "animated.gif"))).toMatchObject({ kind: "image", animated: true });
+  expect(await openSource(path.join(folder, "animated.gif"))).toMatchObject({ kind: "image", container: "gif" });
   const mp4 = Buffer.concat([Buffer.from([0, 0, 0, 24]), Buffer.from("ftypisom"), Buffer.alloc(60)]);
   expect(await openSource(mp4)).toMatchObject({ kind: "video" });
   await expect(loadImage(mp4, { name: "clip" })).rejects.toThrow("clip is a video, not a picture.");
