@@ -161,25 +161,25 @@ Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   Napi::Object o = Napi::Object::New(env);
   const auto set = [&](Napi::Object& to, const char* key, int32_t v) { to.Set(key, Napi::Number::New(env, v)); };
   o.Set("name", c.name);
-  set(o, "blockCount", c.blocks);
-  set(o, "hiddenSize", c.hidden);
-  set(o, "intermediateSize", c.mlp);
-  set(o, "heads", c.heads);
-  set(o, "kvHeads", c.kv_heads);
+  set(o, "blockCount", c.num_layers);
+  set(o, "hiddenSize", c.hidden_size);
+  set(o, "intermediateSize", c.intermediate_size);
+  set(o, "heads", c.num_heads);
+  set(o, "kvHeads", c.num_kv_heads);
   set(o, "headDim", c.head_dim);
-  set(o, "vocabSize", c.vocab);
-  set(o, "contextLength", c.context);
-  Napi::Array hyper = Napi::Array::New(env, c.hyper_blocks.size());
-  for (uint32_t i = 0; i < c.hyper_blocks.size(); i++) hyper.Set(i, Napi::Number::New(env, c.hyper_blocks[i]));
+  set(o, "vocabSize", c.vocab_size);
+  set(o, "contextLength", c.context_length);
+  Napi::Array hyper = Napi::Array::New(env, c.hyper_layers.size());
+  for (uint32_t i = 0; i < c.hyper_layers.size(); i++) hyper.Set(i, Napi::Number::New(env, c.hyper_layers[i]));
   o.Set("hyperLayers", hyper);
-  set(o, "cropSize", c.vision.image_size);
-  set(o, "patchSize", c.vision.patch);
-  set(o, "cropTokens", c.vision.tokens());
+  set(o, "cropSize", c.vision.crop_size);
+  set(o, "patchSize", c.vision.patch_size);
+  set(o, "cropTokens", c.vision.crop_tokens());
   Napi::Object v = Napi::Object::New(env);
-  set(v, "hiddenSize", c.vision.hidden);
-  set(v, "intermediateSize", c.vision.mlp);
-  set(v, "blockCount", c.vision.blocks);
-  set(v, "heads", c.vision.heads);
+  set(v, "hiddenSize", c.vision.hidden_size);
+  set(v, "intermediateSize", c.vision.intermediate_size);
+  set(v, "blockCount", c.vision.num_layers);
+  set(v, "heads", c.vision.num_heads);
   o.Set("vision", v);
   return o;
 }
@@ -231,7 +231,7 @@ Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
   std::shared_ptr<model::Model> model = use(env);
   const int64_t n = to_integer(info[1], "the number of crops", 1, kMaxCrops);
   std::vector<uint8_t> crops = to_vector<uint8_t>(info[0], napi_uint8_array, "crops");
-  const int64_t side = model->config().vision.image_size, expected = n * 3 * side * side;
+  const int64_t side = model->config().vision.crop_size, expected = n * 3 * side * side;
   if (static_cast<int64_t>(crops.size()) != expected)
     throw invalid(env, "crops hold " + std::to_string(crops.size()) + " bytes, expected " + std::to_string(expected));
   return run_async(
@@ -246,7 +246,7 @@ Napi::Value ModelObject::embeds_from(const Napi::CallbackInfo& info) {
   const std::shared_ptr<model::Model>& model = use(env);
   const int64_t n = to_integer(info[1], "the number of crops", 1, kMaxCrops);
   const std::vector<float> data = to_vector<float>(info[0], napi_float32_array, "embeddings");
-  const int64_t expected = n * model->config().vision.tokens() * model->config().hidden;
+  const int64_t expected = n * model->config().vision.crop_tokens() * model->config().hidden_size;
   if (static_cast<int64_t>(data.size()) != expected)
     throw invalid(env,
                   "embeddings hold " + std::to_string(data.size()) + " values, expected " + std::to_string(expected));

@@ -144,7 +144,7 @@ struct SessionObject::PartRequest {
   /// Draws from the logits of a pass and takes guesses that were wrong off the sequence.
   PartResult finish(model::Session& s, model::Logits rows) const {
     PartResult result;
-    const size_t vocab = static_cast<size_t>(s.config().vocab), n = rows.picked.size();
+    const size_t vocab = static_cast<size_t>(s.config().vocab_size), n = rows.picked.size();
     const std::span<const float> whole = rows.whole;
     if (top > 0) result.top = sample::top_logprobs(rows.picked.back(), top);
     if (sampler) {
@@ -280,7 +280,7 @@ std::shared_ptr<const model::Embeds> EmbedsObject::get(Napi::Env env) const {
 }
 int64_t EmbedsObject::size() const {
   const model::Config& c = model_->config();
-  return embeds_->n * c.vision.tokens() * c.hidden * static_cast<int64_t>(sizeof(float));
+  return embeds_->n * c.vision.crop_tokens() * c.hidden_size * static_cast<int64_t>(sizeof(float));
 }
 Napi::Value EmbedsObject::crops(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(get(info.Env())->n));

@@ -25,11 +25,11 @@ struct Keys {
   }
 };
 
-int32_t head_dim(const gguf::File& file, const char* what, int32_t hidden, int32_t heads) {
-  if (hidden % heads != 0 || hidden / heads > kMaxHeadDim)
-    bad(file, std::string(what) + ": an embedding of " + std::to_string(hidden) + " can't be split over " +
-                  std::to_string(heads) + " heads");
-  return hidden / heads;
+int32_t head_dim(const gguf::File& file, const char* what, int32_t hidden_size, int32_t num_heads) {
+  if (hidden_size % num_heads != 0 || hidden_size / num_heads > kMaxHeadDim)
+    bad(file, std::string(what) + ": an embedding of " + std::to_string(hidden_size) + " can't be split over " +
+                  std::to_string(num_heads) + " heads");
+  return hidden_size / num_heads;
 }
 
 void read_three(const Keys& keys, const char* key, double lo, float out[3]) {
@@ -41,27 +41,27 @@ void read_three(const Keys& keys, const char* key, double lo, float out[3]) {
 
 VisionConfig read_vision(const Keys& keys) {
   VisionConfig v;
-  v.image_size = keys.integer("vision.image_size", 1, kMaxSide);
-  v.patch = keys.integer("vision.patch_size", 1, kMaxPatch);
-  v.hidden = keys.integer("vision.embedding_length", 1, kMaxWidth);
-  v.mlp = keys.integer("vision.feed_forward_length", 1, kMaxMlp);
-  v.blocks = keys.integer("vision.block_count", 1, kMaxBlocks);
-  v.heads = keys.integer("vision.attention.head_count", 1, kMaxHeads);
-  v.eps = keys.number("vision.attention.layer_norm_epsilon", 1e-12, 0.1);
+  v.crop_size = keys.integer("vision.crop_size", 1, kMaxSide);
+  v.patch_size = keys.integer("vision.patch_size", 1, kMaxPatch);
+  v.hidden_size = keys.integer("vision.embedding_length", 1, kMaxWidth);
+  v.intermediate_size = keys.integer("vision.feed_forward_length", 1, kMaxMlp);
+  v.num_layers = keys.integer("vision.block_count", 1, kMaxBlocks);
+  v.num_heads = keys.integer("vision.attention.head_count", 1, kMaxHeads);
+  v.layer_norm_eps = keys.number("vision.attention.layer_norm_epsilon", 1e-12, 0.1);
   read_three(keys, "vision.image_mean", -1e4, v.mean);
   read_three(keys, "vision.image_std", 1e-6, v.std);
-  if (v.image_size % v.patch != 0)
-    bad(keys.file, "mplugowl3.vision.image_size " + std::to_string(v.image_size) +
-                       " is no multiple of the patch size " + std::to_string(v.patch));
-  if (v.tokens() > kMaxCropTokens)
-    bad(keys.file, "a crop would have " + std::to_string(v.tokens()) + " tokens, at most " +
+  if (v.crop_size % v.patch_size != 0)
+    bad(keys.file, "mplugowl3.vision.crop_size " + std::to_string(v.crop_size) +
+                       " is no multiple of the patch size " + std::to_string(v.patch_size));
+  if (v.crop_tokens() > kMaxCropTokens)
+    bad(keys.file, "a crop would have " + std::to_string(v.crop_tokens()) + " tokens, at most " +
                        std::to_string(kMaxCropTokens) + " are supported");
-  v.head_dim = head_dim(keys.file, "mplugowl3.vision.attention.head_count", v.hidden, v.heads);
+  v.head_dim = head_dim(keys.file, "mplugowl3.vision.attention.head_count", v.hidden_size, v.num_heads);
   return v;
 }
 
-std::vector<int32_t> read_hyper_blocks(const Keys& keys, int32_t blocks) {
-  const std::vector<int64_t> listed = keys.file.integers("mplugowl3.hyper_attention.blocks", 0, blocks - 1);
+std::vector<int32_t> read_hyper_layers(const Keys& keys, int32_t num_layers) {
+  const std::vector<int64_t> listed = keys.file.integers("mplugowl3.hyper_attention.blocks", 0, num_layers - 1);
   if (listed.empty()) bad(keys.file, "mplugowl3.hyper_attention.blocks is empty: no layer would see the pictures");
   for (size_t i = 1; i < listed.size(); i++)
     if (listed[i] <= listed[i - 1])
@@ -90,8 +90,8 @@ int32_t read_vocab(const gguf::File& file) {
 }  // namespace
 
 int32_t Config::hyper_index(int32_t i) const {
-  const auto at = std::lower_bound(hyper_blocks.begin(), hyper_blocks.end(), i);
-  return at != hyper_blocks.end() && *at == i ? static_cast<int32_t>(at - hyper_blocks.begin()) : -1;
+  const auto at = std::lower_bound(hyper_layers.begin(), hyper_layers.end(), i);
+  return at != hyper_layers.end() && *at == i ? static_cast<int32_t>(at - hyper_layers.begin()) : -1;
 }
 
 Config read_config(const gguf::File& file) {
@@ -102,22 +102,22 @@ Config read_config(const gguf::File& file) {
   const Keys keys{file};
   Config c;
   if (file.has("general.name")) c.name = file.string("general.name");
-  c.blocks = keys.integer("block_count", 1, kMaxBlocks);
-  c.hidden = keys.integer("embedding_length", 2, kMaxWidth);
-  c.mlp = keys.integer("feed_forward_length", 1, kMaxMlp);
-  c.heads = keys.integer("attention.head_count", 1, kMaxHeads);
-  c.kv_heads = keys.integer("attention.head_count_kv", 1, c.heads);
-  c.context = keys.integer("context_length", 1, kMaxContext);
-  c.rms_eps = keys.number("attention.layer_norm_rms_epsilon", 1e-12, 0.1);
+  c.num_layers = keys.integer("block_count", 1, kMaxBlocks);
+  c.hidden_size = keys.integer("embedding_length", 2, kMaxWidth);
+  c.intermediate_size = keys.integer("feed_forward_length", 1, kMaxMlp);
+  c.num_heads = keys.integer("attention.head_count", 1, kMaxHeads);
+  c.num_kv_heads = keys.integer("attention.head_count_kv", 1, c.num_heads);
+  c.context_length = keys.integer("context_length", 1, kMaxContext);
+  c.rms_norm_eps = keys.number("attention.layer_norm_rms_epsilon", 1e-12, 0.1);
   c.rope_theta = keys.number("rope.freq_base", 1, 1e12);
-  c.head_dim = head_dim(file, "mplugowl3.attention.head_count", c.hidden, c.heads);
+  c.head_dim = head_dim(file, "mplugowl3.attention.head_count", c.hidden_size, c.num_heads);
   if (c.head_dim % 2 != 0)
     bad(file, "a head of " + std::to_string(c.head_dim) + " values can't be rotated: it must be even");
-  if (c.heads % c.kv_heads != 0)
-    bad(file, "mplugowl3.attention.head_count " + std::to_string(c.heads) + " is no multiple of head_count_kv " +
-                  std::to_string(c.kv_heads));
-  c.hyper_blocks = read_hyper_blocks(keys, c.blocks);
-  c.vocab = read_vocab(file);
+  if (c.num_heads % c.num_kv_heads != 0)
+    bad(file, "mplugowl3.attention.head_count " + std::to_string(c.num_heads) + " is no multiple of head_count_kv " +
+                  std::to_string(c.num_kv_heads));
+  c.hyper_layers = read_hyper_layers(keys, c.num_layers);
+  c.vocab_size = read_vocab(file);
   c.vision = read_vision(keys);
   return c;
 }

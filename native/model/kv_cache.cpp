@@ -23,17 +23,17 @@ uint64_t row_bytes(ops::KvType type, int32_t head_dim) {
 }
 
 uint64_t block_bytes(const Config& c, ops::KvType type, uint64_t layers, int32_t positions) {
-  return layers * 2 * static_cast<uint64_t>(c.kv_heads) * static_cast<uint64_t>(positions) *
+  return layers * 2 * static_cast<uint64_t>(c.num_kv_heads) * static_cast<uint64_t>(positions) *
          row_bytes(type, c.head_dim);
 }
 
 }  // namespace
 
 uint64_t page_bytes(const Config& c, ops::KvType type) {
-  return block_bytes(c, type, static_cast<uint64_t>(c.blocks), kPagePositions);
+  return block_bytes(c, type, static_cast<uint64_t>(c.num_layers), kPagePositions);
 }
 uint64_t crop_bytes(const Config& c, ops::KvType type) {
-  return block_bytes(c, type, c.hyper_blocks.size(), c.vision.tokens());
+  return block_bytes(c, type, c.hyper_layers.size(), c.vision.crop_tokens());
 }
 
 KvCache::KvCache(const Config& c, std::span<const Stage> stages, ops::KvType type) {
@@ -42,10 +42,10 @@ KvCache::KvCache(const Config& c, std::span<const Stage> stages, ops::KvType typ
     stores_.push_back(stage.backend->make_kv_store({.type = type,
                                                     .layers = stage.layers,
                                                     .hyper_layers = stage.hyper_layers,
-                                                    .kv_heads = c.kv_heads,
+                                                    .kv_heads = c.num_kv_heads,
                                                     .head_dim = c.head_dim,
                                                     .page_positions = kPagePositions,
-                                                    .crop_tokens = c.vision.tokens()}));
+                                                    .crop_tokens = c.vision.crop_tokens()}));
 }
 
 int32_t KvCache::acquire() {

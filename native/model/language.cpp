@@ -9,12 +9,12 @@ namespace owl3::model {
 void Language::reserve(int64_t rows, int64_t wanted) const {
   for (Stage& stage : stages_) {
     stage.activations.reserve(*stage.backend, activation_bytes(rows, wanted));
-    stage.backend->reserve(std::max<int64_t>(rows, c_.vision.tokens()), max_cols());
+    stage.backend->reserve(std::max<int64_t>(rows, c_.vision.crop_tokens()), max_cols());
   }
 }
 
 int64_t Language::max_cols() const {
-  return std::max({int64_t{c_.hidden}, int64_t{c_.mlp}, int64_t{c_.heads} * c_.head_dim});
+  return std::max({int64_t{c_.hidden_size}, int64_t{c_.intermediate_size}, int64_t{c_.num_heads} * c_.head_dim});
 }
 
 size_t Language::activation_bytes(int64_t rows, int64_t wanted) const {
@@ -36,7 +36,7 @@ const float* Language::forward(const ops::PassTable& table, KvCache& cache) cons
     const LanguageScratch s = scratch(stage, rows, wanted);
     backend.begin(table, cache.store(i));
     if (i > 0)
-      backend.copy_from(*stages_[i - 1].backend, s.x, before.x, static_cast<size_t>(rows * c_.hidden) * sizeof(float));
+      backend.copy_from(*stages_[i - 1].backend, s.x, before.x, static_cast<size_t>(rows * c_.hidden_size) * sizeof(float));
     backend.pass({stage.first_layer, rows, wanted, stage.activations.data()}, [&] { run(stage, rows, wanted, s); });
     before = s;
   }
@@ -49,21 +49,21 @@ void Language::run(const Stage& stage, int64_t rows, int64_t wanted, const Langu
   const int32_t end = stage.first_layer + stage.layers;
   if (stage.first_layer == 0) backend.get_rows(*w_.token_embd, s.x);
   for (int32_t i = stage.first_layer; i < end; i++) layer(stage, i, rows, s);
-  if (end < c_.blocks || wanted == 0) return;
-  backend.select_rows(s.x, c_.hidden, s.out);
-  Pass{backend, wanted}.linear(s.out, c_.hidden, rms_norm(w_.output_norm, c_.rms_eps),
-                               {.w = &w_.output_matrix(), .y = s.logits, .ldy = c_.vocab});
+  if (end < c_.num_layers || wanted == 0) return;
+  backend.select_rows(s.x, c_.hidden_size, s.out);
+  Pass{backend, wanted}.linear(s.out, c_.hidden_size, rms_norm(w_.output_norm, c_.rms_norm_eps),
+                               {.w = &w_.output_matrix(), .y = s.logits, .ldy = c_.vocab_size});
 }
 
 void Language::layer(const Stage& stage, int32_t i, int64_t rows, const LanguageScratch& s) const {
   const LanguageLayer& w = w_.layers[static_cast<size_t>(i)];
   ops::Backend& backend = *stage.backend;
   const Pass pass{backend, rows};
-  const int64_t d = c_.hidden, width = int64_t{c_.heads} * c_.head_dim, kv = c_.kv_width();
+  const int64_t d = c_.hidden_size, width = int64_t{c_.num_heads} * c_.head_dim, kv = c_.kv_width();
   const int32_t hyper = c_.hyper_index(i);
 
   const ops::LinearOutput qkv[] = {to(w.q, s.q, width), to(w.k, s.kv, 2 * kv), to(w.v, s.kv + kv, 2 * kv)};
-  pass.linear(s.x, d, rms_norm(w.attn_norm, c_.rms_eps), qkv);
+  pass.linear(s.x, d, rms_norm(w.attn_norm, c_.rms_norm_eps), qkv);
   backend.rope_store({.q = s.q,
                       .ldq = width,
                       .k = s.kv,
@@ -74,18 +74,18 @@ void Language::layer(const Stage& stage, int32_t i, int64_t rows, const Language
   backend.attention({.q = s.q,
                      .ldq = width,
                      .out = s.attn,
-                     .heads = c_.heads,
-                     .kv_heads = c_.kv_heads,
+                     .heads = c_.num_heads,
+                     .kv_heads = c_.num_kv_heads,
                      .head_dim = c_.head_dim,
                      .layer = i - stage.first_layer,
                      .hyper_layer = hyper < 0 ? -1 : hyper - stage.first_hyper_layer});
   pass.linear(s.attn, width, {}, plus(to(w.attn_out, s.x, d), s.x));
-  pass.linear(s.x, d, rms_norm(w.ffn_norm, c_.rms_eps), gated(to(w.ffn_up, s.h, c_.mlp), w.ffn_gate));
-  pass.linear(s.h, c_.mlp, {}, plus(to(w.ffn_down, s.x, d), s.x));
+  pass.linear(s.x, d, rms_norm(w.ffn_norm, c_.rms_norm_eps), gated(to(w.ffn_up, s.h, c_.intermediate_size), w.ffn_gate));
+  pass.linear(s.h, c_.intermediate_size, {}, plus(to(w.ffn_down, s.x, d), s.x));
 }
 
 void Language::visual_kv(const float* embeds, int32_t offset, int32_t crop, KvCache& cache) const {
-  const int64_t tokens = c_.vision.tokens(), kv = 2 * int64_t{c_.kv_width()};
+  const int64_t tokens = c_.vision.crop_tokens(), kv = 2 * int64_t{c_.kv_width()};
   for (size_t i = 0; i < stages_.size(); i++) {
     const Stage& stage = stages_[i];
     if (stage.hyper_layers == 0) continue;
@@ -93,13 +93,13 @@ void Language::visual_kv(const float* embeds, int32_t offset, int32_t crop, KvCa
     const LanguageScratch s = scratch(stage, 1, 1);
     const float* x = embeds;
     if (i > 0) {
-      backend.copy_from(*stages_[0].backend, s.embeds, embeds, static_cast<size_t>(tokens * c_.hidden) * sizeof(float));
+      backend.copy_from(*stages_[0].backend, s.embeds, embeds, static_cast<size_t>(tokens * c_.hidden_size) * sizeof(float));
       x = s.embeds;
     }
     for (int32_t j = 0; j < stage.hyper_layers; j++) {
-      const int32_t block = c_.hyper_blocks[static_cast<size_t>(stage.first_hyper_layer + j)];
+      const int32_t block = c_.hyper_layers[static_cast<size_t>(stage.first_hyper_layer + j)];
       const LanguageLayer& w = w_.layers[static_cast<size_t>(block)];
-      Pass{backend, tokens}.linear(x, c_.hidden, rms_norm(w.attn_norm, c_.rms_eps), to(w.visual_kv, s.visual, kv));
+      Pass{backend, tokens}.linear(x, c_.hidden_size, rms_norm(w.attn_norm, c_.rms_norm_eps), to(w.visual_kv, s.visual, kv));
       backend.store_visual({.store = &cache.store(i),
                             .crop = crop,
                             .hyper_layer = j,

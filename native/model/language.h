@@ -35,7 +35,7 @@ class Language {
   void run(const Stage& stage, int64_t rows, int64_t wanted, const LanguageScratch& s) const;
   void layer(const Stage& stage, int32_t i, int64_t rows, const LanguageScratch& s) const;
   ops::RopeShape rope() const {
-    return {.heads = c_.heads, .kv_heads = c_.kv_heads, .head_dim = c_.head_dim, .theta = c_.rope_theta};
+    return {.heads = c_.num_heads, .kv_heads = c_.num_kv_heads, .head_dim = c_.head_dim, .theta = c_.rope_theta};
   }
 
   const Config& c_;

@@ -11,7 +11,7 @@ namespace {
 /// The most inputs that a product of the vision tower or the projector has.
 int64_t max_vision_cols(const Config& c) {
   return std::max(
-      {int64_t{c.vision.hidden}, int64_t{c.vision.mlp}, int64_t{c.vision.patch_values()}, int64_t{c.hidden}});
+      {int64_t{c.vision.hidden_size}, int64_t{c.vision.intermediate_size}, int64_t{c.vision.patch_values()}, int64_t{c.hidden_size}});
 }
 
 }  // namespace
@@ -24,13 +24,13 @@ std::shared_ptr<Model> Model::open(const std::string& path, std::vector<std::sha
 Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load)
     : file_(std::move(file)),
       config_(read_config(*file_)),
-      stages_(make_stages(config_, spread_evenly(std::move(backends), config_.blocks))),
+      stages_(make_stages(config_, spread_evenly(std::move(backends), config_.num_layers))),
       weights_(load_weights(*file_, config_, stages_, load)),
       language_(config_, weights_, stages_) {}
 
 uint64_t Model::embeds_bytes(int64_t n) const {
   const uint64_t one =
-      static_cast<uint64_t>(config_.vision.tokens()) * static_cast<uint64_t>(config_.hidden) * sizeof(float);
+      static_cast<uint64_t>(config_.vision.crop_tokens()) * static_cast<uint64_t>(config_.hidden_size) * sizeof(float);
   return checked_mul(static_cast<uint64_t>(n), one, "image embeddings");
 }
 
@@ -53,11 +53,11 @@ MemoryPlan Model::plan(const PlanOptions& o) {
   // A backend's scratch is asked of the backend itself: reserving it now costs address space, not pages.
   for (Stage& stage : stages_) {
     size_t activations = language_.activation_bytes(rows, static_cast<int64_t>(sequences));
-    stage.backend->reserve(std::max<int64_t>(rows, config_.vision.tokens()), language_.max_cols());
+    stage.backend->reserve(std::max<int64_t>(rows, config_.vision.crop_tokens()), language_.max_cols());
     if (o.crops > 0 && stage.first_layer == 0) {
       const int64_t batch = std::min(o.crops, vision_batch(config_.vision));
       activations = std::max(activations, vision_bytes(batch));
-      stage.backend->reserve(batch * config_.vision.tokens(), max_vision_cols(config_));
+      stage.backend->reserve(batch * config_.vision.crop_tokens(), max_vision_cols(config_));
     }
     p.scratch += std::max(activations, stage.activations.bytes()) + stage.backend->scratch_bytes();
   }
@@ -70,12 +70,12 @@ std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
   Stage& stage = stages_.front();
   ops::Backend& backend = *stage.backend;
   auto embeds = std::make_shared<Embeds>(Embeds{backend.allocate(embeds_bytes(n)), n});
-  const int64_t batch = std::min(n, vision_batch(v)), crop_size = int64_t{3} * v.image_size * v.image_size;
+  const int64_t batch = std::min(n, vision_batch(v)), crop_size = int64_t{3} * v.crop_size * v.crop_size;
   stage.activations.reserve(backend, vision_bytes(batch));
-  backend.reserve(batch * v.tokens(), max_vision_cols(config_));
+  backend.reserve(batch * v.crop_tokens(), max_vision_cols(config_));
   for (int64_t i = 0; i < n; i += batch) {
     const int64_t some = std::min(batch, n - i);
-    float* out = static_cast<float*>(embeds->memory.get()) + i * v.tokens() * config_.hidden;
+    float* out = static_cast<float*>(embeds->memory.get()) + i * v.crop_tokens() * config_.hidden_size;
     encode_crops(config_, weights_.vision, backend, vision_scratch(config_, batch, stage.activations.data(), nullptr),
                  crops + i * crop_size, some, out);
   }

@@ -22,7 +22,7 @@ struct Embeds {
   ops::Backend::Buffer memory;  // [n, T, d]
   int64_t n = 0;
   const float* crop(const Config& c, int64_t i) const {
-    return static_cast<const float*>(memory.get()) + i * c.vision.tokens() * c.hidden;
+    return static_cast<const float*>(memory.get()) + i * c.vision.crop_tokens() * c.hidden_size;
   }
 };
 

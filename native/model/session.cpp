@@ -11,9 +11,9 @@ namespace {
 }
 
 SessionOptions checked(const Config& c, const SessionOptions& o) {
-  if (o.context < 1 || o.context > c.context)
+  if (o.context < 1 || o.context > c.context_length)
     invalid("a context of " + std::to_string(o.context) + " positions: it must be between 1 and the model's " +
-            std::to_string(c.context));
+            std::to_string(c.context_length));
   if (o.max_rows < 1) invalid("a pass must be allowed at least one row");
   if (o.max_pages < 0) invalid("the number of pages must not be negative");
   return o;
@@ -89,13 +89,13 @@ std::vector<Logits> Session::compute(std::span<const Part> parts) {
   const float* row = language.forward(table_, cache_);
 
   ops::Backend& backend = *model_->stages().back().backend;
-  const size_t vocab = static_cast<size_t>(config().vocab);
+  const size_t vocab = static_cast<size_t>(config().vocab_size);
   std::vector<Logits> all(parts.size());
   for (size_t i = 0; i < parts.size(); i++) {
     const size_t n = static_cast<size_t>(parts[i].wanted);
     if (n == 0) continue;
     all[i].picked.resize(n);
-    backend.pick(row, config().vocab, parts[i].picked, all[i].picked);
+    backend.pick(row, config().vocab_size, parts[i].picked, all[i].picked);
     if (parts[i].whole) {
       all[i].whole.resize(n * vocab);
       backend.copy_to_host(all[i].whole.data(), row, n * vocab * sizeof(float));
@@ -135,8 +135,8 @@ void Session::check_part(const Part& part) const {
   const int64_t start = sequence.length(), n = static_cast<int64_t>(part.ids.size());
   if (n == 0) invalid("a part of a pass needs at least one id");
   for (int32_t id : part.ids)
-    if (id < 0 || id >= config().vocab)
-      invalid("token id " + std::to_string(id) + " is not among the " + std::to_string(config().vocab) +
+    if (id < 0 || id >= config().vocab_size)
+      invalid("token id " + std::to_string(id) + " is not among the " + std::to_string(config().vocab_size) +
               " rows of this model's embedding");
   if (n > options_.context - start)
     invalid("the context of " + std::to_string(options_.context) + " positions is full: " + std::to_string(start) +

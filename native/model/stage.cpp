@@ -8,11 +8,11 @@ std::vector<Stage> make_stages(const Config& c, std::span<const Placement> place
   std::vector<Stage> stages;
   int32_t layer = 0, hyper = 0;
   for (const Placement& p : placements) {
-    if (p.layers < 0 || p.layers > c.blocks - layer)
+    if (p.layers < 0 || p.layers > c.num_layers - layer)
       throw Error(ErrorCode::invalid_argument, "a placement of " + std::to_string(p.layers) + " layers after " +
-                                                   std::to_string(layer) + " of " + std::to_string(c.blocks));
+                                                   std::to_string(layer) + " of " + std::to_string(c.num_layers));
     const auto inside = [&](int32_t block) { return block >= layer && block < layer + p.layers; };
-    const auto hyper_layers = static_cast<int32_t>(std::ranges::count_if(c.hyper_blocks, inside));
+    const auto hyper_layers = static_cast<int32_t>(std::ranges::count_if(c.hyper_layers, inside));
     stages.push_back({.backend = p.backend,
                       .first_layer = layer,
                       .layers = p.layers,
@@ -21,9 +21,9 @@ std::vector<Stage> make_stages(const Config& c, std::span<const Placement> place
     layer += p.layers;
     hyper += hyper_layers;
   }
-  if (stages.empty() || layer != c.blocks)
+  if (stages.empty() || layer != c.num_layers)
     throw Error(ErrorCode::invalid_argument,
-                "placements hold " + std::to_string(layer) + " of " + std::to_string(c.blocks) + " layers");
+                "placements hold " + std::to_string(layer) + " of " + std::to_string(c.num_layers) + " layers");
   return stages;
 }
 

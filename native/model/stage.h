@@ -27,7 +27,7 @@ struct Stage {
   ActivationBuffer activations = {};
 };
 
-/// Stages of a model of c.blocks layers. Error{invalid_argument} when the placements don't add up to them.
+/// Stages of a model of c.num_layers layers. Error{invalid_argument} when the placements don't add up to them.
 std::vector<Stage> make_stages(const Config& c, std::span<const Placement> placements);
 
 /// Placements that share out `layers` evenly, earlier backends first.

@@ -9,10 +9,6 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return s + "]";
 }
 
-bool is_float(DType type) {
-  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
-}
-
 /// Finds tensors, checks them and moves them into the backend.
 class Binder {
  public:
@@ -52,12 +48,12 @@ class Binder {
     const gguf::Tensor* t = file_.find(name + ".weight");
     const bool flat = t != nullptr && t->shape.size() <= 2;
     const std::vector<int64_t> shape =
-        flat ? std::vector<int64_t>{c.patch_values(), c.hidden} : std::vector<int64_t>{c.patch, c.patch, 3, c.hidden};
+        flat ? std::vector<int64_t>{c.patch_values(), c.hidden_size} : std::vector<int64_t>{c.patch_size, c.patch_size, 3, c.hidden_size};
     const gguf::Tensor& found = find(name + ".weight", shape);
-    if (!flat && !is_float(found.type)) fail(found.name, "expected F32, F16 or BF16, found " + type_name(found));
+    if (!flat && gguf::quantised(found.type)) fail(found.name, "expected F32, F16 or BF16, found " + type_name(found));
     LinearWeights w;
-    w.weight = load(found, c.hidden, c.patch_values(), ops::MatrixUse::bulk);
-    w.bias = vector(name + ".bias", c.hidden);
+    w.weight = load(found, c.hidden_size, c.patch_values(), ops::MatrixUse::bulk);
+    w.bias = vector(name + ".bias", c.hidden_size);
     return w;
   }
 
@@ -72,7 +68,7 @@ class Binder {
   static std::string type_name(const gguf::Tensor& t) { return gguf::format(t.type).name; }
 
   std::unique_ptr<ops::Matrix> load(const gguf::Tensor& t, int64_t n, int64_t k, ops::MatrixUse use) {
-    if (!is_float(t.type)) quantised_ = true;
+    if (gguf::quantised(t.type)) quantised_ = true;
     const void* data = load_ == Load::plan ? nullptr : file_.data(t);
     std::unique_ptr<ops::Matrix> m =
         backend_.load_matrix({.type = t.type, .rows = n, .cols = k, .data = data, .use = use});
@@ -81,7 +77,7 @@ class Binder {
     return m;
   }
   Vector values(const gguf::Tensor& t, int64_t n) {
-    if (!is_float(t.type)) fail(t.name, "expected F32, F16 or BF16, found " + type_name(t));
+    if (gguf::quantised(t.type)) fail(t.name, "expected F32, F16 or BF16, found " + type_name(t));
     const size_t size = static_cast<size_t>(n) * sizeof(float);
     bytes_ += size;
     if (load_ == Load::plan) return {};
@@ -105,27 +101,27 @@ VisionWeights bind_vision(Binder& bind, const Config& config) {
   const ops::MatrixUse use = ops::MatrixUse::bulk;
   VisionWeights w;
   w.patch_embd = bind.patch_embedding("v.patch_embd", c);
-  w.position_embd = bind.table("v.position_embd.weight", c.tokens(), c.hidden);
-  for (int32_t i = 0; i < c.blocks; i++) {
+  w.position_embd = bind.table("v.position_embd.weight", c.crop_tokens(), c.hidden_size);
+  for (int32_t i = 0; i < c.num_layers; i++) {
     const std::string blk = "v.blk." + std::to_string(i) + ".";
     VisionLayer& l = w.layers.emplace_back();
-    l.ln1 = bind.layer_norm(blk + "ln1", c.hidden);
-    l.q = bind.linear(blk + "attn_q", c.hidden, c.hidden, use);
-    l.k = bind.linear(blk + "attn_k", c.hidden, c.hidden, use);
-    l.v = bind.linear(blk + "attn_v", c.hidden, c.hidden, use);
-    l.attn_out = bind.linear(blk + "attn_out", c.hidden, c.hidden, use);
-    l.ln2 = bind.layer_norm(blk + "ln2", c.hidden);
-    l.ffn_up = bind.linear(blk + "ffn_up", c.mlp, c.hidden, use);
-    l.ffn_down = bind.linear(blk + "ffn_down", c.hidden, c.mlp, use);
+    l.ln1 = bind.layer_norm(blk + "ln1", c.hidden_size);
+    l.q = bind.linear(blk + "attn_q", c.hidden_size, c.hidden_size, use);
+    l.k = bind.linear(blk + "attn_k", c.hidden_size, c.hidden_size, use);
+    l.v = bind.linear(blk + "attn_v", c.hidden_size, c.hidden_size, use);
+    l.attn_out = bind.linear(blk + "attn_out", c.hidden_size, c.hidden_size, use);
+    l.ln2 = bind.layer_norm(blk + "ln2", c.hidden_size);
+    l.ffn_up = bind.linear(blk + "ffn_up", c.intermediate_size, c.hidden_size, use);
+    l.ffn_down = bind.linear(blk + "ffn_down", c.hidden_size, c.intermediate_size, use);
   }
-  w.projector_in = bind.linear("mm.0", config.hidden, c.hidden, use);
-  w.projector_out = bind.linear("mm.2", config.hidden, config.hidden, use);
+  w.projector_in = bind.linear("mm.0", config.hidden_size, c.hidden_size, use);
+  w.projector_out = bind.linear("mm.2", config.hidden_size, config.hidden_size, use);
   return w;
 }
 
 LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
   const std::string blk = "blk." + std::to_string(i) + ".";
-  const int64_t d = c.hidden, q = static_cast<int64_t>(c.heads) * c.head_dim, kv = c.kv_width();
+  const int64_t d = c.hidden_size, q = static_cast<int64_t>(c.num_heads) * c.head_dim, kv = c.kv_width();
   const ops::MatrixUse use = ops::MatrixUse::stream;
   constexpr bool bias = true;
   LanguageLayer l;
@@ -136,9 +132,9 @@ LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
   l.attn_out = bind.linear(blk + "attn_output", d, q, use, !bias);
   if (c.hyper_index(i) >= 0) l.visual_kv = bind.linear(blk + "attn_visual_kv", 2 * kv, d, ops::MatrixUse::bulk);
   l.ffn_norm = bind.vector(blk + "ffn_norm.weight", d);
-  l.ffn_gate = bind.linear(blk + "ffn_gate", c.mlp, d, use, !bias);
-  l.ffn_up = bind.linear(blk + "ffn_up", c.mlp, d, use, !bias);
-  l.ffn_down = bind.linear(blk + "ffn_down", d, c.mlp, use, !bias);
+  l.ffn_gate = bind.linear(blk + "ffn_gate", c.intermediate_size, d, use, !bias);
+  l.ffn_up = bind.linear(blk + "ffn_up", c.intermediate_size, d, use, !bias);
+  l.ffn_down = bind.linear(blk + "ffn_down", d, c.intermediate_size, use, !bias);
   return l;
 }
 
@@ -153,12 +149,12 @@ Weights load_weights(const gguf::File& file, const Config& c, std::span<const St
   for (const Stage& stage : stages) {
     Binder bind(file, *stage.backend, load);
     // The largest first: while a weight is repacked, its pages of the file stand beside it.
-    if (&stage == &first) w.token_embd = bind.matrix("token_embd.weight", c.vocab, c.hidden, ops::MatrixUse::stream);
+    if (&stage == &first) w.token_embd = bind.matrix("token_embd.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
     if (&stage == &last) {
       const bool tied = file.find("output.weight") == nullptr;
       if (!tied || &last != &first)
-        w.output = bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab, c.hidden, ops::MatrixUse::stream);
-      w.output_norm = bind.vector("output_norm.weight", c.hidden);
+        w.output = bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
+      w.output_norm = bind.vector("output_norm.weight", c.hidden_size);
     }
     for (int32_t i = stage.first_layer; i < stage.first_layer + stage.layers; i++)
       w.layers.push_back(bind_layer(bind, c, i));

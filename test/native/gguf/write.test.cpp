@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "convert/conversion.h"
-#include "forced_isa.h"
+#include "support/forced_isa.h"
 #include "gguf/writer.h"
 #include "support/harness.h"
 

@@ -29,10 +29,10 @@ TEST("model file: the tiny model itself opens, and its config is what the keys s
   const auto path = TinyModel().write();
   const auto m = model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
   const model::Config& c = m->config();
-  CHECK(c.name == "tiny" && c.blocks == 3 && c.hidden == 16 && c.mlp == 24 && c.heads == 4 && c.kv_heads == 2 &&
+  CHECK(c.name == "tiny" && c.num_layers == 3 && c.hidden_size == 16 && c.intermediate_size == 24 && c.num_heads == 4 && c.num_kv_heads == 2 &&
         c.head_dim == 4);
-  CHECK(c.vocab == 40 && c.context == 256 && c.hyper_index(0) == 0 && c.hyper_index(1) == -1 && c.hyper_index(2) == 1);
-  CHECK(c.vision.tokens() == 16 && c.vision.patch_values() == 12 && c.vision.head_dim == 4);
+  CHECK(c.vocab_size == 40 && c.context_length == 256 && c.hyper_index(0) == 0 && c.hyper_index(1) == -1 && c.hyper_index(2) == 1);
+  CHECK(c.vision.crop_tokens() == 16 && c.vision.patch_values() == 12 && c.vision.head_dim == 4);
   CHECK(!m->weights().quantised && m->default_kv_type() == ops::KvType::f32);
 }
 
@@ -41,11 +41,11 @@ TEST("model file: a step reads the language model without single embeddings, vis
   const auto m = model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
   const model::Config& c = m->config();
   const model::Weights& w = m->weights();
-  uint64_t matrices = w.output_matrix().bytes, floats = static_cast<uint64_t>(c.hidden);
+  uint64_t matrices = w.output_matrix().bytes, floats = static_cast<uint64_t>(c.hidden_size);
   for (const model::LanguageLayer& l : w.layers) {
     for (const model::LinearWeights* x : {&l.q, &l.k, &l.v, &l.attn_out, &l.ffn_gate, &l.ffn_up, &l.ffn_down})
       matrices += x->weight->bytes;
-    floats += static_cast<uint64_t>(2 * c.hidden + c.heads * c.head_dim + 2 * c.kv_width());
+    floats += static_cast<uint64_t>(2 * c.hidden_size + c.num_heads * c.head_dim + 2 * c.kv_width());
     if (l.visual_kv.weight) floats += static_cast<uint64_t>(2 * c.kv_width());  // a bias, too small to matter
   }
   CHECK_EQ(w.token_bytes, matrices + floats * sizeof(float));
@@ -55,7 +55,7 @@ TEST("model file: a step reads the language model without single embeddings, vis
 TEST("model file: keys out of range, missing or at odds are refused by name") {
   for (const char* key :
        {"block_count", "embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv",
-        "context_length", "vision.image_size", "vision.patch_size", "vision.embedding_length",
+        "context_length", "vision.crop_size", "vision.patch_size", "vision.embedding_length",
         "vision.feed_forward_length", "vision.block_count", "vision.attention.head_count"}) {
     CHECK_HAS(refusal([&](TinyModel& m) { m.integers(key, 0); }), key);
     CHECK_HAS(refusal([&](TinyModel& m) { m.integers(key, 4000000000u); }), key);
@@ -72,7 +72,7 @@ TEST("model file: keys out of range, missing or at odds are refused by name") {
   CHECK_HAS(refusal([](TinyModel& m) { m.integers("attention.head_count_kv", 3); }), "no multiple");
   CHECK_HAS(refusal([](TinyModel& m) { m.integers("vision.attention.head_count", 5); }), "5 heads");
   CHECK_HAS(refusal([](TinyModel& m) { m.integers("vision.patch_size", 3); }), "multiple of the patch size 3");
-  CHECK_HAS(refusal([](TinyModel& m) { m.integers("vision.image_size", 4096), m.integers("vision.patch_size", 1); }),
+  CHECK_HAS(refusal([](TinyModel& m) { m.integers("vision.crop_size", 4096), m.integers("vision.patch_size", 1); }),
             "tokens");
 }
 
