@@ -8,7 +8,7 @@ namespace owl3 {
 /// `avx512bf16`: that and BF16 (vdpbf16ps). `amx`: that and AMX-INT8, AMX-BF16 (the system must grant the tile
 /// registers). `neon`: aarch64 with the dot product extension.
 enum class Isa { scalar, avx2, avx512, avx512bf16, amx, neon };
-/// All of them, in that order.
+/// Every instruction set, in that order.
 constexpr Isa all_isas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512bf16, Isa::amx, Isa::neon};
 
 const char* isa_name(Isa isa);

@@ -78,8 +78,8 @@ void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Prec
                 Workspace& workspace) {
   if (p.crops == 0 || p.tokens == 0) return;
   const int32_t tokens = static_cast<int32_t>(p.tokens);
-  // Every part packs K and V of its head again (1/tokens of the work a row): only as many parts as keep all threads
-  // busy.
+  // Every part packs K and V of its head again, which costs 1 / tokens of the work of a row; so there are only as many
+  // parts as keep all threads busy.
   const int64_t heads = p.crops * p.heads, wanted = 4 * int64_t{pool.threads()};
   const int64_t max_parts = std::max<int64_t>(1, tokens / tile_queries);
   const int64_t parts = std::clamp<int64_t>(divide_up(wanted, heads), 1, max_parts);
@@ -129,7 +129,7 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
   merges.clear();
   int64_t states = 0;
   for (const ops::AttentionSequence& s : p.sequences) {
-    // Few rows over many keys (decode with pictures in sight): shared out by spans of keys, each read once.
+    // Few rows over many keys (decode with pictures in sight) are shared out by spans of keys, each read once.
     const int64_t spans = s.rows <= max_rows ? common_spans(s) : 1;
     if (spans > 1 && (s.rows == 1 || spans * p.kv_heads >= 2 * int64_t{pool.threads()})) {
       merges.push_back({&s, states, spans});
@@ -169,7 +169,7 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
   });
   for (const Merge& m : merges) {
     const int64_t rows = m.sequence->rows, stride = rows * p.heads * state_size;
-    for (int64_t i = 0; i < rows * p.heads; ++i) {  // as the tasks left them: [kv_heads, rows, group]
+    for (int64_t i = 0; i < rows * p.heads; ++i) {  // the tasks left them as [kv_heads, rows, group]
       const int64_t kv_head = i / (rows * group), row = i / group % rows, head = kv_head * group + i % group;
       float* out = p.out + ((m.sequence->first_row + row) * p.heads + head) * p.head_dim;
       k.merge(state + (m.first_state + i) * state_size, stride, m.spans, p.head_dim, out);

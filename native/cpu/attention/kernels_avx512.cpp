@@ -57,8 +57,8 @@ struct Bf16Operands {
 struct Sizes {
   int32_t tokens, head_dim;
   int32_t depth;   // operands of head_dim
-  int32_t keys;    // whole pairs of groups of sixteen
-  int32_t blocks;  // of sixteen values
+  int32_t keys;    // tokens rounded up to pairs of groups of sixteen
+  int32_t blocks;  // head_dim / 16, rounded up
   bool narrow;     // the last block has eight values at most, and takes two operands of keys a step instead of one
   int32_t width() const { return 16 * blocks; }
 };
@@ -92,7 +92,7 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, int32_t* to) {
     for (int32_t i = 0; i < T::values; ++i) __builtin_prefetch(from + (16 + i) * ld);
     return T::across(from, ld, n.tokens - key, n.head_dim - 16 * block);
   };
-  const __m512i turns = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i alternate = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   for (int32_t key = 0; key < n.keys; key += 2 * T::values, to += 32) {
     for (int32_t b = 0; b < whole; ++b) {
       _mm512_store_si512(to + b * block_size, at(key, b));
@@ -100,7 +100,7 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, int32_t* to) {
     }
     if (n.narrow) {
       int32_t* half = to + whole * block_size - key / T::values * 8;
-      _mm512_store_si512(half, _mm512_permutex2var_epi32(at(key, whole), turns, at(key + T::values, whole)));
+      _mm512_store_si512(half, _mm512_permutex2var_epi32(at(key, whole), alternate, at(key + T::values, whole)));
     }
   }
 }
@@ -210,9 +210,8 @@ void vision(const VisionTask& t) {
 
 extern const attention::Vision attention_vision;
 #ifdef __AVX512BF16__
-// Float accuracy from bfloat16 would take three products, more than the one of half their rate.
-const attention::Vision attention_vision{
-    .f32 = vision<FloatOperands>, .split = vision<FloatOperands>, .bf16 = vision<Bf16Operands>};
+/// Float accuracy from bfloat16 would take three products, more than the one of half their rate.
+const attention::Vision attention_vision{.f32 = nullptr, .split = nullptr, .bf16 = vision<Bf16Operands>};
 #else
 const attention::Vision attention_vision{
     .f32 = vision<FloatOperands>, .split = vision<FloatOperands>, .bf16 = vision<FloatOperands>};

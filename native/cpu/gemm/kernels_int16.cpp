@@ -14,7 +14,8 @@ namespace {
 constexpr float int16_max = 5792;  // floor(sqrt(2^31 / 64))
 constexpr int64_t int16_pairs = int16_block / 2;
 
-/// What turns values of at most `amax` into int16, and its reciprocal: a block that small is zero (as in to_int8).
+/// The factor that brings values of at most `amax` to int16, and its reciprocal. Tiny blocks are flushed to zero, as in
+/// to_int8().
 inline __m512 int16_inverse(__m512 amax) {
   return _mm512_maskz_div_ps(_mm512_cmp_ps_mask(amax, _mm512_set1_ps(1e-30f), _CMP_GT_OQ), _mm512_set1_ps(int16_max),
                              amax);

@@ -50,7 +50,6 @@ inline Lanes operator-(Lanes x, Lanes y) {
 inline Lanes operator/(Lanes x, Lanes y) {
   return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)};
 }
-/// a where x >= 0, else b (NaN of x too).
 inline Lanes choose(Lanes x, Lanes a, Lanes b) {
   const __m256 zero = _mm256_setzero_ps();
   return {_mm256_blendv_ps(b.a, a.a, _mm256_cmp_ps(x.a, zero, _CMP_GE_OQ)),
@@ -138,7 +137,7 @@ inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
 }
 
 // ---- int8 products of GEMV (gemm/kernels_gemv.cpp) ----
-// As above; weights of fewer than eight bits are not negative.
+// vpmaddubsw again; weights of fewer than eight bits are not negative.
 
 constexpr int gemv_tile_rows = 2;
 struct Sums {
