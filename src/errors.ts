@@ -1,4 +1,4 @@
-/** Documented exit codes of the CLI. */
+/** The exit codes of the CLI, which the README documents. */
 export const ExitCode = {
   ok: 0,
   failure: 1,
@@ -40,10 +40,66 @@ export class ModelFileError extends UserError {
   }
 }
 
+/** A prompt that leaves no room for an answer in the context: exit code 2. */
+export class ContextError extends UsageError {
+  constructor(
+    readonly promptTokens: number,
+    /** Positions that the context has. */
+    readonly contextLength: number,
+    /** Whether the caller chose that length; otherwise it is all that the model was trained on. */
+    readonly chosen: boolean,
+  ) {
+    super(
+      `the prompt has ${promptTokens} tokens and the context holds ${contextLength}${chosen ? "" : ", which is all the model knows"}.`,
+    );
+  }
+}
+
+/** Memory that is missing, in bytes. */
+export interface MissingMemory {
+  /** Whether the weights alone are too large, or an answer's caches and scratch. */
+  of: "model" | "answer";
+  needed: number;
+  available: number;
+}
+
 /** Not enough memory for what was asked: exit code 5. */
 export class MemoryError extends UserError {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, ExitCode.memory, options);
+  readonly missing: MissingMemory | undefined;
+  constructor(message: string, missing?: MissingMemory) {
+    super(message, ExitCode.memory);
+    this.missing = missing;
+  }
+}
+
+/** A folder where a GGUF file should be: exit code 3. */
+export class FolderError extends FileError {
+  constructor(readonly path: string) {
+    super(`${path} is a folder; a model is a GGUF file.`);
+  }
+}
+
+/** No model was named and no default is there: exit code 2. */
+export class NoModelError extends UsageError {
+  constructor() {
+    super("no model was chosen.");
+  }
+}
+
+/** A repository holds several GGUF files and none was named: exit code 2. */
+export class SeveralFilesError extends UsageError {
+  constructor(
+    repo: string,
+    readonly files: readonly string[],
+  ) {
+    super(`${repo} has ${files.length} GGUF files (${files.slice(0, 8).join(", ")}).`);
+  }
+}
+
+/** The installed ffmpeg was asked for and is not there: exit code 1. */
+export class NoFfmpegError extends UserError {
+  constructor() {
+    super("No ffmpeg and ffprobe were found on PATH.");
   }
 }
 

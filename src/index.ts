@@ -2,6 +2,7 @@ export type { Answer, AnswerResult } from "./chat/answer.js";
 export type { Chat } from "./chat/chat.js";
 export type { AskOptions, ChatOptions, PromptTensors } from "./chat/options.js";
 export { Owl, type OwlOptions } from "./chat/owl.js";
+export type { Preview, PreviewOptions } from "./chat/preview.js";
 export type { OnProgress, Progress, Timings } from "./chat/progress.js";
 export { type ConvertOptions, convertCheckpoint } from "./convert/convert.js";
 export { type QuantizeOptions, quantizeFile } from "./convert/quantize.js";
@@ -9,7 +10,19 @@ export type { FileType } from "./convert/types.js";
 export type { WriteProgress } from "./convert/write.js";
 export type { AnswerPiece, FinishReason, Token, TokenChoice } from "./decode/generate.js";
 export type { SamplingOptions } from "./decode/sampling.js";
-export { ExitCode, FileError, MemoryError, ModelFileError, NativeError, UsageError, UserError } from "./errors.js";
+export {
+  ContextError,
+  ExitCode,
+  FileError,
+  FolderError,
+  MemoryError,
+  type MissingMemory,
+  ModelFileError,
+  NativeError,
+  NoFfmpegError,
+  UsageError,
+  UserError,
+} from "./errors.js";
 export type { FrameReport, VideoOptions } from "./media/frames.js";
 export type { GgufMetadata, KvType, MemoryPlan, NativeConfig as ModelConfig } from "./native/binding.js";
 export type { InputImage, InputMessage, InputPart, InputVideo, Role, TextPart } from "./prompt/messages.js";

@@ -65,18 +65,15 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void remove(const Napi::CallbackInfo& info);
   Napi::Value length(const Napi::CallbackInfo& info);
   void truncate(const Napi::CallbackInfo& info);
-  Napi::Value prefill(const Napi::CallbackInfo& info);
-  Napi::Value verify(const Napi::CallbackInfo& info);
-  Napi::Value speculate(const Napi::CallbackInfo& info);
-  Napi::Value step(const Napi::CallbackInfo& info);
-  Napi::Value sample(const Napi::CallbackInfo& info);
-  Napi::Value logits(const Napi::CallbackInfo& info);
-  Napi::Value top_logprobs(const Napi::CallbackInfo& info);
+  Napi::Value advance(const Napi::CallbackInfo& info);
+  Napi::Value pages_in_use(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
   model::Session& use(Napi::Env env) const;
   template <class Work, class Done>
   Napi::Value start(Napi::Env env, Work work, Done done);
+  struct PartRequest;
+  PartRequest part_request(Napi::Value v) const;
   std::vector<model::MediaSlot> media(Napi::Value v) const;
   Classes* classes_;
   std::shared_ptr<State> state_;
@@ -96,6 +93,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value weight_bytes(const Napi::CallbackInfo& info);
   Napi::Value token_bytes(const Napi::CallbackInfo& info);
   Napi::Value default_kv_type(const Napi::CallbackInfo& info);
+  Napi::Value kv_bytes(const Napi::CallbackInfo& info);
   Napi::Value plan(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value embeds_from(const Napi::CallbackInfo& info);

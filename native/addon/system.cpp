@@ -1,10 +1,22 @@
 // systemInfo, measurePeaks, measureBandwidth.
+#include "backends/backends.h"
 #include "exports.h"
 #include "ops/machine.h"
 #include "worker.h"
 
 namespace owl3::addon {
 namespace {
+
+Napi::Object to_js(Napi::Env env, const ops::DeviceInfo& device) {
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("id", device.id);
+  o.Set("name", device.name);
+  o.Set("usable", device.usable());
+  o.Set("reason", device.reason);
+  o.Set("totalMemory", static_cast<double>(device.total_memory));
+  o.Set("freeMemory", static_cast<double>(device.free_memory));
+  return o;
+}
 
 Napi::Value system_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -16,6 +28,10 @@ Napi::Value system_info(const Napi::CallbackInfo& info) {
   out.Set("available", available);
   out.Set("physicalCores", m.physical_cores);
   out.Set("totalMemory", static_cast<double>(m.total_memory));
+  const std::vector<ops::DeviceInfo> found = guarded(env, [] { return backends::devices(); });
+  Napi::Array devices = Napi::Array::New(env, found.size());
+  for (uint32_t i = 0; i < found.size(); i++) devices.Set(i, to_js(env, found[i]));
+  out.Set("devices", devices);
   return out;
 }
 

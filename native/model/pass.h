@@ -1,4 +1,4 @@
-// Short names for what both halves of the model say most: a product of the rows of a pass.
+// Helpers for building `linear` calls: y = act(norm(x) W^T + b) + residual.
 #pragma once
 #include "model/weights.h"
 #include "ops/backend.h"
@@ -10,13 +10,7 @@ struct Pass {
   ops::Backend& backend;
   int64_t rows;
   void linear(const float* x, int64_t ldx, const ops::Norm& norm, std::span<const ops::LinearOutput> outputs) const {
-    ops::LinearParams p;
-    p.x = x;
-    p.rows = rows;
-    p.ldx = ldx;
-    p.norm = norm;
-    p.outputs = outputs;
-    backend.linear(p);
+    backend.linear({.x = x, .rows = rows, .ldx = ldx, .norm = norm, .outputs = outputs});
   }
   void linear(const float* x, int64_t ldx, const ops::Norm& norm, const ops::LinearOutput& output) const {
     linear(x, ldx, norm, std::span(&output, 1));
@@ -24,12 +18,7 @@ struct Pass {
 };
 
 inline ops::LinearOutput to(const LinearWeights& w, float* y, int64_t ldy) {
-  ops::LinearOutput out;
-  out.w = w.weight.get();
-  out.bias = w.bias.data();
-  out.y = y;
-  out.ldy = ldy;
-  return out;
+  return {.w = w.weight.get(), .bias = w.bias.data(), .y = y, .ldy = ldy};
 }
 inline ops::LinearOutput with(ops::LinearOutput out, ops::Activation activation) {
   out.activation = activation;
@@ -40,7 +29,7 @@ inline ops::LinearOutput plus(ops::LinearOutput out, const float* residual, int6
   out.residual_rows = residual_rows;
   return out;
 }
-/// The product goes through SwiGLU with `gate`.
+/// The product is multiplied with silu of the gate's product (SwiGLU).
 inline ops::LinearOutput gated(ops::LinearOutput out, const LinearWeights& gate) {
   out.gate = gate.weight.get();
   return out;

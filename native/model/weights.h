@@ -6,6 +6,7 @@
 
 #include "gguf/gguf.h"
 #include "model/config.h"
+#include "model/stage.h"
 #include "ops/backend.h"
 
 namespace owl3::model {
@@ -56,15 +57,19 @@ struct Weights {
   std::unique_ptr<ops::Matrix> token_embd;  // [V, d]
   std::vector<LanguageLayer> layers;
   Vector output_norm;                   // [d]
-  std::unique_ptr<ops::Matrix> output;  // [V, d]; null when tied
+  std::unique_ptr<ops::Matrix> output;  // [V, d]; null when tied and on the same stage
   uint64_t bytes = 0;                   // memory of all of them
   uint64_t token_bytes = 0;             // of those that every pass through the language model reads
   bool quantised = false;  // whether any matrix of the language model is (decides the KV cache's default type)
   const ops::Matrix& output_matrix() const { return output ? *output : *token_embd; }
 };
 
-/// Binds and loads all weights; pages of the file that the backend has copied are given back to the system.
+/// `plan`: shapes and sizes only, as the header tells them; nothing can be computed then.
+enum class Load : uint8_t { weights, plan };
+
+/// Binds all weights and loads them onto the stages' backends; pages of the file that a backend has copied are given
+/// back to the system.
 /// Error{bad_model} naming file, tensor, what was expected and what was found.
-Weights load_weights(const gguf::File& file, const Config& config, ops::Backend& backend);
+Weights load_weights(const gguf::File& file, const Config& config, std::span<const Stage> stages, Load load);
 
 }  // namespace owl3::model

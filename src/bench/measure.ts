@@ -1,3 +1,4 @@
+import { greedySampling } from "../decode/sampling.js";
 import type { GgufInfo, KvType, MachinePeaks, NativeConfig, NativeEmbeds, NativeModel } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 import { decodeBytes, prefillProducts, visionAttention, visionProducts } from "./work.js";
@@ -127,7 +128,7 @@ class Bench {
   async #answer(crops: Uint8Array, n: number, tokens: number): Promise<void> {
     const embeds = await nativeCall(this.model.encode(crops, n));
     const session = this.#session(tokens);
-    const sampler = native().createSampler(greedy);
+    const sampler = native().createSampler(greedySampling);
     try {
       const sequence = session.create();
       await nativeCall(session.prefill(sequence, ids(tokens, this.#config.vocabSize), media(embeds, n, tokens)));
@@ -245,18 +246,6 @@ class Bench {
     this.options.onStep?.(text);
   }
 }
-
-const greedy = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 1,
-  logprobs: 0,
-};
 
 /** Spread over the vocabulary. */
 function ids(n: number, vocabulary: number): Int32Array {

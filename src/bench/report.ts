@@ -1,9 +1,9 @@
+import { formatBytes } from "../format.js";
 import type { BenchResult, Measurement } from "./measure.js";
 
 /** The result as lines of a table: what was measured, best and median, and its share of the machine's limit. */
 export function reportLines(result: BenchResult): string[] {
   const { peaks } = result;
-  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
   const rows = [["", "best", "median", "reached", "limit", "share"], ...result.measurements.map(row)];
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => (cells[column] ?? "").length)));
   const limits = Object.entries(peaks)
@@ -11,7 +11,7 @@ export function reportLines(result: BenchResult): string[] {
     .map(([name, rate]) => `${name} ${rate.toFixed(0)} Gop/s`);
   if (result.bandwidth > 0) limits.push(`memory ${result.bandwidth.toFixed(1)} GB/s`);
   return [
-    `${result.model.name || result.model.path}: ${gigabytes(result.model.weightBytes)} of weights`,
+    `${result.model.name || result.model.path}: ${formatBytes(result.model.weightBytes)} of weights`,
     `${result.backend}, ${result.threads} threads; limits: ${limits.join(", ")}`,
     "",
     ...rows.map((cells) =>
@@ -21,7 +21,7 @@ export function reportLines(result: BenchResult): string[] {
         .trimEnd(),
     ),
     "",
-    `peak memory of one answered picture: ${gigabytes(result.peakMemory)}`,
+    `peak memory of one answered picture: ${formatBytes(result.peakMemory)}`,
   ];
 }
 

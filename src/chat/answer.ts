@@ -7,13 +7,13 @@ import type { Timings } from "./progress.js";
 export interface AnswerResult {
   text: string;
   finishReason: FinishReason;
-  /** Without the end marker. */
+  /** The tokens of the text, without the end marker. */
   tokens: Token[];
-  /** The chat's pictures and videos. */
+  /** All pictures and videos of the chat. */
   media: MediaReport[];
   usage: {
     promptTokens: number;
-    /** Of these, computed now; the others were known from earlier turns. */
+    /** The prompt tokens that were computed for this answer; the KV cache had the others from earlier turns. */
     prefilledTokens: number;
     crops: number;
     completionTokens: number;
@@ -24,15 +24,15 @@ export interface AnswerResult {
 }
 
 /**
- * An answer on its way. It is computed as it is read: iterate over its pieces, or ask for the whole. Breaking off the iteration stops it;
- * what was read stays in the chat as the answer.
+ * An answer that is computed as it is read: iterate over its pieces, or await the whole. Leaving the iteration stops it; the text that was
+ * read stays in the chat as the answer.
  */
 export class Answer implements AsyncIterable<AnswerPiece> {
   readonly #run: () => AsyncGenerator<AnswerPiece, AnswerResult>;
   #reading: AsyncGenerator<AnswerPiece, AnswerResult> | undefined;
   #result: Promise<AnswerResult> | undefined;
 
-  /** @internal use Chat.ask() */
+  /** @internal Use Chat.ask(). */
   constructor(run: () => AsyncGenerator<AnswerPiece, AnswerResult>) {
     this.#run = run;
   }
@@ -46,13 +46,13 @@ export class Answer implements AsyncIterable<AnswerPiece> {
     return result;
   }
 
-  /** Reads to the end. */
+  /** Reads the answer to its end. */
   result(): Promise<AnswerResult> {
     this.#result ??= this.#drain();
     return this.#result;
   }
 
-  /** The whole text. */
+  /** Reads the answer to its end and returns its text. */
   async text(): Promise<string> {
     return (await this.result()).text;
   }

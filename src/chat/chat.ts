@@ -1,5 +1,5 @@
 import { answerByBeams } from "../decode/beams.js";
-import { Context, prefillChunk } from "../decode/context.js";
+import { Context } from "../decode/context.js";
 import { PromptLookup } from "../decode/draft.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "../decode/generate.js";
 import type { SamplingOptions } from "../decode/sampling.js";
@@ -11,12 +11,14 @@ import { closeMedia, type LoadMedia, type MediaReport } from "../vision/chat-med
 import type { CropCache } from "../vision/encode-crops.js";
 import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
-import { Conversation, type PromptTools } from "./conversation.js";
+import { Conversation } from "./conversation.js";
 import { checkMemory } from "./memory.js";
-import { type AskOptions, type ChatOptions, checkOptions, defaultMaxTokens, isInteger } from "./options.js";
+import { type AskOptions, type ChatOptions, checkContextLength, checkOptions, defaultMaxTokens } from "./options.js";
+import { planWork } from "./plan.js";
 import type { Timings } from "./progress.js";
+import type { PromptTools } from "./prompt-tools.js";
 
-/** What a chat needs of an open model. */
+/** The parts of an open model that a chat uses. */
 export interface Engine {
   binding: Pick<Binding, "createSampler">;
   model: NativeModel;
@@ -24,15 +26,12 @@ export interface Engine {
   loadMedia: LoadMedia;
   samplingDefaults: SamplingOptions;
   loadMs: number;
-  /** Embeddings of crops seen before, by any process; absent: every crop is run. */
+  /** Opens the cache of embeddings; absent: every crop is run. */
   cache?: (() => Promise<CropCache | undefined>) | undefined;
 }
 
-const smallestContext = 16;
-const defaultContext = 4096;
-
 /**
- * A conversation. One answer at a time; pictures are encoded once, and the KV cache of what was said before is kept, so that a further
+ * A conversation. It gives one answer at a time. Pictures are encoded once and the KV cache of earlier turns is kept, so that a further
  * question costs only what is new.
  */
 export class Chat {
@@ -46,7 +45,7 @@ export class Chat {
   readonly #stop = new AbortController();
   #disposed = false;
 
-  /** @internal use Owl.chat() */
+  /** @internal Use Owl.chat(). */
   constructor(engine: Engine, options: ChatOptions, onDispose: () => void = () => {}) {
     this.#onDispose = onDispose;
     this.#engine = engine;
@@ -60,12 +59,7 @@ export class Chat {
       ...(options.system === undefined ? [] : [{ role: "system" as const, content: options.system }]),
       ...(options.messages ?? []),
     ]);
-    const { contextLength } = options;
-    const most = engine.model.config.contextLength;
-    if (contextLength !== undefined && !isInteger(contextLength, smallestContext, most))
-      throw new UsageError(
-        `the context must be an integer from ${smallestContext} to the model's ${most} positions, not ${contextLength}.`,
-      );
+    checkContextLength(options.contextLength, engine.model.config.contextLength);
   }
 
   /** The turns so far. */
@@ -80,13 +74,13 @@ export class Chat {
     });
   }
 
-  /** Asks: a text, or parts in the order the model shall see them. The answer is computed as it is read. */
+  /** Asks a question: a text, or parts in the order in which the model sees them. The answer is computed as it is read. */
   ask(content: string | readonly InputPart[], options: AskOptions = {}): Answer {
     const question: InputMessage = { role: "user", content: structuredClone(content) as string | InputPart[] };
     return this.#start([question], options);
   }
 
-  /** Answers the conversation given in `messages`, which ends with a question. */
+  /** Answers the conversation that was given in `messages`, which ends with a question. */
   answer(options: AskOptions = {}): Answer {
     return this.#start([], options);
   }
@@ -100,7 +94,7 @@ export class Chat {
     return this.answer(options);
   }
 
-  /** Forgets all turns and pictures but the system message. */
+  /** Forgets all turns and pictures; the system message stays. */
   clear(): void {
     this.#checkFree();
     this.#pending = this.#pending.filter((message) => message.role === "system");
@@ -109,12 +103,12 @@ export class Chat {
     this.#context = undefined;
   }
 
-  /** Stops an answer under way and frees pictures and caches. Twice is fine. */
+  /** Stops a running answer and frees pictures and caches. A second call does nothing. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#stop.abort(new DOMException("the chat was disposed", "AbortError"));
-    // Ends an answer that nobody reads on, and waits for one that is being computed.
+    // This ends an answer that nobody reads any more, and waits for one that is being computed.
     await this.#active?.return(undefined as never).catch(() => {});
     this.#conversation.truncate(0);
     this.#context?.dispose();
@@ -238,29 +232,16 @@ export class Chat {
     return { ids, slots, context, prefilled, plan: plan.memory, timings };
   }
 
-  /** How long the context has to be, and whether that fits into memory. */
+  /** How long the context has to be, and the memory that the answer takes. Throws MemoryError when the machine has less. */
   #plan(promptTokens: number, crops: number, options: AskOptions): { contextLength: number; memory: MemoryPlan } {
     const { model } = this.#engine;
-    const most = this.#options.contextLength ?? model.config.contextLength;
-    if (promptTokens >= most)
-      throw new UsageError(
-        `the prompt has ${promptTokens} tokens and the context holds ${most}: ${this.#options.contextLength === undefined ? "that is all the model knows; ask about less." : "give a larger --ctx or ask about less."}`,
-      );
-    const wanted = promptTokens + (options.maxTokens ?? defaultMaxTokens);
-    const grown = Math.max(defaultContext, this.#context?.length ?? 0, 2 ** Math.ceil(Math.log2(wanted)));
-    const contextLength = this.#options.contextLength ?? Math.min(most, grown);
-    const memory = nativeSync(() =>
-      model.plan({
-        contextLength,
-        crops,
-        sequences: options.beams ?? 1,
-        kvType: this.#kvType,
-        prefillChunk,
-      }),
-    );
+    const modelContext = model.config.contextLength;
+    const size = { promptTokens, crops, modelContext, heldContext: this.#context?.length ?? 0 };
+    const work = planWork(size, this.#options, options);
+    const memory = nativeSync(() => model.plan({ ...work, kvType: this.#kvType }));
     options.onPlan?.(memory);
     checkMemory(memory, model.weightBytes);
-    return { contextLength, memory };
+    return { contextLength: work.contextLength, memory };
   }
 
   /** The chat's context; a longer one in its place when it has grown too short (its prompt is then computed again). */

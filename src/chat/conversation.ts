@@ -1,51 +1,41 @@
-import type { Detokenizer } from "../decode/generate.js";
-import type { InputMessage, Message, TextPart } from "../prompt/messages.js";
+import type { InputImage, InputMessage, InputVideo, Message, TextPart } from "../prompt/messages.js";
 import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf, releaseMedia } from "../vision/chat-media.js";
 import type { OnProgress } from "./progress.js";
-
-export interface Rendered {
-  prompt: string;
-  ids: number[];
-  /** Where each crop becomes visible. */
-  mediaOffset: number[];
-}
-
-/** What the prompt room does for a model file's tokenizer. */
-export interface PromptTools extends Detokenizer {
-  readonly eosIds: ReadonlySet<number>;
-  render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
-}
+import type { PromptTools, Rendered } from "./prompt-tools.js";
 
 export interface ConversationOptions extends Omit<LoadOptions, "signal"> {
   allowSpecial: boolean;
 }
 
-/** The turns of a chat, and their prompt. */
+/** The turns of a chat and the prompt that they make. */
 export class Conversation {
-  private turns: Message<TextPart | ChatMedia>[] = [];
+  #turns: Message<TextPart | ChatMedia>[] = [];
+  readonly #tools: PromptTools;
+  readonly #loadMedia: LoadMedia;
+  readonly #options: ConversationOptions;
 
-  constructor(
-    private readonly tools: PromptTools,
-    private readonly loadMedia: LoadMedia,
-    private readonly options: ConversationOptions,
-  ) {}
+  constructor(tools: PromptTools, loadMedia: LoadMedia, options: ConversationOptions) {
+    this.#tools = tools;
+    this.#loadMedia = loadMedia;
+    this.#options = options;
+  }
 
   get length(): number {
-    return this.turns.length;
+    return this.#turns.length;
   }
 
   get messages(): readonly Message<TextPart | ChatMedia>[] {
-    return this.turns;
+    return this.#turns;
   }
 
   /** Pictures and videos in the order of their places in the prompt. */
   get media(): ChatMedia[] {
-    return this.turns.flatMap(({ content }) =>
+    return this.#turns.flatMap(({ content }) =>
       typeof content === "string" ? [] : content.filter((part): part is ChatMedia => part.type !== "text"),
     );
   }
 
-  /** Appends turns, decoding and cutting their pictures. All or none. */
+  /** Appends turns after decoding and cutting their pictures. On an error none is appended. */
   async add(
     messages: readonly InputMessage[],
     options: { signal?: AbortSignal | undefined; onProgress?: OnProgress | undefined } = {},
@@ -55,49 +45,52 @@ export class Conversation {
       (sum, { content }) => sum + (typeof content === "string" ? 0 : content.filter(isMedia).length),
       0,
     );
-    let done = 0;
-    const added: Message<TextPart | ChatMedia>[] = [];
-    for (const { role, content } of messages) {
-      if (typeof content === "string") {
-        added.push({ role, content });
-        continue;
-      }
-      const parts: (TextPart | ChatMedia)[] = [];
-      for (const part of content) {
-        if (part.type === "text") {
-          parts.push({ ...part });
+    const opened: ChatMedia[] = [];
+    const open = async (part: InputImage | InputVideo): Promise<ChatMedia> => {
+      options.signal?.throwIfAborted();
+      options.onProgress?.({ stage: "preprocess", done: opened.length, total, source: nameOf(part) });
+      const { cut, video } = this.#options;
+      const media = await this.#loadMedia(part, { cut, video, signal: options.signal });
+      opened.push(media);
+      return media;
+    };
+    try {
+      const added: Message<TextPart | ChatMedia>[] = [];
+      for (const { role, content } of messages) {
+        if (typeof content === "string") {
+          added.push({ role, content });
           continue;
         }
-        options.signal?.throwIfAborted();
-        options.onProgress?.({ stage: "preprocess", done, total, source: nameOf(part) });
-        const { cut, video } = this.options;
-        parts.push(await this.loadMedia(part, { cut, video, signal: options.signal }));
-        done++;
+        const parts: (TextPart | ChatMedia)[] = [];
+        for (const part of content) parts.push(part.type === "text" ? { ...part } : await open(part));
+        added.push({ role, content: parts });
       }
-      added.push({ role, content: parts });
+      this.#turns.push(...added);
+    } catch (error) {
+      for (const media of opened) releaseMedia(media);
+      throw error;
     }
-    this.turns.push(...added);
   }
 
-  /** Appends an answer as it was generated. */
+  /** Appends an answer; `ids` are the ids that it was generated as. */
   addAnswer(text: string, ids: readonly number[] | undefined): void {
-    this.turns.push({ role: "assistant", content: text, ...(ids && { ids }) });
+    this.#turns.push({ role: "assistant", content: text, ...(ids && { ids }) });
   }
 
-  /** Drops the turns from `length` on. */
+  /** Removes the turns from `length` on and frees their media. */
   truncate(length: number): void {
     const dropped = new Set(this.media);
-    this.turns.length = length;
+    this.#turns.length = length;
     for (const kept of this.media) dropped.delete(kept);
     for (const media of dropped) releaseMedia(media);
   }
 
-  /** Drops all turns but a system message. */
+  /** Removes all turns; a system message stays. */
   clear(): void {
-    this.truncate(this.turns[0]?.role === "system" ? 1 : 0);
+    this.truncate(this.#turns[0]?.role === "system" ? 1 : 0);
   }
 
   render(): Rendered {
-    return this.tools.render(this.turns, { allowSpecial: this.options.allowSpecial });
+    return this.#tools.render(this.#turns, { allowSpecial: this.#options.allowSpecial });
   }
 }

@@ -1,18 +1,19 @@
 import os from "node:os";
 import { MemoryError } from "../errors.js";
+import { formatBytes } from "../format.js";
 import type { MemoryPlan } from "../native/binding.js";
 
-/** What the process may use: the machine's memory, or less in a container. */
+/** The bytes that the process may use: the memory of the machine, or the limit of its container. */
 export function memoryLimits(): { total: number; available: number } {
   const limit = process.constrainedMemory?.() ?? 0;
   const total = limit > 0 && limit < os.totalmem() ? limit : os.totalmem();
-  // availableMemory() knows containers and reclaimable caches (Node 20.13); free memory alone would be far too little.
+  // availableMemory() (Node 20.13) knows containers and counts reclaimable caches; freemem() does not, and is far too small.
   const available = process.availableMemory?.() ?? os.freemem();
   return { total, available: Math.min(total, available) };
 }
 
 /**
- * Refuses work that can't fit. `held` is what of the plan is in memory already (weights that are loaded), so it needs no room any more.
+ * Throws MemoryError for work that does not fit. `held` is the part of the plan that is in memory already: the loaded weights, in bytes.
  */
 export function checkMemory(plan: MemoryPlan, held: number, limits = memoryLimits()): void {
   const needed = plan.total - held;
@@ -28,18 +29,7 @@ export function checkMemory(plan: MemoryPlan, held: number, limits = memoryLimit
     .map(([name, bytes]) => `${formatBytes(bytes)} ${name}`)
     .join(", ");
   throw new MemoryError(
-    `this needs ${formatBytes(needed)} more memory (${largest}) and ${formatBytes(limits.available)} of ${formatBytes(limits.total)} are available: give a smaller --ctx, fewer pictures or --no-cut, or a smaller model.`,
+    `this needs ${formatBytes(needed)} more memory (${largest}) and ${formatBytes(limits.available)} of ${formatBytes(limits.total)} are available.`,
+    { of: "answer", needed, available: limits.available },
   );
-}
-
-/** 1234567 -> "1.2 MB" */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let unit = 0;
-  let value = bytes;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${unit === 0 || value >= 99.5 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
 }

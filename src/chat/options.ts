@@ -8,52 +8,62 @@ import type { OnProgress } from "./progress.js";
 export interface ChatOptions {
   /** The system message. */
   system?: string | undefined;
-  /** Turns that have been, with their pictures; the last may be a question still to be answered. */
+  /** Earlier turns with their pictures; the last may be a question that is still to be answered. */
   messages?: readonly InputMessage[] | undefined;
-  /** Positions (prompt and answers) the chat may hold; by default it grows as needed, up to what the model knows. */
+  /** Positions of prompt and answers that the chat may hold; by default the context grows as needed, up to that of the model. */
   contextLength?: number | undefined;
-  /** Cut pictures into a grid of crops (default), or show only their global view. */
+  /** Whether pictures are cut into a grid of crops (default) or only their global view is shown. */
   cut?: boolean | undefined;
-  /** Which frames of videos are looked at, and what decodes them. */
+  /** The frames of videos to look at, and their decoder. */
   video?: VideoOptions | undefined;
-  /** Turn markers in a text act as such; by default they are plain text. */
+  /** Whether special tokens in texts act as such, as turn markers do; by default they are plain text. */
   allowSpecial?: boolean | undefined;
-  /** How the KV cache is stored; default: f16 for quantized files, f32 where weights are floats. */
+  /** The type of the KV cache; default: f16 for quantised files, f32 where the weights are float. */
   kvType?: KvType | undefined;
 }
 
 export interface AskOptions extends SamplingOptions {
   /** Default {@link defaultMaxTokens}. */
   maxTokens?: number | undefined;
-  /** Texts that end the answer; they are not part of it. */
+  /** Stop strings: each ends the answer and is not part of it. */
   stop?: readonly string[] | undefined;
-  /** Beam search over this many hypotheses instead of drawing; the answer then comes in one piece. */
+  /** Number of beams; above 1, beam search replaces sampling and the answer comes in one piece. */
   beams?: number | undefined;
-  /** "lookup": guess from what the prompt and the answer said before; the same answer, sooner where it repeats them. */
+  /** "lookup": speculative decoding by prompt lookup; it gives the same answer, faster on repetitive text. */
   draft?: "lookup" | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
-  /** Called when the memory is planned, before work starts. */
+  /** Called with the planned memory before work starts. */
   onPlan?: ((plan: MemoryPlan) => void) | undefined;
-  /** Called once between prompt and first token, for people who compare implementations. */
+  /** Called once between the prompt and the first token; it serves to compare implementations. */
   onPrefilled?: ((tensors: PromptTensors) => void | Promise<void>) | undefined;
 }
 
-/** Copies of what the model made of the prompt. */
+/** Copies of the tensors that a prompt gave. */
 export interface PromptTensors {
   crops: number;
-  /** [s, s, 3] each */
+  /** One array [cropSize, cropSize, 3] a crop. */
   pixels: Uint8Array[];
-  /** [crops, tokens, d], one array a call of the vision tower */
+  /** One array [crops, cropTokens, hiddenSize] a call of the vision tower. */
   imageEmbeds: Float32Array[];
-  /** [vocabulary], of the prompt's last row */
+  /** The logits of the prompt's last row, [vocabSize]. */
   logits: Float32Array;
 }
 
-/** Answers have at most so many tokens unless told otherwise. */
+/** The default of {@link AskOptions.maxTokens}. */
 export const defaultMaxTokens = 512;
 
-/** Refuses what can't be; returns how tokens are drawn. */
+const minContext = 16;
+
+/** Throws UsageError when a context length was given that the model can't have. */
+export function checkContextLength(contextLength: number | undefined, modelContext: number): void {
+  if (contextLength !== undefined && !isInteger(contextLength, minContext, modelContext))
+    throw new UsageError(
+      `the context must be an integer from ${minContext} to the model's ${modelContext} positions, not ${contextLength}.`,
+    );
+}
+
+/** Checks the options of an answer and returns those of its sampler. Throws UsageError. */
 export function checkOptions(options: AskOptions, defaults: SamplingOptions): SamplerOptions {
   const { maxTokens = defaultMaxTokens, beams = 1 } = options;
   if (!isInteger(maxTokens, 1, 1 << 24))
@@ -64,6 +74,6 @@ export function checkOptions(options: AskOptions, defaults: SamplingOptions): Sa
   return resolveSampling(options, defaults);
 }
 
-export function isInteger(value: number, min: number, max: number): boolean {
+function isInteger(value: number, min: number, max: number): boolean {
   return Number.isInteger(value) && value >= min && value <= max;
 }

@@ -1,25 +1,25 @@
-import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { type SamplingOptions, samplingDefaults } from "../decode/sampling.js";
-import { FileError, MemoryError, UserError } from "../errors.js";
+import { FileError, FolderError, MemoryError, UserError } from "../errors.js";
+import { formatBytes } from "../format.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
 import { native, nativeCall, nativeSync } from "../native/native.js";
-import { encodePrompt } from "../prompt/encode.js";
-import { renderMessages } from "../prompt/template.js";
-import { Tokenizer } from "../prompt/tokenizer.js";
+import type { InputMessage } from "../prompt/messages.js";
+import { packageVersion } from "../version.js";
 import { EmbeddingCache } from "../vision/cache.js";
 import type { LoadMedia } from "../vision/chat-media.js";
 import type { CropCache } from "../vision/encode-crops.js";
 import { mediaLoader } from "../vision/load.js";
 import { hashVisionWeights } from "../vision/weights-hash.js";
 import { Chat, type Engine } from "./chat.js";
-import type { PromptTools } from "./conversation.js";
-import { formatBytes, memoryLimits } from "./memory.js";
+import { memoryLimits } from "./memory.js";
 import type { ChatOptions } from "./options.js";
+import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
+import { type PromptTools, promptTools } from "./prompt-tools.js";
 
 export interface OwlOptions extends ModelOptions {
-  /** Keep what the vision tower says about a crop on disk, and look there first (see EmbeddingCache); default: no. */
+  /** Keep embeddings of crops on disk and look there first (see EmbeddingCache); default: false. */
   cache?: boolean | undefined;
   onProgress?: OnProgress | undefined;
 }
@@ -41,7 +41,15 @@ export class Owl {
     return Owl.openWith(native(), path, options);
   }
 
-  /** @internal for tests: with another engine or media decoder behind it */
+  /**
+   * Tells what a run would give to the model of a GGUF file and the memory it would take, without reading the weights: the prompt, its ids,
+   * what was made of the media, the plan. `messages` ends with a question. Throws what the run would throw before it computes anything.
+   */
+  static preview(path: string, messages: readonly InputMessage[], options: PreviewOptions = {}): Promise<Preview> {
+    return preview(native(), path, messages, options);
+  }
+
+  /** @internal Tests open a model with another engine or media decoder. */
   static async openWith(
     binding: Binding,
     path: string,
@@ -76,19 +84,19 @@ export class Owl {
   get metadata(): GgufMetadata {
     return this.#engine.model.metadata;
   }
-  /** What computes: "cpu (avx512, 8 threads)" */
+  /** The device and its instruction set, such as "cpu (avx512)". */
   get backend(): string {
     return this.#engine.model.backend;
   }
   get weightBytes(): number {
     return this.#engine.model.weightBytes;
   }
-  /** How the file says that answers are drawn. */
+  /** The sampling defaults of the file. */
   get samplingDefaults(): SamplingOptions {
     return { ...this.#engine.samplingDefaults };
   }
 
-  /** Starts a conversation. Several may be open; their answers are computed one after another. */
+  /** Starts a conversation. Several may be open at a time. */
   chat(options: ChatOptions = {}): Chat {
     if (this.#disposed) throw new UserError("this model was disposed; open it again.");
     const chat: Chat = new Chat(this.#engine, options, () => this.#chats.delete(chat));
@@ -96,7 +104,7 @@ export class Owl {
     return chat;
   }
 
-  /** Ends its chats and frees the weights. Twice is fine. */
+  /** Ends its chats and frees the weights. A second call does nothing. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -109,13 +117,14 @@ export class Owl {
   }
 }
 
-/** Opened when the first crop comes; never a reason to fail. */
+/** Opens the cache lazily; if it cannot be opened, encoding proceeds uncached. */
 function cropCache(binding: Binding, path: string, precision: string): () => Promise<CropCache | undefined> {
   const store = new EmbeddingCache();
   let opened: Promise<CropCache | undefined> | undefined;
   const open = async (): Promise<CropCache> => ({
     store,
     weights: await store.weightsHash(path, () => hashVisionWeights(binding, path)),
+    // Another version of the kernels may round differently, so each version has its own entries.
     arithmetic: `${packageVersion()} ${nativeSync(() => binding.systemInfo()).isa} ${precision}`,
   });
   return () => {
@@ -125,38 +134,19 @@ function cropCache(binding: Binding, path: string, precision: string): () => Pro
   };
 }
 
-/** Another version of the kernels may round otherwise, so what one version kept is nothing to the next. */
-function packageVersion(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
-
-/** Template and tokenizer of a model file. */
-export function promptTools(metadata: GgufMetadata, path: string): PromptTools {
-  const tokenizer = Tokenizer.fromMetadata(metadata, path);
-  return {
-    eosIds: new Set(tokenizer.stopIds),
-    render: (messages, options) => {
-      const { text, ids, mediaOffset } = encodePrompt(renderMessages(messages, options), tokenizer);
-      return { prompt: text, ids, mediaOffset };
-    },
-    stream: () => tokenizer.stream(),
-    text: (id) => tokenizer.tokenText(id),
-  };
-}
-
-/** What can be said about a file before it is read: one sentence each. */
+/** Refuses a path that can be no model before its file is read. Throws FileError, FolderError or MemoryError. */
 async function checkFile(path: string): Promise<void> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw error.code === "ENOENT" || error.code === "ENOTDIR"
       ? new FileError(`${path}: no such file.`, { cause: error })
       : new FileError(`${path} can't be read: ${error.message}`, { cause: error });
   });
-  if (info.isDirectory())
-    throw new FileError(
-      `${path} is a folder; a model is a GGUF file (owl3 convert makes one from a checkpoint folder).`,
-    );
+  if (info.isDirectory()) throw new FolderError(path);
   const { total } = memoryLimits();
   if (info.size > total)
-    throw new MemoryError(`${path} is ${formatBytes(info.size)} and the machine has ${formatBytes(total)} of memory.`);
+    throw new MemoryError(`${path} is ${formatBytes(info.size)} and the machine has ${formatBytes(total)} of memory.`, {
+      of: "model",
+      needed: info.size,
+      available: total,
+    });
 }

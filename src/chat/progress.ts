@@ -1,6 +1,6 @@
 import type { EncodeProgress } from "../vision/encode-media.js";
 
-/** What the engine is doing; told before and after each piece of work, from zero to `total`. */
+/** The progress of an answer, reported before and after each piece of work, from zero to `total`. */
 export type Progress =
   | { stage: "load"; source: string }
   | { stage: "preprocess"; done: number; total: number; source: string }
@@ -10,10 +10,11 @@ export type Progress =
 
 export type OnProgress = (progress: Progress) => void;
 
+/** Milliseconds that each stage of an answer took. */
 export interface Timings {
   loadMs: number;
   preprocessMs: number;
-  /** 0: no crop was new. */
+  /** 0 if no crop was new. */
   visionMs: number;
   prefillMs: number;
   decodeMs: number;

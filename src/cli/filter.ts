@@ -29,19 +29,19 @@ export function safeJson(value: unknown, indent?: number): string {
 
 /** safeText over a stream, whatever its pieces: a character cut in two is held until its other half comes. */
 export class StreamFilter {
-  private held = "";
+  #held = "";
 
   write(text: string): string {
-    const all = this.held + text;
+    const all = this.#held + text;
     const last = all.charCodeAt(all.length - 1);
     const cut = last >= 0xd800 && last <= 0xdbff ? all.length - 1 : all.length;
-    this.held = all.slice(cut);
+    this.#held = all.slice(cut);
     return safeText(all.slice(0, cut));
   }
 
   end(): string {
-    const rest = safeText(this.held);
-    this.held = "";
+    const rest = safeText(this.#held);
+    this.#held = "";
     return rest;
   }
 }

@@ -7,9 +7,6 @@ import { StreamFilter, safeJson, safeLine, safeText } from "./filter.js";
  * codes, NO_COLOR takes the colours away, --quiet all but the answer, --json leaves one JSON value on stdout.
  */
 export interface Output {
-  readonly quiet: boolean;
-  /** stdout is a terminal. */
-  readonly interactive: boolean;
   /** A line of the answer, filtered. */
   line(text?: string): void;
   /** A line that stands out on a terminal. */
@@ -29,8 +26,6 @@ export interface Output {
 
 export interface Progress {
   update(text: string): void;
-  /** Leaves a line with a tick; without text nothing stays. */
-  done(text?: string): void;
   /** Takes the spinner away (before an error is shown). */
   stop(): void;
 }
@@ -49,8 +44,6 @@ export function createOutput(options: { quiet?: boolean | undefined } = {}): Out
     atLineStart = text.endsWith("\n");
   };
   return {
-    quiet,
-    interactive,
     line: (text = "") => write(`${safeText(text)}\n`),
     heading: (text) => write(`${bold(safeLine(text))}\n`),
     text: (piece) => write(filter.write(piece)),
@@ -71,7 +64,7 @@ export function createOutput(options: { quiet?: boolean | undefined } = {}): Out
   };
 }
 
-const silent: Progress = { update: () => {}, done: () => {}, stop: () => {} };
+const silent: Progress = { update: () => {}, stop: () => {} };
 
 /** Shown once ora is loaded, unless it is no longer wanted then. */
 function spinner(text: string): Progress {
@@ -92,10 +85,6 @@ function spinner(text: string): Progress {
     update: (next) => {
       wanted = safeLine(next);
       if (shown) shown.text = wanted;
-    },
-    done: (last) => {
-      stop();
-      if (last !== undefined) process.stderr.write(`${chalkFor(process.stderr).green("✔")} ${safeLine(last)}\n`);
     },
     stop,
   };

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { UsageError } from "../errors.js";
 import type { GgufMetadata, SamplerOptions } from "../native/binding.js";
 
-/** How an answer is drawn. What is absent comes from the model file (its generation_config.json), then from neutral values. */
+/** Options of sampling. Those that are absent come from the model file (its generation_config.json), then from {@link greedySampling}. */
 export interface SamplingOptions {
   /** 0: greedy */
   temperature?: number | undefined;
@@ -12,14 +12,14 @@ export interface SamplingOptions {
   topP?: number | undefined;
   /** 0: off */
   minP?: number | undefined;
-  /** Of prompt and answer, as in Hugging Face; 1: off */
+  /** Applies to prompt and answer, as in Hugging Face; 1: off */
   repetitionPenalty?: number | undefined;
-  /** Of the answer, as in OpenAI's API; 0: off */
+  /** Both penalties apply to the answer, as in OpenAI's API; 0: off */
   presencePenalty?: number | undefined;
   frequencyPenalty?: number | undefined;
-  /** Same seed, same answer; random when absent. */
+  /** The same seed gives the same answer; a random one is drawn when it is absent. */
   seed?: number | undefined;
-  /** How many alternatives to report with each token. */
+  /** Number of alternatives to report with each token. */
   logprobs?: number | undefined;
 }
 
@@ -34,7 +34,20 @@ const ranges: Record<Exclude<keyof SamplingOptions, "seed">, [min: number, max: 
   logprobs: [0, 100],
 };
 
-/** Sampling defaults that a model file carries. As in Hugging Face, a file that does not ask for sampling (do_sample) is greedy. */
+/** Greedy decoding without penalties: what holds when neither the caller nor the file says otherwise. */
+export const greedySampling: Readonly<SamplerOptions> = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  seed: 0,
+  logprobs: 0,
+};
+
+/** Reads the sampling defaults of a model file. As in Hugging Face, a file that does not ask for sampling (do_sample) is greedy. */
 export function samplingDefaults(metadata: GgufMetadata): SamplingOptions {
   const get = (key: string): number | undefined => {
     const value = metadata[`mplugowl3.generation.${key}`];
@@ -49,21 +62,11 @@ export function samplingDefaults(metadata: GgufMetadata): SamplingOptions {
   };
 }
 
-/** The sampler's complete options: what was asked, else what the file says, else neutral. */
+/** Completes the options of a sampler: first what was asked, then the defaults of the file, then greedy. Throws UsageError. */
 export function resolveSampling(asked: SamplingOptions, defaults: SamplingOptions): SamplerOptions {
-  const neutral = {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repetitionPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    logprobs: 0,
-  };
-  const options: SamplerOptions = { ...neutral, seed: asked.seed ?? randomInt(0x1_0000_0000) };
+  const options: SamplerOptions = { ...greedySampling, seed: asked.seed ?? randomInt(0x1_0000_0000) };
   for (const key of Object.keys(ranges) as (keyof typeof ranges)[]) {
-    const value = asked[key] ?? defaults[key] ?? neutral[key];
+    const value = asked[key] ?? defaults[key] ?? greedySampling[key];
     const [min, max] = ranges[key];
     if (!(value >= min && value <= max)) throw new UsageError(`${key} is ${value}; it must be from ${min} to ${max}.`);
     options[key] = value;

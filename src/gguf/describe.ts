@@ -1,7 +1,7 @@
 import { ModelFileError } from "../errors.js";
 import type { GgufInfo } from "../native/binding.js";
 
-/** What a GGUF file holds, as `owl3 info --json` prints it. Only an mPLUG-Owl3 file has `model`. */
+/** The content of a GGUF file, as `owl3 info --json` prints it. Only an mPLUG-Owl3 file has `model`. */
 export interface FileDescription {
   path: string;
   file_bytes: number;
@@ -31,7 +31,7 @@ export interface ModelDescription {
     rope_base: number;
     tied_output: boolean;
   };
-  /** 0-based. */
+  /** Indices of the layers with hyper attention, counted from 0. */
   hyper_layers: number[];
   vision: {
     layers: number;
@@ -51,20 +51,11 @@ export interface ModelDescription {
     merges: number;
     ends_at: string[];
   };
-  /** generation_config.json's defaults; what it does not say is absent. */
+  /** The defaults of generation_config.json; those that it lacks are absent. */
   sampling: Partial<Record<"temperature" | "top_p" | "top_k" | "repetition_penalty", number>> & { do_sample?: boolean };
 }
 
-export interface MemoryEstimate {
-  crops: number;
-  context: number;
-  weights: number;
-  kv_cache: number;
-  visual_kv: number;
-  embeds: number;
-  total: number;
-}
-
+/** Describes an opened file. Throws ModelFileError when an mPLUG-Owl3 file lacks a key or holds a wrong one. */
 export function describeFile(file: GgufInfo): FileDescription {
   const m = new Metadata(file);
   const types = new Map<string, { type: string; tensors: number; bytes: number; share: number }>();
@@ -158,23 +149,7 @@ function describeSampling(m: Metadata): ModelDescription["sampling"] {
   return sampling;
 }
 
-/**
- * What the weights, the KV cache, the visual keys and values and the image embeddings take, without scratch. The cache is f16, in files of
- * unquantized weights f32.
- */
-export function estimateMemory(file: FileDescription, crops: number, context: number): MemoryEstimate | null {
-  if (!file.model) return null;
-  const { language: l, vision: v, hyper_layers: hyper } = file.model;
-  const quantized = file.types.some(({ type }) => !["F32", "F16", "BF16"].includes(type));
-  const keyAndValue = 2 * l.kv_heads * l.head_dim * (quantized ? 2 : 4);
-  const weights = sum(file.types.map((entry) => entry.bytes));
-  const kv_cache = context * l.layers * keyAndValue;
-  const visual_kv = crops * v.crop_tokens * hyper.length * keyAndValue;
-  const embeds = crops * v.crop_tokens * l.hidden * 4;
-  return { crops, context, weights, kv_cache, visual_kv, embeds, total: weights + kv_cache + visual_kv + embeds };
-}
-
-/** llama.cpp's names of `general.file_type`. */
+/** The name that llama.cpp gives to a value of `general.file_type`. */
 function fileTypeName(value: unknown): string | null {
   const names = new Map<unknown, string>([
     [0, "f32"],
@@ -189,40 +164,44 @@ function fileTypeName(value: unknown): string | null {
   return names.get(value) ?? null;
 }
 
-/** Checked access to metadata; the file may say anything. */
+/** Checked access to metadata, which may hold anything. */
 class Metadata {
-  constructor(private readonly file: GgufInfo) {}
+  readonly #file: GgufInfo;
+
+  constructor(file: GgufInfo) {
+    this.#file = file;
+  }
 
   has(key: string): boolean {
-    return Object.hasOwn(this.file.metadata, key);
+    return Object.hasOwn(this.#file.metadata, key);
   }
 
   optionalString(key: string): string | null {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "string" ? value : null;
   }
 
   count(key: string): number {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 1 << 30) return value;
-    throw new ModelFileError(`${this.file.path}: key ${key} must be a whole number in 0..${1 << 30}.`);
+    throw new ModelFileError(`${this.#file.path}: key ${key} must be an integer from 0 to ${1 << 30}.`);
   }
 
-  /** A single precision number as people write it: 0.7, not 0.699999988079071. */
+  /** Rounds a single-precision number to seven digits, as people write it: 0.7, not 0.699999988079071. */
   number(key: string): number | undefined {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "number" ? Number(value.toPrecision(7)) : undefined;
   }
 
   boolean(key: string): boolean | undefined {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "boolean" ? value : undefined;
   }
 
   list(key: string): unknown[] {
-    const value = this.has(key) ? this.file.metadata[key] : undefined;
+    const value = this.has(key) ? this.#file.metadata[key] : undefined;
     if (Array.isArray(value)) return value;
-    throw new ModelFileError(`${this.file.path}: key ${key} must be a list.`);
+    throw new ModelFileError(`${this.#file.path}: key ${key} must be a list.`);
   }
 }
 

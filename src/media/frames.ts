@@ -1,4 +1,5 @@
-/** A clip's sampled frames: which ones, when they are shown, and their pixels as they are decoded. */
+/** Samples the frames of a clip: chooses them, tells when they are shown, and decodes them one by one. */
+import type { Source } from "../prompt/messages.js";
 import {
   type Clip,
   type ClipFrame,
@@ -14,7 +15,7 @@ export interface VideoOptions extends SamplingOptions {
   decoder?: DecoderChoice;
 }
 
-/** A frame that was chosen: its place in presentation order, and its time in seconds from the clip's first frame. */
+/** A frame that was chosen: its index in presentation order and its time in seconds from the clip's first frame. */
 export interface FrameReport {
   index: number;
   time: number;
@@ -25,18 +26,18 @@ export interface SampledVideo {
   readonly info: ClipInfo;
   readonly decoder: Clip["decoder"];
   readonly frames: FrameReport[];
-  /** Decodes the chosen frames, from the first, each time it is called. */
+  /** Decodes the chosen frames; each call starts with the first. */
   read(signal?: AbortSignal): AsyncGenerator<ClipFrame, void, void>;
   close(): Promise<void>;
 }
 
-/** Opens a clip (a path, or its bytes) and chooses its frames; nothing is decoded yet. */
+/** Opens a clip (a path, its bytes or an opened source) and chooses its frames; nothing is decoded yet. */
 export async function sampleVideo(
-  source: string | Uint8Array,
+  medium: string | Uint8Array | Source,
   options: VideoOptions & { name?: string; signal?: AbortSignal } = {},
 ): Promise<SampledVideo> {
-  const { decoder = "auto", name = typeof source === "string" ? source : "the clip", signal } = options;
-  const clip = await openClip(source, { decoder, name, ...(signal && { signal }) });
+  const { decoder = "auto", name = nameOf(medium), signal } = options;
+  const clip = await openClip(medium, { decoder, name, ...(signal && { signal }) });
   try {
     const indices = sampleFrames(clip.times, clip.info.fps, options);
     return {
@@ -51,4 +52,9 @@ export async function sampleVideo(
     await clip.close();
     throw error;
   }
+}
+
+function nameOf(medium: string | Uint8Array | Source): string {
+  if (typeof medium === "string") return medium;
+  return medium instanceof Uint8Array ? "the clip" : medium.name;
 }

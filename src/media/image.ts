@@ -1,22 +1,22 @@
 /**
- * Pictures: bytes to RGB8 as Python's PIL gives them with `exif_transpose(Image.open(f)).convert("RGB")`, byte for byte for JPEG (grey,
+ * Decodes pictures to RGB8 as Python's PIL gives them with `exif_transpose(Image.open(f)).convert("RGB")`, byte for byte for JPEG (grey,
  * RGB, CMYK), PNG (any kind but 16-bit grey), WebP, GIF and TIFF: EXIF orientation applied, transparency dropped, embedded colour
- * profiles ignored, the first picture of several. Differences:
+ * profiles ignored, the first picture of several. Three things differ:
  * - 16-bit grey is scaled to 8 bits; PIL clips it, which turns most pictures white.
- * - AVIF with halved chroma: another upsampling than PIL's, a few levels apart near sharp edges (4:4:4: at most one level).
- * - The colour behind fully transparent pixels of a GIF.
+ * - AVIF with halved chroma is upsampled by another filter, which gives a few levels of difference near sharp edges (4:4:4: at most one level).
+ * - Fully transparent pixels of a GIF may have another colour.
  */
 import sharp from "sharp";
 import { FileError } from "../errors.js";
-import type { RgbImage } from "../prompt/messages.js";
+import type { RgbImage, Source } from "../prompt/messages.js";
 import { isPicture } from "./sequence.js";
 import { openSource, readBytes, type SourceOptions } from "./source.js";
 
-/** Caps before anything is decoded: a small file can hold a huge picture. */
-export const mostPixels = 100_000_000;
-/** As native/image has it. */
-const longestSide = 2 ** 20;
-const seconds = 30;
+/** The limit is checked before anything is decoded: a small file can hold a huge picture. */
+export const maxPixels = 100_000_000;
+/** The limit of native/image. */
+const maxSide = 2 ** 20;
+const timeoutSeconds = 30;
 
 const formats: Record<string, string> = {
   jpeg: "JPEG",
@@ -28,8 +28,8 @@ const formats: Record<string, string> = {
 };
 
 /**
- * Leaves libvips only the loaders that are wanted here. It works on the whole process, so the CLI does it; the library does not, since its
- * host may use sharp for other formats. Either way decodeImage() looks at the first bytes before sharp does.
+ * Blocks all loaders of libvips but those of supported formats. That holds for the whole process, so the CLI does it; the library does not,
+ * since its host may use sharp for other formats. In both cases decodeImage() checks the first bytes before sharp sees them.
  */
 export function restrictLoaders(): void {
   sharp.block({ operation: ["VipsForeignLoad"] });
@@ -40,30 +40,34 @@ export function restrictLoaders(): void {
 
 /** Opens and decodes a picture: a path, "-", a data: URL or bytes. */
 export async function loadImage(medium: string | Uint8Array, options: SourceOptions = {}): Promise<RgbImage> {
-  const source = await openSource(medium, options);
+  return readImage(await openSource(medium, options));
+}
+
+/** Reads and decodes an opened picture. */
+export async function readImage(source: Source): Promise<RgbImage> {
   if (source.kind !== "image") throw new FileError(`${source.name} is a video, not a picture.`);
   return decodeImage(await readBytes(source), source.name);
 }
 
-/** Decodes a picture. Throws FileError, one sentence naming the file. */
+/** Decodes a picture. Throws FileError, which names the file. */
 export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbImage> {
   if (bytes.length === 0) throw new FileError(`${name} is empty.`);
   if (!isPicture(bytes)) throw new FileError(`${name} is not a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF).`);
-  const open = () => sharp(bytes, { ignoreIcc: true, limitInputPixels: mostPixels, failOn: "error", autoOrient: true });
+  const open = () => sharp(bytes, { ignoreIcc: true, limitInputPixels: maxPixels, failOn: "error", autoOrient: true });
   try {
     const header = await open().metadata();
     const { width = 0, height = 0, format } = header;
     if (!(format in formats)) throw new FileError(`${name} is not a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF).`);
-    if (width * height > mostPixels || Math.max(width, height) > longestSide)
+    if (width * height > maxPixels || Math.max(width, height) > maxSide)
       throw new FileError(
-        `${name} has ${width} x ${height} pixels; at most ${mostPixels / 1e6} megapixels and sides of ${longestSide} are decoded.`,
+        `${name} has ${width} x ${height} pixels; at most ${maxPixels / 1e6} megapixels and sides of ${maxSide} are decoded.`,
       );
     const cmyk = header.space === "cmyk";
     const pipeline = cmyk
       ? open().pipelineColourspace("cmyk").toColourspace("cmyk")
       : open().removeAlpha().toColourspace("srgb");
     const { data, info } = await pipeline
-      .timeout({ seconds })
+      .timeout({ seconds: timeoutSeconds })
       .raw({ depth: "uchar" })
       .toBuffer({ resolveWithObject: true });
     return {
@@ -77,8 +81,8 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbI
   }
 }
 
-/** Grey to RGB; RGB stays as it is. */
-function toRgb(data: Uint8Array, channels: number): Uint8Array {
+/** Expands grey to RGB; RGB is returned as it is, not copied. */
+export function toRgb(data: Uint8Array, channels: number): Uint8Array {
   if (channels === 3) return data;
   const out = new Uint8Array((data.length / channels) * 3);
   for (let from = 0, to = 0; from < data.length; from += channels, to += 3) {
@@ -90,7 +94,7 @@ function toRgb(data: Uint8Array, channels: number): Uint8Array {
   return out;
 }
 
-/** PIL's CMYK to RGB: no colour management, (255 - ink) * (255 - black) / 255 rounded. */
+/** Converts CMYK to RGB as PIL does, without colour management: (255 - ink) * (255 - black) / 255, rounded. */
 function fromCmyk(data: Uint8Array, channels: number): Uint8Array {
   const out = new Uint8Array((data.length / channels) * 3);
   for (let from = 0, to = 0; from < data.length; from += channels, to += 3) {
@@ -105,8 +109,8 @@ function fromCmyk(data: Uint8Array, channels: number): Uint8Array {
 
 function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  if (/pixel limit/i.test(text)) return `it has more than ${mostPixels / 1e6} megapixels`;
-  if (/timeout/i.test(text)) return `it takes longer than ${seconds} seconds`;
+  if (/pixel limit/i.test(text)) return `it has more than ${maxPixels / 1e6} megapixels`;
+  if (/timeout/i.test(text)) return `it takes longer than ${timeoutSeconds} seconds`;
   if (/premature end|truncated|not enough/i.test(text)) return "the file is cut short";
   if (/unsupported image format|compression format|unblocked|bad seek/i.test(text))
     return "its format is not supported here";

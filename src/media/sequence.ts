@@ -1,20 +1,21 @@
-/** Folders and patterns of pictures, in the order a person would count them: 2.png before 10.png. */
+/** Expands folders and patterns of pictures, in natural order: 2.png comes before 10.png. */
 import type { Dirent } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
-import { SNIFF_BYTES } from "./video/container.js";
+import { readHead } from "./head.js";
+import { sniffBytes } from "./video/container.js";
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
-/** Orders names as people do: numbers by value, case aside; equal ones by their code units. */
+/** Compares names in natural order: numbers by value, letters without case, ties by code units. */
 export function naturalOrder(a: string, b: string): number {
   return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 }
 
 /**
- * Arguments that name media, with each folder replaced by the pictures in it (not in folders below, no hidden files) and each pattern that
- * names no file itself (`*`, `?`, `[...]`, for shells that don't expand them) by what it matches. Everything else stays as it is.
+ * Replaces each folder among media arguments by the pictures in it (without subfolders and hidden files), and each pattern that is no file's
+ * name (`*`, `?`, `[...]`; some shells don't expand them) by the files that it matches. Other arguments stay as they are.
  */
 export async function expandMedia(args: readonly string[]): Promise<string[]> {
   const all: string[] = [];
@@ -27,7 +28,7 @@ export async function expandMedia(args: readonly string[]): Promise<string[]> {
   return all;
 }
 
-/** True for an argument that expandMedia() would take for a pattern. */
+/** Whether expandMedia() takes an argument for a pattern. */
 export function isPattern(arg: string): boolean {
   return /[*?[]/.test(arg) && !/\s/.test(arg) && !arg.includes("://");
 }
@@ -39,7 +40,8 @@ async function picturesIn(folder: string): Promise<string[]> {
   const files: string[] = [];
   for (const name of names.filter((entry) => !entry.startsWith(".")).sort(naturalOrder)) {
     const file = path.join(folder, name);
-    if (isPicture(await head(file))) files.push(file);
+    const head = await readHead(file).catch(() => null);
+    if (head && isPicture(head.bytes)) files.push(file);
   }
   if (files.length === 0) throw new FileError(`${folder} holds no pictures.`);
   return files;
@@ -85,21 +87,9 @@ function matcher(segment: string): RegExp {
   return new RegExp(`^${source}$`, "su");
 }
 
-async function head(file: string): Promise<Uint8Array> {
-  const handle = await open(file, "r").catch(() => null);
-  if (!handle) return new Uint8Array();
-  try {
-    if (!(await handle.stat()).isFile()) return new Uint8Array();
-    const bytes = new Uint8Array(SNIFF_BYTES);
-    return bytes.subarray(0, (await handle.read(bytes, 0, SNIFF_BYTES, 0)).bytesRead);
-  } finally {
-    await handle.close();
-  }
-}
-
-/** JPEG, PNG, GIF, WebP, TIFF, AVIF or HEIC, by the first bytes. */
+/** Whether the first bytes are those of a JPEG, PNG, GIF, WebP, TIFF, AVIF or HEIC file. */
 export function isPicture(bytes: Uint8Array): boolean {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, SNIFF_BYTES)).toString("latin1");
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, sniffBytes)).toString("latin1");
   const brand = text.slice(4, 8) === "ftyp" ? text.slice(8, 12) : "";
   return (
     pictureStarts.some((start) => text.startsWith(start)) ||

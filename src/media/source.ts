@@ -1,30 +1,20 @@
-/** What the user names as a medium: a path, "-" for stdin, a data: URL, or bytes. Kinds come from the first bytes, never from a name. */
-import { open, readFile } from "node:fs/promises";
+/** Opens a medium: a path, "-" for stdin, a data: URL, or bytes. Its kind is told by its first bytes, never by its name. */
+import { readFile } from "node:fs/promises";
 import { FileError, UsageError } from "../errors.js";
+import type { Source } from "../prompt/messages.js";
+import { readMediumHead, unreadable } from "./head.js";
 import { isPicture } from "./sequence.js";
-import { containerOf, SNIFF_BYTES } from "./video/container.js";
+import { containerOf, sniffBytes } from "./video/container.js";
 
-/** Most bytes of a picture file, of stdin and of a data: URL. */
-export const mostBytes = 512 * 2 ** 20;
-
-export interface Source {
-  /** What to call it in messages. */
-  name: string;
-  /** "image" also for animated GIF and WebP, which can be opened as clips, too: see `animated`. */
-  kind: "image" | "video";
-  /** A format that can hold several pictures in time (GIF, WebP with animation). */
-  animated: boolean;
-  /** Exactly one of the two: a file is not read before it is needed. */
-  path?: string;
-  bytes?: Uint8Array;
-}
+/** Largest size of a picture file, of stdin and of a data: URL, in bytes. */
+export const maxBytes = 512 * 2 ** 20;
 
 export interface SourceOptions {
   name?: string;
   stdin?: AsyncIterable<Uint8Array>;
 }
 
-/** Opens a medium far enough to know what it is. */
+/** Opens a medium and identifies it by its first bytes. Throws FileError or UsageError. */
 export async function openSource(medium: string | Uint8Array, options: SourceOptions = {}): Promise<Source> {
   if (typeof medium !== "string") return identify(medium, options.name ?? "the picture", { bytes: medium });
   if (medium === "-") {
@@ -38,46 +28,30 @@ export async function openSource(medium: string | Uint8Array, options: SourceOpt
   if (/^https?:\/\//i.test(medium))
     throw new UsageError(`${shortened(medium)} is an address: nothing is fetched, so save the file and give its path.`);
   const name = options.name ?? medium;
-  const { head, size } = await readHead(medium, name);
-  const source = identify(head, name, { path: medium });
-  if (source.kind === "image" && size > mostBytes) throw tooLarge(name);
+  const head = await readMediumHead(medium, name);
+  const source = identify(head.bytes, name, { path: medium });
+  if (source.kind === "image" && head.size > maxBytes) throw tooLarge(name);
   return source;
 }
 
-/** The bytes of an opened medium. */
+/** Reads all bytes of an opened medium. */
 export async function readBytes(source: Source): Promise<Uint8Array> {
   if (source.bytes) return source.bytes;
-  return readFile(source.path as string).catch((error) => {
+  return readFile(source.path).catch((error) => {
     throw unreadable(source.name, error);
   });
 }
 
 function identify(head: Uint8Array, name: string, rest: { path: string } | { bytes: Uint8Array }): Source {
   if (head.length === 0) throw new FileError(`${name} is empty.`);
-  if ("bytes" in rest && head.length > mostBytes) throw tooLarge(name);
-  const start = head.subarray(0, SNIFF_BYTES);
+  if ("bytes" in rest && head.length > maxBytes) throw tooLarge(name);
+  const start = head.subarray(0, sniffBytes);
   const container = containerOf(start);
-  const animated = container === "gif" || container === "webp";
-  if (isPicture(start)) return { name, kind: "image", animated, ...rest };
-  if (container) return { name, kind: "video", animated, ...rest };
+  if (isPicture(start)) return { name, kind: "image", container, ...rest };
+  if (container) return { name, kind: "video", container, ...rest };
   throw new FileError(
     `${name} is neither a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF) nor a video (MP4, MOV, WebM, MKV, AVI).`,
   );
-}
-
-async function readHead(file: string, name: string): Promise<{ head: Uint8Array; size: number }> {
-  const handle = await open(file, "r").catch((error) => {
-    throw unreadable(name, error);
-  });
-  try {
-    const info = await handle.stat();
-    if (info.isDirectory()) throw new FileError(`${name} is a folder, not a picture or video.`);
-    const head = new Uint8Array(SNIFF_BYTES);
-    const { bytesRead } = await handle.read(head, 0, SNIFF_BYTES, 0);
-    return { head: head.subarray(0, bytesRead), size: info.size };
-  } finally {
-    await handle.close();
-  }
 }
 
 async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
@@ -85,7 +59,7 @@ async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   let size = 0;
   for await (const chunk of stream) {
     size += chunk.length;
-    if (size > mostBytes) throw tooLarge("stdin");
+    if (size > maxBytes) throw tooLarge("stdin");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -94,21 +68,15 @@ async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 function dataUrl(url: string): Uint8Array {
   const comma = url.indexOf(",");
   if (comma < 0) throw new UsageError("a data: URL lacks its comma.");
-  if (url.length > mostBytes) throw tooLarge("the data: URL");
+  if (url.length > maxBytes) throw tooLarge("the data: URL");
   const payload = url.slice(comma + 1);
   if (/;base64$/i.test(url.slice(0, comma))) return Buffer.from(percentDecoded(payload), "base64");
   return Buffer.from(percentDecoded(payload), "latin1");
 }
 
-// Percent escapes stand for bytes, not for UTF-8.
+// Percent escapes stand for bytes, not for UTF-8 text.
 const percentDecoded = (text: string) =>
   text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
 
 const shortened = (text: string) => (text.length > 80 ? `${text.slice(0, 77)}...` : text);
-const tooLarge = (name: string) => new FileError(`${name} is larger than ${mostBytes / 2 ** 20} MiB.`);
-
-function unreadable(name: string, error: NodeJS.ErrnoException): FileError {
-  const reason =
-    error.code === "ENOENT" ? `There is no file ${name}.` : `${name} can't be read: ${error.code ?? error.message}.`;
-  return new FileError(reason, { cause: error });
-}
+const tooLarge = (name: string) => new FileError(`${name} is larger than ${maxBytes / 2 ** 20} MiB.`);

@@ -1,50 +1,67 @@
-/** Clips: opening one with a decoder that can read it, and sampling its frames. */
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+/** Opens clips with a decoder that can read them. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { FileError, UserError } from "../errors.js";
+import { FileError, NoFfmpegError, UserError } from "../errors.js";
+import type { Container, Source } from "../prompt/messages.js";
+import { readMediumHead } from "./head.js";
 import { openAnimation } from "./video/animation.js";
 import { builtinCore, createBuiltinRunner } from "./video/builtin.js";
 import type { Clip } from "./video/clip.js";
-import { containerOf, isPlaylist, SNIFF_BYTES } from "./video/container.js";
+import { containerOf, isPlaylist } from "./video/container.js";
 import { openFfmpegClip } from "./video/ffmpeg-clip.js";
 import { defaultLimits, type Limits } from "./video/probe.js";
 import { createSystemRunner, systemFfmpeg } from "./video/system.js";
 
 export type { Clip, ClipFrame } from "./video/clip.js";
-export { containerOf, SNIFF_BYTES } from "./video/container.js";
+export { containerOf, sniffBytes } from "./video/container.js";
 export type { ClipInfo } from "./video/probe.js";
 export { parseTime, type SamplingOptions, sampleFrames } from "./video/sampling.js";
 
 export type DecoderChoice = "auto" | "builtin" | "system";
 
 export interface OpenClipOptions {
-  /** Default "auto": the ffmpeg of this machine where there is one, else the built-in. */
+  /** Default "auto": the ffmpeg of this machine where there is one, else the built-in decoder. */
   decoder?: DecoderChoice;
-  /** What to call the clip in messages; default: the path. */
+  /** The name of the clip in messages; default: the path. */
   name?: string;
   limits?: Partial<Limits>;
   signal?: AbortSignal;
 }
 
-/** Opens a clip: a path, or its bytes. Close it when done. */
-export async function openClip(source: string | Uint8Array, options: OpenClipOptions = {}): Promise<Clip> {
-  if (typeof source !== "string") return openBytes(source, options);
-  const name = options.name ?? source;
-  const limits = { ...defaultLimits, ...options.limits };
-  const head = await readHead(source, name);
-  const container = containerOf(head);
-  if (!container) {
-    if (isPlaylist(head)) throw new FileError(`${name} is a playlist, not a clip: playlists are not opened.`);
-    throw new FileError(
-      head.length === 0
-        ? `${name} is empty.`
-        : `${name} is not a video: expected MP4, MOV, WebM, MKV, AVI, GIF or animated WebP.`,
-    );
+/** Opens a clip: a path, its bytes, or an opened source. Close it when done. */
+export async function openClip(medium: string | Uint8Array | Source, options: OpenClipOptions = {}): Promise<Clip> {
+  if (typeof medium === "string") {
+    const name = options.name ?? medium;
+    const { bytes } = await readMediumHead(medium, name);
+    return openFile(medium, clipContainer(bytes, name), name, options);
   }
-  if (container === "gif" || container === "webp") return openAnimation(source, name, container, limits);
-  const runner =
-    chooseDecoder(options.decoder ?? "auto") === "system" ? createSystemRunner(source) : createBuiltinRunner(source);
+  if (medium instanceof Uint8Array) {
+    const name = options.name ?? "the clip";
+    return openBytes(medium, clipContainer(medium, name), name, options);
+  }
+  const { container, name } = medium;
+  if (!container) throw notClip(name);
+  if (medium.bytes) return openBytes(medium.bytes, container, name, options);
+  return openFile(medium.path, container, name, options);
+}
+
+/** The container of a clip by its first bytes. Throws FileError for anything else. */
+function clipContainer(head: Uint8Array, name: string): Container {
+  const container = containerOf(head);
+  if (container) return container;
+  if (isPlaylist(head)) throw new FileError(`${name} is a playlist, not a clip: playlists are not opened.`);
+  throw head.length === 0 ? new FileError(`${name} is empty.`) : notClip(name);
+}
+
+const notClip = (name: string) =>
+  new FileError(`${name} is not a video: expected MP4, MOV, WebM, MKV, AVI, GIF or animated WebP.`);
+
+async function openFile(file: string, container: Container, name: string, options: OpenClipOptions): Promise<Clip> {
+  const limits = { ...defaultLimits, ...options.limits };
+  if (container === "gif" || container === "webp") return openAnimation(file, name, container, limits);
+  const system = chooseDecoder(options.decoder ?? "auto") === "system";
+  const runner = system ? createSystemRunner(file) : createBuiltinRunner(file);
   try {
     return await openFfmpegClip(runner, container, name, limits, options.signal);
   } catch (error) {
@@ -56,21 +73,25 @@ export async function openClip(source: string | Uint8Array, options: OpenClipOpt
 function chooseDecoder(choice: DecoderChoice): "system" | "builtin" {
   if (choice === "builtin") return "builtin";
   if (systemFfmpeg()) return "system";
-  if (choice === "system")
-    throw new UserError("No ffmpeg and ffprobe were found on PATH: install ffmpeg, or use --decoder builtin.");
+  if (choice === "system") throw new NoFfmpegError();
   if (builtinCore() === null)
     throw new UserError("There is no video decoder: install ffmpeg, or run `npm install @ffmpeg/core`.");
   return "builtin";
 }
 
-/** Decoders need a file they can seek in, so bytes become one for as long as the clip is open. */
-async function openBytes(bytes: Uint8Array, options: OpenClipOptions): Promise<Clip> {
+/** Writes bytes to a temporary file, since decoders seek; it is removed when the clip is closed. */
+async function openBytes(
+  bytes: Uint8Array,
+  container: Container,
+  name: string,
+  options: OpenClipOptions,
+): Promise<Clip> {
   const folder = await mkdtemp(path.join(tmpdir(), "owl3-clip-"));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
     const file = path.join(folder, "clip");
     await writeFile(file, bytes, { mode: 0o600 });
-    const clip = await openClip(file, { name: "the clip", ...options });
+    const clip = await openFile(file, container, name, options);
     return {
       ...clip,
       async close() {
@@ -81,22 +102,5 @@ async function openBytes(bytes: Uint8Array, options: OpenClipOptions): Promise<C
   } catch (error) {
     await remove();
     throw error;
-  }
-}
-
-async function readHead(file: string, name: string): Promise<Uint8Array> {
-  const handle = await open(file, "r").catch((error: NodeJS.ErrnoException) => {
-    throw new FileError(
-      error.code === "ENOENT" ? `There is no file ${name}.` : `${name} can't be read: ${error.code ?? error.message}.`,
-      { cause: error },
-    );
-  });
-  try {
-    if ((await handle.stat()).isDirectory()) throw new FileError(`${name} is a folder, not a clip.`);
-    const head = new Uint8Array(SNIFF_BYTES);
-    const { bytesRead } = await handle.read(head, 0, SNIFF_BYTES, 0);
-    return head.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
   }
 }

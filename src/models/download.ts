@@ -65,119 +65,124 @@ export async function isComplete(file: HubFile, target: string): Promise<boolean
 }
 
 class Download {
-  private state!: State;
-  private handle!: FileHandle;
-  private saving: Promise<void> = Promise.resolve();
+  #state!: State;
+  #handle!: FileHandle;
+  #saving: Promise<void> = Promise.resolve();
   /** Aborts the other parts when one has failed for good. */
-  private readonly failed = new AbortController();
-  private readonly signal: AbortSignal;
-  private readonly slot: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly #failed = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #slot: <T>(work: () => Promise<T>) => Promise<T>;
 
-  constructor(
-    private readonly hub: Hub,
-    private readonly url: URL,
-    private readonly file: HubFile,
-    private readonly target: string,
-    private readonly options: DownloadOptions,
-  ) {
-    this.slot = options.slot ?? limiter(4);
-    this.signal = options.signal ? AbortSignal.any([options.signal, this.failed.signal]) : this.failed.signal;
+  readonly #hub: Hub;
+  readonly #url: URL;
+  readonly #file: HubFile;
+  readonly #target: string;
+  readonly #options: DownloadOptions;
+
+  constructor(hub: Hub, url: URL, file: HubFile, target: string, options: DownloadOptions) {
+    this.#hub = hub;
+    this.#url = url;
+    this.#file = file;
+    this.#target = target;
+    this.#options = options;
+    this.#slot = options.slot ?? limiter(4);
+    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#failed.signal]) : this.#failed.signal;
   }
 
   async run(): Promise<void> {
-    const { file, target } = this;
+    const [file, target] = [this.#file, this.#target] as const;
     const before = await readState(target, file);
-    this.state = before ?? freshState(file, this.options.partSize ?? defaultPartSize);
-    this.handle = await open(partPath(target), before ? "r+" : "w+", 0o644);
+    this.#state = before ?? freshState(file, this.#options.partSize ?? defaultPartSize);
+    this.#handle = await open(partPath(target), before ? "r+" : "w+", 0o644);
     try {
-      await this.handle.truncate(file.size);
-      if (!before) await this.save();
+      await this.#handle.truncate(file.size);
+      if (!before) await this.#save();
       // In order, behind the fetching: the whole file's hash, which also finds parts that were damaged on the disk.
-      const fetches = this.state.parts.map((part, i) => (part ? undefined : this.fetchPart(i)));
-      for (const fetch of fetches) fetch?.catch((error) => this.failed.abort(error));
+      const fetches = this.#state.parts.map((part, i) => (part ? undefined : this.#fetchPart(i)));
+      for (const fetch of fetches) fetch?.catch((error) => this.#failed.abort(error));
       let matches: boolean;
       try {
-        matches = await this.verify(fetches);
+        matches = await this.#verify(fetches);
       } catch (error) {
-        this.failed.abort(error);
+        this.#failed.abort(error);
         await Promise.allSettled(fetches);
-        throw this.failed.signal.reason ?? error;
+        throw this.#failed.signal.reason ?? error;
       }
-      if (!matches && !(await this.repair())) {
-        await this.handle.close();
-        await this.saving;
+      if (!matches && !(await this.#repair())) {
+        await this.#handle.close();
+        await this.#saving;
         await rm(partPath(target), { force: true });
         await rm(statePath(target), { force: true });
         throw new UserError(
-          `${file.path} arrives damaged each time: its hash is not the one ${this.hub.endpoint.host} names.`,
+          `${file.path} arrives damaged each time: its hash is not the one ${this.#hub.endpoint.host} names.`,
         );
       }
-      await this.handle.sync();
+      await this.#handle.sync();
     } finally {
-      await this.handle.close().catch(() => {});
-      await this.saving.catch(() => {});
+      await this.#handle.close().catch(() => {});
+      await this.#saving.catch(() => {});
     }
     await rename(partPath(target), target);
     await rm(statePath(target), { force: true });
   }
 
   /** Hashes the whole file part by part as they arrive; a part that the disk has lost is fetched again. */
-  private async verify(fetches: readonly (Promise<void> | undefined)[]): Promise<boolean> {
-    let hash = wholeHash(this.file);
-    for (let i = 0; i < this.state.parts.length; i++) {
+  async #verify(fetches: readonly (Promise<void> | undefined)[]): Promise<boolean> {
+    let hash = wholeHash(this.#file);
+    for (let i = 0; i < this.#state.parts.length; i++) {
       await fetches[i];
       for (let tries = 0; ; tries++) {
         const whole = hash.copy();
-        if ((await this.hashPart(i, whole)) === this.state.parts[i]) {
+        if ((await this.#hashPart(i, whole)) === this.#state.parts[i]) {
           hash = whole;
           break;
         }
         if (tries === 3)
-          throw new FileError(`${partPath(this.target)} does not keep what is written to it: the disk is faulty.`);
-        this.options.onBytes?.(-lengthOf(this.state, i));
-        await this.fetchPart(i);
+          throw new FileError(`${partPath(this.#target)} does not keep what is written to it: the disk is faulty.`);
+        this.#options.onBytes?.(-lengthOf(this.#state, i));
+        await this.#fetchPart(i);
       }
     }
-    return hash.digest("hex") === this.file.hash.hex;
+    return hash.digest("hex") === this.#file.hash.hex;
   }
 
   /** Something was damaged on its way: fetches part after part again until one that differs makes the file right. */
-  private async repair(): Promise<boolean> {
-    for (let i = 0; i < this.state.parts.length; i++) {
-      const before = this.state.parts[i];
-      this.options.onBytes?.(-lengthOf(this.state, i));
-      await this.fetchPart(i);
-      if (this.state.parts[i] !== before && (await this.verify([]))) return true;
+  async #repair(): Promise<boolean> {
+    for (let i = 0; i < this.#state.parts.length; i++) {
+      const before = this.#state.parts[i];
+      this.#options.onBytes?.(-lengthOf(this.#state, i));
+      await this.#fetchPart(i);
+      if (this.#state.parts[i] !== before && (await this.#verify([]))) return true;
     }
     return false;
   }
 
-  private async hashPart(i: number, whole: Hash): Promise<string> {
+  async #hashPart(i: number, whole: Hash): Promise<string> {
     const part = createHash("sha256");
-    const from = i * this.state.partSize;
-    for await (const bytes of slices(this.handle, from, from + lengthOf(this.state, i))) {
-      this.signal.throwIfAborted();
+    const from = i * this.#state.partSize;
+    for await (const bytes of slices(this.#handle, from, from + lengthOf(this.#state, i))) {
+      this.#signal.throwIfAborted();
       part.update(bytes);
       whole.update(bytes);
     }
     return part.digest("hex");
   }
 
-  private async fetchPart(i: number): Promise<void> {
-    await this.slot(async () => {
-      this.signal.throwIfAborted();
-      const begin = i * this.state.partSize;
-      const end = begin + lengthOf(this.state, i);
+  async #fetchPart(i: number): Promise<void> {
+    await this.#slot(async () => {
+      this.#signal.throwIfAborted();
+      const begin = i * this.#state.partSize;
+      const end = begin + lengthOf(this.#state, i);
       const hash = createHash("sha256");
       let at = begin;
       let last = begin;
-      await this.hub.retrying(
+      await this.#hub.retrying(
         async () => {
-          for await (const bytes of this.bytes(at, end)) {
-            await writeAll(this.handle, bytes, at);
+          for await (const bytes of this.#bytes(at, end)) {
+            await writeAll(this.#handle, bytes, at);
             hash.update(bytes);
             at += bytes.length;
-            this.options.onBytes?.(bytes.length);
+            this.#options.onBytes?.(bytes.length);
           }
         },
         () => {
@@ -185,20 +190,20 @@ class Download {
           last = at;
           return more;
         },
-        this.signal,
+        this.#signal,
       );
-      this.state.parts[i] = hash.digest("hex");
-      await this.save();
+      this.#state.parts[i] = hash.digest("hex");
+      await this.#save();
     });
   }
 
   /** The bytes from `from` to `to`, or as many as come before the connection ends (then throws Transient). */
-  private async *bytes(from: number, to: number): AsyncGenerator<Uint8Array> {
+  async *#bytes(from: number, to: number): AsyncGenerator<Uint8Array> {
     if (from === to) return;
-    const { file, hub, signal } = this;
+    const [file, hub, signal] = [this.#file, this.#hub, this.#signal] as const;
     const whole = from === 0 && to === file.size;
     const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${to - 1}` };
-    const { response, linked } = await hub.get(this.url, file.path, headers, signal);
+    const { response, linked } = await hub.get(this.#url, file.path, headers, signal);
     const stop = () => response.body?.cancel().catch(() => {});
     // The hub names the content's hash (large files); another one means that what it serves is not what it listed.
     if (file.hash.kind === "sha256" && linked && /^[0-9a-f]{64}$/.test(linked) && linked !== file.hash.hex) {
@@ -233,13 +238,13 @@ class Download {
     if (left > 0) throw new Transient(`the download of ${file.path} broke off.`);
   }
 
-  private save(): Promise<void> {
-    this.saving = this.saving.then(async () => {
-      const file = statePath(this.target);
-      await writeFile(`${file}.tmp`, JSON.stringify(this.state));
+  #save(): Promise<void> {
+    this.#saving = this.#saving.then(async () => {
+      const file = statePath(this.#target);
+      await writeFile(`${file}.tmp`, JSON.stringify(this.#state));
       await rename(`${file}.tmp`, file);
     });
-    return this.saving;
+    return this.#saving;
   }
 }
 

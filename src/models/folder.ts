@@ -1,4 +1,5 @@
 /** Where models live, and what may name one. Every path made from a name that came from elsewhere is made here. */
+import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -79,3 +80,8 @@ export function safeFile(folder: string, file: string): string {
 }
 
 const absolute = (folder: string | undefined) => (folder && path.isAbsolute(folder) ? folder : undefined);
+
+/** Whether a path names a regular file. */
+export async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isFile() ?? false;
+}

@@ -46,10 +46,10 @@ export class Transient extends UserError {
 export class Hub {
   readonly endpoint: URL;
   readonly offline: boolean;
-  private readonly token: string | undefined;
-  private readonly stall: number;
-  private readonly pause: number;
-  private readonly dispatcher: EnvHttpProxyAgent;
+  readonly #token: string | undefined;
+  readonly #stall: number;
+  readonly #pause: number;
+  readonly #dispatcher: EnvHttpProxyAgent;
 
   constructor(options: HubOptions = {}) {
     const env = options.env ?? process.env;
@@ -57,16 +57,16 @@ export class Hub {
     if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol))
       throw new UsageError(`HF_ENDPOINT ${JSON.stringify(endpoint)} is not an http or https address.`);
     this.endpoint = new URL(endpoint.replace(/\/+$/, ""));
-    this.token = options.token || env.HF_TOKEN || undefined;
-    if (this.token && !/^[\x21-\x7e]+$/.test(this.token))
+    this.#token = options.token || env.HF_TOKEN || undefined;
+    if (this.#token && !/^[\x21-\x7e]+$/.test(this.#token))
       throw new UsageError("HF_TOKEN holds characters that no token has.");
     this.offline = options.offline ?? /^(1|true|yes|on)$/i.test(env.HF_HUB_OFFLINE ?? "");
-    this.stall = options.stall ?? 60_000;
-    this.pause = options.pause ?? 1000;
-    this.dispatcher = new EnvHttpProxyAgent({
-      connect: { timeout: Math.min(this.stall, 30_000) },
-      headersTimeout: this.stall,
-      bodyTimeout: this.stall,
+    this.#stall = options.stall ?? 60_000;
+    this.#pause = options.pause ?? 1000;
+    this.#dispatcher = new EnvHttpProxyAgent({
+      connect: { timeout: Math.min(this.#stall, 30_000) },
+      headersTimeout: this.#stall,
+      bodyTimeout: this.#stall,
       // Plain http through a proxy as curl does it; https is tunnelled in any case.
       proxyTunnel: false,
       ...proxies(env),
@@ -74,31 +74,31 @@ export class Hub {
   }
 
   close(): Promise<void> {
-    return this.dispatcher.destroy();
+    return this.#dispatcher.destroy();
   }
 
   /** The commit a revision (branch, tag, commit) stands for. */
   async commit(repo: string, revision: string, signal?: AbortSignal): Promise<string> {
-    const address = this.url(`/api/models/${repoName(repo)}/revision/${encodeURIComponent(revision)}`);
-    const { value } = await this.json(address, `${repo} (${revision})`, signal);
+    const address = this.#url(`/api/models/${repoName(repo)}/revision/${encodeURIComponent(revision)}`);
+    const { value } = await this.#json(address, `${repo} (${revision})`, signal);
     const sha = (value as { sha?: unknown } | null)?.sha;
-    if (typeof sha !== "string" || !/^[0-9a-f]{40}$/.test(sha)) throw this.nonsense(`the commit of ${repo}`);
+    if (typeof sha !== "string" || !/^[0-9a-f]{40}$/.test(sha)) throw this.#nonsense(`the commit of ${repo}`);
     return sha;
   }
 
   /** All files of a repository at a commit. */
   async files(repo: string, commit: string, signal?: AbortSignal): Promise<HubFile[]> {
     const files: HubFile[] = [];
-    let next: URL | undefined = this.url(`/api/models/${repoName(repo)}/tree/${commit}?recursive=true`);
+    let next: URL | undefined = this.#url(`/api/models/${repoName(repo)}/tree/${commit}?recursive=true`);
     for (let page = 0; next && page < 100; page++) {
-      const { value, link }: { value: unknown; link: string | null } = await this.json(next, repo, signal);
-      if (!Array.isArray(value)) throw this.nonsense(`the files of ${repo}`);
+      const { value, link }: { value: unknown; link: string | null } = await this.#json(next, repo, signal);
+      if (!Array.isArray(value)) throw this.#nonsense(`the files of ${repo}`);
       for (const entry of value) {
         const file = hubFile(entry);
-        if (file === undefined) throw this.nonsense(`the files of ${repo}`);
+        if (file === undefined) throw this.#nonsense(`the files of ${repo}`);
         if (file) files.push(file);
       }
-      if (files.length > mostFiles) throw this.nonsense(`the files of ${repo}`);
+      if (files.length > mostFiles) throw this.#nonsense(`the files of ${repo}`);
       const more: string | undefined = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
       const page2: URL | undefined = more && URL.canParse(more, next.href) ? new URL(more, next) : undefined;
       next = page2?.origin === this.endpoint.origin ? page2 : undefined;
@@ -107,7 +107,7 @@ export class Hub {
   }
 
   fileUrl(repo: string, commit: string, file: string): URL {
-    return this.url(`/${repoName(repo)}/resolve/${commit}/${file.split("/").map(encodeURIComponent).join("/")}`);
+    return this.#url(`/${repoName(repo)}/resolve/${commit}/${file.split("/").map(encodeURIComponent).join("/")}`);
   }
 
   /** Repeats `work` while it fails in ways that may pass; `progressed` says whether a try got on, which starts the count anew. */
@@ -120,7 +120,7 @@ export class Hub {
         if (!(error instanceof Transient)) throw error;
         if (progressed()) failures = 1;
         if (failures >= attempts) throw error;
-        const pause = error.wait ?? this.pause * 2 ** (failures - 1) * (0.75 + Math.random() / 2);
+        const pause = error.wait ?? this.#pause * 2 ** (failures - 1) * (0.75 + Math.random() / 2);
         await sleep(Math.min(pause, longestWait), signal);
       }
     }
@@ -141,14 +141,14 @@ export class Hub {
     let linked: string | undefined;
     for (let hop = 0; hop <= mostRedirects; hop++) {
       const authorization =
-        this.token && at.origin === this.endpoint.origin ? { authorization: `Bearer ${this.token}` } : {};
+        this.#token && at.origin === this.endpoint.origin ? { authorization: `Bearer ${this.#token}` } : {};
       // A proxy that closes each connection is tried again and again by the dispatcher: only a clock ends that.
       const silent = new AbortController();
-      const timer = setTimeout(() => silent.abort(new Error("it does not answer")), this.stall);
+      const timer = setTimeout(() => silent.abort(new Error("it does not answer")), this.#stall);
       const response = await fetch(at.href, {
         headers: { "user-agent": "owl3", "accept-encoding": "identity", ...headers, ...authorization },
         redirect: "manual",
-        dispatcher: this.dispatcher,
+        dispatcher: this.#dispatcher,
         signal: signal ? AbortSignal.any([signal, silent.signal]) : silent.signal,
       })
         .catch((error: unknown) => {
@@ -161,7 +161,7 @@ export class Hub {
       if (response.status < 300 || response.status > 399) {
         if (response.ok) return { response, linked };
         await response.body?.cancel().catch(() => {});
-        throw this.refusal(response, what, at);
+        throw this.#refusal(response, what, at);
       }
       await response.body?.cancel().catch(() => {});
       const location = response.headers.get("location");
@@ -174,7 +174,7 @@ export class Hub {
     throw new UserError(`${url.host} redirects ${what} in circles.`);
   }
 
-  private async json(url: URL, what: string, signal?: AbortSignal): Promise<{ value: unknown; link: string | null }> {
+  async #json(url: URL, what: string, signal?: AbortSignal): Promise<{ value: unknown; link: string | null }> {
     return this.retrying(
       async () => {
         const { response } = await this.get(url, what, { accept: "application/json" }, signal);
@@ -184,7 +184,7 @@ export class Hub {
           for await (const chunk of response.body ?? []) {
             chunks.push(chunk);
             size += chunk.length;
-            if (size > mostJson) throw this.nonsense(what);
+            if (size > mostJson) throw this.#nonsense(what);
           }
         } catch (error) {
           if (error instanceof UserError) throw error;
@@ -194,7 +194,7 @@ export class Hub {
         try {
           return { value: JSON.parse(Buffer.concat(chunks).toString("utf8")), link: response.headers.get("link") };
         } catch {
-          throw this.nonsense(what);
+          throw this.#nonsense(what);
         }
       },
       () => false,
@@ -202,11 +202,11 @@ export class Hub {
     );
   }
 
-  private refusal(response: Response, what: string, at: URL): UserError {
+  #refusal(response: Response, what: string, at: URL): UserError {
     const { status } = response;
     if (status === 401 || status === 403)
       return new UserError(
-        `${at.host} does not give ${what}: ${this.token ? "the token in HF_TOKEN may not read it" : "it does not exist, or it needs a token in HF_TOKEN"}.`,
+        `${at.host} does not give ${what}: ${this.#token ? "the token in HF_TOKEN may not read it" : "it does not exist, or it needs a token in HF_TOKEN"}.`,
       );
     if (status === 404) return new UserError(`${at.host} has no ${what}.`);
     if (status === 416) return new UserError(`${at.host} has ${what} in another length than it said.`);
@@ -221,11 +221,11 @@ export class Hub {
     return new UserError(`${at.host} refuses ${what} (status ${status}).`);
   }
 
-  private nonsense(what: string): UserError {
+  #nonsense(what: string): UserError {
     return new UserError(`${this.endpoint.host} gives an answer about ${what} that makes no sense.`);
   }
 
-  private url(path: string): URL {
+  #url(path: string): URL {
     return new URL(this.endpoint.href.replace(/\/+$/, "") + path);
   }
 }

@@ -1,9 +1,10 @@
 /** Fetching a released model into the model folder: its checkpoint's files, to be converted, or a ready GGUF file. */
-import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { FileError, UsageError, UserError } from "../errors.js";
+import { FileError, SeveralFilesError, UsageError, UserError } from "../errors.js";
+import { formatBytes } from "../format.js";
 import { bytesHere, download, limiter } from "./download.js";
-import { ggufName, modelFolder, repoFolder, repoName, safeFile } from "./folder.js";
+import { ggufName, isFile, modelFolder, repoFolder, repoName, safeFile } from "./folder.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 
 export interface PullOptions extends HubOptions {
@@ -165,11 +166,9 @@ function choose(repo: string, files: readonly HubFile[], options: PullOptions): 
   const typed = gguf.filter(({ path: file }) => file.toLowerCase().includes(options.type.toLowerCase()));
   const one = gguf.length === 1 ? gguf : typed;
   if (one.length !== 1)
-    throw new UsageError(
-      `${repo} has ${gguf.length} GGUF files: name one with --file (${gguf
-        .map((f) => f.path)
-        .slice(0, 8)
-        .join(", ")}).`,
+    throw new SeveralFilesError(
+      repo,
+      gguf.map((file) => file.path),
     );
   return one;
 }
@@ -237,7 +236,7 @@ async function checkSpace(
   const free = await (options.freeBytes ?? freeBytes)(folder);
   if (free < needed)
     throw new FileError(
-      `${manifest.repo} needs ${gigabytes(needed)} more in ${folder}, where ${gigabytes(free)} are free.`,
+      `${manifest.repo} needs ${formatBytes(needed)} more in ${folder}, where ${formatBytes(free)} are free.`,
     );
 }
 
@@ -245,9 +244,6 @@ async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
 }
-
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(bytes < 1e9 ? 3 : 1)} GB`;
-const isFile = async (file: string) => (await stat(file).catch(() => null))?.isFile() ?? false;
 
 async function readManifest(folder: string): Promise<Manifest | undefined> {
   try {

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileError, UsageError } from "../errors.js";
-import { configPath, demoModel, isRepoName, modelFolder } from "./folder.js";
+import { FileError, FolderError, NoModelError, UsageError } from "../errors.js";
+import { configPath, demoModel, isFile, isRepoName, modelFolder } from "./folder.js";
 import { findModel } from "./list.js";
 
 export interface ResolveOptions {
@@ -21,8 +21,7 @@ export async function resolveModel(name: string | undefined, options: ResolveOpt
   const chosen = name || env.OWL3_MODEL || (await configuredModel(env));
   if (chosen) return fileOf(chosen, env);
   const file = options.fallback ?? demoModel;
-  if (!(await isFile(file)))
-    throw new UsageError("no model was chosen: give one with --model FILE, or fetch one with `owl3 pull 7b`.");
+  if (!(await isFile(file))) throw new NoModelError();
   options.note?.(
     "Using the small demo model, which knows simple shapes only; `owl3 pull 7b` fetches a released model.",
   );
@@ -35,10 +34,7 @@ async function fileOf(chosen: string, env: NodeJS.ProcessEnv): Promise<string> {
   const model = isRepoName(chosen) ? await findModel(chosen, modelFolder(env)) : undefined;
   const file = model?.gguf[0]?.path;
   if (file) return file;
-  if (info?.isDirectory())
-    throw new FileError(
-      `${chosen} is a folder; \`owl3 convert ${chosen} -o FILE.gguf --type q4_k_m\` makes a model of it.`,
-    );
+  if (info?.isDirectory()) throw new FolderError(chosen);
   if (model) throw new FileError(`${model.name} is not complete; \`owl3 pull ${chosen}\` goes on with it.`);
   if (isRepoName(chosen)) throw new FileError(`There is no model ${chosen} here; \`owl3 pull ${chosen}\` fetches it.`);
   throw new FileError(`There is no file ${chosen}.`);
@@ -64,5 +60,3 @@ async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefin
   // A file named relative to the config file is one wherever the command runs.
   return isRepoName(model) || path.isAbsolute(model) ? model : path.resolve(path.dirname(file), model);
 }
-
-const isFile = async (file: string) => (await stat(file).catch(() => null))?.isFile() ?? false;

@@ -3,13 +3,16 @@
  * main thread; errors carry `code` (see NativeCode in errors.ts). JavaScript validates and defaults, the border only copies.
  */
 
-/** One metadata value of a GGUF file. 64-bit integers come as number when safe, else bigint. */
+/** One metadata value of a GGUF file. A 64-bit integer is a number where that is exact, else a bigint. */
 export type GgufScalar = boolean | number | bigint | string;
 export type GgufMetadata = Record<string, GgufScalar | GgufScalar[]>;
 export interface GgufTensorInfo {
   name: string;
-  type: string; // "Q4_K"
-  shape: number[]; // GGUF order: row length first
+  /** The name of its format, such as "Q4_K". */
+  type: string;
+  /** In GGUF's order: the row length comes first. */
+  shape: number[];
+  /** Bytes from the start of the file. */
   offset: number;
   bytes: number;
 }
@@ -18,7 +21,7 @@ export interface GgufInfo {
   version: number;
   fileBytes: number;
   metadata: GgufMetadata;
-  /** How each key of `metadata` is stored. */
+  /** The GGUF type of each key of `metadata`. */
   types: Record<string, GgufType>;
   tensors: GgufTensorInfo[];
 }
@@ -26,7 +29,7 @@ export interface GgufInfo {
 type GgufScalarType = "u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "f32" | "bool" | "string" | "u64" | "i64" | "f64";
 export type GgufType = GgufScalarType | `${GgufScalarType}[]`;
 
-/** A metadata entry to write: the GGUF type is explicit. Arrays of one element type. */
+/** A metadata entry to write, with its GGUF type. All elements of an array have one type. */
 export interface GgufEntry {
   key: string;
   type: GgufType;
@@ -36,45 +39,53 @@ export interface GgufEntry {
 export interface SafetensorsTensor {
   name: string;
   dtype: string;
-  shape: number[]; // as in the file: the last dimension is the fastest
-  offset: number; // from the start of the file
+  /** As in the file: the last dimension varies fastest. */
+  shape: number[];
+  /** Bytes from the start of the file. */
+  offset: number;
   bytes: number;
 }
 
-/** One tensor of a file being written: where its values come from and how they are stored. */
+/** A tensor to write: where its values come from and how they are stored. */
 export interface TensorPlan {
   name: string;
-  type: string; // format to store
-  shape: number[]; // GGUF order, of the stored tensor
-  /** Shape in GGUF order, zero-padded to the stored one; `dtype` "F32", "BF16" ... or a GGUF format; `name` is for messages. */
+  /** The format to store it in. */
+  type: string;
+  /** The stored shape, in GGUF's order. */
+  shape: number[];
+  /**
+   * The values to read: `shape` is in GGUF's order and is zero-padded to the stored one; `dtype` is "F32", "BF16", ... or a GGUF format; `name`
+   * is used in messages.
+   */
   source: { path: string; name: string; dtype: string; shape: number[]; offset: number };
 }
 
-/** One call at a time, but `abort` and `bytesDone` always. */
-/** A tensor that is filled with random values, the same in every run: models for measurements. */
+/** A tensor to fill with random values, which are the same in every run; models for measurements are made of them. */
 export type RandomTensorPlan = Omit<TensorPlan, "source">;
 
+/** Writes a GGUF file. One call may run at a time; `abort` and `bytesDone` may be called during it. */
 export interface NativeWriter {
   readonly fileBytes: number;
-  /** Tensor bytes written so far. */
+  /** Tensor bytes that have been written. */
   bytesDone(): number;
   /** Reads, pads, converts and writes the next tensor of the plan, on all threads. */
   writeNext(): Promise<{ name: string; bytes: number }>;
-  /** After the last tensor: flush, fsync, rename into place. */
+  /** Call it after the last tensor: it flushes, syncs and renames the file into place. */
   finish(): Promise<void>;
-  /** Stops a running writeNext (which then rejects) and removes the temporary file; safe at any time and twice. */
+  /** Stops a running writeNext, which then rejects, and removes the temporary file. It may be called at any time, and twice. */
   abort(): void;
 }
 
 export interface SystemInfo {
-  /** Best instruction set here and the one in use ("scalar", "avx2", "avx512", "avx512bf16", "amx", "neon"). */
+  /** The instruction set in use: "scalar", "avx2", "avx512", "avx512bf16", "amx" or "neon". */
   isa: string;
+  /** The instruction sets that this machine has. */
   available: string[];
   physicalCores: number;
   totalMemory: number;
 }
 
-/** Peak rates of the instruction set in use, in 10^9 operations a second (a multiply-add is two); 0: it has no such products. */
+/** Peak rates of the instruction set in use, in 10^9 operations a second; a multiply-add counts as two. 0: it has no such products. */
 export interface MachinePeaks {
   int8: number;
   bf16: number;
@@ -83,7 +94,8 @@ export interface MachinePeaks {
 
 export interface ModelOptions {
   device?: "auto" | "cpu";
-  threads?: number; // 0: physical cores
+  /** 0: one thread for each physical core. */
+  threads?: number;
   precision?: "auto" | "fast" | "exact";
 }
 
@@ -95,30 +107,47 @@ export interface NativeConfig {
   heads: number;
   kvHeads: number;
   headDim: number;
-  vocabSize: number; // embedding rows
+  /** Rows of the token embedding. */
+  vocabSize: number;
   contextLength: number;
-  hyperLayers: number[]; // 0-based
-  cropSize: number; // pixels a side
+  /** Indices of the layers with hyper attention, counted from 0. */
+  hyperLayers: number[];
+  /** Side of a crop, in pixels. */
+  cropSize: number;
   patchSize: number;
   cropTokens: number;
   vision: { hiddenSize: number; intermediateSize: number; blockCount: number; heads: number };
 }
 
-/** What a plan of work will take, in bytes. */
+/** Work that memory is planned for. */
+export interface Work {
+  contextLength: number;
+  crops: number;
+  sequences: number;
+  /** How keys and values are stored; undefined: {@link NativeModel.defaultKvType}. */
+  kvType?: KvType | undefined;
+  /** Ids that a prefill call appends at most. */
+  prefillChunk: number;
+}
+
+/** The memory that some work takes, in bytes. */
 export interface MemoryPlan {
   weights: number;
-  kvCache: number; // text
-  visualKv: number; // crops in sight
-  embeds: number; // image_embeds kept
+  /** Keys and values of the text. */
+  kvCache: number;
+  /** Keys and values of the visible crops. */
+  visualKv: number;
+  /** The image_embeds that are kept. */
+  embeds: number;
   scratch: number;
   total: number;
 }
 
-/** image_embeds of some crops, in native memory, shared by reference. */
+/** The image_embeds of some crops. They stay in native memory and are shared by reference. */
 export interface NativeEmbeds {
   readonly crops: number;
   readonly bytes: number;
-  /** A copy, [crops, cropTokens, hiddenSize]: in `into`, which must have that length, or a new array. */
+  /** Copies them, [crops, cropTokens, hiddenSize], to `into`, which must have that length, or to a new array. */
   toFloat32(into?: Float32Array): Float32Array;
   dispose(): void;
 }
@@ -128,31 +157,25 @@ export interface NativeModel {
   readonly metadata: GgufMetadata;
   readonly backend: string;
   readonly threads: number;
-  /** Memory of all weights. */
+  /** Bytes of all weights in memory. */
   readonly weightBytes: number;
-  /** Those of them that a step of the language model reads. */
+  /** Bytes of the weights that one decoding step reads. */
   readonly tokenBytes: number;
-  /** What a KV cache should be unless asked otherwise: f16 for quantised files, f32 where the weights are float (see MODEL.md). */
+  /** The default type of a KV cache: f16 for quantised files, f32 where the weights are float (see MODEL.md). */
   readonly defaultKvType: KvType;
-  plan(options: {
-    contextLength: number;
-    crops: number;
-    sequences: number;
-    kvType: KvType;
-    prefillChunk: number;
-  }): MemoryPlan;
-  /** Runs vision tower and projector over uint8 RGB crops [n, s, s, 3], a few at a time with bounded scratch. */
+  plan(work: Work & { kvType: KvType }): MemoryPlan;
+  /** Runs the vision tower and the projector over uint8 RGB crops [n, cropSize, cropSize, 3], a few at a time with bounded scratch. */
   encode(crops: Uint8Array, n: number): Promise<NativeEmbeds>;
-  /** Embeddings computed before (a cache), [n, cropTokens, hiddenSize]. */
+  /** Takes embeddings that were computed before, [n, cropTokens, hiddenSize]. */
   embedsFrom(data: Float32Array, n: number): NativeEmbeds;
   createSession(options: { contextLength: number; kvType: KvType; prefillChunk: number }): NativeSession;
-  /** The memory goes once its sessions and embeddings, which stay usable, are disposed of too. */
+  /** Its sessions and embeddings stay usable; the memory is freed once they are disposed of, too. */
   dispose(): void;
 }
 
 export type KvType = "f32" | "f16" | "q8_0";
 
-/** A crop that becomes visible from position `offset` (media_offset) on: crop `crop` of `embeds`. */
+/** Crop `crop` of `embeds`, which is visible from position `offset` (its media_offset) on. */
 export interface MediaSlot {
   offset: number;
   embeds: NativeEmbeds;
@@ -226,30 +249,30 @@ export interface NativeSampler {
 
 export interface Binding {
   systemInfo(): SystemInfo;
-  /** Register-resident loops, a fraction of a second each. */
+  /** Measures peak rates by loops over registers, which take a fraction of a second each. */
   measurePeaks(threads: number): Promise<MachinePeaks>;
-  /** DRAM reads in GB/s, best of several passes over 1 GiB for about `seconds`. */
+  /** Measures DRAM reads in GB/s: the best of several passes over 1 GiB, for about `seconds`. */
   measureBandwidth(threads: number, seconds: number): Promise<number>;
 
-  /** Ends the process without waiting for native work under way; nothing buffered in JavaScript is written any more. */
+  /** Ends the process without waiting for native work; what is buffered in JavaScript is not written. */
   exitNow(code: number): never;
 
-  /** PIL-exact BICUBIC of RGB8 [h, w, 3] to [outH, outW, 3]. */
+  /** Resizes RGB8 [height, width, 3] to [outHeight, outWidth, 3] by bicubic interpolation, byte for byte as PIL does. */
   resize(rgb: Uint8Array, width: number, height: number, outWidth: number, outHeight: number): Promise<Uint8Array>;
-  /** Crops of a picture as the model takes them, [n, s, s, 3]: the cells of grid rows x cols, then the global view; only that with null. */
+  /** Cuts a picture into crops [n, cropSize, cropSize, 3]: the cells of the grid [rows, columns], then the global view; without a grid only that. */
   cutImage(
     rgb: Uint8Array,
     width: number,
     height: number,
-    s: number,
+    cropSize: number,
     grid: [number, number] | null,
   ): Promise<Uint8Array>;
 
   readGguf(path: string): Promise<GgufInfo>;
   readSafetensors(path: string): Promise<SafetensorsTensor[]>;
   /**
-   * Writes to `path`.partial; nothing appears at `path` before finish(). Creates the temporary file at once, so that abort() can be called
-   * whenever it is there. `threads` 0: one for each core.
+   * Writes to `path`.partial; nothing appears at `path` before finish(). The temporary file is created at once, so that abort() can remove it
+   * from then on. `threads` 0: one thread for each core.
    */
   createWriter(
     path: string,
@@ -259,5 +282,7 @@ export interface Binding {
   ): NativeWriter;
 
   openModel(path: string, options: ModelOptions): Promise<NativeModel>;
+  /** What {@link NativeModel.plan} gives once the model is open, from the header of its file alone. */
+  planModel(path: string, options: ModelOptions, work: Work): Promise<MemoryPlan>;
   createSampler(options: SamplerOptions): NativeSampler;
 }

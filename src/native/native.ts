@@ -6,13 +6,13 @@ import type { Binding } from "./binding.js";
 
 let loaded: Binding | undefined;
 
-/** The native addon, loaded on first use. */
+/** Returns the native addon, which is loaded on first use. */
 export function native(): Binding {
   loaded ??= load(addonPath());
   return loaded;
 }
 
-/** A synchronous call of the addon; what it throws becomes a NativeError. */
+/** Calls the addon synchronously; what it throws becomes a NativeError. */
 export function nativeSync<T>(call: () => T): T {
   try {
     return call();
@@ -21,7 +21,7 @@ export function nativeSync<T>(call: () => T): T {
   }
 }
 
-/** Ends the process at once, also while the addon is at work (process.exit() would wait for it). */
+/** Ends the process at once, even while the addon works; process.exit() would wait for it. */
 export function exitNow(code: number): void {
   if (loaded) loaded.exitNow(code);
   process.exit(code);
@@ -36,13 +36,13 @@ export async function nativeCall<T>(call: Promise<T> | T): Promise<T> {
   }
 }
 
-/** The typed error for one thrown by the addon; anything else is returned as it is. */
+/** Converts an error thrown by the addon to its typed error and returns anything else as it is. */
 export function fromNative(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof UserError || !("code" in error)) return error;
   return isNativeCode(error.code) ? new NativeError(error.code, error.message, { cause: error }) : error;
 }
 
-/** Where the addon is: build/Release, or build/Debug, of this package. */
+/** The addon of this package: build/Release or, where only that was built, build/Debug. */
 function addonPath(): string {
   const [release, debug] = ["Release", "Debug"].map((kind) =>
     fileURLToPath(new URL(`../../build/${kind}/owl3.node`, import.meta.url)),
@@ -50,7 +50,7 @@ function addonPath(): string {
   return !existsSync(release) && existsSync(debug) ? debug : release;
 }
 
-/** Loads an addon; a UserError says what to do when it is missing or does not fit this machine. */
+/** Loads an addon. Throws UserError, which says what to do, when it is missing or does not fit this machine. */
 export function load(path: string): Binding {
   if (!existsSync(path))
     throw new UserError(

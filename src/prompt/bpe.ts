@@ -15,24 +15,27 @@ const positions = 2 ** 32;
 
 /** Byte-pair encoding of words by a vocabulary and ranked merges. */
 export class Bpe {
-  private readonly cache = new Map<string, readonly number[]>();
+  readonly #cache = new Map<string, readonly number[]>();
+
+  readonly #vocab: ReadonlyMap<string, number>;
+  readonly #ranks: ReadonlyMap<string, number>;
 
   /**
    * @param vocab ids by token, in the byte alphabet; holds every byte
    * @param ranks rank by "left right"
    */
-  constructor(
-    private readonly vocab: ReadonlyMap<string, number>,
-    private readonly ranks: ReadonlyMap<string, number>,
-  ) {}
+  constructor(vocab: ReadonlyMap<string, number>, ranks: ReadonlyMap<string, number>) {
+    this.#vocab = vocab;
+    this.#ranks = ranks;
+  }
 
   encodeWord(word: string): readonly number[] {
-    const known = this.cache.get(word);
+    const known = this.#cache.get(word);
     if (known) return known;
-    const ids = this.merge(charsOf(word)).map((symbol) => this.vocab.get(symbol) as number);
+    const ids = this.#merge(charsOf(word)).map((symbol) => this.#vocab.get(symbol) as number);
     if (word.length <= cachedLength) {
-      if (this.cache.size >= cachedWords) this.cache.clear();
-      this.cache.set(word, ids);
+      if (this.#cache.size >= cachedWords) this.#cache.clear();
+      this.#cache.set(word, ids);
     }
     return ids;
   }
@@ -41,14 +44,14 @@ export class Bpe {
    * Merges neighbours, lowest rank first and leftmost among equals, until none is left to merge: a linked list and a heap, so that a word of
    * a million letters is no attack.
    */
-  private merge(chars: string): string[] {
+  #merge(chars: string): string[] {
     const symbols = Array.from(chars);
     const n = symbols.length;
     const next = Int32Array.from(symbols, (_, i) => i + 1);
     const previous = Int32Array.from(symbols, (_, i) => i - 1);
     const heap = new Heap();
     const push = (i: number) => {
-      const rank = this.rank(symbols, i, next[i] as number);
+      const rank = this.#rank(symbols, i, next[i] as number);
       if (rank !== undefined) heap.push(rank * positions + i);
     };
     for (let i = 0; i + 1 < n; i++) push(i);
@@ -56,7 +59,7 @@ export class Bpe {
       const i = top % positions;
       const right = next[i] as number;
       // An entry is stale when either side has changed since: then the pair's rank is another one.
-      if (!symbols[i] || this.rank(symbols, i, right) !== Math.floor(top / positions)) continue;
+      if (!symbols[i] || this.#rank(symbols, i, right) !== Math.floor(top / positions)) continue;
       symbols[i] = (symbols[i] as string) + symbols[right];
       symbols[right] = "";
       const after = next[right] as number;
@@ -68,20 +71,20 @@ export class Bpe {
     return symbols.filter((symbol) => symbol);
   }
 
-  private rank(symbols: readonly string[], left: number, right: number): number | undefined {
+  #rank(symbols: readonly string[], left: number, right: number): number | undefined {
     if (right >= symbols.length) return undefined;
-    const rank = this.ranks.get(`${symbols[left]} ${symbols[right]}`);
+    const rank = this.#ranks.get(`${symbols[left]} ${symbols[right]}`);
     // A merge whose result is no token can't be written down.
-    return rank !== undefined && this.vocab.has(`${symbols[left]}${symbols[right]}`) ? rank : undefined;
+    return rank !== undefined && this.#vocab.has(`${symbols[left]}${symbols[right]}`) ? rank : undefined;
   }
 }
 
 /** A binary heap of numbers, smallest first. */
 class Heap {
-  private readonly items: number[] = [];
+  readonly #items: number[] = [];
 
   push(value: number): void {
-    const a = this.items;
+    const a = this.#items;
     let i = a.length;
     a.push(value);
     while (i > 0) {
@@ -94,7 +97,7 @@ class Heap {
   }
 
   pop(): number | undefined {
-    const a = this.items;
+    const a = this.#items;
     const top = a[0];
     const value = a.pop();
     if (value === undefined || a.length === 0) return top;

@@ -32,6 +32,11 @@ export function chooseGrid(width: number, height: number, s: number): Grid {
   return [best[0], best[1]];
 }
 
+/** Crops of a picture that is cut into a grid: its cells and the global view; without a grid only that. */
+export function cropCount(grid: Grid | null): number {
+  return grid ? grid[0] * grid[1] + 1 : 1;
+}
+
 interface Box {
   width: number;
   height: number;

@@ -33,18 +33,6 @@ export interface VideoPart {
 export type MediaPart = ImagePart | VideoPart;
 export type Part = TextPart | MediaPart;
 
-/** A picture with its pixels. `source` is what the user called it, for messages and `--json`. */
-export interface LoadedImage extends ImagePart {
-  source: string;
-  image: RgbImage;
-}
-/** A video with its sampled frames; `frameCount` is `frames.length`. */
-export interface LoadedVideo extends VideoPart {
-  source: string;
-  frames: RgbImage[];
-}
-export type LoadedMedia = LoadedImage | LoadedVideo;
-
 /**
  * One turn. `ids` of an assistant turn are the ids it was generated as (without the closing markers): they are kept as they are, since
  * tokenizing the text again may give others and would make the KV cache of the turn useless.
@@ -55,28 +43,25 @@ export interface Message<P extends Part = Part> {
   ids?: readonly number[];
 }
 
-export type InputImage = { type: "image"; path: string } | { type: "image"; data: Uint8Array; name?: string };
-export type InputVideo =
-  | { type: "video"; path: string }
-  | { type: "video"; data: Uint8Array; name?: string }
-  | { type: "video"; frames: string[] };
+/** Demuxer (ffmpeg's name) of a clip, or an animated picture format. */
+export type Container = "mov" | "matroska" | "avi" | "gif" | "webp";
+
+/** A medium that was opened far enough to know what it is. A file is read when its pixels are needed. */
+export type Source = {
+  /** What to call it in messages. */
+  name: string;
+  /** Animated GIF and WebP are images, too, and can be opened as clips: they have a container. */
+  kind: "image" | "video";
+  container: Container | null;
+} & ({ path: string; bytes?: undefined } | { bytes: Uint8Array; path?: undefined });
+
+/** Where a medium is: a path or data: URL, its bytes, or an opened source. */
+export type InputMedium = { path: string } | { data: Uint8Array; name?: string } | { source: Source };
+export type InputImage = { type: "image" } & InputMedium;
+/** A video, or the paths of its frames. */
+export type InputVideo = { type: "video" } & (InputMedium | { frames: string[] });
 export type InputPart = TextPart | InputImage | InputVideo;
 export interface InputMessage {
   role: Role;
   content: string | InputPart[];
-}
-
-/** Crops (slots of the prompt, images for the vision tower) that a picture or video takes. */
-export function cropsOf(part: MediaPart): number {
-  if (part.type === "video") return part.frameCount;
-  return part.grid ? part.grid[0] * part.grid[1] + 1 : 1;
-}
-
-/** The media of a conversation in the order of their slots. */
-export function mediaOf<P extends Part>(messages: readonly Message<P>[]): Exclude<P, TextPart>[] {
-  return messages.flatMap((message) =>
-    typeof message.content === "string"
-      ? []
-      : message.content.filter((part): part is Exclude<P, TextPart> => part.type !== "text"),
-  );
 }

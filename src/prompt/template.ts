@@ -80,10 +80,10 @@ function textOf(message: Message): string {
 /** Collects segments into chunks: text runs on until a slot or `close` ends it. */
 class ChunkList {
   readonly chunks: Chunk[] = [];
-  private segments: Segment[] = [];
+  #segments: Segment[] = [];
 
   template(text: string): this {
-    this.segments.push({ text, special: true });
+    this.#segments.push({ text, special: true });
     return this;
   }
 
@@ -92,7 +92,7 @@ class ChunkList {
       throw new UsageError(
         `with special tokens allowed, every ${slotText} in a text must stand for a picture that is given`,
       );
-    if (text) this.segments.push({ text, special });
+    if (text) this.#segments.push({ text, special });
     return this;
   }
 
@@ -106,24 +106,24 @@ class ChunkList {
     if (part.type === "text") this.text(part.text, special);
     else if (part.type === "video") {
       this.template("<|start_video_frame|>");
-      for (let i = 0; i < part.frameCount; i++) this.slot();
+      for (let i = 0; i < part.frameCount; i++) this.#slot();
       this.template("<|end_video_frame|>");
     } else if (part.grid) {
       const [rows, columns] = part.grid;
       this.template(`<|start_cut|>${rows}*${columns}\n`);
       for (let r = 0; r < rows; r++)
-        for (let c = 0; c < columns; c++) this.slot().template(c + 1 < columns ? " " : "\n");
-      this.slot().template("<|end_cut|>");
-    } else this.slot();
+        for (let c = 0; c < columns; c++) this.#slot().template(c + 1 < columns ? " " : "\n");
+      this.#slot().template("<|end_cut|>");
+    } else this.#slot();
   }
 
   close(): this {
-    if (this.segments.length) this.chunks.push({ kind: "text", segments: this.segments });
-    this.segments = [];
+    if (this.#segments.length) this.chunks.push({ kind: "text", segments: this.#segments });
+    this.#segments = [];
     return this;
   }
 
-  private slot(): this {
+  #slot(): this {
     this.close();
     this.chunks.push({ kind: "slot" });
     return this;

@@ -18,23 +18,23 @@ export class Tokenizer {
   readonly stopIds: readonly number[];
   readonly imEnd: number;
   readonly size: number;
-  private readonly bpe: Bpe;
-  private readonly added = new Map<string, number>();
-  private readonly addedPattern: RegExp;
-  private readonly utf8 = new TextEncoder();
+  readonly #bpe: Bpe;
+  readonly #added = new Map<string, number>();
+  readonly #addedPattern: RegExp;
+  readonly #utf8 = new TextEncoder();
 
-  private constructor(
-    private readonly tokens: readonly string[],
-    private readonly types: readonly number[],
-    merges: readonly string[],
-    name: string,
-  ) {
+  readonly #tokens: readonly string[];
+  readonly #types: readonly number[];
+
+  private constructor(tokens: readonly string[], types: readonly number[], merges: readonly string[], name: string) {
+    this.#tokens = tokens;
+    this.#types = types;
     const vocab = new Map<string, number>();
     for (let id = 0; id < tokens.length; id++) {
       const token = tokens[id] as string;
       const type = types[id] ?? kind.normal;
       if (type === kind.unused || token === "") continue;
-      if (type === kind.control || type === kind.userDefined) this.added.set(token, id);
+      if (type === kind.control || type === kind.userDefined) this.#added.set(token, id);
       else vocab.set(token, id);
     }
     const missing = byteChars.findIndex((char) => !vocab.has(char));
@@ -46,16 +46,16 @@ export class Tokenizer {
       if (!ranks.has(merge)) ranks.set(merge, i);
     }
     const [, imEnd, endOfText] = markers.map((marker) => {
-      const id = this.added.get(marker);
+      const id = this.#added.get(marker);
       if (id === undefined) throw new ModelFileError(`${name}: the tokenizer has no special token ${marker}`);
       return id;
     }) as [number, number, number];
     this.imEnd = imEnd;
     this.stopIds = [imEnd, endOfText];
     this.size = tokens.length;
-    this.bpe = new Bpe(vocab, ranks);
-    const longestFirst = [...this.added.keys()].sort((a, b) => b.length - a.length);
-    this.addedPattern = new RegExp(longestFirst.map((t) => t.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "g");
+    this.#bpe = new Bpe(vocab, ranks);
+    const longestFirst = [...this.#added.keys()].sort((a, b) => b.length - a.length);
+    this.#addedPattern = new RegExp(longestFirst.map((t) => t.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "g");
   }
 
   /** From a GGUF file's metadata, which is not trusted. `name` is what errors call the file. */
@@ -82,16 +82,16 @@ export class Tokenizer {
     let plain = "";
     const flush = () => {
       if (plain.length > longestText) throw new UsageError(`a text is longer than ${longestText} characters`);
-      for (const word of splitWords(plain.normalize("NFC"))) for (const id of this.bpe.encodeWord(word)) ids.push(id);
+      for (const word of splitWords(plain.normalize("NFC"))) for (const id of this.#bpe.encodeWord(word)) ids.push(id);
       plain = "";
     };
     for (const { text, special } of joined(segments)) {
       let from = 0;
       if (special)
-        for (const match of text.matchAll(this.addedPattern)) {
+        for (const match of text.matchAll(this.#addedPattern)) {
           plain += text.slice(from, match.index);
           flush();
-          ids.push(this.added.get(match[0]) as number);
+          ids.push(this.#added.get(match[0]) as number);
           from = match.index + match[0].length;
         }
       plain += text.slice(from);
@@ -106,15 +106,15 @@ export class Tokenizer {
   }
 
   isSpecial(id: number): boolean {
-    return this.types[id] === kind.control;
+    return this.#types[id] === kind.control;
   }
 
   /** UTF-8 bytes of a token; none for an id outside the vocabulary (embedding rows that no token uses). */
   bytes(id: number): Uint8Array {
-    const token = this.tokens[id];
-    if (token === undefined || this.types[id] === kind.unused) return new Uint8Array(0);
-    const plain = this.added.has(token) ? undefined : bytesOf(token);
-    return plain ?? this.utf8.encode(token);
+    const token = this.#tokens[id];
+    if (token === undefined || this.#types[id] === kind.unused) return new Uint8Array(0);
+    const plain = this.#added.has(token) ? undefined : bytesOf(token);
+    return plain ?? this.#utf8.encode(token);
   }
 
   /** Text of ids, special tokens left out unless `special` is set. Bytes that are no UTF-8 become U+FFFD. */

@@ -1,7 +1,7 @@
 /**
- * What the vision tower said about crops it has seen, on disk: a second question about the same pictures starts at once. An entry is one crop's
- * image_embeds in float32, exactly as computed, so answers are the same with and without the cache. Nothing here ever fails a question: what
- * can't be read is encoded again, what can't be written is not kept.
+ * On-disk cache of crop embeddings, keyed by pixels, vision weights and arithmetic: a second question about the same pictures starts at
+ * once. An entry holds the image_embeds of one crop in float32, exactly as computed, so answers are the same with and without the cache. No
+ * question fails because of it: what can't be read is encoded again, and what can't be written is not kept.
  */
 import { createHash, randomBytes } from "node:crypto";
 import type { Dirent } from "node:fs";
@@ -22,7 +22,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { UsageError } from "../errors.js";
 
-/** Where entries live: $OWL3_CACHE_DIR, else owl3/embeds in the user's cache folder. */
+/** The folder of the entries: $OWL3_CACHE_DIR, else owl3/embeds in the user's cache folder. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.OWL3_CACHE_DIR) return env.OWL3_CACHE_DIR;
   const base =
@@ -38,7 +38,7 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
 
 const defaultLimit = 2e9;
 
-/** Bytes the cache may take: $OWL3_CACHE_SIZE ("500MB", "2 GB", a number of bytes; 0: no cache), else 2 GB. */
+/** The bytes that the cache may take: $OWL3_CACHE_SIZE ("500MB", "2 GB", a number of bytes; 0: no cache), else 2 GB. */
 export function cacheLimit(env: NodeJS.ProcessEnv = process.env): number {
   const text = env.OWL3_CACHE_SIZE?.trim();
   if (!text) return defaultLimit;
@@ -48,15 +48,16 @@ export function cacheLimit(env: NodeJS.ProcessEnv = process.env): number {
   return Math.floor(Number(match[1]) * 1000 ** " kmgt".indexOf((match[2] || " ").toLowerCase()));
 }
 
+/** The shape of an entry: [tokens, hiddenSize]. */
 export interface CacheEntryShape {
   tokens: number;
-  size: number;
+  hiddenSize: number;
 }
 
 export class EmbeddingCache {
   readonly folder: string;
   readonly limit: number;
-  /** Bytes on disk as far as this process knows; undefined before the first look. */
+  /** Bytes on disk as far as this process knows; undefined before they are first counted. */
   #known: number | undefined;
   #broken = false;
 
@@ -66,21 +67,21 @@ export class EmbeddingCache {
   }
 
   /**
-   * The name of a crop's entry. `weights` is the hash of the vision weights, `arithmetic` whatever else changes results (instruction set,
-   * precision), `pixels` the crop [s, s, 3].
+   * The name of a crop's entry. `weights` is the hash of the vision weights, `arithmetic` names everything else that changes results
+   * (version, instruction set, precision), `pixels` is the crop [cropSize, cropSize, 3].
    */
   static key(weights: string, arithmetic: string, pixels: Uint8Array): string {
     return createHash("sha256").update(`owl3 embeds 1\0${weights}\0${arithmetic}\0`).update(pixels).digest("hex");
   }
 
   /**
-   * Embeddings [tokens, size], or null. An entry that is damaged or of another shape is dropped. `into`: memory for the values, which the
-   * result then is; a new array for each crop would be garbage that outlives many crops.
+   * Reads the embeddings of a crop, [tokens, hiddenSize], or returns null. An entry that is damaged or of another shape is deleted. The values
+   * are written to `into`, which is returned; callers reuse it, since the garbage of a new array a crop would outlive many crops.
    */
   async get(
     key: string,
     shape: CacheEntryShape,
-    into: Float32Array = new Float32Array(shape.tokens * shape.size),
+    into: Float32Array = new Float32Array(shape.tokens * shape.hiddenSize),
   ): Promise<Float32Array | null> {
     const file = this.#file(key);
     const handle = await open(file).catch(() => null);
@@ -93,11 +94,11 @@ export class EmbeddingCache {
       return null;
     }
     const now = new Date();
-    await utimes(file, now, now).catch(() => {}); // the oldest are dropped first
+    await utimes(file, now, now).catch(() => {}); // least recently used entries are evicted first
     return into;
   }
 
-  /** Keeps a crop's embeddings; other processes see the whole entry or none. */
+  /** Writes the embeddings of a crop atomically: other processes see the whole entry or none. */
   async put(key: string, shape: CacheEntryShape, data: Float32Array): Promise<void> {
     const bytes = data.byteLength + headerBytes;
     if (this.#broken || bytes > this.limit) return;
@@ -113,7 +114,7 @@ export class EmbeddingCache {
       }
       await rename(temporary, file);
     } catch {
-      this.#broken = true; // no space, no permission: this process stops trying
+      this.#broken = true; // without space or permission, trying again would only cost time
       await unlink(temporary).catch(() => {});
       return;
     }
@@ -121,13 +122,13 @@ export class EmbeddingCache {
     if (this.#known > this.limit) await this.prune(this.limit * 0.9);
   }
 
-  /** Number and size of the entries. */
+  /** Counts the entries and their bytes. */
   async stats(): Promise<{ entries: number; bytes: number }> {
     const files = await this.#list();
     return { entries: files.filter(({ name }) => name.endsWith(suffix)).length, bytes: sum(files) };
   }
 
-  /** Drops the entries that were not used for longest until the rest takes at most `bytes`; and what dead processes left half-written. */
+  /** Evicts the least recently used entries until the rest takes at most `bytes`, and removes what dead processes left half-written. */
   async prune(bytes: number): Promise<void> {
     const files = await this.#list();
     let total = sum(files);
@@ -141,7 +142,7 @@ export class EmbeddingCache {
     this.#known = total;
   }
 
-  /** Removes everything; returns what there was. */
+  /** Removes all entries and returns how many there were. */
   async clear(): Promise<{ entries: number; bytes: number }> {
     const before = await this.stats();
     for (const { path: sub } of await this.#folders()) await rm(sub, { recursive: true, force: true });
@@ -151,7 +152,7 @@ export class EmbeddingCache {
   }
 
   /**
-   * Hash of a file's vision weights, by `compute` the first time; afterwards remembered for the file as it is (path, size, time, inode).
+   * The hash of a file's vision weights. It is computed once and then remembered for the file's path, size, time and inode.
    */
   async weightsHash(file: string, compute: () => Promise<string>): Promise<string> {
     const info = await stat(file, { bigint: true });
@@ -176,7 +177,7 @@ export class EmbeddingCache {
     return path.join(this.folder, key.slice(0, 2), key + suffix);
   }
 
-  /** Only what this class makes: two hex digits; a wrong OWL3_CACHE_DIR must not cost anybody's files. */
+  /** Lists only folders that this class makes, named by two hex digits: a wrong OWL3_CACHE_DIR must not cost anybody's files. */
   async #folders(): Promise<{ path: string }[]> {
     const all: Dirent[] = await readdir(this.folder, { withFileTypes: true }).catch(() => []);
     return all
@@ -190,7 +191,7 @@ export class EmbeddingCache {
       for (const entry of await readdir(sub).catch(() => [])) {
         if (!/^[0-9a-f]{64}\.embeds/.test(entry)) continue;
         const name = path.join(sub, entry);
-        const info = await stat(name).catch(() => null); // another process may have dropped it
+        const info = await stat(name).catch(() => null); // another process may have deleted it
         if (info) files.push({ name, size: info.size, used: info.mtimeMs });
       }
     return files;
@@ -199,7 +200,7 @@ export class EmbeddingCache {
 
 const suffix = ".embeds";
 const magic = "OWL3EMB1";
-/** magic, u32 tokens, u32 size, SHA-256 of the values; then the values, float32 little-endian. */
+/** A header holds the magic, u32 tokens, u32 hiddenSize and the SHA-256 of the values, which follow as little-endian float32. */
 const headerBytes = 48;
 
 const bytesOf = (data: Float32Array): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -209,23 +210,23 @@ function header(shape: CacheEntryShape, data: Float32Array): Buffer {
   const bytes = Buffer.alloc(headerBytes);
   bytes.write(magic, "latin1");
   bytes.writeUInt32LE(shape.tokens, 8);
-  bytes.writeUInt32LE(shape.size, 12);
+  bytes.writeUInt32LE(shape.hiddenSize, 12);
   createHash("sha256").update(bytesOf(data)).digest().copy(bytes, 16);
   return bytes;
 }
 
-/** Reads an entry's values; whether it is whole, undamaged and of this shape. */
+/** Reads the values of an entry; returns false if it is cut short, damaged or of another shape. */
 async function readEntry(handle: FileHandle, shape: CacheEntryShape, into: Float32Array): Promise<boolean> {
   const head = Buffer.alloc(headerBytes);
   const values = bytesOf(into);
   if ((await handle.stat()).size !== headerBytes + values.length) return false;
   if (!(await readAll(handle, head)) || head.toString("latin1", 0, 8) !== magic) return false;
-  if (head.readUInt32LE(8) !== shape.tokens || head.readUInt32LE(12) !== shape.size) return false;
+  if (head.readUInt32LE(8) !== shape.tokens || head.readUInt32LE(12) !== shape.hiddenSize) return false;
   if (!(await readAll(handle, values))) return false;
   return createHash("sha256").update(values).digest().equals(head.subarray(16));
 }
 
-/** Fills `bytes` from where the file stands; false where it ends before. */
+/** Fills `bytes` from the current position; returns false if the file ends before. */
 async function readAll(handle: FileHandle, bytes: Uint8Array): Promise<boolean> {
   for (let at = 0; at < bytes.length; ) {
     const { bytesRead } = await handle.read(bytes, at, bytes.length - at);

@@ -2,31 +2,38 @@ import type { FrameReport, VideoOptions } from "../media/frames.js";
 import type { InputImage, InputVideo, MediaPart } from "../prompt/messages.js";
 import { disposeCrops, type EncodedCrop } from "./encode-crops.js";
 
-/** What was made of a picture or video. */
+/** How a picture or video was read. */
 export interface MediaReport {
   path: string;
   width: number;
   height: number;
-  /** Rows and columns it was cut into; null: only the global view. */
+  /** The grid that it was cut into; null: only the global view is shown. */
   grid: [rows: number, columns: number] | null;
   crops: number;
-  /** Of a video: what was decoded, by what, and the frames that were chosen (time in seconds from the first frame). */
+  /** Only a video has it: its codec, the decoder, and the frames that were chosen (`time` in seconds from the first frame). */
   video?: { codec: string; decoder: string; fps: number; duration: number; frames: FrameReport[] };
 }
 
-/** A picture or video of a conversation: its crops as pixels until they are encoded, as embeddings from then on. */
+/**
+ * A picture or video of a conversation. It starts with pixels; once its crops are encoded and nobody looks at the pixels any more, only the
+ * embeddings are left.
+ */
 export type ChatMedia = MediaPart & {
   report: MediaReport;
-  /** The crops [s, s, 3], one by one as they are decoded and cut; from the first each time it is called, until close(). */
-  crops?: ((signal?: AbortSignal) => AsyncIterable<Uint8Array>) | undefined;
-  /** Frees what crops() needs. */
-  close?: (() => Promise<void>) | undefined;
-  encoded?: EncodedCrop[];
+  pixels?: Pixels | undefined;
+  encoded?: EncodedCrop[] | undefined;
 };
+
+export interface Pixels {
+  /** The crops [cropSize, cropSize, 3], one by one as they are decoded and cut; each call starts with the first. */
+  crops(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Frees what crops() needs. */
+  close(): Promise<void>;
+}
 
 export interface LoadOptions {
   cut: boolean;
-  /** Which frames of a video, and what decodes it. */
+  /** The frames of a video to look at, and its decoder. */
   video?: VideoOptions | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -34,23 +41,23 @@ export interface LoadOptions {
 /** Opens a picture or video and chooses its grid or frames. */
 export type LoadMedia = (part: InputImage | InputVideo, options: LoadOptions) => Promise<ChatMedia>;
 
-/** What a picture or video is called in messages. */
+/** The name of a picture or video in messages. */
 export function nameOf(part: InputImage | InputVideo): string {
+  if ("source" in part) return part.source.name;
   if ("path" in part) return /^data:/i.test(part.path) ? "the data: URL" : part.path;
   return "data" in part ? (part.name ?? (part.type === "image" ? "picture" : "video")) : (part.frames[0] ?? "video");
 }
 
-/** After this crops() is gone. */
+/** Lets the pixels go. */
 export async function closeMedia(media: ChatMedia): Promise<void> {
-  const { close } = media;
-  delete media.crops;
-  delete media.close;
-  await close?.();
+  const { pixels } = media;
+  media.pixels = undefined;
+  await pixels?.close();
 }
 
 /** Frees pixels and embeddings. */
 export function releaseMedia(media: ChatMedia): void {
   if (media.encoded) disposeCrops(media.encoded);
-  delete media.encoded;
+  media.encoded = undefined;
   void closeMedia(media);
 }

@@ -3,13 +3,13 @@ import { nativeCall, nativeSync } from "../native/native.js";
 import { EmbeddingCache } from "./cache.js";
 import { prefetch } from "./prefetch.js";
 
-/** One crop's embeddings: crop `crop` of `embeds`. */
+/** The embeddings of one crop: crop `crop` of `embeds`. */
 export interface EncodedCrop {
   embeds: NativeEmbeds;
   crop: number;
 }
 
-/** Where embeddings are looked up and kept, and what besides the pixels they depend on. */
+/** The cache of embeddings, and what they depend on besides the pixels. */
 export interface CropCache {
   store: EmbeddingCache;
   weights: string;
@@ -19,21 +19,24 @@ export interface CropCache {
 export interface EncodeOptions {
   cache?: CropCache | undefined;
   signal?: AbortSignal | undefined;
-  /** So many more crops are done; `ms`: what the vision tower took for them, 0 when they were known. */
-  onCrops?: ((done: number, ms: number) => void) | undefined;
+  /** Called when `crops` more are done; `ms` is the time that the vision tower took for them, 0 when the cache had them. */
+  onCrops?: ((crops: number, ms: number) => void) | undefined;
 }
 
-/** A call takes about this long, so that progress moves and a stop is soon heard; wide machines still get several crops at once. */
+/**
+ * Crops of one call: as many as take about this long, so that progress moves and a stop is soon heard, and at most `maxBatch`. How many of
+ * them go through the layers together is another question, which the engine answers (kBatchRows in native/model/vision.cpp).
+ */
 const targetMs = 500;
-const largestBatch = 16;
+const maxBatch = 16;
 
-/** Crops whose pixels may wait, decoded and cut, while the engine works. */
+/** Crops that may wait as pixels, decoded and cut, while the engine works. */
 const cropsAhead = 4;
 
 /**
- * Runs the vision tower over `n` crops [s, s, 3] that arrive one by one, while the next are being decoded and cut; no more than a batch and a
- * few are held. Crops that the cache knows are not run. How crops are split into calls does not change their embeddings. On an error
- * what was encoded is disposed.
+ * Runs the vision tower over `n` crops [cropSize, cropSize, 3] that arrive one by one, while the next are decoded and cut; at most one batch
+ * and {@link cropsAhead} more are held as pixels. Crops that the cache has are not run. How crops are split into calls does not change
+ * their embeddings. On an error, the embeddings that were computed are disposed of.
  */
 export async function encodeCrops(
   model: Pick<NativeModel, "config" | "encode" | "embedsFrom">,
@@ -42,12 +45,12 @@ export async function encodeCrops(
   options: EncodeOptions = {},
 ): Promise<EncodedCrop[]> {
   const { cache, signal, onCrops } = options;
-  const shape = { tokens: model.config.cropTokens, size: model.config.hiddenSize };
+  const shape = { tokens: model.config.cropTokens, hiddenSize: model.config.hiddenSize };
   const encoded: EncodedCrop[] = new Array(n);
   let pending: { at: number; pixels: Uint8Array; key: string | undefined }[] = [];
   let batch = 1;
-  const length = shape.tokens * shape.size;
-  let memory = new Float32Array(0); // of crops on their way to the cache or from it
+  const length = shape.tokens * shape.hiddenSize;
+  let memory = new Float32Array(0); // holds embeddings on their way to or from the cache
   const room = (n: number): Float32Array => {
     if (memory.length < n * length) memory = new Float32Array(n * length);
     return memory.subarray(0, n * length);
@@ -62,7 +65,7 @@ export async function encodeCrops(
     part.forEach(({ at }, crop) => {
       encoded[at] = { embeds, crop };
     });
-    batch = Math.max(1, Math.min(largestBatch, Math.floor((targetMs * part.length) / ms)));
+    batch = Math.max(1, Math.min(maxBatch, Math.floor((targetMs * part.length) / ms)));
     onCrops?.(part.length, ms);
     if (!cache) return;
     const values = embeds.toFloat32(room(part.length));
@@ -93,6 +96,7 @@ export async function encodeCrops(
   }
 }
 
+/** Disposes of the embeddings of crops, which may share them. */
 export function disposeCrops(crops: readonly EncodedCrop[]): void {
   for (const embeds of new Set(crops.map((crop) => crop.embeds))) embeds.dispose();
 }

@@ -2,35 +2,35 @@ import type { MemoryPlan, NativeModel } from "../native/binding.js";
 import type { ChatMedia } from "./chat-media.js";
 import { type CropCache, encodeCrops } from "./encode-crops.js";
 
-/** How far the vision tower is. */
+/** The progress of the vision tower. */
 export interface EncodeProgress {
   stage: "encode";
   done: number;
   total: number;
-  /** Crops whose pixels have come so far: decoding runs ahead of encoding. */
+  /** Crops whose pixels have arrived; decoding runs ahead of encoding. */
   decoded: number;
-  /** Of the last call of the vision tower; 0 for crops that the cache knew. */
+  /** Milliseconds a crop took in the last call of the vision tower; 0 for crops that the cache had. */
   msPerCrop: number;
-  /** By the average so far; undefined before the first. */
+  /** Estimated milliseconds left, by the average so far; undefined before the first crop. */
   msLeft?: number;
-  /** What a crop is: frames where all new media are videos. */
+  /** "frame" where all new media are videos. */
   unit: "crop" | "frame";
-  /** Bytes that the plan of the whole answer says. */
+  /** Bytes that the whole answer is planned to take. */
   memory: number;
 }
 
 export interface EncodeMediaOptions {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: EncodeProgress) => void) | undefined;
-  /** Embeddings of crops seen before, by any process; absent: every crop is run. */
+  /** Opens the cache of embeddings; absent: every crop is run. */
   cache?: (() => Promise<CropCache | undefined>) | undefined;
-  /** Of the whole answer, told with the progress. */
+  /** The plan of the whole answer, reported with the progress. */
   plan: MemoryPlan;
 }
 
 /**
- * Gives every picture and video that has none yet its embeddings, telling how far it is and how long it may take. Returns how many crops
- * those have.
+ * Encodes every picture and video that has no embeddings yet and reports the progress with an estimate of the time left. Returns the
+ * number of their crops.
  */
 export async function encodeMedia(
   model: NativeModel,
@@ -44,41 +44,36 @@ export async function encodeMedia(
   const started = performance.now();
   let done = 0;
   let decoded = 0;
-  const tell = (msPerCrop: number): void => {
+  const report = (msPerCrop: number): void => {
     const msLeft = done > 0 ? ((performance.now() - started) / done) * (total - done) : undefined;
     const left = msLeft === undefined ? {} : { msLeft };
     onProgress?.({ stage: "encode", done, total, decoded, msPerCrop, unit, memory: plan.total, ...left });
   };
   const counted = async function* (item: ChatMedia): AsyncGenerator<Uint8Array> {
-    for await (const crop of cropsOf(item, signal)) {
+    if (!item.pixels) throw new Error(`${item.report.path} was closed`);
+    for await (const crop of item.pixels.crops(signal)) {
       decoded++;
-      tell(0);
+      report(0);
       yield crop;
     }
   };
   for (const item of fresh) {
-    tell(0);
+    report(0);
     item.encoded = await encodeCrops(model, counted(item), item.report.crops, {
       signal,
       cache: known,
       onCrops: (crops, ms) => {
         done += crops;
-        tell(ms / crops);
+        report(ms / crops);
       },
     });
   }
   return total;
 }
 
-/** Pixels of a picture's crops, once more where they were read before. */
-function cropsOf(item: ChatMedia, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-  if (!item.crops) throw new Error(`${item.report.path} was closed`);
-  return item.crops(signal);
-}
-
-/** The pixels of all crops whose media are still open. */
+/** Reads the pixels of all crops whose media are still open. */
 export async function allCrops(media: readonly ChatMedia[], signal?: AbortSignal): Promise<Uint8Array[]> {
   const all: Uint8Array[] = [];
-  for (const item of media) if (item.crops) for await (const crop of item.crops(signal)) all.push(crop);
+  for (const { pixels } of media) if (pixels) for await (const crop of pixels.crops(signal)) all.push(crop);
   return all;
 }

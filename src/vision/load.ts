@@ -1,48 +1,52 @@
 import { sampleVideo } from "../media/frames.js";
-import { loadImage } from "../media/image.js";
+import { readImage } from "../media/image.js";
+import { openSource } from "../media/source.js";
 import type { Binding } from "../native/binding.js";
 import { nativeCall } from "../native/native.js";
-import { chooseGrid } from "../prompt/grid.js";
-import type { Grid, InputImage, InputVideo, RgbImage } from "../prompt/messages.js";
+import { chooseGrid, cropCount } from "../prompt/grid.js";
+import type { Grid, InputImage, InputVideo, RgbImage, Source } from "../prompt/messages.js";
 import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf } from "./chat-media.js";
 
-/** Cut pictures that are kept from the look at them until they are encoded; those past it are decoded again. */
+/** Bytes of cut pictures that are kept until they are encoded; pictures beyond that are decoded again. */
 const keptBytes = 128 * 2 ** 20;
 
 /**
- * Opens pictures and videos and cuts them into crops of side `s`. Every picture is decoded once at the start, so that a damaged one is told
- * before hours of work; a video's frames are decoded only as they are encoded.
+ * Opens pictures and videos and cuts them into crops [cropSize, cropSize, 3]. Every picture is decoded once at the start, so that a damaged
+ * one is reported before hours of work; the frames of a video are decoded only when they are encoded.
  */
-export function mediaLoader(binding: Pick<Binding, "cutImage">, s: number): LoadMedia {
+export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number): LoadMedia {
   let kept = 0;
   const cut = ({ data, width, height }: RgbImage, grid: Grid | null): Promise<Uint8Array> =>
-    nativeCall(binding.cutImage(data, width, height, s, grid));
+    nativeCall(binding.cutImage(data, width, height, cropSize, grid));
 
   return (part, options) =>
     part.type === "image" ? picture(part, options) : "frames" in part ? frames(part.frames) : clip(part, options);
 
   async function picture(part: InputImage, options: LoadOptions): Promise<ChatMedia> {
-    const image = await decode(part);
+    const source = await sourceOf(part);
+    const image = await readImage(source);
     const { width, height } = image;
-    const grid = options.cut ? chooseGrid(width, height, s) : null;
-    const crops = grid ? grid[0] * grid[1] + 1 : 1;
-    const pixels = keep(await cut(image, grid));
+    const grid = options.cut ? chooseGrid(width, height, cropSize) : null;
+    const crops = cropCount(grid);
+    const kept = keep(await cut(image, grid));
     return {
       type: "image",
       grid,
       report: { path: nameOf(part), width, height, grid, crops },
-      async *crops() {
-        const all = pixels.get() ?? (await cut(await decode(part), grid));
-        for (let i = 0; i < crops; i++) yield all.subarray((i * all.length) / crops, ((i + 1) * all.length) / crops);
+      pixels: {
+        async *crops() {
+          const all = kept.get() ?? (await cut(await readImage(source), grid));
+          for (let i = 0; i < crops; i++) yield all.subarray((i * all.length) / crops, ((i + 1) * all.length) / crops);
+        },
+        close: async () => kept.drop(),
       },
-      close: async () => pixels.drop(),
     };
   }
 
   async function clip(part: ClipPart, { video, signal }: LoadOptions): Promise<ChatMedia> {
     const path = nameOf(part);
-    const source = "path" in part ? part.path : part.data;
-    const sampled = await sampleVideo(source, { ...video, name: path, ...(signal && { signal }) });
+    const medium = "source" in part ? part.source : "path" in part ? part.path : part.data;
+    const sampled = await sampleVideo(medium, { ...video, name: path, ...(signal && { signal }) });
     const { width, height, codec, fps, duration } = sampled.info;
     const crops = sampled.frames.length;
     const chosen = { codec, decoder: sampled.decoder, fps, duration, frames: sampled.frames };
@@ -50,31 +54,36 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, s: number): Load
       type: "video",
       frameCount: crops,
       report: { path, width, height, grid: null, crops, video: chosen },
-      async *crops(abort) {
-        for await (const { image } of sampled.read(abort)) yield await cut(image, null);
+      pixels: {
+        async *crops(abort) {
+          for await (const { image } of sampled.read(abort)) yield await cut(image, null);
+        },
+        close: sampled.close,
       },
-      close: sampled.close,
     };
   }
 
-  /** A video given as its frames. */
+  /** Opens a video that is given as its frames. */
   async function frames(paths: readonly string[]): Promise<ChatMedia> {
-    const views: Kept[] = [];
+    const views: { source: Source; kept: Kept }[] = [];
     let size = { width: 0, height: 0 };
     for (const path of paths) {
-      const image = await loadImage(path);
+      const source = await openSource(path);
+      const image = await readImage(source);
       size = { width: image.width, height: image.height };
-      views.push(keep(await cut(image, null)));
+      views.push({ source, kept: keep(await cut(image, null)) });
     }
     return {
       type: "video",
       frameCount: paths.length,
       report: { path: paths[0] ?? "video", ...size, grid: null, crops: paths.length },
-      async *crops() {
-        for (const [i, path] of paths.entries()) yield views[i]?.get() ?? (await cut(await loadImage(path), null));
-      },
-      close: async () => {
-        for (const view of views) view.drop();
+      pixels: {
+        async *crops() {
+          for (const { source, kept } of views) yield kept.get() ?? (await cut(await readImage(source), null));
+        },
+        close: async () => {
+          for (const { kept } of views) kept.drop();
+        },
       },
     };
   }
@@ -99,7 +108,8 @@ interface Kept {
   drop(): void;
 }
 
-function decode(part: InputImage): Promise<RgbImage> {
-  if ("path" in part) return loadImage(part.path);
-  return loadImage(part.data, part.name === undefined ? {} : { name: part.name });
+async function sourceOf(part: InputImage): Promise<Source> {
+  if ("source" in part) return part.source;
+  if ("path" in part) return openSource(part.path);
+  return openSource(part.data, part.name === undefined ? {} : { name: part.name });
 }

@@ -1,6 +1,6 @@
 /**
- * Reads a source ahead of its reader, at most `ahead` items: decoding and resizing go on while the engine works on what came before, and
- * never more than a few items wait. An error of the source reaches the reader in its place; leaving early ends the source.
+ * Reads a source at most `ahead` items ahead of its reader: decoding and resizing go on while the engine works on the items before, and
+ * few items wait in memory. An error of the source reaches the reader in its place; a reader that leaves early ends the source.
  */
 export async function* prefetch<T>(source: AsyncIterable<T>, ahead: number): AsyncGenerator<T, void, void> {
   const iterator = source[Symbol.asyncIterator]();
@@ -9,7 +9,7 @@ export async function* prefetch<T>(source: AsyncIterable<T>, ahead: number): Asy
   let last: Promise<unknown> = Promise.resolve();
   const fill = () => {
     while (!ended && waiting.length < ahead) {
-      // One after the other: a source is not asked again before it has answered.
+      // The source is asked for one item at a time.
       const next = last.then(() => (ended ? { done: true as const, value: undefined } : iterator.next()));
       last = next.then(
         ({ done }) => {

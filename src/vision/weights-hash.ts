@@ -4,8 +4,8 @@ import type { Binding } from "../native/binding.js";
 import { nativeCall } from "../native/native.js";
 
 /**
- * SHA-256 of what turns pixels into embeddings in a model file: names, types, shapes and bytes of the vision tower and the projector, and the
- * metadata they are run by. Two files that differ only in the language model share it.
+ * Computes the SHA-256 of all that turns pixels into embeddings in a model file: names, types, shapes and bytes of the vision tower and the
+ * projector, and the vision metadata. Two files that differ only in the language model have the same hash.
  */
 export async function hashVisionWeights(binding: Pick<Binding, "readGguf">, path: string): Promise<string> {
   const { tensors, metadata } = await nativeCall(binding.readGguf(path));

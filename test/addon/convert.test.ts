@@ -1,30 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
 import { quantizeFile } from "../../src/convert/quantize.js";
 import { type FileType, fileTypes, tensorType } from "../../src/convert/types.js";
 import type { GgufTensorInfo } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
+import { goldenCheckpoint } from "../support/checkpoint.js";
+import { temporaryFolder } from "../support/files.js";
+import { converter } from "../support/model.js";
 
-const checkpoint = fileURLToPath(new URL("../fixtures/golden/model", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "owl3-convert-"));
-afterAll(() => rmSync(folder, { recursive: true }));
-
+const convertedTo = converter("golden/model");
+const folder = temporaryFolder();
 const types = Object.keys(fileTypes) as FileType[];
-const converted = new Map<FileType, Promise<string>>();
-/** The golden checkpoint converted to a type, once. */
-function convertedTo(type: FileType): Promise<string> {
-  let path = converted.get(type);
-  if (!path) {
-    const output = join(folder, `${type}.gguf`);
-    path = convertCheckpoint(checkpoint, output, { type }).then(() => output);
-    converted.set(type, path);
-  }
-  return path;
-}
 
 /** Values of an F32 tensor of a file. */
 function floats(file: Buffer, tensor: GgufTensorInfo): Float32Array {
@@ -41,8 +29,8 @@ async function open(path: string) {
 describe("convert", () => {
   test("f32: every value is the checkpoint's, and the metadata says what config.json says", async () => {
     const file = await open(await convertedTo("f32"));
-    const source = await native().readSafetensors(join(checkpoint, "model.safetensors"));
-    const raw = readFileSync(join(checkpoint, "model.safetensors"));
+    const source = await native().readSafetensors(join(goldenCheckpoint, "model.safetensors"));
+    const raw = readFileSync(join(goldenCheckpoint, "model.safetensors"));
     const find = (name: string) => {
       const tensor = source.find((t) => t.name === name);
       if (!tensor) throw new Error(name);
@@ -159,16 +147,16 @@ describe("convert", () => {
 
   test("the same bytes for any number of threads", async () => {
     const one = join(folder, "one.gguf");
-    await convertCheckpoint(checkpoint, one, { type: "q4_k_m", threads: 1 });
+    await convertCheckpoint(goldenCheckpoint, one, { type: "q4_k_m", threads: 1 });
     const many = join(folder, "many.gguf");
-    await convertCheckpoint(checkpoint, many, { type: "q4_k_m", threads: 7 });
+    await convertCheckpoint(goldenCheckpoint, many, { type: "q4_k_m", threads: 7 });
     expect(readFileSync(one).equals(readFileSync(many))).toBe(true);
   });
 
   test("an abort leaves neither the file nor its temporary one", async () => {
     const place = join(folder, "aborted");
     const controller = new AbortController();
-    const done = convertCheckpoint(checkpoint, `${place}.gguf`, { type: "q6_k", signal: controller.signal });
+    const done = convertCheckpoint(goldenCheckpoint, `${place}.gguf`, { type: "q6_k", signal: controller.signal });
     const watch = setInterval(() => {
       if (existsSync(`${place}.gguf.partial`)) controller.abort();
     }, 1);

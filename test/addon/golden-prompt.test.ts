@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadImage } from "../../src/media/image.js";
 import type { Binding } from "../../src/native/binding.js";
@@ -8,10 +8,11 @@ import { encodePrompt } from "../../src/prompt/encode.js";
 import { chooseGrid } from "../../src/prompt/grid.js";
 import type { Message, Part } from "../../src/prompt/messages.js";
 import { renderMessages } from "../../src/prompt/template.js";
+import { fixtures } from "../support/files.js";
 import { goldenTokenizer } from "../support/tokenizer.js";
 
 const native = createRequire(import.meta.url)("../../build/Release/owl3.node") as Binding;
-const golden = (file: string) => fileURLToPath(new URL(`../fixtures/golden/${file}`, import.meta.url));
+const golden = (file: string) => join(fixtures, "golden", file);
 
 interface Case {
   name: string;

@@ -1,16 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, test } from "vitest";
+import { greedySampling } from "../../src/decode/sampling.js";
 import type { NativeModel } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
-import { converter, greedyOptions, session, temporaryFolder } from "../model/helpers.js";
+import { root, temporaryFolder } from "../support/files.js";
+import { converter, session } from "../support/model.js";
 
 const convertedTo = converter("random/few-kv-heads/model");
 const folder = temporaryFolder();
-const addon = fileURLToPath(new URL("../../build/Release/owl3.node", import.meta.url));
+const addon = join(root, "build/Release/owl3.node");
 let path: string;
 let model: NativeModel;
 beforeAll(async () => {
@@ -90,7 +91,7 @@ describe("calls", () => {
     for (const call of second) expect(call).toThrow(/still running/);
     await running;
     expect(s.length(sequence)).toBe(500);
-    const sampler = native().createSampler(greedyOptions);
+    const sampler = native().createSampler(greedySampling);
     const drawing = s.sample(sequence, sampler);
     expect(() => sampler.reset(long)).toThrow(/still drawing/);
     const other = session(model);
@@ -130,7 +131,7 @@ describe("calls", () => {
       [() => s.prefill(99, long.subarray(0, 2), []), /no sequence 99/],
       [() => s.step(Int32Array.of(sequence, sequence), Int32Array.of(1, 2)), /twice/],
       [() => s.step(Int32Array.of(sequence), Int32Array.of(1, 2)), /one id for each/],
-      [() => s.sample(s.create(), native().createSampler(greedyOptions)), /has no logits/],
+      [() => s.sample(s.create(), native().createSampler(greedySampling)), /has no logits/],
     ];
     for (const [call, message] of bad) {
       const error = await call().then(

@@ -1,17 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { native } from "../../src/native/native.js";
-import { binary, folder } from "./files.js";
+import { binary, folder, run as runCli } from "../support/cli.js";
 
-function owl3(args: string[], env: Record<string, string> = {}) {
-  const run = spawnSync(process.execPath, [binary, ...args], {
-    encoding: "utf8",
-    env: { ...process.env, OWL3_MODEL: "", TMPDIR: folder, ...env },
-  });
-  return { code: run.status, out: run.stdout, err: run.stderr };
-}
+const owl3 = (args: string[], env: Record<string, string> = {}) =>
+  runCli(args, { env: { ...process.env, OWL3_MODEL: "", TMPDIR: folder, ...env } });
 
 test("doctor says what is in use, as lines and as JSON", () => {
   const run = owl3(["doctor"], { OWL3_ISA: "scalar" });

@@ -1,37 +1,27 @@
-import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
+import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { safeText } from "../../src/cli/filter.js";
-import { convertCheckpoint } from "../../src/convert/convert.js";
+import { binary, folder, foreign, owl3, run } from "../support/cli.js";
+import { fixtures } from "../support/files.js";
+import { converter } from "../support/model.js";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const golden = path.join(root, "test/fixtures/golden");
+const golden = path.join(fixtures, "golden");
 const picture = (name: string): string => path.join(golden, "media", name);
-const folder = mkdtempSync(path.join(tmpdir(), "owl3-chat-"));
-const model = path.join(folder, "golden.gguf");
-const bin = path.join(root, "bin/owl3.js");
+const convertedTo = converter("golden/model");
+let model: string;
+beforeAll(async () => {
+  model = await convertedTo("f32");
+});
+
 const env = (more: Record<string, string> = {}): NodeJS.ProcessEnv => ({
   ...process.env,
   ...{ OWL3_MODEL: model, OWL3_CACHE_DIR: path.join(folder, "cache"), HOME: folder, XDG_CONFIG_HOME: folder },
   ...more,
 });
-
-beforeAll(async () => {
-  await convertCheckpoint(path.join(golden, "model"), model, { type: "f32" });
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-function chat(args: string[], options: { input?: Buffer | string; env?: Record<string, string> } = {}) {
-  const run = spawnSync(process.execPath, [bin, "chat", ...args], {
-    encoding: "utf8",
-    input: options.input ?? "",
-    env: env(options.env),
-  });
-  return { code: run.status, out: run.stdout, err: run.stderr };
-}
+const chat = (args: string[], options: { input?: Buffer | string; env?: Record<string, string> } = {}) =>
+  run(["chat", ...args], { ...options, env: env(options.env) });
 
 interface Case {
   name: string;
@@ -87,6 +77,21 @@ test("--dry-run: prompt, ids, offsets and grids of the reference, without the mo
   const text = chat([...ask, "--dry-run"]);
   expect(text.out).toContain(red.input_ids.join(" "));
   expect(chat([...ask, "--no-cut", "--dry-run", "--json"]).out).toContain('"grid":null');
+});
+
+test("--dry-run: its memory is what the run plans", () => {
+  const many = `${"word ".repeat(1200)}?`;
+  for (const args of [
+    ask,
+    [...ask, "--no-cut", "--kv-type", "q8_0", "--ctx", "300"],
+    [...ask, "--beams", "3", "--kv-type", "f16"],
+    [...ask, "--precision", "exact", "--threads", "1"],
+    ["-p", many, ...greedy.slice(0, -1), "1"],
+  ]) {
+    const { peak_rss, ...planned } = JSON.parse(chat([...args, "--json"]).out).memory;
+    expect(JSON.parse(chat([...args, "--dry-run", "--json"]).out).memory).toEqual(planned);
+    expect(peak_rss).toBeGreaterThan(planned.weights);
+  }
 });
 
 test("--dump: pixels, embeddings and logits with their shapes", () => {
@@ -176,7 +181,7 @@ test("exit code 4: models that are cut, empty or something else", () => {
   copyFileSync(model, file("cut.gguf"));
   truncateSync(file("cut.gguf"), 100_000);
   writeFileSync(file("empty.gguf"), "");
-  for (const bad of [file("cut.gguf"), file("empty.gguf"), bin, path.join(root, "test/fixtures/gguf/python.gguf")]) {
+  for (const bad of [file("cut.gguf"), file("empty.gguf"), binary, foreign]) {
     const run = chat(["-p", "x", "-m", bad]);
     expect([bad, run.code, run.out]).toEqual([bad, 4, ""]);
     expect(run.err).toMatch(/^owl3: [^\n]+\n$/);
@@ -184,10 +189,14 @@ test("exit code 4: models that are cut, empty or something else", () => {
 });
 
 test("a quiet exit when the reader of the pipe goes away", async () => {
-  const child = spawn(process.execPath, [bin, "chat", "-p", "Go on.", "--max-tokens", "20000", "--ctx", "2048", "-q"], {
-    env: env(),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    [binary, "chat", "-p", "Go on.", "--max-tokens", "20000", "--ctx", "2048", "-q"],
+    {
+      env: env(),
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let err = "";
   child.stderr.on("data", (text) => {
     err += text;
@@ -199,10 +208,14 @@ test("a quiet exit when the reader of the pipe goes away", async () => {
 });
 
 test("Ctrl-C ends one question with 130", async () => {
-  const child = spawn(process.execPath, [bin, "chat", "-p", "Go on.", "--max-tokens", "20000", "--ctx", "2048", "-q"], {
-    env: env(),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    [binary, "chat", "-p", "Go on.", "--max-tokens", "20000", "--ctx", "2048", "-q"],
+    {
+      env: env(),
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   await new Promise((resolve) => child.stdout.once("data", resolve));
   child.kill("SIGINT");
   const [code, signal] = await new Promise<unknown[]>((resolve) => child.once("close", (...how) => resolve(how)));
@@ -221,9 +234,9 @@ test("the help fits a screen and names every option", async () => {
 });
 
 test("the help of all commands fits a screen, too", () => {
-  const run = spawnSync(process.execPath, [bin, "--help"], { encoding: "utf8" });
-  const lines = run.stdout.trimEnd().split("\n");
-  expect([run.status, lines.length <= 24, lines.some((line) => line.length > 80)]).toEqual([0, true, false]);
+  const help = owl3("--help");
+  const lines = help.out.trimEnd().split("\n");
+  expect([help.code, lines.length <= 24, lines.some((line) => line.length > 80)]).toEqual([0, true, false]);
   for (const name of ["chat", "video", "info", "convert", "quantize"])
     expect(lines.some((line) => line.startsWith(`  ${name} `))).toBe(true);
 });

@@ -1,23 +1,22 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { convertCheckpoint } from "../../src/convert/convert.js";
-import { plain, Terminal } from "./terminal.js";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { folder } from "../support/cli.js";
+import { fixtures } from "../support/files.js";
+import { converter } from "../support/model.js";
+import { plain, Terminal } from "../support/terminal.js";
 
 // A pseudo-terminal needs util-linux's script(1), which Linux always has; elsewhere its options differ.
 const onLinux = test.skipIf(process.platform !== "linux");
-const golden = fileURLToPath(new URL("../fixtures/golden", import.meta.url));
-const folder = mkdtempSync(path.join(tmpdir(), "owl3-terminal-"));
-const model = path.join(folder, "golden.gguf");
+const golden = path.join(fixtures, "golden");
+const convertedTo = converter("golden/model");
+let model: string;
 let terminal: Terminal | undefined;
 
 beforeAll(async () => {
-  await convertCheckpoint(path.join(golden, "model"), model, { type: "f32" });
+  model = await convertedTo("f32");
 });
 afterEach(() => terminal?.kill());
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function open(args: string[], env: Record<string, string> = {}): Terminal {
   terminal = new Terminal(["chat", "-m", model, "--temp", "0", ...args], {

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { goldenCheckpoint, headerFor, tinyConfig, writeCheckpoint, writeZeros } from "../checkpoint.js";
-import { binary, folder, owl3, place } from "./files.js";
+import { goldenCheckpoint, headerFor, tinyConfig, writeCheckpoint, writeZeros } from "../support/checkpoint.js";
+import { binary, folder, owl3, place } from "../support/cli.js";
 
 /** A new checkpoint folder of zeros. */
 function checkpoint(overrides: Record<string, unknown> = {}): string {

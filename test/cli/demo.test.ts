@@ -1,20 +1,10 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { folder, run } from "../support/cli.js";
 
 /** The first run: nothing pulled, nothing configured. */
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const home = mkdtempSync(path.join(tmpdir(), "owl3-first-"));
-afterAll(() => rmSync(home, { recursive: true, force: true }));
-
 function owl3(...args: string[]) {
   const kept = Object.entries(process.env).filter(([name]) => !/^(OWL3|XDG)_/.test(name));
-  const env = { ...Object.fromEntries(kept), HOME: home, USERPROFILE: home };
-  const run = spawnSync(process.execPath, ["bin/owl3.js", ...args], { cwd: root, env, input: "", encoding: "utf8" });
-  return { code: run.status, out: run.stdout, err: run.stderr };
+  return run(args, { env: { ...Object.fromEntries(kept), HOME: folder, USERPROFILE: folder } });
 }
 
 const note = "Using the small demo model, which knows simple shapes only; `owl3 pull 7b` fetches a released model.\n";

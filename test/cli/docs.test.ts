@@ -1,22 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ExitCode } from "../../src/errors.js";
+import { root, temporaryFolder } from "../support/files.js";
 
 // What a document shows as a command runs: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
 // configured; a comment after it is what it prints. Lines that need the network or that install are in plain ``` blocks.
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
-let folder: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), "owl3-docs-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = temporaryFolder();
 
 /** Commands with the output that is shown for them, if any. */
 function commands(document: string): [command: string, output: string | undefined][] {

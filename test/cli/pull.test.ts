@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { binary } from "../support/cli.js";
+import { fixtures, root } from "../support/files.js";
 import { FakeHub, noise, repo } from "../support/hub.js";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 let home: string;
 let hub: FakeHub;
 
@@ -45,10 +45,10 @@ async function end(child: ChildProcess): Promise<Ended> {
   const [code] = await once(child, "close");
   return { code, ...out };
 }
-const owl3 = (...args: string[]) => end(start(process.execPath, [path.join(root, "bin/owl3.js"), ...args]));
+const owl3 = (...args: string[]) => end(start(process.execPath, [binary, ...args]));
 
 test("pull fetches and converts, models lists, rm removes", async () => {
-  const golden = path.join(root, "test/fixtures/golden/model");
+  const golden = path.join(fixtures, "golden/model");
   hub.files = Object.fromEntries(readdirSync(golden).map((name) => [name, readFileSync(path.join(golden, name))]));
   const pulled = await owl3("pull", repo, "--type", "q8_0", "--delete-source");
   expect(pulled).toMatchObject({ code: 0 });

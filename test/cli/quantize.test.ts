@@ -1,8 +1,8 @@
 import { cpSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { goldenCheckpoint } from "../checkpoint.js";
-import { binary, folder, foreign, owl3, place } from "./files.js";
+import { goldenCheckpoint } from "../support/checkpoint.js";
+import { binary, folder, foreign, owl3, place } from "../support/cli.js";
 
 describe("owl3 quantize", () => {
   const golden = join(folder, "golden-f32.gguf");

@@ -1,30 +1,23 @@
-import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { convertCheckpoint } from "../../src/convert/convert.js";
+import { beforeAll, expect, test } from "vitest";
+import { folder, run } from "../support/cli.js";
+import { fixtures } from "../support/files.js";
+import { converter } from "../support/model.js";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const clip = (name: string) => path.join(root, "test/fixtures/clips", name);
-const picture = (name: string) => path.join(root, "test/fixtures/golden/media", name);
-const folder = mkdtempSync(path.join(tmpdir(), "owl3-video-"));
-const model = path.join(folder, "golden.gguf");
+const clip = (name: string) => path.join(fixtures, "clips", name);
+const picture = (name: string) => path.join(fixtures, "golden/media", name);
+const convertedTo = converter("golden/model");
+let model: string;
 beforeAll(async () => {
-  await convertCheckpoint(path.join(root, "test/fixtures/golden/model"), model, { type: "f32" });
+  model = await convertedTo("f32");
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function owl3(args: string[], options: { input?: Buffer | string; env?: Record<string, string> } = {}) {
-  const env = { ...process.env, OWL3_MODEL: model, OWL3_CACHE_DIR: path.join(folder, "cache"), ...options.env };
-  const run = spawnSync(process.execPath, [path.join(root, "bin/owl3.js"), ...args], {
-    encoding: "utf8",
-    input: options.input ?? "",
-    env,
+const owl3 = (args: string[], options: { input?: Buffer | string; env?: Record<string, string> } = {}) =>
+  run(args, {
+    ...options,
+    env: { ...process.env, OWL3_MODEL: model, OWL3_CACHE_DIR: path.join(folder, "cache"), ...options.env },
   });
-  return { code: run.status, out: run.stdout, err: run.stderr };
-}
 const short = ["--max-tokens", "4", "--temp", "0", "--decoder", "builtin"];
 interface Json {
   text: string;

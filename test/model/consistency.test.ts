@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { NativeEmbeds, NativeModel } from "../../src/native/binding.js";
-import { type Case, converter, encode, fixtures, greedy, open, prefill, readCases, session } from "./helpers.js";
+import { fixtures } from "../support/files.js";
+import { type Case, converter, encode, greedy, open, prefill, readCases, session } from "../support/model.js";
 
 // A row's result may depend on that row alone, so whatever the number of threads, the chunks, the neighbours in a step or how the prefix
 // came to be, the logits are the same bits.

@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 import { Owl } from "../../src/chat/owl.js";
@@ -10,7 +9,7 @@ import { quantizeFile } from "../../src/convert/quantize.js";
 import { demoModel } from "../../src/models/folder.js";
 import { native } from "../../src/native/native.js";
 import type { InputMessage, InputPart } from "../../src/prompt/messages.js";
-import { temporaryFolder } from "./helpers.js";
+import { root, temporaryFolder } from "../support/files.js";
 
 /** The short form of `npm run eval:demo`: a trained model's answers, which only a sound engine gives. */
 
@@ -27,7 +26,6 @@ interface Question {
   gap: number;
 }
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = path.join(root, "test/fixtures/demo-eval");
 const questions = readFileSync(path.join(folder, "questions.jsonl"), "utf8")
   .trimEnd()

@@ -2,9 +2,11 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Drafter, PromptLookup } from "../../src/decode/draft.js";
 import { generate } from "../../src/decode/generate.js";
+import { greedySampling } from "../../src/decode/sampling.js";
 import type { NativeSession } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
-import { type Case, converter, encode, fixtures, greedyOptions, open, prefill, readCases, session } from "./helpers.js";
+import { fixtures } from "../support/files.js";
+import { type Case, converter, encode, open, prefill, readCases, session } from "../support/model.js";
 
 const convertedTo = converter("golden/model");
 const cases = await readCases(join(fixtures, "golden"));
@@ -19,7 +21,7 @@ describe("drafts change nothing but the time", async () => {
     const sequence = s.create();
     await prefill(s, sequence, c, embeds);
     const sampler = native().createSampler({
-      ...greedyOptions,
+      ...greedySampling,
       temperature,
       repetitionPenalty: 1.1,
       seed: 5,

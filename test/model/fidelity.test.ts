@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { fixtures } from "../support/files.js";
 import {
   converter,
   deviation,
   encode,
   endCrops,
-  fixtures,
   greedy,
   logitError,
   open,
@@ -13,7 +13,7 @@ import {
   readCases,
   relativeError,
   session,
-} from "./helpers.js";
+} from "../support/model.js";
 
 // Checkpoints are bfloat16, so bf16 and f32 files hold the same values: they differ in kernels alone.
 const folders = ["golden", "random/few-kv-heads", "random/wide-heads", "random/late-hyper"];

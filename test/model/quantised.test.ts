@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { quantizeFile } from "../../src/convert/quantize.js";
 import type { NativeConfig } from "../../src/native/binding.js";
+import { fixtures, temporaryFolder } from "../support/files.js";
 import {
   converter,
   encode,
-  fixtures,
   greedy,
   logitError,
   open,
@@ -13,8 +13,7 @@ import {
   readCases,
   relativeError,
   session,
-  temporaryFolder,
-} from "./helpers.js";
+} from "../support/model.js";
 
 // The yardstick of a quantised file is the same file with its values unpacked to F32 (bit for bit what other tools unpack, see
 // test/native/gguf_quant.test.cpp), run by the float path that fidelity.test.ts holds to the reference.

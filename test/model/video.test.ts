@@ -5,7 +5,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import { Owl, type OwlOptions } from "../../src/chat/owl.js";
 import type { InputPart } from "../../src/prompt/messages.js";
 import { EmbeddingCache } from "../../src/vision/cache.js";
-import { converter, fixtures, temporaryFolder } from "./helpers.js";
+import { fixtures, temporaryFolder } from "../support/files.js";
+import { converter } from "../support/model.js";
 
 // The golden cases with frames, through all of it: clip -> frames -> crops -> embeddings -> answer.
 const golden = JSON.parse(readFileSync(join(fixtures, "golden/cases.json"), "utf8")) as {

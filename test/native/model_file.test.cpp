@@ -11,7 +11,7 @@ static std::string refusal(const std::function<void(TinyModel&)>& change, ErrorC
   change(m);
   const auto path = m.write();
   try {
-    model::Model::open(*path, std::make_unique<test::NaiveBackend>());
+    model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
   } catch (const Error& e) {
     CHECK_EQ(std::string(code_name(e.code)), code_name(code));
     CHECK(std::string(e.what()).find(*path) != std::string::npos);
@@ -27,7 +27,7 @@ static std::string refusal(const std::function<void(TinyModel&)>& change, ErrorC
 
 TEST("model file: the tiny model itself opens, and its config is what the keys say") {
   const auto path = TinyModel().write();
-  const auto m = model::Model::open(*path, std::make_unique<test::NaiveBackend>());
+  const auto m = model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
   const model::Config& c = m->config();
   CHECK(c.name == "tiny" && c.blocks == 3 && c.hidden == 16 && c.mlp == 24 && c.heads == 4 && c.kv_heads == 2 &&
         c.head_dim == 4);
@@ -38,7 +38,7 @@ TEST("model file: the tiny model itself opens, and its config is what the keys s
 
 TEST("model file: a step reads the language model without single embeddings, visual keys and values, and the tower") {
   const auto path = TinyModel().write();
-  const auto m = model::Model::open(*path, std::make_unique<test::NaiveBackend>());
+  const auto m = model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
   const model::Config& c = m->config();
   const model::Weights& w = m->weights();
   uint64_t matrices = w.output_matrix().bytes, floats = static_cast<uint64_t>(c.hidden);

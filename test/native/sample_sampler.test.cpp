@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "harness.h"
-#include "sample/exp.h"
+#include "ops/exp.h"
 #include "sample/sampler.h"
 
 using namespace owl3;
@@ -29,9 +29,9 @@ static std::map<int32_t, int> draw(sample::SamplerOptions o, const std::vector<f
 }
 
 TEST("sample: exp is within 3e-7 and exact at 0") {
-  CHECK_EQ(sample::exp_nonpositive(0.f), 1.f);
-  for (float x = -86.f; x < 0; x += 0.0137f) CHECK_NEAR(sample::exp_nonpositive(x) / std::exp(double(x)), 1., 3e-7);
-  CHECK(sample::exp_nonpositive(-INFINITY) < 2e-38f);
+  CHECK_EQ(ops::exp_nonpositive(0.f), 1.f);
+  for (float x = -86.f; x < 0; x += 0.0137f) CHECK_NEAR(ops::exp_nonpositive(x) / std::exp(double(x)), 1., 3e-7);
+  CHECK(ops::exp_nonpositive(-INFINITY) < 2e-38f);
 }
 
 TEST("sample: the random stream depends on the seed alone and is uniform") {
@@ -69,12 +69,13 @@ TEST("sample: log-probabilities are the log softmax of the raw logits") {
 TEST("sample: the k largest are the same by both ways and ties go by id") {
   std::vector<float> x = noise(500, 3);
   for (float& v : x) v = std::round(v);
-  const auto few = sample::top_logprobs(x, 60), many = sample::top_logprobs(x, 100);
+  const auto few = sample::top_logprobs(ops::pick_row(x, 60), 60),
+             many = sample::top_logprobs(ops::pick_row(x, 100), 100);
   for (size_t i = 0; i < few.size(); i++) CHECK_EQ(few[i].id, many[i].id);
   for (size_t i = 1; i < many.size(); i++)
     CHECK(many[i - 1].logprob > many[i].logprob ||
           (many[i - 1].logprob == many[i].logprob && many[i - 1].id < many[i].id));
-  CHECK_EQ(sample::top_logprobs(x, 9999).size(), x.size());
+  CHECK_EQ(sample::top_logprobs(ops::pick_row(x, 9999), 9999).size(), x.size());
 }
 
 TEST("sample: temperature draws from the softmax") {
@@ -169,7 +170,7 @@ TEST("sample: damaged logits and options are errors") {
   CHECK_THROWS(sampler.sample(x), ErrorCode::bad_model);
   x[3] = INFINITY;
   CHECK_THROWS(sampler.sample(x), ErrorCode::bad_model);
-  CHECK_THROWS(sample::top_logprobs(std::vector<float>(3, -INFINITY), 2), ErrorCode::bad_model);
+  CHECK_THROWS(sample::top_logprobs(ops::pick_row(std::vector<float>(3, -INFINITY), 2), 2), ErrorCode::bad_model);
   sample::SamplerOptions o;
   o.temperature = NAN;
   CHECK_THROWS(sample::Sampler(o), ErrorCode::invalid_argument);

@@ -25,19 +25,19 @@ export class FakeHub {
   /** Path of the listing to its replacement. */
   readonly listed = new Map<string, object>();
   url = "";
-  private readonly server = createServer((req, res) => void this.answer(req, res));
+  readonly #server = createServer((req, res) => void this.#answer(req, res));
 
   constructor(public files: Record<string, Buffer>) {}
 
   async start(): Promise<this> {
-    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    this.url = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    this.url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
     return this;
   }
 
   async stop(): Promise<void> {
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
   }
 
   /** Body bytes sent of a file (all files without a name). */
@@ -47,7 +47,7 @@ export class FakeHub {
       .reduce((sum, r) => sum + r.sent, 0);
   }
 
-  private async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = (req.url ?? "").split("?")[0] as string;
     const request: Request = {
       url: req.url ?? "",
@@ -60,8 +60,8 @@ export class FakeHub {
     const name = decodeURIComponent(path.split(`/resolve/${commit}/`)[1] ?? "");
     const body = this.files[name] ?? Buffer.alloc(0);
     if (await this.trouble(request, res, body, this)) return;
-    if (path === `/api/models/${repo}/revision/main`) return this.json(res, { sha: commit });
-    if (path === `/api/models/${repo}/tree/${commit}`) return this.json(res, this.listing());
+    if (path === `/api/models/${repo}/revision/main`) return this.#json(res, { sha: commit });
+    if (path === `/api/models/${repo}/tree/${commit}`) return this.#json(res, this.#listing());
     if (!(name in this.files)) return void res.writeHead(404).end();
     this.serve(request, res, name, body);
   }
@@ -79,7 +79,7 @@ export class FakeHub {
     res.writeHead(request.range ? 206 : 200, headers).end(part);
   }
 
-  private listing(): object[] {
+  #listing(): object[] {
     return Object.entries(this.files).map(([path, data]) => {
       const large = /\.(safetensors|gguf)$/.test(path);
       const entry = { type: "file", path, size: data.length, oid: gitHash(data) };
@@ -90,7 +90,7 @@ export class FakeHub {
     });
   }
 
-  private json(res: ServerResponse, value: unknown): void {
+  #json(res: ServerResponse, value: unknown): void {
     res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
   }
 }

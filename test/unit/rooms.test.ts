@@ -1,39 +1,54 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { root } from "../support/files.js";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const files = (pattern: string): string[] =>
   execFileSync("git", ["ls-files", pattern], { cwd: root, encoding: "utf8" }).split("\n").filter(Boolean);
 
 /** The rooms that each room may use besides itself (ARCHITECTURE.md). Data goes one way: nothing points back. */
 const typescript: Record<string, string[]> = {
   errors: [],
+  format: [],
+  version: [],
   prompt: ["errors"],
   media: ["errors", "prompt"],
-  models: ["errors"],
+  models: ["errors", "format"],
   native: ["errors"],
   gguf: ["errors", "native"],
   convert: ["errors", "native"],
   vision: ["errors", "native", "media", "prompt"],
   decode: ["errors", "native"],
-  chat: ["errors", "native", "media", "prompt", "vision", "decode"],
-  bench: ["errors", "native", "convert"],
-  cli: ["errors", "prompt", "media", "models", "native", "gguf", "convert", "vision", "chat", "bench"],
-  index: ["errors", "prompt", "media", "models", "native", "convert", "vision", "decode", "chat"],
+  chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode"],
+  bench: ["format", "native", "convert", "decode"],
+  cli: [
+    "errors",
+    "format",
+    "version",
+    "prompt",
+    "media",
+    "models",
+    "native",
+    "gguf",
+    "convert",
+    "vision",
+    "chat",
+    "bench",
+  ],
+  index: ["errors", "prompt", "media", "native", "convert", "vision", "decode", "chat"],
 };
 const native: Record<string, string[]> = {
   base: [],
   gguf: ["base"],
   convert: ["base", "gguf"],
   image: ["base"],
-  sample: ["base"],
+  sample: ["base", "gguf", "ops"],
   ops: ["base", "gguf"],
   cpu: ["base", "gguf", "ops"],
+  backends: ["base", "ops", "cpu"],
   model: ["base", "gguf", "ops"],
-  addon: ["base", "gguf", "convert", "image", "sample", "ops", "model"],
+  addon: ["base", "gguf", "convert", "image", "sample", "ops", "backends", "model"],
 };
 
 /** The files of src that a file of src imports, types and dynamic imports included. */
@@ -65,6 +80,16 @@ test("rooms: no file of src imports itself over others", () => {
   };
   for (const file of files("src/*.ts")) visit(file, []);
   expect(circles).toEqual([]);
+});
+
+test("rooms: only the CLI speaks of its options", () => {
+  const wrong = files("src/*.ts")
+    .filter((file) => roomOf(file) !== "cli")
+    .flatMap((file) => {
+      const code = readFileSync(path.join(root, file), "utf8").replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*/g, "");
+      return [...code.matchAll(/(["'`])(?:(?!\1)[^\n])*--[a-z]/g)].map(([found]) => `${file}: ${found}`);
+    });
+  expect(wrong).toEqual([]);
 });
 
 test("rooms: C++ includes follow the arrows, and only the addon sees JavaScript", () => {

@@ -1,8 +1,8 @@
-// What `--draft lookup` brings: node tools/bench/draft.mjs [--model FILE.gguf | --shape 2b --type q4_k_m] [--tokens 96] [--rounds 3] [--json]
-// Real passes of the model and the real loop of decode/generate.ts and decode/draft.ts, with and without the drafter in turns; only the
-// answer is not the model's own (random weights say nothing sensible): every draw is made and then replaced by the next id of a given text.
+// Measures what `--draft lookup` gains: node tools/bench/draft.mjs [--model FILE.gguf | --shape 2b --type q4_k_m] [--tokens 96] [--rounds 3] [--json]
+// Passes and loop (decode/generate.ts, decode/draft.ts) are the real ones, with and without the drafter in turns; only the answer is not the
+// model's own, since random weights say nothing sensible: every draw is made and then replaced by the next id of a given text.
 // `repeats`: the answer is a passage of the prompt, word for word. `differs`: prompt and answer are two documents of this repository that
-// share nothing but the language and the subject. One id a word or mark, as there is no tokenizer. Build first (npm run build).
+// share nothing but the language and the subject. There is no tokenizer, so every word or mark is one id. Build first (npm run build).
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -20,8 +20,8 @@ const { values: flags } = parseArgs({
 });
 const tokens = Number(flags.tokens);
 const dist = (name) => import(new URL(`../../dist/${name}`, import.meta.url).href);
-const [{ generate }, { PromptLookup }, { native, nativeCall }] = await Promise.all(
-  ["decode/generate.js", "decode/draft.js", "native/native.js"].map(dist),
+const [{ generate }, { PromptLookup }, { greedySampling }, { native, nativeCall }] = await Promise.all(
+  ["decode/generate.js", "decode/draft.js", "decode/sampling.js", "native/native.js"].map(dist),
 );
 
 const known = new Map();
@@ -30,7 +30,7 @@ function idsOf(file) {
   const words = readFileSync(new URL(`../../${file}`, import.meta.url), "utf8").match(/\w+|[^\s\w]/g);
   return words.map((word) => known.get(word) ?? known.set(word, 1000 + known.size).get(word));
 }
-const prompt = idsOf("ARCHITECTURE.md").slice(0, 512);
+const prompt = idsOf("MODEL.md").slice(0, 512);
 const answers = { repeats: prompt.slice(100, 100 + tokens), differs: idsOf("README.md").slice(0, tokens) };
 
 /** The session, whose draws become the ids of `answer`. */
@@ -57,10 +57,7 @@ function scripted(session, sequence, answer) {
 
 async function seconds(model, answer, drafted) {
   const session = model.createSession({ contextLength: 1024, kvType: model.defaultKvType, prefillChunk: 512 });
-  const sampler = native().createSampler({
-    ...{ temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
-    ...{ seed: 1, logprobs: 0 },
-  });
+  const sampler = native().createSampler(greedySampling);
   try {
     const sequence = session.create();
     await nativeCall(session.prefill(sequence, Int32Array.from(prompt), []));

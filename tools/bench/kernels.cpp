@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/backend.h"
 #include "ops/backend.h"
 #include "ops/machine.h"
 
@@ -47,10 +48,10 @@ std::vector<float> normal_values(int64_t n) {
 }
 
 /// Best of `repeats` and more runs, each of which returns its seconds.
-double best_seconds(int repeats, double least_total, auto&& run) {
+double best_seconds(int repeats, double min_total, auto&& run) {
   double best = 1e30, total = 0;
   run();
-  for (int i = 0; i < repeats || total < least_total; i++) {
+  for (int i = 0; i < repeats || total < min_total; i++) {
     const double s = run();
     best = std::min(best, s);
     total += s;
@@ -58,7 +59,7 @@ double best_seconds(int repeats, double least_total, auto&& run) {
   return best;
 }
 
-/// What the model asks of Backend::linear in one call.
+/// A call of Backend::linear as the model makes it.
 struct Call {
   DType type = DType::f32;
   ops::MatrixUse use = ops::MatrixUse::stream;
@@ -76,7 +77,7 @@ int main(int argc, char** argv) {
   const std::string only = argc > 3 ? argv[3] : "";
   const bool fast = argc > 4 && std::string(argv[4]) == "fast";
   const auto backend =
-      ops::make_cpu_backend({.threads = threads, .precision = fast ? ops::Precision::fast : ops::Precision::automatic});
+      cpu::make_backend({.threads = threads, .precision = fast ? ops::Precision::fast : ops::Precision::automatic});
   const ops::MachinePeaks limits = ops::measure_peaks(backend->threads());
   const double read = ops::measure_bandwidth(backend->threads(), 0.5);
   std::printf("%s, %d threads; int8 %.0f GOP/s, bf16 %.0f, fp32 %.0f GFLOP/s, read %.1f GB/s\n",
@@ -87,10 +88,11 @@ int main(int argc, char** argv) {
     for (const int64_t n : call.n) outputs.append(outputs.empty() ? "" : "+").append(std::to_string(n));
     char name[128];
     std::snprintf(name, sizeof name, "%-4s %-7s %-4s %4ld x %5ld x %s%s", call.rows > 8 ? "many" : "one", what,
-                  gguf::format(call.type).name, static_cast<long>(call.rows), static_cast<long>(call.k), outputs.c_str(),
-                  call.gated                            ? " gated"
+                  gguf::format(call.type).name, static_cast<long>(call.rows), static_cast<long>(call.k),
+                  outputs.c_str(),
+                  call.gated                                 ? " gated"
                   : call.activation != ops::Activation::none ? " gelu"
-                                                        : "");
+                                                             : "");
     for (char* c = name; *c; c++) *c = static_cast<char>(std::tolower(*c));
     if (std::string(name).find(only) == std::string::npos) return;
     std::vector<std::unique_ptr<ops::Matrix>> matrices;
@@ -162,7 +164,7 @@ int main(int argc, char** argv) {
     p.tokens = tokens;
     p.heads = heads;
     p.head_dim = head_dim;
-    p.exact = exact;
+    p.accuracy = exact ? ops::Accuracy::float32 : ops::Accuracy::bfloat16;
     const double s = best_seconds(repeats, 0.05, [&] {
       const double start = now(backend->threads() == 1);
       backend->vision_attention(p);
@@ -195,7 +197,8 @@ int main(int argc, char** argv) {
     for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k, DType::q6_k, DType::bf16}) {
       product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536, 256, 256}, .norm = ops::NormKind::rms});
       product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536}, .residual = true});
-      product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {8960}, .gated = true, .norm = ops::NormKind::rms});
+      product("prefill",
+              {.type = type, .rows = rows, .k = 1536, .n = {8960}, .gated = true, .norm = ops::NormKind::rms});
       product("prefill", {.type = type, .rows = rows, .k = 8960, .n = {1536}, .residual = true});
     }
   }

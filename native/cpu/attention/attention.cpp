@@ -24,7 +24,7 @@ size_t query_scratch(int32_t head_dim) {
 }
 
 /// The end of the span that starts at `segment` for a row at `position`.
-size_t span_end(std::span<const ops::KvSegment> segments, size_t segment, int32_t position) {
+size_t span_end(std::span<const KvSegment> segments, size_t segment, int32_t position) {
   int64_t keys = 0;
   for (; segment < segments.size(); ++segment) {
     const int32_t sees = visible_keys(segments[segment], position);
@@ -36,7 +36,7 @@ size_t span_end(std::span<const ops::KvSegment> segments, size_t segment, int32_
 
 /// Some rows of a sequence over all its segments or, with `state` >= 0, over one span of them.
 struct Piece {
-  const ops::AttentionSequence* sequence;
+  const AttentionSequence* sequence;
   int64_t row;
   int32_t rows;
   size_t segment_begin, segment_end;
@@ -44,12 +44,12 @@ struct Piece {
 };
 /// Rows that were shared out by spans: their states are to be merged.
 struct Merge {
-  const ops::AttentionSequence* sequence;
+  const AttentionSequence* sequence;
   int64_t first_state, spans;
 };
 
 /// Whether all rows of `s` (positions rise) have the same spans, more than one of them.
-int64_t common_spans(const ops::AttentionSequence& s) {
+int64_t common_spans(const AttentionSequence& s) {
   const int32_t last = s.first_position + static_cast<int32_t>(s.rows) - 1;
   int64_t spans = 0;
   for (size_t at = 0; at < s.segments.size(); ++spans) {
@@ -84,9 +84,9 @@ void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Prec
   const int64_t max_parts = std::max<int64_t>(1, tokens / tile_queries);
   const int64_t parts = std::clamp<int64_t>(divide_up(wanted, heads), 1, max_parts);
   const int32_t part_rows = static_cast<int32_t>(round_up(divide_up(tokens, parts), 32));
-  const auto kernel = precision == ops::Precision::exact              ? k.vision.f32
-                      : precision == ops::Precision::fast || !p.exact ? k.vision.bf16
-                                                                      : k.vision.split;
+  const auto kernel = precision == ops::Precision::exact                                           ? k.vision.f32
+                      : precision == ops::Precision::fast || p.accuracy == ops::Accuracy::bfloat16 ? k.vision.bf16
+                                                                                                   : k.vision.split;
   const size_t bytes = vision_scratch(tokens, p.head_dim);
   pool.parallel_for(heads * parts, [&](int64_t task, int worker) {
     const int64_t part = task % parts, head = task / parts % p.heads, crop = task / parts / p.heads;
@@ -108,7 +108,7 @@ void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Prec
   });
 }
 
-void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool, Workspace& workspace) {
+void run_hyper(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Workspace& workspace) {
   const int32_t group = p.heads / p.kv_heads;
   if (group * p.kv_heads != p.heads || group > tile_queries || p.head_dim > max_head_dim) {
     throw Error(ErrorCode::unsupported, "attention with " + std::to_string(p.heads) + " heads, " +
@@ -116,7 +116,7 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
                                             " values");
   }
   int64_t total_rows = 0;
-  for (const ops::AttentionSequence& s : p.sequences) total_rows += s.rows;
+  for (const AttentionSequence& s : p.sequences) total_rows += s.rows;
   if (total_rows == 0) return;
   // Tiles as large as the scratch allows, but enough of them for all threads.
   const int64_t max_rows = std::max<int64_t>(1, tile_queries / group);
@@ -128,7 +128,7 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
   pieces.clear();
   merges.clear();
   int64_t states = 0;
-  for (const ops::AttentionSequence& s : p.sequences) {
+  for (const AttentionSequence& s : p.sequences) {
     // Few rows over many keys (decode with pictures in sight) are shared out by spans of keys, each read once.
     const int64_t spans = s.rows <= max_rows ? common_spans(s) : 1;
     if (spans > 1 && (s.rows == 1 || spans * p.kv_heads >= 2 * int64_t{pool.threads()})) {
@@ -155,7 +155,7 @@ void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool
   pool.parallel_for(static_cast<int64_t>(all.size()) * p.kv_heads, [&](int64_t task, int worker) {
     const Piece& piece = all[static_cast<size_t>(task / p.kv_heads)];
     const int32_t kv_head = static_cast<int32_t>(task % p.kv_heads);
-    const ops::AttentionSequence& s = *piece.sequence;
+    const AttentionSequence& s = *piece.sequence;
     float* to = piece.state < 0 ? nullptr : state + (piece.state + int64_t{kv_head} * piece.rows * group) * state_size;
     k.hyper({.params = &p,
              .kv_head = kv_head,

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/math.h"
+#include "cpu/attention/kv_store.h"
 #include "ops/backend.h"
 
 namespace owl3 {
@@ -30,7 +31,7 @@ constexpr int32_t lanes = 16;
 // `static`: each instruction set's kernels have their own copy (simd/simd.h).
 
 /// Keys of `s` that a query at `position` sees: always its first ones.
-static inline int32_t visible_keys(const ops::KvSegment& s, int32_t position) {
+static inline int32_t visible_keys(const KvSegment& s, int32_t position) {
   const int64_t ahead = static_cast<int64_t>(position) - s.position + 1;
   if (ahead <= 0) return 0;
   return s.causal && ahead < s.count ? static_cast<int32_t>(ahead) : s.count;
@@ -51,12 +52,12 @@ struct VisionTask {
 
 /// The query heads of one KV head and the rows [row, row + rows) of one sequence, over `segment_count` of its segments.
 struct HyperTask {
-  const ops::AttentionParams* params;
+  const AttentionRows* params;
   int32_t kv_head;
   int32_t rows;
   int64_t row;       ///< the first one, in params->q and out
   int32_t position;  ///< where the first row stands
-  const ops::KvSegment* segments;
+  const KvSegment* segments;
   size_t segment_count;
   /// If null, the task sees all segments and writes the output rows. Else the segments are one span for all these
   /// rows, and their states go here: state_floats(head_dim) each, [rows, heads of this KV head].
@@ -91,6 +92,6 @@ struct Kernels {
 /// Runs the verbs of backend.h on the pool.
 void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
                 Workspace& workspace);
-void run_hyper(const Kernels& k, const ops::AttentionParams& p, ThreadPool& pool, Workspace& workspace);
+void run_hyper(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Workspace& workspace);
 
 }  // namespace owl3::cpu::attention

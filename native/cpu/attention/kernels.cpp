@@ -44,7 +44,7 @@ void vision(const VisionTask& t) {
 }
 
 /// Keys [key, key + n) of a head as f32 groups of sixteen (lanes past the block's capacity 0). key is a multiple of 16.
-inline void keys_to_f32(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t key, int32_t n, float* to) {
+inline void keys_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_t key, int32_t n, float* to) {
   for (int32_t g = key / 16; g * 16 < key + n; ++g, to += static_cast<int64_t>(head_dim) * 16) {
     const int32_t w = kv::group_width(b, g);
     const void* from = kv::key_group(b, head, head_dim, g);
@@ -83,7 +83,7 @@ inline void keys_to_f32(const ops::KvBlock& b, int32_t head, int32_t head_dim, i
 }
 
 /// Values [key, key + n) of a head as f32 rows of `width` (columns past head_dim 0).
-inline void values_to_f32(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t width, int32_t key, int32_t n,
+inline void values_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int32_t width, int32_t key, int32_t n,
                           float* to) {
   for (int32_t i = 0; i < n; ++i, to += width) {
     const void* from = kv::value_row(b, head, head_dim, key + i);
@@ -112,7 +112,7 @@ inline void values_to_f32(const ops::KvBlock& b, int32_t head, int32_t head_dim,
 
 /// The block as it stands in memory, when it can be read so: whole groups, whole lanes.
 template <class B>
-inline void attend_in_place(const Queries& s, const int32_t* seen, const ops::KvBlock& b, int32_t head, int32_t key) {
+inline void attend_in_place(const Queries& s, const int32_t* seen, const KvBlock& b, int32_t head, int32_t key) {
   using Type = typename B::Type;
   attend<B>(s, seen, static_cast<const Type*>(kv::key_group(b, head, s.head_dim, key / 16)),
             static_cast<int64_t>(s.head_dim) * 16, static_cast<const Type*>(kv::value_row(b, head, s.head_dim, key)),
@@ -120,7 +120,7 @@ inline void attend_in_place(const Queries& s, const int32_t* seen, const ops::Kv
 }
 
 void hyper(const HyperTask& t) {
-  const ops::AttentionParams& p = *t.params;
+  const AttentionRows& p = *t.params;
   const int32_t head_dim = p.head_dim, heads = p.heads / p.kv_heads, rows = t.rows;
   Partition memory{static_cast<char*>(t.scratch)};
   Queries s = partition_queries(memory, head_dim);
@@ -162,8 +162,8 @@ void hyper(const HyperTask& t) {
   };
 
   for (size_t n = 0; n < t.segment_count; ++n) {
-    const ops::KvSegment& segment = t.segments[n];
-    const ops::KvBlock& b = segment.block;
+    const KvSegment& segment = t.segments[n];
+    const KvBlock& b = segment.block;
     int32_t max_seen = 0;
     for (int32_t r = 0; r < rows; ++r) {
       const int32_t sees = visible_keys(segment, t.position + r);
@@ -183,7 +183,7 @@ void hyper(const HyperTask& t) {
         for (int32_t h = 0; h < heads; ++h) seen[r * heads + h] = sees;
       }
       const bool last = key + key_block >= max_seen && n + 1 < t.segment_count;
-      const ops::KvBlock& next = last ? t.segments[n + 1].block : b;
+      const KvBlock& next = last ? t.segments[n + 1].block : b;
       const int32_t next_key = last ? 0 : key + key_block;
       s.next_keys = static_cast<const char*>(kv::key_group(next, t.kv_head, head_dim, next_key / 16));
       s.next_values = static_cast<const char*>(kv::value_row(next, t.kv_head, head_dim, next_key));

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "ops/tensor.h"
+#include "cpu/attention/kv_store.h"
 
 namespace owl3::cpu::kv {
 
@@ -29,11 +29,11 @@ static inline int64_t row_bytes(ops::KvType type, int32_t head_dim) {
   return 0;
 }
 
-static inline int32_t group_width(const ops::KvBlock& b, int32_t group) {
+static inline int32_t group_width(const KvBlock& b, int32_t group) {
   const int32_t left = b.capacity - 16 * group;
   return left < 16 ? left : 16;
 }
-static inline void* key_group(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t group) {
+static inline void* key_group(const KvBlock& b, int32_t head, int32_t head_dim, int32_t group) {
   return static_cast<char*>(b.k) + (static_cast<int64_t>(head) * b.capacity + 16 * group) * row_bytes(b.type, head_dim);
 }
 static inline const uint16_t* key_scales(const void* group, int32_t width, int32_t block) {
@@ -42,7 +42,7 @@ static inline const uint16_t* key_scales(const void* group, int32_t width, int32
 static inline const int8_t* key_values(const void* group, int32_t width, int32_t block) {
   return reinterpret_cast<const int8_t*>(static_cast<const char*>(group) + block * width * q8_bytes + 2 * width);
 }
-static inline void* value_row(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t slot) {
+static inline void* value_row(const KvBlock& b, int32_t head, int32_t head_dim, int32_t slot) {
   return static_cast<char*>(b.v) + (static_cast<int64_t>(head) * b.capacity + slot) * row_bytes(b.type, head_dim);
 }
 

@@ -176,7 +176,7 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
   const int64_t padded = round_up(t.cols, l.step), panels = round_up(t.rows, panel_rows) / panel_rows;
   const int64_t panel_bytes = padded / l.step * l.bytes;
   m->bytes = static_cast<uint64_t>(panel_bytes * panels);
-  m->memory = aligned_memory(m->bytes);
+  if (t.data != nullptr) m->memory = aligned_memory(m->bytes);
   auto* data = static_cast<uint8_t*>(m->memory.get());
   m->packed = {.type = t.type,
                .rows = t.rows,
@@ -187,6 +187,7 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
                .unsigned_q8 = unsigned_q8,
                .bulk = t.use == ops::MatrixUse::bulk,
                .data = data};
+  if (t.data == nullptr) return m;  // to plan with
   pool.parallel_for(panels, [&](int64_t p, int) { pack_panel(t, m->packed, p, data + p * panel_bytes); });
   return m;
 }

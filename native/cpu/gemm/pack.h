@@ -14,7 +14,7 @@ class PackedMatrix final : public ops::Matrix {
   std::shared_ptr<void> memory;
 };
 
-/// Error{out_of_memory}; bad_model when cols is no multiple of the type's block.
+/// Without data only its sizes are set. Error{out_of_memory}; bad_model when cols is no multiple of the type's block.
 std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigned_q8, ThreadPool& pool);
 /// Row `row` as dequantize_row would give it.
 void unpack_row(const Packed& m, int64_t row, float* y);

@@ -32,7 +32,7 @@ inline void to_f16(const float* x, int32_t n, uint16_t* to) {
   for (; i < n; ++i) to[i] = gguf::f32_to_f16(x[i]);
 }
 
-inline void store_value(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* v) {
+inline void store_value(const KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* v) {
   void* to = kv::value_row(b, head, head_dim, slot);
   switch (b.type) {
     case ops::KvType::f32:
@@ -48,7 +48,7 @@ inline void store_value(const ops::KvBlock& b, int32_t head, int32_t head_dim, i
 }
 
 /// The key becomes one column of its group.
-inline void store_key(const ops::KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* k) {
+inline void store_key(const KvBlock& b, int32_t head, int32_t head_dim, int32_t slot, const float* k) {
   const int32_t group = slot / 16, lane = slot % 16, width = kv::group_width(b, group);
   void* to = kv::key_group(b, head, head_dim, group);
   switch (b.type) {
@@ -75,7 +75,7 @@ inline void store_key(const ops::KvBlock& b, int32_t head, int32_t head_dim, int
   }
 }
 
-void rope_row(const ops::RopeStoreParams& p, int64_t row, const ops::KvSlot& slot, const float* angles) {
+void rope_row(const RopeRows& p, int64_t row, const KvSlot& slot, const float* angles) {
   const int32_t half = p.head_dim / 2;
   if (p.q) {
     float* q = p.q + row * p.ldq;

@@ -9,10 +9,10 @@
 
 namespace owl3::cpu::rope {
 
-void Angles::prepare(std::span<const ops::KvSlot> slots, float theta, int32_t head_dim) {
+void Angles::prepare(std::span<const KvSlot> slots, float theta, int32_t head_dim) {
   const size_t half = static_cast<size_t>(head_dim) / 2;
   const bool same_frequencies = theta == theta_ && head_dim == head_dim_;
-  if (same_frequencies && std::ranges::equal(slots, positions_, {}, &ops::KvSlot::position)) return;
+  if (same_frequencies && std::ranges::equal(slots, positions_, {}, &KvSlot::position)) return;
   if (!same_frequencies) {
     inverse_.resize(half);
     for (size_t i = 0; i < half; ++i) {
@@ -24,7 +24,7 @@ void Angles::prepare(std::span<const ops::KvSlot> slots, float theta, int32_t he
   positions_.clear();
   index_.clear();
   table_.clear();
-  for (const ops::KvSlot& slot : slots) {
+  for (const KvSlot& slot : slots) {
     if (positions_.empty() || positions_.back() != slot.position) {  // all keys of a crop stand at one position
       const size_t at = table_.size();
       table_.resize(at + 2 * half);
@@ -39,7 +39,7 @@ void Angles::prepare(std::span<const ops::KvSlot> slots, float theta, int32_t he
   }
 }
 
-void run(const Kernels& k, const ops::RopeStoreParams& p, Angles& angles, ThreadPool& pool) {
+void run(const Kernels& k, const RopeRows& p, Angles& angles, ThreadPool& pool) {
   if (p.head_dim % 2 != 0 || p.head_dim > attention::max_head_dim) {
     throw Error(ErrorCode::unsupported, "rotary positions need an even head size of at most 512");
   }

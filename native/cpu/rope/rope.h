@@ -16,7 +16,7 @@ namespace owl3::cpu::rope {
 class Angles {
  public:
   /// Angles as the reference has them: float32 position * float32 inverse frequency, then cos and sin in float32.
-  void prepare(std::span<const ops::KvSlot> slots, float theta, int32_t head_dim);
+  void prepare(std::span<const KvSlot> slots, float theta, int32_t head_dim);
   /// [head_dim]: cosines of head_dim/2 angles, then their sines.
   const float* row(size_t i) const { return table_.data() + index_[i] * static_cast<size_t>(head_dim_); }
 
@@ -31,10 +31,10 @@ class Angles {
 
 struct Kernels {
   /// One row: rotates p.q in place, rotates its keys and stores keys and values.
-  void (*row)(const ops::RopeStoreParams& p, int64_t row, const ops::KvSlot& slot, const float* angles);
+  void (*row)(const RopeRows& p, int64_t row, const KvSlot& slot, const float* angles);
 };
 
 /// Runs the verb of backend.h on the pool.
-void run(const Kernels& k, const ops::RopeStoreParams& p, Angles& angles, ThreadPool& pool);
+void run(const Kernels& k, const RopeRows& p, Angles& angles, ThreadPool& pool);
 
 }  // namespace owl3::cpu::rope

@@ -9,6 +9,7 @@ import { FileError, UsageError, UserError } from "../../errors.js";
 import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
+import { explain } from "../explain.js";
 import { takeInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
 import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js";
@@ -45,7 +46,7 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
         view.stop();
         // A wrong path or a full context must not end the conversation.
         if (!(error instanceof UserError)) throw error;
-        out.warn(error.message);
+        out.warn(explain(error).message);
       }
     }
   } finally {
@@ -56,30 +57,30 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
 }
 
 class Terminal {
-  private readonly chat: Chat;
-  private waiting: (InputImage | InputVideo)[];
+  readonly #chat: Chat;
+  #waiting: (InputImage | InputVideo)[];
   /** The questions as they were asked, for /save. */
-  private asked: InputMessage[];
+  #asked: InputMessage[];
+  readonly #flags: ChatFlags;
+  readonly #out: Output;
+  readonly #view: ProgressView;
 
-  constructor(
-    owl: Owl,
-    input: ChatInput,
-    private readonly flags: ChatFlags,
-    private readonly out: Output,
-    private readonly view: ProgressView,
-  ) {
-    this.chat = owl.chat({ ...chatOptions(flags), messages: input.messages });
-    this.waiting = [...input.media];
-    this.asked = [
+  constructor(owl: Owl, input: ChatInput, flags: ChatFlags, out: Output, view: ProgressView) {
+    this.#flags = flags;
+    this.#out = out;
+    this.#view = view;
+    this.#chat = owl.chat({ ...chatOptions(flags), messages: input.messages });
+    this.#waiting = [...input.media];
+    this.#asked = [
       ...(flags.system === undefined ? [] : [{ role: "system" as const, content: flags.system }]),
       ...input.messages,
     ];
   }
 
   announce(): void {
-    if (this.waiting.length > 0)
-      this.out.note(
-        `${this.waiting.length} ${this.waiting.length === 1 ? "picture or video waits" : "pictures and videos wait"} for your question.`,
+    if (this.#waiting.length > 0)
+      this.#out.note(
+        `${this.#waiting.length} ${this.#waiting.length === 1 ? "picture or video waits" : "pictures and videos wait"} for your question.`,
       );
   }
 
@@ -88,84 +89,84 @@ class Terminal {
     const [, command, rest = ""] = /^\/([a-z]+)(?:\s+(.*))?$/s.exec(line) ?? [];
     switch (command) {
       case undefined:
-        return this.ask(line);
+        return this.#ask(line);
       case "help":
-        return this.out.line(help);
+        return this.#out.line(help);
       case "image":
-        return this.addMedia(rest.trim());
+        return this.#addMedia(rest.trim());
       case "video":
-        return this.addMedia(rest.trim(), "video");
+        return this.#addMedia(rest.trim(), "video");
       case "regen":
-        return this.regenerate();
+        return this.#regenerate();
       case "clear":
-        this.chat.clear();
-        this.waiting = [];
-        this.asked = this.asked.filter((message) => message.role === "system");
-        return this.out.note("forgotten.");
+        this.#chat.clear();
+        this.#waiting = [];
+        this.#asked = this.#asked.filter((message) => message.role === "system");
+        return this.#out.note("forgotten.");
       case "save":
-        return this.save(rest.trim());
+        return this.#save(rest.trim());
       default:
         throw new UsageError(`there is no command /${command}; /help lists them.`);
     }
   }
 
-  private async ask(text: string): Promise<void> {
-    const question = placeMedia(text, this.waiting, { interleave: this.flags.interleave ?? false }) as InputPart[];
-    const before = this.chat.history.length;
+  async #ask(text: string): Promise<void> {
+    const question = placeMedia(text, this.#waiting, { interleave: this.#flags.interleave ?? false }) as InputPart[];
+    const before = this.#chat.history.length;
     try {
-      await this.show((options) => this.chat.ask(question, options));
+      await this.#show((options) => this.#chat.ask(question, options));
     } finally {
-      if (this.chat.history.length > before) {
-        this.waiting = [];
-        this.asked.push({ role: "user", content: question });
-        this.noteAnswer();
+      if (this.#chat.history.length > before) {
+        this.#waiting = [];
+        this.#asked.push({ role: "user", content: question });
+        this.#noteAnswer();
       }
     }
   }
 
-  private async regenerate(): Promise<void> {
-    const answered = this.chat.history.at(-1)?.role === "assistant";
+  async #regenerate(): Promise<void> {
+    const answered = this.#chat.history.at(-1)?.role === "assistant";
     try {
       // The same seed would give the same answer.
-      await this.show((options) => this.chat.regenerate({ ...options, seed: undefined }));
+      await this.#show((options) => this.#chat.regenerate({ ...options, seed: undefined }));
     } finally {
       if (answered) {
-        this.asked.pop();
-        this.noteAnswer();
+        this.#asked.pop();
+        this.#noteAnswer();
       }
     }
   }
 
-  private noteAnswer(): void {
-    const last = this.chat.history.at(-1);
-    if (last?.role === "assistant") this.asked.push({ role: "assistant", content: last.text });
+  #noteAnswer(): void {
+    const last = this.#chat.history.at(-1);
+    if (last?.role === "assistant") this.#asked.push({ role: "assistant", content: last.text });
   }
 
   /** Streams an answer; Ctrl-C stops it and keeps what was said. */
-  private async show(start: (options: AskOptions) => Answer): Promise<void> {
+  async #show(start: (options: AskOptions) => Answer): Promise<void> {
     const controller = new AbortController();
     const release = takeInterrupt(() => controller.abort());
     try {
-      const answer = start({ ...askOptions(this.flags), onProgress: this.view.on, signal: controller.signal });
+      const answer = start({ ...askOptions(this.#flags), onProgress: this.#view.on, signal: controller.signal });
       for await (const piece of answer) {
-        this.view.stop();
-        this.out.text(piece.text);
+        this.#view.stop();
+        this.#out.text(piece.text);
       }
-      this.out.endText();
+      this.#out.endText();
       const result = await answer.result();
-      this.out.note(summary(result));
-      if (result.finishReason === "length") this.out.note("(cut off: --max-tokens or --ctx)");
+      this.#out.note(summary(result));
+      if (result.finishReason === "length") this.#out.note("(cut off: --max-tokens or --ctx)");
     } catch (error) {
-      this.view.stop();
-      this.out.endText();
+      this.#view.stop();
+      this.#out.endText();
       if ((error as Error).name !== "AbortError") throw error;
-      this.out.note("(stopped)");
+      this.#out.note("(stopped)");
     } finally {
       release();
     }
   }
 
-  private async addMedia(name: string, as?: "video"): Promise<void> {
+  async #addMedia(name: string, as?: "video"): Promise<void> {
     const file = expandPath(name);
     if (file === "")
       throw new UsageError(
@@ -173,21 +174,21 @@ class Terminal {
       );
     const parts = [];
     for (const each of await expandMedia([file])) parts.push(await mediaPart(each, as));
-    this.waiting.push(...parts);
+    this.#waiting.push(...parts);
     this.announce();
   }
 
-  private async save(name: string): Promise<void> {
+  async #save(name: string): Promise<void> {
     const file = expandPath(name);
     if (file === "") throw new UsageError("give the file to write: /save chat.json");
-    const messages = this.asked.map(({ role, content }) => ({
+    const messages = this.#asked.map(({ role, content }) => ({
       role,
       content: typeof content === "string" ? content : content.map(saved),
     }));
     await writeFile(file, `${JSON.stringify(messages, null, 2)}\n`).catch((error: Error) => {
       throw new FileError(`${file} can't be written: ${error.message}`, { cause: error });
     });
-    this.out.note(`saved to ${file}.`);
+    this.#out.note(`saved to ${file}.`);
   }
 }
 
@@ -196,8 +197,11 @@ function saved(part: InputPart): unknown {
   if (part.type === "text") return part;
   if ("path" in part) return { ...part, path: /^[a-z]+:/i.test(part.path) ? part.path : path.resolve(part.path) };
   if ("frames" in part) return { ...part, frames: part.frames.map((frame) => path.resolve(frame)) };
+  const file = "source" in part ? part.source.path : undefined;
+  if (file !== undefined) return { type: part.type, path: path.resolve(file) };
   if (part.type === "video") throw new FileError("a video that came through stdin can't be saved: give it as a file.");
-  const url = `data:application/octet-stream;base64,${Buffer.from(part.data).toString("base64")}`;
+  const data = "source" in part ? (part.source.bytes as Uint8Array) : part.data;
+  const url = `data:application/octet-stream;base64,${Buffer.from(data).toString("base64")}`;
   return { type: "image_url", image_url: { url } };
 }
 

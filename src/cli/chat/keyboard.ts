@@ -10,10 +10,13 @@ const longestHistory = 500;
  * what is typed ahead waits for the next line.
  */
 export class Keyboard {
-  private constructor(
-    private history: string[],
-    private readonly file: string,
-  ) {}
+  #history: string[];
+  readonly #file: string;
+
+  private constructor(history: string[], file: string) {
+    this.#history = history;
+    this.#file = file;
+  }
 
   static async open(): Promise<Keyboard> {
     const base = process.env.XDG_STATE_HOME || path.join(homedir(), ".local", "state");
@@ -28,13 +31,13 @@ export class Keyboard {
       input: process.stdin,
       output: process.stdout,
       terminal: true,
-      history: [...this.history],
+      history: [...this.#history],
       historySize: longestHistory,
       removeHistoryDuplicates: true,
       prompt,
     });
     line.on("history", (history) => {
-      this.history = history;
+      this.#history = history;
     });
     return new Promise((resolve) => {
       const lines: string[] = [];
@@ -64,8 +67,8 @@ export class Keyboard {
 
   /** Keeps the history for next time, for the user alone; that this fails is no reason to complain. */
   async save(): Promise<void> {
-    await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 })
-      .then(() => writeFile(this.file, `${this.history.slice(0, longestHistory).join("\n")}\n`, { mode: 0o600 }))
+    await mkdir(path.dirname(this.#file), { recursive: true, mode: 0o700 })
+      .then(() => writeFile(this.#file, `${this.#history.slice(0, longestHistory).join("\n")}\n`, { mode: 0o600 }))
       .catch(() => {});
   }
 }

@@ -1,55 +1,59 @@
 import type { AnswerResult } from "../../chat/answer.js";
-import { formatBytes } from "../../chat/memory.js";
 import type { Progress as EngineProgress, OnProgress } from "../../chat/progress.js";
+import { formatBytes } from "../../format.js";
+import { memoryJson } from "../json.js";
 import type { Output, Progress } from "../output.js";
 
 /** Shows the engine's progress as one spinner line on stderr. */
 export class ProgressView {
-  private shown: Progress | undefined;
+  #shown: Progress | undefined;
   /** Milliseconds a crop, of the last that were run. */
-  private pace = 0;
+  #pace = 0;
+  readonly #out: Output;
 
-  constructor(private readonly out: Output) {}
+  constructor(out: Output) {
+    this.#out = out;
+  }
 
   readonly on: OnProgress = (progress) => {
     switch (progress.stage) {
       case "load":
-        return this.show(`loading ${progress.source}`);
+        return this.#show(`loading ${progress.source}`);
       case "preprocess":
-        return this.show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
+        return this.#show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
       case "encode":
-        return this.show(this.looking(progress));
+        return this.#show(this.#looking(progress));
       case "prefill":
-        return this.show(`reading the prompt: ${progress.done} of ${progress.total} tokens`);
+        return this.#show(`reading the prompt: ${progress.done} of ${progress.total} tokens`);
       case "beams":
-        return this.show(`searching: ${progress.done} tokens`);
+        return this.#show(`searching: ${progress.done} tokens`);
     }
   };
 
   /** "looking: 12 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB" */
-  private looking(progress: Extract<EngineProgress, { stage: "encode" }>): string {
+  #looking(progress: Extract<EngineProgress, { stage: "encode" }>): string {
     const { done, total, decoded, msPerCrop, msLeft, unit, memory } = progress;
-    if (msPerCrop > 0) this.pace = msPerCrop;
+    if (msPerCrop > 0) this.#pace = msPerCrop;
     const pace =
-      unit === "frame" ? `${(1000 / this.pace).toFixed(1)} frames/s` : `${(this.pace / 1000).toFixed(2)} s/crop`;
+      unit === "frame" ? `${(1000 / this.#pace).toFixed(1)} frames/s` : `${(this.#pace / 1000).toFixed(2)} s/crop`;
     const parts = [
       `looking: ${done} of ${total} ${unit}s${decoded > done ? ` (${decoded} decoded)` : ""}`,
-      this.pace > 0 ? pace : "",
+      this.#pace > 0 ? pace : "",
       msLeft === undefined || done === total ? "" : `${Math.ceil(msLeft / 1000)} s left`,
       `memory ${formatBytes(memory)}`,
     ];
     return parts.filter((part) => part !== "").join(", ");
   }
 
-  private show(text: string): void {
-    if (this.shown) this.shown.update(text);
-    else this.shown = this.out.progress(text);
+  #show(text: string): void {
+    if (this.#shown) this.#shown.update(text);
+    else this.#shown = this.#out.progress(text);
   }
 
   /** Takes the line away, before anything else is written. */
   stop(): void {
-    this.shown?.stop();
-    this.shown = undefined;
+    this.#shown?.stop();
+    this.#shown = undefined;
   }
 }
 
@@ -90,16 +94,5 @@ export function answerJson(model: string, backend: string, result: AnswerResult)
     },
     memory: { ...memoryJson(m), peak_rss: process.resourceUsage().maxRSS * 1024 },
     seed: result.seed,
-  };
-}
-
-export function memoryJson(m: AnswerResult["memory"]): Record<string, number> {
-  return {
-    weights: m.weights,
-    kv_cache: m.kvCache,
-    visual_kv: m.visualKv,
-    embeds: m.embeds,
-    scratch: m.scratch,
-    total: m.total,
   };
 }

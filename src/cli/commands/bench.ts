@@ -58,7 +58,7 @@ function parts(text: string): BenchPart[] {
 async function bench(flags: BenchFlags): Promise<void> {
   const { reportLines } = await import("../../bench/report.js");
   const out = createOutput();
-  const progress = await out.progress("bench");
+  const progress = out.progress("bench");
   const random = flags.shape && (flags.save ?? join(tmpdir(), `owl3-bench-${randomUUID()}.gguf`));
   const path = random ?? (await resolveModel(flags.model, { note: (line) => out.note(line) }));
   const release = onInterrupt(() => {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { formatBytes } from "../../format.js";
 import { jsonOption } from "../options.js";
 import { createOutput } from "../output.js";
 
@@ -9,7 +10,6 @@ export function addCacheCommand(program: Command): void {
     .addOption(jsonOption())
     .action(async (flags: { json?: boolean }) => {
       const { EmbeddingCache } = await import("../../vision/cache.js");
-      const { formatBytes } = await import("../../chat/memory.js");
       const output = createOutput();
       const store = new EmbeddingCache();
       const { entries, bytes } = await store.stats();
@@ -21,7 +21,6 @@ export function addCacheCommand(program: Command): void {
     .description("remove all of it")
     .action(async (_: unknown, command: Command) => {
       const { EmbeddingCache } = await import("../../vision/cache.js");
-      const { formatBytes } = await import("../../chat/memory.js");
       const output = createOutput();
       const { entries, bytes } = await new EmbeddingCache().clear();
       const { json } = command.optsWithGlobals<{ json?: boolean }>();

@@ -1,8 +1,11 @@
 import { type Command, Option } from "commander";
-import { describeFile, estimateMemory, type FileDescription, type MemoryEstimate } from "../../gguf/describe.js";
+import { planWork } from "../../chat/plan.js";
+import { formatBytes } from "../../format.js";
+import { describeFile, type FileDescription } from "../../gguf/describe.js";
+import type { MemoryPlan, Work } from "../../native/binding.js";
+import { memoryJson } from "../json.js";
 import { integer, jsonOption } from "../options.js";
 import { createOutput, type Output } from "../output.js";
-import { formatBytes } from "./writing.js";
 
 interface InfoFlags {
   json?: boolean;
@@ -26,14 +29,19 @@ export function addInfoCommand(program: Command): void {
       const { native, nativeCall } = await import("../../native/native.js");
       const file = await nativeCall(native().readGguf(path));
       const description = describeFile(file);
-      const memory = estimateMemory(description, flags.crops, flags.ctx);
+      const size = { promptTokens: 0, crops: flags.crops, modelContext: flags.ctx, heldContext: 0 };
+      const work = planWork(size, { contextLength: flags.ctx }, {});
+      const memory = description.model ? await nativeCall(native().planModel(path, {}, work)) : null;
       const out = createOutput();
       const tensors = file.tensors.map(({ name, type, shape, bytes }) => ({ name, type, shape, bytes }));
       if (flags.json) {
-        out.json({ ...description, memory, ...(flags.tensors && { tensors }) });
+        const { contextLength: context, crops } = work;
+        const planned = memory && { crops, context, ...memoryJson(memory) };
+        out.json({ ...description, memory: planned, ...(flags.tensors && { tensors }) });
         return;
       }
-      printFile(out, description, memory);
+      printFile(out, description);
+      if (memory) printMemory(out, memory, work);
       if (!flags.tensors) return;
       const width = Math.max(...tensors.map(({ name }) => name.length), 0);
       for (const { name, type, shape, bytes } of tensors)
@@ -41,8 +49,8 @@ export function addInfoCommand(program: Command): void {
     });
 }
 
-function printFile(out: Output, file: FileDescription, memory: MemoryEstimate | null): void {
-  const row = (label: string, text: string) => out.line(`  ${label.padEnd(14)} ${text}`);
+function printFile(out: Output, file: FileDescription): void {
+  const row = rowOf(out);
   out.heading(file.path);
   row("architecture", `${file.architecture ?? "unknown"} (GGUF version ${file.gguf_version})`);
   if (file.name) row("name", file.name);
@@ -75,12 +83,22 @@ function printFile(out: Output, file: FileDescription, memory: MemoryEstimate | 
   );
   const sampling = Object.entries(file.model.sampling).map(([key, value]) => `${key} ${value}`);
   row("sampling", sampling.length > 0 ? sampling.join(", ") : "no defaults in the file");
-  if (memory)
-    row(
-      "memory",
-      `about ${formatBytes(memory.total)} for ${memory.crops} crops and ${memory.context} positions: weights ${formatBytes(memory.weights)}, ` +
-        `text cache ${formatBytes(memory.kv_cache)}, visual cache ${formatBytes(memory.visual_kv)}, embeddings ${formatBytes(memory.embeds)}`,
-    );
+}
+
+function printMemory(out: Output, memory: MemoryPlan, { crops, contextLength }: Work): void {
+  const parts = [
+    `weights ${formatBytes(memory.weights)}`,
+    `text cache ${formatBytes(memory.kvCache)}`,
+    `visual cache ${formatBytes(memory.visualKv)}`,
+    `embeddings ${formatBytes(memory.embeds)}`,
+    `scratch ${formatBytes(memory.scratch)}`,
+  ];
+  const total = formatBytes(memory.total);
+  rowOf(out)("memory", `${total} for ${crops} crops and ${contextLength} positions: ${parts.join(", ")}`);
+}
+
+function rowOf(out: Output): (label: string, text: string) => void {
+  return (label, text) => out.line(`  ${label.padEnd(14)} ${text}`);
 }
 
 function millions(n: number): string {

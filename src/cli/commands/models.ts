@@ -1,10 +1,10 @@
 import path from "node:path";
 import type { Command } from "commander";
+import { formatBytes } from "../../format.js";
 import { modelFolder, shortNames } from "../../models/folder.js";
 import { type InstalledModel, listModels } from "../../models/list.js";
 import { jsonOption } from "../options.js";
 import { createOutput } from "../output.js";
-import { formatBytes } from "./writing.js";
 
 export function addModelsCommand(program: Command): void {
   program

@@ -1,10 +1,12 @@
 import { type Command, Option } from "commander";
 import { type FileType, fileTypes } from "../../convert/types.js";
+import { formatBytes } from "../../format.js";
 import type { PullProgress } from "../../models/pull.js";
+import { duration, progressBar } from "../format.js";
 import { onInterrupt } from "../interrupt.js";
 import { quietOption, threadsOption } from "../options.js";
 import { createOutput } from "../output.js";
-import { formatBytes, writing } from "./writing.js";
+import { writing } from "./writing.js";
 
 interface PullFlags {
   type: FileType;
@@ -49,7 +51,7 @@ async function pull(name: string, flags: PullFlags): Promise<void> {
   const out = createOutput(flags);
   const controller = new AbortController();
   const release = onInterrupt(() => controller.abort());
-  const progress = await out.progress(`looking for ${name}`);
+  const progress = out.progress(`looking for ${name}`);
   const rate = new Rate();
   const pulled = await pullModel(name, {
     type: flags.type,
@@ -80,27 +82,19 @@ async function pull(name: string, flags: PullFlags): Promise<void> {
 
 function progressText(name: string, p: PullProgress, rate: Rate): string {
   const share = p.bytesTotal > 0 ? p.bytesDone / p.bytesTotal : 1;
-  const width = 24;
-  const bar = "█".repeat(Math.round(share * width)).padEnd(width, "░");
   const speed = rate.update(p.bytesDone);
-  const left = speed > 0 ? `, ${formatBytes(speed)}/s, ${time((p.bytesTotal - p.bytesDone) / speed)} left` : "";
-  return `${name} ${bar} ${formatBytes(p.bytesDone)} of ${formatBytes(p.bytesTotal)} (${p.filesDone}/${p.filesTotal} files${left})`;
-}
-
-function time(seconds: number): string {
-  const s = Math.ceil(seconds);
-  if (s < 60) return `${s} s`;
-  return s < 3600 ? `${Math.ceil(s / 60)} min` : `${Math.floor(s / 3600)} h ${Math.ceil((s % 3600) / 60)} min`;
+  const left = speed > 0 ? `, ${formatBytes(speed)}/s, ${duration((p.bytesTotal - p.bytesDone) / speed)} left` : "";
+  return `${name} ${progressBar(share)} ${formatBytes(p.bytesDone)} of ${formatBytes(p.bytesTotal)} (${p.filesDone}/${p.filesTotal} files${left})`;
 }
 
 /** Bytes a second over the last few seconds. */
 class Rate {
-  private readonly marks: { at: number; bytes: number }[] = [];
+  readonly #marks: { at: number; bytes: number }[] = [];
 
   update(bytes: number, at = performance.now()): number {
-    this.marks.push({ at, bytes });
-    while ((this.marks[0]?.at ?? at) < at - 5000 || this.marks.length > 5000) this.marks.shift();
-    const first = this.marks[0];
+    this.#marks.push({ at, bytes });
+    while ((this.#marks[0]?.at ?? at) < at - 5000 || this.#marks.length > 5000) this.#marks.shift();
+    const first = this.#marks[0];
     if (!first || at - first.at < 500) return 0;
     return Math.max(0, ((bytes - first.bytes) * 1000) / (at - first.at));
   }

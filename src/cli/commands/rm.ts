@@ -1,8 +1,8 @@
 import type { Command } from "commander";
+import { formatBytes } from "../../format.js";
 import { removeModel } from "../../models/list.js";
 import { quietOption } from "../options.js";
 import { createOutput } from "../output.js";
-import { formatBytes } from "./writing.js";
 
 export function addRmCommand(program: Command): void {
   program

@@ -1,6 +1,8 @@
 import { type Command, Option } from "commander";
 import { type FileType, fileTypes } from "../../convert/types.js";
 import type { WriteOptions, WriteProgress } from "../../convert/write.js";
+import { formatBytes } from "../../format.js";
+import { duration, progressBar } from "../format.js";
 import { onInterrupt } from "../interrupt.js";
 import { quietOption, threadsOption } from "../options.js";
 import { createOutput } from "../output.js";
@@ -51,12 +53,6 @@ export async function writing(
 
 function progressText(output: string, p: WriteProgress, elapsed: number): string {
   const share = p.bytesTotal > 0 ? Math.min(1, p.bytesDone / p.bytesTotal) : 1;
-  const width = 24;
-  const bar = "█".repeat(Math.round(share * width)).padEnd(width, "░");
-  const left = share > 0.02 ? `, ${Math.ceil((elapsed / 1000) * (1 / share - 1))} s left` : "";
-  return `${output} ${bar} ${(100 * share).toFixed(0)} % (${p.tensorsDone}/${p.tensorsTotal} tensors${left})`;
-}
-
-export function formatBytes(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  const left = share > 0.02 ? `, ${duration((elapsed / 1000) * (1 / share - 1))} left` : "";
+  return `${output} ${progressBar(share)} ${(100 * share).toFixed(0)} % (${p.tensorsDone}/${p.tensorsTotal} tensors${left})`;
 }

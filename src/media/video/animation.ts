@@ -1,11 +1,12 @@
-/** Animated GIF and WebP through sharp: the same frames with every decoder, and formats that FFmpeg reads only in part. */
+/** Decodes animated GIF and WebP with sharp: FFmpeg reads these formats only in part, and frames do not depend on the chosen decoder. */
 import sharp from "sharp";
 import { FileError } from "../../errors.js";
+import { toRgb } from "../image.js";
 import type { Clip, ClipFrame } from "./clip.js";
 import type { Limits } from "./probe.js";
 
-/** Bytes of decoded frames held at a time. */
-const CHUNK_BYTES = 32 << 20;
+/** Bytes of decoded frames that are held at a time. */
+const chunkBytes = 32 << 20;
 
 export async function openAnimation(file: string, name: string, codec: string, limits: Limits): Promise<Clip> {
   const options = { ignoreIcc: true, limitInputPixels: limits.pixels, sequentialRead: true };
@@ -27,7 +28,7 @@ export async function openAnimation(file: string, name: string, codec: string, l
   for (let k = 0; k < frames; k++) {
     times[k] = total / 1000;
     const delay = meta.delay?.[k] ?? 0;
-    total += delay < 20 ? 100 : delay; // as browsers and FFmpeg do with a delay that is too short to be meant
+    total += delay < 20 ? 100 : delay; // browsers and FFmpeg replace implausibly short delays, too
   }
   const duration = total / 1000;
   return {
@@ -35,7 +36,7 @@ export async function openAnimation(file: string, name: string, codec: string, l
     times,
     decoder: "sharp",
     async *decode(indices, signal) {
-      const perChunk = Math.max(1, Math.floor(CHUNK_BYTES / (width * height * 4)));
+      const perChunk = Math.max(1, Math.floor(chunkBytes / (width * height * 4)));
       for (let at = 0; at < indices.length; ) {
         signal?.throwIfAborted();
         const first = indices[at] as number;
@@ -59,16 +60,8 @@ export async function openAnimation(file: string, name: string, codec: string, l
       });
     const size = width * height * info.channels;
     for (const index of wanted) {
-      const rgb = toRgb(data.subarray((index - page) * size, (index - page + 1) * size), info.channels);
+      const rgb = toRgb(data.slice((index - page) * size, (index - page + 1) * size), info.channels);
       yield { index, time: times[index] as number, image: { width, height, data: rgb } };
     }
   }
-}
-
-/** A copy with three channels; sharp gives one where all frames are grey. */
-function toRgb(data: Uint8Array, channels: number): Uint8Array {
-  if (channels === 3) return data.slice();
-  const rgb = new Uint8Array((data.length / channels) * 3);
-  for (let i = 0, o = 0; i < data.length; i += channels, o += 3) rgb.fill(data[i] as number, o, o + 3);
-  return rgb;
 }

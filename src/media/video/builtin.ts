@@ -1,6 +1,6 @@
 /**
- * The decoder that comes with the package: FFmpeg compiled to WebAssembly (@ffmpeg/core), in a worker thread. A hostile file can at worst
- * spoil the WebAssembly memory of that worker, which has no network and sees no file but the clip.
+ * Runs the decoder that comes with the package, FFmpeg compiled to WebAssembly (@ffmpeg/core), in a worker thread. The worst that a hostile
+ * file can do is to corrupt the WebAssembly memory of that worker, which has no network and sees no file but the clip.
  */
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
@@ -9,10 +9,10 @@ import { cleanLog, DecoderFailure, DecoderTimeout, inputArgs, type Runner, type 
 import type { WasmReply, WasmRequest } from "./wasm-worker.js";
 
 /** Pieces that may wait between worker and reader. */
-const PIECES_AHEAD = 2;
+const piecesAhead = 2;
 
-/** FFmpeg's main() leaves some of its memory behind; after many runs in one instance it fails with an access out of bounds. */
-const RUNS_PER_WORKER = 12;
+/** FFmpeg's main() leaks some memory; after many runs in one instance it fails with an access out of bounds. */
+const runsPerWorker = 12;
 
 export function createBuiltinRunner(file: string): Runner {
   let worker: Worker | undefined;
@@ -23,7 +23,7 @@ export function createBuiltinRunner(file: string): Runner {
     options: RunOptions,
   ): AsyncGenerator<WasmReply, void, void> {
     options.signal?.throwIfAborted();
-    if (runs >= RUNS_PER_WORKER) await stop();
+    if (runs >= runsPerWorker) await stop();
     worker ??= startWorker(file);
     runs++;
     const own = worker;
@@ -89,7 +89,7 @@ export function createBuiltinRunner(file: string): Runner {
 
     async probe(demuxer, args, options) {
       const request = { tool: "ffprobe" as const, args: [...wasmArgs, ...inputArgs(demuxer), ...args], chunkBytes: 0 };
-      for await (const reply of run({ ...request, ahead: PIECES_AHEAD }, options))
+      for await (const reply of run({ ...request, ahead: piecesAhead }, options))
         if (reply.type === "done") return { text: reply.text, complaints: cleanLog(reply.log) };
       throw new DecoderFailure([]);
     },
@@ -106,7 +106,7 @@ export function createBuiltinRunner(file: string): Runner {
         ...after,
         "/dev/out",
       ];
-      for await (const reply of run({ tool: "ffmpeg", args, chunkBytes, ahead: PIECES_AHEAD }, options)) {
+      for await (const reply of run({ tool: "ffmpeg", args, chunkBytes, ahead: piecesAhead }, options)) {
         if (reply.type === "piece") yield reply.piece;
         else if (reply.type === "done" && reply.code !== 0) throw new DecoderFailure(cleanLog(reply.log));
       }
@@ -118,7 +118,7 @@ export function createBuiltinRunner(file: string): Runner {
 
 const wasmArgs = ["-hide_banner", "-v", "error"];
 
-/** The WebAssembly core's script, or null where the optional dependency is not installed. */
+/** The path of the WebAssembly core's script, or null where the optional dependency is not installed. */
 export function builtinCore(): string | null {
   try {
     return createRequire(import.meta.url).resolve("@ffmpeg/core");

@@ -1,4 +1,4 @@
-/** A clip that is open: what it holds, and its frames. */
+/** An open clip: its properties and its frames. */
 import type { RgbImage } from "../../prompt/messages.js";
 import type { ClipInfo } from "./probe.js";
 
@@ -11,10 +11,10 @@ export interface ClipFrame {
 
 export interface Clip {
   readonly info: ClipInfo;
-  /** Seconds of each frame from the first; frame k is the k-th in presentation order. */
+  /** The time of each frame in seconds from the first; frame k is the k-th in presentation order. */
   readonly times: Float64Array;
   readonly decoder: "system" | "builtin" | "sharp";
-  /** The frames of ascending indices, one by one: no more than a few wait decoded. */
+  /** Decodes the frames of ascending indices one by one; only a few are decoded ahead. */
   decode(indices: readonly number[], signal?: AbortSignal): AsyncGenerator<ClipFrame, void, void>;
   close(): Promise<void>;
 }

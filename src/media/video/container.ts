@@ -1,17 +1,17 @@
 /**
- * What a file is, from its first bytes and never from its name: the decoder is told which demuxer to use, so that nothing a file holds can
- * choose one that opens other files or addresses.
+ * Identifies the container of a file by its first bytes, never by its name. The decoder is forced to use that demuxer, so that no content of
+ * a file can choose one that opens other files or addresses.
  */
+import type { Container } from "../../prompt/messages.js";
 
-/** Demuxer (ffmpeg's name) of a clip, or the animated picture formats that sharp decodes. */
-export type Container = "mov" | "matroska" | "avi" | "gif" | "webp";
+export type { Container };
 
-/** Bytes that containerOf() wants to see. */
-export const SNIFF_BYTES = 64;
+/** Bytes that containerOf() needs. */
+export const sniffBytes = 64;
 
-/** The container of a clip by its first bytes (SNIFF_BYTES of them or the whole file); null when it is none that is decoded here. */
+/** The container of a clip by its first {@link sniffBytes} bytes (or the whole of a shorter file); null for one that is not supported. */
 export function containerOf(head: Uint8Array): Container | null {
-  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, SNIFF_BYTES)).toString("latin1");
+  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, sniffBytes)).toString("latin1");
   const tag = text.slice(4, 8);
   if (tag === "ftyp") return pictureBrands.has(text.slice(8, 12)) ? null : "mov";
   if (movAtoms.has(tag)) return "mov";
@@ -23,16 +23,16 @@ export function containerOf(head: Uint8Array): Container | null {
   return null;
 }
 
-/** True for text that names other files or addresses to play (HLS, concat, DASH, XSPF, PLS): never opened. */
+/** Whether a file is a playlist (HLS, concat, DASH, XSPF, PLS), which names other files or addresses and is never opened. */
 export function isPlaylist(head: Uint8Array): boolean {
-  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, SNIFF_BYTES))
+  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, sniffBytes))
     .toString("latin1")
     .replace(/^\xef\xbb\xbf/, "")
     .trimStart();
   return /^(#EXTM3U|ffconcat|\[playlist\]|<MPD|<\?xml|<playlist|<smil|file\s+')/i.test(text);
 }
 
-// HEIF and AVIF share MP4's first box but are pictures.
+// HEIF and AVIF pictures begin with the same box as MP4.
 const pictureBrands = new Set(["avif", "avis", "heic", "heix", "heim", "heis", "hevc", "mif1", "msf1"]);
-// QuickTime files from before the ftyp box start with any of these.
+// Older QuickTime files lack the ftyp box and start with one of these.
 const movAtoms = new Set(["moov", "mdat", "wide", "free", "skip", "pnot"]);

@@ -1,4 +1,4 @@
-/** Frames of a clip through ffmpeg: which runs, where each starts, and the bytes that come out of it. */
+/** Decodes frames of a clip with ffmpeg: plans its runs and the position at which each starts, and converts its output. */
 import { FileError } from "../../errors.js";
 import type { RgbImage } from "../../prompt/messages.js";
 import type { Clip, ClipFrame } from "./clip.js";
@@ -38,7 +38,7 @@ async function* decode(
   const bytes = format.kind === "yuv420" ? yuv420Bytes(width, height) : width * height * 3;
   for (const run of planRuns(timeline, indices, runner.framesPerRun)) {
     const chosen = selection(run.indices.map((k) => k - run.first));
-    // The format comes first so that a picture size that changes midway can't change what is converted.
+    // The format comes first, so that a frame size that changes midway can't change which planes are converted.
     const formats = format.kind === "yuv420" ? "yuv420p|yuvj420p" : "rgb24";
     const filter = `select='${chosen}',format=${formats},scale=${width}:${height}`;
     const before = ["-max_pixels", String(limits.pixels), ...(run.seek === null ? [] : ["-ss", run.seek.toFixed(6)])];
@@ -75,7 +75,7 @@ async function* decode(
   }
 }
 
-/** An expression that is true for these frames. A balanced tree, since ffmpeg refuses sums of more than a hundred terms. */
+/** Builds an expression that is true for these frames: a balanced tree, since ffmpeg refuses sums of more than a hundred terms. */
 function selection(frames: readonly number[]): string {
   const [first = 0, ...rest] = frames;
   if (rest.length === 0) return `eq(n\\,${first})`;
@@ -86,9 +86,9 @@ function selection(frames: readonly number[]): string {
 }
 
 interface Run {
-  /** Index of the first frame that comes out when nothing is selected. */
+  /** Index of the first frame that this run decodes. */
   first: number;
-  /** Seconds to seek to; null: from the beginning. */
+  /** Seconds to seek to; null: the run starts at the beginning. */
   seek: number | null;
   indices: number[];
 }
@@ -100,7 +100,7 @@ interface Run {
 export function planRuns(timeline: Timeline, indices: readonly number[], framesPerRun: number): Run[] {
   const runs: Run[] = [];
   const { pts, key } = timeline;
-  let decoded = 0; // frames of the current run that have been paid for
+  let decoded = 0; // frames that the current run has decoded
   for (const k of indices) {
     const current = runs.at(-1);
     if (pts && k > 0 && (pts[k] as number) > (pts[k - 1] as number)) {

@@ -1,4 +1,4 @@
-/** What a clip holds, read with ffprobe: sizes, colours, rotation, and the presentation time of every frame. */
+/** Reads the properties of a clip with ffprobe: sizes, colours, rotation, and the presentation time of every frame. */
 import { FileError } from "../../errors.js";
 import type { Container } from "./container.js";
 import { DecoderFailure, type Runner, type RunOptions } from "./runner.js";
@@ -23,31 +23,31 @@ export const defaultLimits: Limits = {
 
 export interface ClipInfo {
   codec: string;
-  /** Frames that are presented: those an edit list hides are not counted. */
+  /** Number of presented frames; those that an edit list hides are not counted. */
   frames: number;
-  /** Average frames a second as the file states it; 0 when it does not. */
+  /** Average frames a second by the file's header; 0 if it has none. */
   fps: number;
-  /** As displayed: after rotation. */
+  /** Width and height as displayed, after rotation. */
   width: number;
   height: number;
-  /** Degrees, 0, 90, 180 or 270 for the usual ones. */
+  /** Rotation in degrees, usually 0, 90, 180 or 270. */
   rotation: number;
   /** Seconds. */
   duration: number;
 }
 
-/** How frames leave the decoder: planar 4:2:0 for our own conversion, or RGB made by ffmpeg where there is no common truth. */
+/** The format of decoded frames: planar 4:2:0, which yuv.ts converts, or RGB by ffmpeg where decoders do not agree anyway. */
 export type FrameFormat = { kind: "yuv420"; matrix: Matrix; fullRange: boolean } | { kind: "rgb24" };
 
-/** Frames in presentation order: `pts` in units of `timeBase` seconds, null where the container has none (then there is no seeking). */
+/** The frames in presentation order. `pts` is in units of `timeBase` seconds, and null where the container has none, which rules out seeking. */
 export interface Timeline {
   pts: Float64Array | null;
-  /** 1 where decoding can start. */
+  /** 1 for key frames, at which decoding can start. */
   key: Uint8Array;
   timeBase: number;
-  /** Seconds; what ffmpeg counts a seek from. */
+  /** Start of the file in seconds, from which ffmpeg counts a seek. */
   startTime: number;
-  /** Seconds of each frame from the first. */
+  /** The time of each frame in seconds from the first. */
   times: Float64Array;
 }
 
@@ -82,13 +82,13 @@ export async function probeClip(
   if (count > limits.frames) throw new FileError(`${name} has more than ${limits.frames} frames.`);
   const last = frames.times[count - 1] as number;
   if (!(last <= limits.duration)) throw new FileError(`${name} is longer than ${limits.duration / 3600} hours.`);
-  const turned = Math.abs((stream.rotation % 180) - 90) < 1;
+  const rotated = Math.abs((stream.rotation % 180) - 90) < 1;
   const info: ClipInfo = {
     codec: stream.codec,
     frames: count,
     fps: stream.fps,
-    width: turned ? height : width,
-    height: turned ? width : height,
+    width: rotated ? height : width,
+    height: rotated ? width : height,
     rotation: stream.rotation,
     duration: last + (stream.fps > 0 ? 1 / stream.fps : 0),
   };
@@ -150,8 +150,8 @@ function ratio(text: string): number {
 }
 
 /**
- * Presentation times and key frames. Packets are enough where the container is whole and says when each is shown; else (no times in AVI,
- * invisible packets in VP8, a file that was cut) the frames are counted by decoding all of them.
+ * Lists presentation times and key frames. Packets suffice where the container is intact and has a time for each; otherwise (AVI has no
+ * times, VP8 has invisible packets, a file may be truncated) all frames are decoded and counted.
  */
 async function listFrames(
   runner: Runner,

@@ -1,19 +1,19 @@
-/** The two ways to run ffmpeg, behind one interface: a program on this machine, or the WebAssembly build in a worker. */
+/** One interface for two ways to run ffmpeg: as a program on this machine, or as a WebAssembly build in a worker. */
 import { FileError } from "../../errors.js";
 
 export interface RunOptions {
   signal?: AbortSignal | undefined;
-  /** Wall-clock limit. */
+  /** Wall-clock limit in milliseconds. */
   timeoutMs: number;
 }
 
 export interface Runner {
   readonly kind: "system" | "builtin";
-  /** Roughly how many frames could be decoded in the time that one more run of ffmpeg costs. */
+  /** The cost of starting ffmpeg, as the number of frames that could be decoded meanwhile (roughly). */
   readonly framesPerRun: number;
-  /** Runs ffprobe over the input with a fixed demuxer; what it wrote, and its complaints. */
+  /** Runs ffprobe over the input with a fixed demuxer and returns its output and its error messages. */
   probe(demuxer: string, args: string[], options: RunOptions): Promise<{ text: string; complaints: string[] }>;
-  /** Runs ffmpeg: `before` stands before the input, `after` behind it; yields what it writes, in pieces of `chunkBytes`. */
+  /** Runs ffmpeg with the arguments `before` in front of the input and `after` behind it; yields its output in pieces of `chunkBytes`. */
   decode(
     demuxer: string,
     before: string[],
@@ -24,7 +24,7 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** ffmpeg failed; `complaints` are the last lines it wrote, safe to show. */
+/** ffmpeg failed; `complaints` are the last lines that it logged, made safe to show. */
 export class DecoderFailure extends Error {
   readonly complaints: string[];
   constructor(complaints: string[]) {
@@ -39,11 +39,11 @@ export class DecoderTimeout extends FileError {
   }
 }
 
-/** Options every run gets: no terminal, no network, no other protocol, one allocation bounded, only errors logged. */
+/** Options of every run: no terminal, no network, no other protocol, a limit for each allocation, only errors in the log. */
 export const commonArgs = ["-hide_banner", "-v", "error", "-max_alloc", String(1 << 30)];
 export const inputArgs = (demuxer: string): string[] => ["-protocol_whitelist", "file,pipe", "-f", demuxer];
 
-/** Lines of a log without heap addresses, control characters and excess. */
+/** The last lines of a log without heap addresses, paths and control characters. */
 export function cleanLog(log: string): string[] {
   return log
     .split("\n")

@@ -1,25 +1,25 @@
-/** Which frames of a clip the model sees: the reference's rule, and what the user may choose. */
+/** Chooses the frames of a clip that the model sees, by the reference's rule or by the user's options. */
 import { UsageError } from "../../errors.js";
 
 export interface SamplingOptions {
-  /** Frames a second to look at (the reference: 1). */
+  /** Sampling rate in frames a second (the reference: 1). */
   fps?: number;
-  /** At most so many frames (the reference: 16). */
+  /** Maximum number of frames (the reference: 16). */
   maxFrames?: number;
-  /** Seconds from the clip's first frame; only frames in [start, end) are taken. */
+  /** Only frames in [start, end) are taken, in seconds from the clip's first frame. */
   start?: number;
   end?: number;
-  /** Exactly these frames, instead of all of the above. */
+  /** Indices of exactly these frames; the other options then have no effect. */
   frames?: readonly number[];
 }
 
-/** More frames than this in one clip are refused: no prompt holds them. */
-export const MAX_SAMPLED_FRAMES = 4096;
+/** Maximum number of frames of one clip: no prompt holds more. */
+export const maxSampledFrames = 4096;
 
 /**
- * Indices of the frames to decode, ascending. `times[k]` is the time of frame k in seconds from the first; `fps` the average rate.
- * As in the reference: every r-th frame, r = max(1, round(average fps / frames a second)) with Python's rounding, and when these are more
- * than N, the middles of N equal parts of them.
+ * Returns the indices of the frames to decode, ascending. `times[k]` is the time of frame k in seconds from the first; `fps` is the average rate.
+ * The rule is the reference's: every r-th frame, r = max(1, round(average fps / frames a second)) with Python's rounding, and if these are
+ * more than N, the middles of N equal parts of them.
  */
 export function sampleFrames(times: ArrayLike<number>, fps: number, options: SamplingOptions = {}): number[] {
   const count = times.length;
@@ -40,18 +40,18 @@ export function sampleFrames(times: ArrayLike<number>, fps: number, options: Sam
   const stride = Math.min(Math.max(1, roundHalfEven(saneRate(times, fps) / (options.fps ?? 1))), Math.max(1, count));
   return uniform(
     inside.filter((_, i) => i % stride === 0),
-    Math.min(maxFrames, MAX_SAMPLED_FRAMES),
+    Math.min(maxFrames, maxSampledFrames),
   );
 }
 
-/** N of the items, the i-th at int(i * gap + gap / 2); all when there are no more than N. */
+/** Takes n of the items, the i-th at int(i * gap + gap / 2), or all if there are no more than n. */
 export function uniform<T>(items: readonly T[], n: number): T[] {
   if (items.length <= n) return [...items];
   const gap = items.length / n;
   return Array.from({ length: n }, (_, i) => items[Math.trunc(i * gap + gap / 2)] as T);
 }
 
-/** Python's round(): halves go to the even neighbour. */
+/** Rounds halves to the even neighbour, as Python's round() does. */
 export function roundHalfEven(x: number): number {
   const below = Math.floor(x);
   const rest = x - below;
@@ -60,7 +60,7 @@ export function roundHalfEven(x: number): number {
   return below % 2 === 0 ? below : below + 1;
 }
 
-/** Seconds of "90", "1:30", "1:02:03.5"; NaN for anything else. */
+/** Parses "90", "1:30" or "1:02:03.5" to seconds; NaN for anything else. */
 export function parseTime(text: string): number {
   const match = /^(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)$/.exec(text.trim());
   if (!match) return Number.NaN;
@@ -70,7 +70,7 @@ export function parseTime(text: string): number {
   return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
 }
 
-/** The average rate, or, where the file claims none or an absurd one, what its frame times say. */
+/** The average rate of the header, or that of the frame times if the header has none or an absurd one. */
 function saneRate(times: ArrayLike<number>, fps: number): number {
   if (Number.isFinite(fps) && fps > 0 && fps <= 1000) return fps;
   const last = times[times.length - 1] ?? 0;

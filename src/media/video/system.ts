@@ -1,4 +1,4 @@
-/** ffmpeg and ffprobe of this machine, each run in a child process of its own. */
+/** Runs the ffmpeg and ffprobe of this machine, each in a child process. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import path from "node:path";
@@ -12,8 +12,8 @@ import {
   type RunOptions,
 } from "./runner.js";
 
-/** ffprobe's answer is a line a packet: this is some ten million of them. */
-const MAX_PROBE_BYTES = 256 << 20;
+/** Limit for the output of ffprobe, which is a line a packet: some ten million packets. */
+const maxProbeBytes = 256 << 20;
 
 export function createSystemRunner(file: string): Runner {
   const input = `file:${path.resolve(file)}`;
@@ -42,7 +42,7 @@ export function createSystemRunner(file: string): Runner {
       options.signal?.removeEventListener("abort", kill);
       running.delete(child);
     });
-    /** Waits for the end; throws when it was not a good one. */
+    /** Waits for the end of the run and throws if it failed. */
     const finish = async () => {
       const code = await closed;
       options.signal?.throwIfAborted();
@@ -63,7 +63,7 @@ export function createSystemRunner(file: string): Runner {
       let bytes = 0;
       for await (const part of run.child.stdout) {
         bytes += part.length;
-        if (bytes > MAX_PROBE_BYTES) run.kill();
+        if (bytes > maxProbeBytes) run.kill();
         else parts.push(part);
       }
       const complaints = await run.finish();
@@ -91,7 +91,7 @@ export function createSystemRunner(file: string): Runner {
 
 let found: { version: string } | null | undefined;
 
-/** The ffmpeg on PATH, if both it and ffprobe run. */
+/** Finds the ffmpeg on PATH; null unless both it and ffprobe run. */
 export function systemFfmpeg(): { version: string } | null {
   if (found === undefined) {
     const [ffmpeg, ffprobe] = ["ffmpeg", "ffprobe"].map((program) =>
@@ -103,13 +103,13 @@ export function systemFfmpeg(): { version: string } | null {
   return found;
 }
 
-/** "-vsync" of old releases is "-fps_mode" in those from 6 on (and in builds that are named by a hash). */
+/** Renames "-vsync", which is "-fps_mode" from ffmpeg 6 on (and in builds whose version is a hash). */
 function fpsMode(args: string[]): string[] {
   const old = /^[1-5]\./.test(systemFfmpeg()?.version ?? "");
   return args.map((arg) => (arg === "-vsync" && !old ? "-fps_mode" : arg));
 }
 
-/** Pieces of exactly `size` bytes; a rest that is shorter is dropped. */
+/** Regroups a stream into pieces of exactly `size` bytes; a shorter rest is dropped. */
 async function* regroup(stream: AsyncIterable<Buffer>, size: number): AsyncGenerator<Uint8Array, void, void> {
   let piece = new Uint8Array(size);
   let filled = 0;

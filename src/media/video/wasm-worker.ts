@@ -1,7 +1,6 @@
 /**
- * Runs @ffmpeg/core, an Emscripten build meant for a browser's worker, in a worker thread of Node. One request at a time.
- * The clip is read through a file descriptor as FFmpeg asks for it; the output goes piece by piece to the other side, which says how far
- * ahead this one may run.
+ * Runs @ffmpeg/core, an Emscripten build for a browser's worker, in a worker thread of Node, one request at a time. The clip is read through
+ * a file descriptor as FFmpeg asks for it; the output goes piece by piece to the main thread, which limits how far this one runs ahead.
  */
 import { fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -11,9 +10,9 @@ import { parentPort, workerData } from "node:worker_threads";
 export interface WasmRequest {
   tool: "ffmpeg" | "ffprobe";
   args: string[];
-  /** Size of the pieces that the output is cut into. */
+  /** Bytes of each piece of the output. */
   chunkBytes: number;
-  /** Pieces that may be under way; `credit` counts them. */
+  /** Pieces that may be on their way; `credit` counts them. */
   ahead: number;
   credit: Int32Array;
 }
@@ -63,7 +62,7 @@ function serve(core: Core, next: WasmRequest): void {
   let text = "";
   let code: number;
   if (next.tool === "ffprobe") {
-    core.ffprobe(...next.args, "-o", "/probe", "-i", "/w/in"); // always returns -1: the file tells
+    core.ffprobe(...next.args, "-o", "/probe", "-i", "/w/in"); // it always returns -1, so the file tells whether it succeeded
     try {
       text = core.FS.readFile("/probe", { encoding: "utf8" });
       core.FS.unlink("/probe");
@@ -78,7 +77,7 @@ function serve(core: Core, next: WasmRequest): void {
   port.postMessage({ type: "done", code, text, log } satisfies WasmReply);
 }
 
-/** Emscripten asks for a browser worker's globals; wasmBinary saves it from fetching. */
+/** Loads the core. Emscripten needs the globals of a browser's worker; wasmBinary keeps it from fetching. */
 async function load(): Promise<Core> {
   const scope = globalThis as Record<string, unknown>;
   for (const name of ["fetch", "WebSocket", "XMLHttpRequest", "EventSource"]) delete scope[name];
@@ -134,7 +133,7 @@ interface FilePart {
   read(): ArrayBuffer;
 }
 
-/** What WORKERFS takes for a browser's File: slices are read from the descriptor when they are asked for. */
+/** Imitates a browser's File for WORKERFS: slices are read from the descriptor when they are asked for. */
 function clipFile(): object {
   const fd = openSync(file, "r");
   const { size } = fstatSync(fd);

@@ -1,17 +1,17 @@
 /**
- * 8-bit 4:2:0 to RGB as the reference's decoders (decord, OpenCV, ffmpeg on x86) do it, bit for bit: swscale's fixed-point arithmetic, with
- * 13-bit coefficients, chroma repeated over its 2x2 block. Doing it here makes every decoder give the same pixels: swscale itself gives
- * others on other processors. Holds for even heights; for the rest there is no common truth (see frameFormat in probe.ts).
+ * Converts 8-bit 4:2:0 to RGB bit for bit as the reference's decoders (decord, OpenCV, ffmpeg on x86) do: by swscale's fixed-point arithmetic
+ * with 13-bit coefficients and chroma repeated over its 2x2 block. Since it is done here, every decoder gives the same pixels; swscale itself
+ * gives others on other processors. This holds for even heights; for odd ones those decoders differ (see frameFormat in probe.ts).
  */
 
 export type Matrix = "bt601" | "bt709";
 
-/** Bytes of a frame: Y [height, width], then U and V, [ceil(height/2), ceil(width/2)] each. */
+/** Bytes of a frame, which holds Y [height, width], then U and V, [ceil(height/2), ceil(width/2)] each. */
 export function yuv420Bytes(width: number, height: number): number {
   return width * height + 2 * Math.ceil(width / 2) * Math.ceil(height / 2);
 }
 
-/** RGB8 [height, width, 3] of a planar 4:2:0 frame of yuv420Bytes(width, height) bytes. */
+/** Converts a planar 4:2:0 frame of yuv420Bytes(width, height) bytes to RGB8 [height, width, 3]. */
 export function yuv420ToRgb(
   planes: Uint8Array,
   width: number,
@@ -23,7 +23,7 @@ export function yuv420ToRgb(
   const chromaWidth = Math.ceil(width / 2);
   const uStart = width * height;
   const vStart = uStart + chromaWidth * Math.ceil(height / 2);
-  const rgb = new Uint8ClampedArray(width * height * 3); // clamps as it stores
+  const rgb = new Uint8ClampedArray(width * height * 3); // a store clamps to 0..255
   let out = 0;
   for (let row = 0; row < height; row++) {
     const luma = row * width;
@@ -60,7 +60,7 @@ function tables(matrix: Matrix, fullRange: boolean): Tables {
   return t;
 }
 
-/** Inverse matrix coefficients in 16.16 (crv, cbu, cgu, cgv), as swscale tables them. */
+/** Inverse matrix coefficients in 16.16 fixed point (crv, cbu, cgu, cgv), from swscale's table. */
 const coefficients = {
   bt601: [104597, 132201, 25675, 53279],
   bt709: [117489, 138438, 13975, 34925],

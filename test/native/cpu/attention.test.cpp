@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "cpu/kv_store.h"
+#include "cpu/kv_fixture.h"
 #include "harness.h"
 
 using namespace owl3;
@@ -91,7 +91,7 @@ void check_vision(Isa isa, const Vision& c) {
   CHECK(vision_error(c, p) < exact_bound);
   attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.workspace);
   CHECK(vision_error(c, p) < float_bound);
-  p.exact = false;
+  p.accuracy = ops::Accuracy::bfloat16;
   attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.workspace);
   CHECK(vision_error(c, p) < fast_bound);
 }
@@ -164,10 +164,10 @@ TEST("cpu: vision attention has the same bits for any threads and batch") {
 namespace {
 
 std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
-                          std::span<const ops::AttentionSequence> sequences, int threads) {
+                          std::span<const AttentionSequence> sequences, int threads) {
   const size_t width = static_cast<size_t>(s.heads * s.head_dim);
   std::vector<float> out(q.size(), -7.0f);
-  ops::AttentionParams p;
+  AttentionRows p;
   p.q = q.data();
   p.ldq = static_cast<int64_t>(width);
   p.out = out.data();
@@ -184,8 +184,8 @@ double hyper_error(const Store& store, const std::vector<float>& q, const std::v
   const Shape& s = store.shape;
   double worst = 0;
   for (int r = 0; r<rows; r += rows> 8 ? 9 : 1) {
-    std::vector<std::pair<const ops::KvSegment*, int>> keys;
-    for (const ops::KvSegment& segment : store.segments) {
+    std::vector<std::pair<const KvSegment*, int>> keys;
+    for (const KvSegment& segment : store.segments) {
       for (int i = 0; i < segment.count; ++i) {
         const int at = segment.causal ? segment.position + i : segment.position;
         if (at <= first_position + r) keys.push_back({&segment, i});
@@ -223,7 +223,7 @@ TEST("cpu: hyper attention over crops and text pages, every KV type and head siz
         for (int rows : {1, 5, 70}) {
           const int first = 70 - rows;
           const std::vector<float> q = normal_values(static_cast<size_t>(rows * 6 * head_dim), ++seed);
-          const ops::AttentionSequence sequence{0, rows, first, store.segments};
+          const AttentionSequence sequence{0, rows, first, store.segments};
           const std::vector<float> out = attend(isa, store.shape, q, {&sequence, 1}, 2);
           CHECK(hyper_error(store, q, out, rows, first) <
                 2e-5);  // values are about 4 at most: 2^-24 a term, as in vision
@@ -238,7 +238,7 @@ TEST("cpu: a row that sees no key is zero, and unseen crops are not read") {
     Store store{{2, 1, 32, ops::KvType::f16}, {}, {}};
     store.segments.push_back({{ops::KvType::f16, 81, nullptr, nullptr}, 81, 5, false});  // would crash
     const std::vector<float> q = normal_values(5 * 64, 1);
-    const ops::AttentionSequence sequence{0, 5, 0, store.segments};
+    const AttentionSequence sequence{0, 5, 0, store.segments};
     for (float x : attend(isa, store.shape, q, {&sequence, 1}, 2)) CHECK_EQ(x, 0.0f);
   }
 }
@@ -253,18 +253,18 @@ TEST("cpu: hyper attention has the same bits for any chunks, threads and batch")
       for (int crop = 0; crop < 7; ++crop) store.add_crop(isa, 729, 4 + 8 * crop, static_cast<uint32_t>(crop));
       store.add_text(isa, total, 50);
       const std::vector<float> q = normal_values(static_cast<size_t>(total * shape.heads * shape.head_dim), 60);
-      const ops::AttentionSequence all{0, total, 0, store.segments};
+      const AttentionSequence all{0, total, 0, store.segments};
       const std::vector<float> expected = attend(isa, shape, q, {&all, 1}, 1);
       if (shape.head_dim == 16) CHECK(hyper_error(store, q, expected, total, 0) < 2e-5);
       CHECK(expected == attend(isa, shape, q, {&all, 1}, 5));
       for (int chunk : {1, 3, 16, 64}) {
-        std::vector<ops::AttentionSequence> sequences;  // all chunks in one call: also a batch
-        std::vector<std::vector<ops::KvSegment>> segments;
+        std::vector<AttentionSequence> sequences;  // all chunks in one call: also a batch
+        std::vector<std::vector<KvSegment>> segments;
         segments.reserve(total);
         for (int row = 0; row < total; row += chunk) {
           const int rows = std::min(chunk, total - row);
           segments.emplace_back();  // what there was when this chunk came
-          for (ops::KvSegment s : store.segments) {
+          for (KvSegment s : store.segments) {
             if (s.position >= row + rows) continue;
             if (s.causal) s.count = std::min(s.count, row + rows - s.position);
             segments.back().push_back(s);

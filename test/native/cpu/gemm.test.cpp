@@ -265,7 +265,11 @@ TEST("cpu: rows of packed weights come back as dequantize_row has them") {
       const auto m = b->load_matrix(w.host());
       const std::vector<int32_t> ids = {0, 34, 16, 15, 16};
       std::vector<float> y(ids.size() * 512);
-      b->get_rows(*m, ids, y.data());
+      ops::PassTable table;
+      table.ids = ids;
+      const auto store = b->make_kv_store({});
+      b->begin(table, *store);
+      b->get_rows(*m, y.data());
       for (size_t i = 0; i < ids.size(); i++) {
         CHECK(std::memcmp(&y[i * 512], &w.values[static_cast<size_t>(ids[i]) * 512], 512 * sizeof(float)) == 0);
       }

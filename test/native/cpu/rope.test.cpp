@@ -2,7 +2,7 @@
 #include <cmath>
 #include <vector>
 
-#include "cpu/kv_store.h"
+#include "cpu/kv_fixture.h"
 #include "harness.h"
 
 using namespace owl3;
@@ -17,15 +17,15 @@ TEST("cpu: RoPE and the KV write against a twin in double") {
         Store store{{3, 2, head_dim, type}, {}, {}};
         const std::vector<int> positions = {0, 7, 7, 31, 32000};
         const int rows = static_cast<int>(positions.size());
-        const ops::KvSegment segment{store.block(37), 37, 0, false};  // slots 32 to 36: the narrow group at the end
-        std::vector<ops::KvSlot> slots;
+        const KvSegment segment{store.block(37), 37, 0, false};  // slots 32 to 36: the narrow group at the end
+        std::vector<KvSlot> slots;
         for (int r = 0; r < rows; ++r)
           slots.push_back({segment.block, r == 0 ? 3 : 31 + r, positions[static_cast<size_t>(r)]});
         const size_t d2 = static_cast<size_t>(head_dim);
         std::vector<float> q = normal_values(static_cast<size_t>(rows) * 3 * d2, 1),
                            kv = normal_values(static_cast<size_t>(rows) * 4 * d2, 2);
         const std::vector<float> q0 = q;
-        ops::RopeStoreParams p;  // [K|V] a head, as v_kv_proj gives them
+        RopeRows p;  // [K|V] a head, as v_kv_proj gives them
         p.q = q.data();
         p.ldq = 3 * head_dim;
         p.k = kv.data();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { InputPart } from "../../../src/prompt/messages.js";
-import { eos, type Fake, fakeEngine, openFake } from "../fake.js";
+import { eos, type Fake, fakeEngine, openFake } from "../../support/fake.js";
 
 const picture = (path: string): InputPart => ({ type: "image", path });
 const text = (t: string): InputPart => ({ type: "text", text: t });
@@ -140,7 +140,9 @@ test("chat: what fails or stops before the first token leaves the chat as it was
   const fake = fakeEngine();
   await using owl = await openFake(fake);
   const chat = owl.chat({ system: "s" });
-  await expect(chat.ask([picture("missing.png"), text("?")]).result()).rejects.toThrow(/missing/);
+  const parts = [picture("a.png"), picture("missing.png"), text("?")];
+  await expect(chat.ask(parts).result()).rejects.toThrow(/missing/);
+  expect(fake.opened.size).toBe(0);
   await expect(chat.ask("x", { signal: AbortSignal.abort() }).result()).rejects.toMatchObject({ name: "AbortError" });
   await expect(chat.ask("x", { temperature: -1 }).result()).rejects.toThrow(/temperature/);
   await expect(chat.ask("x", { maxTokens: 0 }).result()).rejects.toThrow(/maxTokens/);
@@ -162,7 +164,10 @@ test("chat: the input is copied, not kept or changed", async () => {
 test("chat: a context that is too short is refused, one that was not asked for grows", async () => {
   const fake = fakeEngine();
   await using owl = await openFake(fake);
-  await expect(owl.chat({ contextLength: 64 }).ask("x".repeat(100)).result()).rejects.toThrow(/--ctx/);
+  await expect(owl.chat({ contextLength: 64 }).ask("x".repeat(100)).result()).rejects.toMatchObject({
+    name: "ContextError",
+    ...{ promptTokens: 106, contextLength: 64, chosen: true, exitCode: 2 },
+  });
   expect(() => owl.chat({ contextLength: 1e6 })).toThrow(/32768/);
   const short = await owl.chat({ contextLength: 20 }).ask("1234567890", { maxTokens: 99 }).result();
   expect(short).toMatchObject({ finishReason: "length", usage: { completionTokens: 4 } });
@@ -184,6 +189,7 @@ test("chat: what does not fit into memory is refused before work starts", async 
   ).rejects.toMatchObject({
     name: "MemoryError",
     exitCode: 5,
+    missing: { of: "answer", needed: 1e18 - 10 },
   });
   expect(fake.calls).toEqual(["load a.png"]);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../../src/convert/config.js";
 import { runVisionLayers, storedShape, tensorLayout } from "../../../src/convert/layout.js";
-import { tinyConfig } from "../../checkpoint.js";
+import { tinyConfig } from "../../support/checkpoint.js";
 
 const parse = (overrides: Record<string, unknown> = {}) => parseConfig(tinyConfig(overrides), "config.json");
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { tokenizerEntries } from "../../../src/convert/tokenizer.js";
-import { goldenCheckpoint } from "../../checkpoint.js";
+import { goldenCheckpoint } from "../../support/checkpoint.js";
 
 const golden = () => JSON.parse(readFileSync(join(goldenCheckpoint, "tokenizer.json"), "utf8"));
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { beamSearch } from "../../../src/decode/beams.js";
 import type { NativeSession } from "../../../src/native/binding.js";
-import { eos, type Fake, fakeEngine } from "../fake.js";
+import { eos, type Fake, fakeEngine } from "../../support/fake.js";
 
 const vocabulary = 7;
 

@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FileError, UsageError } from "../../../src/errors.js";
 import { decodeImage, loadImage } from "../../../src/media/image.js";
 import { openSource, readBytes } from "../../../src/media/source.js";
+import { fixtures } from "../../support/files.js";
 
-const folder = fileURLToPath(new URL("../../fixtures/pictures/", import.meta.url));
+const folder = path.join(fixtures, "pictures/");
 const expected: Record<string, [width: number, height: number, sha256: string]> = JSON.parse(
   readFileSync(path.join(folder, "expected.json"), "utf8"),
 );
@@ -50,9 +50,9 @@ test("kinds come from bytes, not from names", async () => {
   const png = readFileSync(path.join(folder, "rgb.png"));
   const file = path.join(temporary, "movie.mp4");
   await writeFile(file, png);
-  expect(await openSource(file)).toMatchObject({ kind: "image", animated: false, path: file });
+  expect(await openSource(file)).toMatchObject({ kind: "image", container: null, path: file });
   expect((await loadImage(file)).width).toBe(45);
-  expect(await openSource(path.join(folder, "animated.gif"))).toMatchObject({ kind: "image", animated: true });
+  expect(await openSource(path.join(folder, "animated.gif"))).toMatchObject({ kind: "image", container: "gif" });
   const mp4 = Buffer.concat([Buffer.from([0, 0, 0, 24]), Buffer.from("ftypisom"), Buffer.alloc(60)]);
   expect(await openSource(mp4)).toMatchObject({ kind: "video" });
   await expect(loadImage(mp4, { name: "clip" })).rejects.toThrow("clip is a video, not a picture.");

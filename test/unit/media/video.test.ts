@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemFfmpeg } from "../../../src/media/video/system.js";
 import { type Clip, openClip } from "../../../src/media/video.js";
+import { fixtures } from "../../support/files.js";
 
 // Clips and what a full decode by ffmpeg gives for each are made by tools/fixtures/clips.mjs.
-const clipPath = (name: string) => fileURLToPath(new URL(`../../fixtures/clips/${name}`, import.meta.url));
+const clipPath = (name: string) => join(fixtures, "clips", name);
 interface Expected {
   width: number;
   height: number;

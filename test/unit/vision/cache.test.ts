@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const shape = { tokens: 3, size: 5 };
+const shape = { tokens: 3, hiddenSize: 5 };
 const key = (n: number) => EmbeddingCache.key("w", "a", Uint8Array.of(n));
 const values = (n: number) => Float32Array.from({ length: 15 }, (_, i) => n + i / 7);
 const fileOf = (k: string) => path.join(folder, k.slice(0, 2), `${k}.embeds`);
@@ -66,7 +66,7 @@ test("damaged entries are dropped: cut, a flipped bit, another shape, empty", as
     expect(() => statSync(fileOf(key(i)))).toThrow();
   }
   await cache.put(key(9), shape, values(9));
-  expect(await cache.get(key(9), { tokens: 5, size: 3 })).toBeNull();
+  expect(await cache.get(key(9), { tokens: 5, hiddenSize: 3 })).toBeNull();
 });
 
 test("stays under its limit by dropping what was used least lately", async () => {
@@ -141,9 +141,9 @@ test("many writers at once: every entry that can be read is whole", async () => 
      for (let round = 0; round < 20; round++)
        for (let i = 0; i < 12; i++) {
          const key = EmbeddingCache.key("w", "a", Uint8Array.of(i));
-         const got = await cache.get(key, { tokens: 3, size: 5 });
+         const got = await cache.get(key, { tokens: 3, hiddenSize: 5 });
          if (got && got[0] !== i) process.exit(1);
-         await cache.put(key, { tokens: 3, size: 5 }, Float32Array.from({ length: 15 }, (_, j) => i + j / 7));
+         await cache.put(key, { tokens: 3, hiddenSize: 5 }, Float32Array.from({ length: 15 }, (_, j) => i + j / 7));
        }`,
   );
   const codes = await Promise.all(

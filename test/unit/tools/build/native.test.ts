@@ -2,10 +2,10 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
+import { root } from "../../../support/files.js";
 
-const script = fileURLToPath(new URL("../../../../tools/build/native.mjs", import.meta.url));
+const script = path.join(root, "tools/build/native.mjs");
 const folder = mkdtempSync(path.join(tmpdir(), "owl3-install-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -31,7 +31,6 @@ test("install: without a compiler one sentence says what to install", () => {
 });
 
 test("the package holds the demo model and its card, and nothing of the tests", () => {
-  const root = fileURLToPath(new URL("../../../..", import.meta.url));
   const run = spawnSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root, encoding: "utf8" });
   const [{ files, unpackedSize }] = JSON.parse(run.stdout) as [{ files: { path: string }[]; unpackedSize: number }];
   const paths = files.map((file) => file.path);

@@ -1,10 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
 import type { FileType } from "../../src/convert/types.js";
+import { greedySampling } from "../../src/decode/sampling.js";
 import type {
   KvType,
   MediaSlot,
@@ -12,18 +11,9 @@ import type {
   NativeEmbeds,
   NativeModel,
   NativeSession,
-  SamplerOptions,
 } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
-
-export const fixtures = fileURLToPath(new URL("../fixtures", import.meta.url));
-
-/** A folder that goes with the test file. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "owl3-model-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+import { fixtures, temporaryFolder } from "./files.js";
 
 /** Converts a checkpoint of test/fixtures to types, each once a test file. */
 export function converter(checkpoint: string): (type: FileType) => Promise<string> {
@@ -102,18 +92,6 @@ function channelsLast(planes: Uint8Array, shape: number[]): Uint8Array {
   return out;
 }
 
-export const greedyOptions: SamplerOptions = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 0,
-  logprobs: 0,
-};
-
 export interface RunOptions {
   chunk?: number;
   kvType?: KvType;
@@ -153,7 +131,7 @@ export async function encode(model: NativeModel, c: Case): Promise<NativeEmbeds 
 
 /** Up to n greedy ids after what a sequence holds. */
 export async function greedy(s: NativeSession, sequence: number, n: number): Promise<number[]> {
-  const sampler = native().createSampler(greedyOptions);
+  const sampler = native().createSampler(greedySampling);
   const ids: number[] = [];
   while (ids.length < n) {
     const { id } = await s.sample(sequence, sampler);

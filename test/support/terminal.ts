@@ -1,58 +1,56 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-
-const bin = fileURLToPath(new URL("../../bin/owl3.js", import.meta.url));
+import { binary } from "./cli.js";
 
 /** owl3 in a pseudo-terminal, made by util-linux's script(1): what a person at a keyboard sees. */
 export class Terminal {
   output = "";
   readonly exit: Promise<number | null>;
-  private readonly child: ChildProcess;
-  private changed: () => void = () => {};
+  readonly #child: ChildProcess;
+  #changed: () => void = () => {};
 
   constructor(args: readonly string[], env: Record<string, string> = {}) {
-    const quoted = [process.execPath, bin, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
+    const quoted = [process.execPath, binary, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
     const { CI: _, ...inherited } = process.env;
-    this.child = spawn("script", ["-qefc", `stty cols 100 rows 30; exec ${quoted}`, "/dev/null"], {
+    this.#child = spawn("script", ["-qefc", `stty cols 100 rows 30; exec ${quoted}`, "/dev/null"], {
       env: { ...inherited, TERM: "xterm", ...env },
       stdio: ["pipe", "pipe", "inherit"],
     });
-    this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.output += text;
-      this.changed();
+      this.#changed();
     });
-    this.exit = new Promise((resolve) => this.child.on("close", resolve));
+    this.exit = new Promise((resolve) => this.#child.on("close", resolve));
   }
 
   type(text: string): void {
-    this.child.stdin?.write(text);
+    this.#child.stdin?.write(text);
   }
 
   /** Waits until what came since the last wait matches, and returns it. */
   async until(pattern: RegExp): Promise<string> {
     const started = Date.now();
     for (;;) {
-      const found = pattern.exec(this.output.slice(this.seen));
+      const found = pattern.exec(this.output.slice(this.#seen));
       if (found) {
-        const text = this.output.slice(this.seen, this.seen + found.index + found[0].length);
-        this.seen += found.index + found[0].length;
+        const text = this.output.slice(this.#seen, this.#seen + found.index + found[0].length);
+        this.#seen += found.index + found[0].length;
         return text;
       }
       if (Date.now() - started > 30_000)
-        throw new Error(`no ${pattern} in ${JSON.stringify(this.output.slice(this.seen))}`);
+        throw new Error(`no ${pattern} in ${JSON.stringify(this.output.slice(this.#seen))}`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 200);
-        this.changed = () => {
+        this.#changed = () => {
           clearTimeout(timer);
           resolve();
         };
       });
     }
   }
-  private seen = 0;
+  #seen = 0;
 
   kill(): void {
-    this.child.kill("SIGKILL");
+    this.#child.kill("SIGKILL");
   }
 }
 

@@ -1,10 +1,10 @@
 import { closeSync, cpSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseConfig } from "../src/convert/config.js";
-import { tensorLayout } from "../src/convert/layout.js";
+import { parseConfig } from "../../src/convert/config.js";
+import { tensorLayout } from "../../src/convert/layout.js";
+import { fixtures } from "./files.js";
 
-export const goldenCheckpoint = fileURLToPath(new URL("fixtures/golden/model", import.meta.url));
+export const goldenCheckpoint = join(fixtures, "golden/model");
 
 /** A config.json of few, tiny layers; fields can be overridden. */
 export function tinyConfig(overrides: Record<string, unknown> = {}): Record<string, unknown> {

@@ -4,7 +4,7 @@
 #pragma once
 #include <cstdint>
 
-namespace owl3::sample {
+namespace owl3::ops {
 
 inline float exp_nonpositive(float x) {
   x = x > -87.f ? x : -87.f;  // 1.6e-38: still normal; and so that NaN can't reach the conversion below
@@ -21,4 +21,4 @@ inline float exp_nonpositive(float x) {
   return p * __builtin_bit_cast(float, (static_cast<int32_t>(n) + 127) << 23);
 }
 
-}  // namespace owl3::sample
+}  // namespace owl3::ops

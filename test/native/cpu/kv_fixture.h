@@ -36,10 +36,10 @@ struct Shape {
 struct Store {
   Shape shape;
   std::vector<std::unique_ptr<char[]>> memory;
-  std::vector<ops::KvSegment> segments;
+  std::vector<KvSegment> segments;
 
-  ops::KvBlock block(int capacity) {
-    ops::KvBlock b{shape.type, capacity, nullptr, nullptr};
+  KvBlock block(int capacity) {
+    KvBlock b{shape.type, capacity, nullptr, nullptr};
     const size_t bytes = static_cast<size_t>(shape.kv_heads * capacity * kv::row_bytes(shape.type, shape.head_dim));
     for (void** p : {&b.k, &b.v}) {
       memory.push_back(std::make_unique<char[]>(bytes));
@@ -49,10 +49,10 @@ struct Store {
     return b;
   }
 
-  void fill(Isa isa, std::span<const ops::KvSlot> slots, uint32_t seed) {
+  void fill(Isa isa, std::span<const KvSlot> slots, uint32_t seed) {
     const int64_t width = int64_t{shape.kv_heads} * shape.head_dim;
     const std::vector<float> kv = normal_values(slots.size() * static_cast<size_t>(2 * width), seed);
-    ops::RopeStoreParams p;
+    RopeRows p;
     p.k = kv.data();
     p.v = kv.data() + width;
     p.ldk = p.ldv = 2 * width;
@@ -66,14 +66,14 @@ struct Store {
   }
 
   void add_crop(Isa isa, int tokens, int position, uint32_t seed) {
-    const ops::KvBlock b = block(tokens);
-    std::vector<ops::KvSlot> slots;
+    const KvBlock b = block(tokens);
+    std::vector<KvSlot> slots;
     for (int i = 0; i < tokens; ++i) slots.push_back({b, i, position});
     fill(isa, slots, seed);
     segments.push_back({b, tokens, position, false});
   }
   void add_text(Isa isa, int tokens, uint32_t seed) {
-    std::vector<ops::KvSlot> slots;
+    std::vector<KvSlot> slots;
     for (int t = 0; t < tokens; ++t) {
       if (t % 64 == 0) segments.push_back({block(64), std::min(64, tokens - t), t, true});
       slots.push_back({segments.back().block, t % 64, t});
@@ -81,8 +81,8 @@ struct Store {
     fill(isa, slots, seed);
   }
 
-  double stored(const ops::KvSegment& s, bool value, int head, int key, int d) const {
-    const ops::KvBlock& b = s.block;
+  double stored(const KvSegment& s, bool value, int head, int key, int d) const {
+    const KvBlock& b = s.block;
     const int w = kv::group_width(b, key / 16), lane = key % 16;
     const void* from =
         value ? kv::value_row(b, head, shape.head_dim, key) : kv::key_group(b, head, shape.head_dim, key / 16);

@@ -1,7 +1,17 @@
-import type { PromptTools } from "../../src/chat/conversation.js";
 import { Owl } from "../../src/chat/owl.js";
-import type { Binding, MediaSlot, NativeEmbeds, NativeSession } from "../../src/native/binding.js";
-import type { ChatMedia } from "../../src/vision/chat-media.js";
+import { type Preview, type PreviewOptions, preview } from "../../src/chat/preview.js";
+import type { PromptTools } from "../../src/chat/prompt-tools.js";
+import type {
+  Binding,
+  GgufMetadata,
+  MediaSlot,
+  MemoryPlan,
+  NativeEmbeds,
+  NativeSession,
+  Work,
+} from "../../src/native/binding.js";
+import type { InputMessage } from "../../src/prompt/messages.js";
+import type { ChatMedia, LoadMedia } from "../../src/vision/chat-media.js";
 
 /**
  * An engine made of arithmetic, to test what is above it: a token is a character code, the next token depends on all ids before it and the
@@ -15,9 +25,13 @@ export interface Fake {
   calls: string[];
   sessions: Set<unknown>;
   embeds: Set<unknown>;
+  /** The pixels of media that are open. */
+  opened: Set<unknown>;
   /** Overrides what the model says next. */
   script: ((ids: readonly number[]) => number | undefined) | undefined;
   planTotal: number;
+  /** The work of every memory plan that was asked for. */
+  works: Work[];
   /** Called before each step, to interfere. */
   onStep: (() => void | Promise<void>) | undefined;
   /** Log-probabilities for beam search. */
@@ -34,8 +48,10 @@ export function fakeEngine(): Fake {
     calls: [],
     sessions: new Set(),
     embeds: new Set(),
+    opened: new Set(),
     script: undefined,
     planTotal: 1000,
+    works: [],
     onStep: undefined,
     scores: undefined,
     binding: undefined as never,
@@ -105,7 +121,13 @@ export function fakeEngine(): Fake {
     fake.sessions.add(self);
     return Object.assign(self, { count: () => sequences.size });
   };
+  const plan = (work: Work): MemoryPlan => {
+    fake.works.push(work);
+    return { weights: 10, kvCache: 1, visualKv: 1, embeds: 1, scratch: 1, total: fake.planTotal };
+  };
   fake.binding = {
+    readGguf: async (path: string) => ({ path, version: 3, fileBytes: 1, metadata, types: {}, tensors: [] }),
+    planModel: async (_path: string, _options: unknown, work: Work) => plan(work),
     openModel: async () => ({
       config: { contextLength: 32768, cropSize: 2, vocabSize: vocabulary },
       metadata: {},
@@ -113,7 +135,7 @@ export function fakeEngine(): Fake {
       weightBytes: 10,
       tokenBytes: 10,
       defaultKvType: "f32",
-      plan: () => ({ weights: 10, kvCache: 1, visualKv: 1, embeds: 1, scratch: 1, total: fake.planTotal }),
+      plan,
       encode: async (crops: Uint8Array, n: number) => {
         fake.calls.push(`encode ${n}`);
         const embeds: NativeEmbeds = {
@@ -138,6 +160,28 @@ export function fakeEngine(): Fake {
 function structuredCloneHeld({ ids, slots }: Held): Held {
   return { ids: [...ids], slots: [...slots] };
 }
+
+/** The header of the fake model's file: as long a context and as large crops as its config says. */
+const metadata: GgufMetadata = {
+  "general.architecture": "mplugowl3",
+  "mplugowl3.context_length": 32768,
+  "mplugowl3.embedding_length": 8,
+  "mplugowl3.feed_forward_length": 8,
+  "mplugowl3.block_count": 1,
+  "mplugowl3.attention.head_count": 1,
+  "mplugowl3.attention.head_count_kv": 1,
+  "mplugowl3.hyper_attention.blocks": [0],
+  "mplugowl3.vision.image_size": 2,
+  "mplugowl3.vision.patch_size": 1,
+  "mplugowl3.vision.block_count": 1,
+  "mplugowl3.vision.embedding_length": 8,
+  "mplugowl3.vision.feed_forward_length": 8,
+  "mplugowl3.vision.attention.head_count": 1,
+  "tokenizer.ggml.tokens": [],
+  "tokenizer.ggml.token_type": [],
+  "tokenizer.ggml.merges": [],
+  "tokenizer.ggml.eos_token_id": eos,
+};
 
 /** Characters as tokens; a picture is `#`. */
 const tools: PromptTools = {
@@ -166,23 +210,31 @@ const tools: PromptTools = {
   text: (id) => String.fromCharCode(id),
 };
 
-/** A model over the fake engine; each picture gives two crops whose pixels are made of its path. */
-export function openFake(fake: Fake): Promise<Owl> {
-  return Owl.openWith(
-    fake.binding,
-    import.meta.filename,
-    {},
-    {
-      tools,
-      loadMedia: async (part): Promise<ChatMedia> => {
-        const path = "path" in part ? part.path : "data";
-        if (path.startsWith("missing")) throw new Error(`${path} is missing`);
-        fake.calls.push(`load ${path}`);
-        const crops = async function* () {
-          for (let i = 0; i < 2; i++) yield new Uint8Array(12).fill(path.charCodeAt(0));
-        };
-        return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, crops };
+/** Each picture gives two crops whose pixels are made of its path. */
+const mediaOf =
+  (fake: Fake): LoadMedia =>
+  async (part): Promise<ChatMedia> => {
+    const path = "path" in part ? part.path : "data";
+    if (path.startsWith("missing")) throw new Error(`${path} is missing`);
+    fake.calls.push(`load ${path}`);
+    const pixels = {
+      async *crops() {
+        for (let i = 0; i < 2; i++) yield new Uint8Array(12).fill(path.charCodeAt(0));
       },
-    },
-  );
+      close: async () => {
+        fake.opened.delete(pixels);
+      },
+    };
+    fake.opened.add(pixels);
+    return { type: "image", grid: [1, 1], report: { path, width: 1, height: 1, grid: [1, 1], crops: 2 }, pixels };
+  };
+
+/** A model over the fake engine. */
+export function openFake(fake: Fake): Promise<Owl> {
+  return Owl.openWith(fake.binding, import.meta.filename, {}, { tools, loadMedia: mediaOf(fake) });
+}
+
+/** What Owl.preview() gives over the fake engine. */
+export function previewFake(fake: Fake, messages: InputMessage[], options: PreviewOptions = {}): Promise<Preview> {
+  return preview(fake.binding, "fake.gguf", messages, options, { tools, loadMedia: mediaOf(fake) });
 }

@@ -1,7 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { explain } from "../../../src/cli/main.js";
-import { FileError, MemoryError, ModelFileError, NativeError, UsageError } from "../../../src/errors.js";
+import { explain } from "../../../src/cli/explain.js";
+import {
+  ContextError,
+  FileError,
+  FolderError,
+  MemoryError,
+  ModelFileError,
+  NativeError,
+  NoFfmpegError,
+  NoModelError,
+  SeveralFilesError,
+  UsageError,
+} from "../../../src/errors.js";
 
 test("exit codes: each kind of error has its documented code and keeps its sentence", () => {
   const table = [
@@ -16,6 +27,20 @@ test("exit codes: each kind of error has its documented code and keeps its sente
     [Object.assign(new Error("a"), { code: "bad_model" }), 4],
   ] as const;
   for (const [error, exitCode] of table) expect(explain(error)).toEqual({ message: "a", exitCode });
+});
+
+test("what to do is said in the words of the command line", () => {
+  const message = (error: Error): string => explain(error).message;
+  expect(message(new ContextError(100, 64, true))).toBe(
+    "the prompt has 100 tokens and the context holds 64: give a larger --ctx, or ask about less.",
+  );
+  expect(message(new ContextError(40_000, 32_768, false))).not.toContain("--ctx");
+  expect(message(new MemoryError("a.", { of: "answer", needed: 2, available: 1 }))).toMatch(/^a: .*--no-cut/);
+  expect(message(new MemoryError("a.", { of: "model", needed: 2, available: 1 }))).toBe("a: choose a smaller model.");
+  expect(message(new FolderError("owl"))).toContain("owl3 convert owl -o FILE.gguf");
+  expect(message(new NoModelError())).toContain("--model FILE");
+  expect(message(new SeveralFilesError("a/b", ["1.gguf", "2.gguf"]))).toMatch(/1\.gguf, 2\.gguf.*--file/);
+  expect(message(new NoFfmpegError())).toContain("--decoder builtin");
 });
 
 test("exit codes: an error of the system names the file in words", async () => {

@@ -1,0 +1,66 @@
+import { ModelFileError } from "../errors.js";
+import { describeFile } from "../gguf/describe.js";
+import type { Binding, MemoryPlan, ModelOptions } from "../native/binding.js";
+import { nativeCall } from "../native/native.js";
+import type { InputMessage } from "../prompt/messages.js";
+import type { LoadMedia, MediaReport } from "../vision/chat-media.js";
+import { mediaLoader } from "../vision/load.js";
+import { Conversation } from "./conversation.js";
+import { type AskOptions, type ChatOptions, checkContextLength, checkOptions } from "./options.js";
+import { planWork } from "./plan.js";
+import { type PromptTools, promptTools } from "./prompt-tools.js";
+
+/** The options of the run that is previewed; those that only choose tokens are checked and have no other effect. */
+export interface PreviewOptions
+  extends ModelOptions,
+    Omit<ChatOptions, "messages">,
+    Omit<AskOptions, "onPlan" | "onPrefilled"> {}
+
+/** What a run would give to the model, and the memory that it would take. */
+export interface Preview {
+  prompt: string;
+  ids: number[];
+  /** The position from which on each crop is visible. */
+  mediaOffset: number[];
+  media: MediaReport[];
+  /** Positions of the KV cache. */
+  contextLength: number;
+  memory: MemoryPlan;
+}
+
+/**
+ * Does what a run does before it computes anything: opens the media, makes the prompt, plans the memory. Reads only the header of the model
+ * file. Throws what the run would throw up to there, but no MemoryError.
+ */
+export async function preview(
+  binding: Binding,
+  path: string,
+  messages: readonly InputMessage[],
+  options: PreviewOptions = {},
+  replace: { loadMedia?: LoadMedia; tools?: PromptTools } = {},
+): Promise<Preview> {
+  checkOptions(options, {});
+  const file = await nativeCall(binding.readGguf(path));
+  const { model } = describeFile(file);
+  if (!model) throw new ModelFileError(`${path} is not an mPLUG-Owl3 model.`);
+  const modelContext = model.language.context;
+  checkContextLength(options.contextLength, modelContext);
+  const conversation = new Conversation(
+    replace.tools ?? promptTools(file.metadata, path),
+    replace.loadMedia ?? mediaLoader(binding, model.vision.crop_size),
+    { cut: options.cut ?? true, allowSpecial: options.allowSpecial ?? false, video: options.video },
+  );
+  try {
+    const system = options.system === undefined ? [] : [{ role: "system" as const, content: options.system }];
+    await conversation.add([...system, ...messages], options);
+    const { prompt, ids, mediaOffset } = conversation.render();
+    const size = { promptTokens: ids.length, crops: mediaOffset.length, modelContext, heldContext: 0 };
+    const work = planWork(size, options, options);
+    const { device = "auto", threads = 0, precision = "auto" } = options;
+    const memory = await nativeCall(binding.planModel(path, { device, threads, precision }, work));
+    const media = conversation.media.map(({ report }) => ({ ...report }));
+    return { prompt, ids, mediaOffset, media, contextLength: work.contextLength, memory };
+  } finally {
+    conversation.truncate(0); // closes the clips
+  }
+}

@@ -1,0 +1,33 @@
+import type { Detokenizer } from "../decode/generate.js";
+import type { GgufMetadata } from "../native/binding.js";
+import { encodePrompt } from "../prompt/encode.js";
+import type { Message } from "../prompt/messages.js";
+import { renderMessages } from "../prompt/template.js";
+import { Tokenizer } from "../prompt/tokenizer.js";
+
+export interface Rendered {
+  prompt: string;
+  ids: number[];
+  /** The position from which on each crop is visible (media_offset). */
+  mediaOffset: number[];
+}
+
+/** The template and the tokenizer of a model file. */
+export interface PromptTools extends Detokenizer {
+  readonly eosIds: ReadonlySet<number>;
+  render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
+}
+
+/** Makes the prompt tools of a model file; `path` is for messages. Throws ModelFileError when its tokenizer is damaged. */
+export function promptTools(metadata: GgufMetadata, path: string): PromptTools {
+  const tokenizer = Tokenizer.fromMetadata(metadata, path);
+  return {
+    eosIds: new Set(tokenizer.stopIds),
+    render: (messages, options) => {
+      const { text, ids, mediaOffset } = encodePrompt(renderMessages(messages, options), tokenizer);
+      return { prompt: text, ids, mediaOffset };
+    },
+    stream: () => tokenizer.stream(),
+    text: (id) => tokenizer.tokenText(id),
+  };
+}

@@ -1,0 +1,73 @@
+import { CommanderError } from "commander";
+import {
+  ContextError,
+  ExitCode,
+  FolderError,
+  isNativeCode,
+  MemoryError,
+  NativeError,
+  NoFfmpegError,
+  NoModelError,
+  SeveralFilesError,
+  UserError,
+} from "../errors.js";
+
+/** What the user is told about an error, and the exit code. */
+export function explain(error: unknown): { message: string; exitCode: number } {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return { message: "", exitCode: ExitCode.ok };
+    // Commander without a command prints help and calls that an error; nothing more has to be said.
+    if (error.code === "commander.help") return { message: "", exitCode: ExitCode.usage };
+    return { message: error.message.replace(/^error: /, ""), exitCode: ExitCode.usage };
+  }
+  if (error instanceof UserError) {
+    const advised = advice(error);
+    const message = advised === undefined ? error.message : `${error.message.replace(/\.$/, "")}: ${advised}`;
+    return { message, exitCode: error.exitCode };
+  }
+  if (error instanceof Error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (isNativeCode(code)) {
+      const native = new NativeError(code, error.message);
+      return { message: native.message, exitCode: native.exitCode };
+    }
+    if (error.name === "AbortError") return { message: "", exitCode: ExitCode.interrupted };
+    if (code !== undefined && /^E[A-Z0-9]+$/.test(code) && "syscall" in error)
+      return { message: systemMessage(error as NodeJS.ErrnoException), exitCode: ExitCode.file };
+    return {
+      message: `unexpected error: ${error.message}. Please report it with the command you ran and the output of OWL3_DEBUG=1.`,
+      exitCode: ExitCode.failure,
+    };
+  }
+  return { message: `unexpected error: ${String(error)}`, exitCode: ExitCode.failure };
+}
+
+/** What to do about an error, in the words of the command line; the library does not know them. */
+function advice(error: UserError): string | undefined {
+  if (error instanceof ContextError)
+    return error.chosen ? "give a larger --ctx, or ask about less." : "ask about less.";
+  if (error instanceof MemoryError && error.missing)
+    return error.missing.of === "model"
+      ? "choose a smaller model."
+      : "give a smaller --ctx, fewer pictures or --no-cut, or choose a smaller model.";
+  if (error instanceof FolderError)
+    return `\`owl3 convert ${error.path} -o FILE.gguf --type q4_k_m\` makes one of a checkpoint folder.`;
+  if (error instanceof NoModelError) return "give one with --model FILE, or fetch one with `owl3 pull 7b`.";
+  if (error instanceof SeveralFilesError) return "name one with --file.";
+  if (error instanceof NoFfmpegError) return "install ffmpeg, or use --decoder builtin.";
+  return undefined;
+}
+
+function systemMessage(error: NodeJS.ErrnoException): string {
+  const where = error.path === undefined ? "" : `${error.path}: `;
+  const what: Record<string, string> = {
+    ENOENT: "no such file or folder",
+    EACCES: "permission denied",
+    EISDIR: "is a folder, not a file",
+    ENOTDIR: "a part of this path is not a folder",
+    ENOSPC: "no space left on the disk",
+    EROFS: "the file system is read-only",
+    EMFILE: "too many open files",
+  };
+  return `${where}${what[error.code ?? ""] ?? error.message}`;
+}
