@@ -4,7 +4,7 @@
 
 namespace owl3::cpu {
 
-// What the kernel files export, each in the namespaces of the instruction sets that CMakeLists.txt compiles it for.
+// The exports of the kernel files, each in the namespaces of the instruction sets that CMakeLists.txt compiles it for.
 #define OWL3_EXPORTS(isa)                                 \
   namespace isa {                                         \
   extern const gemm::Kernels gemm_kernels;                \

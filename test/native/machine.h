@@ -1,4 +1,4 @@
-// What tests of kernels share: the instruction sets of this machine and random values.
+// Shared by the tests of kernels: the instruction sets of this machine and random values.
 #pragma once
 #include <cstdint>
 #include <random>

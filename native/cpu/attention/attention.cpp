@@ -68,14 +68,14 @@ size_t vision_scratch(int32_t tokens, int32_t head_dim) {
          line(tile_queries * keys * (f + 4));
 }
 
-size_t hyper_scratch(int32_t head_dim) {
+size_t attention_scratch(int32_t head_dim) {
   const int64_t width = round_up(head_dim, lanes), f = sizeof(float);
   return query_scratch(head_dim) + line(tile_queries * width * f) + 7 * line(tile_queries * sizeof(int64_t)) +
          line(key_block * head_dim * f) + line(key_block * width * f);
 }
 
-void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
-                Workspace& workspace) {
+void vision_attention(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
+                      Workspace& workspace) {
   if (p.crops == 0 || p.tokens == 0) return;
   const int32_t tokens = static_cast<int32_t>(p.tokens);
   // Every part packs K and V of its head again, which costs 1 / tokens of the work of a row; so there are only as many
@@ -108,7 +108,7 @@ void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Prec
   });
 }
 
-void run_hyper(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Workspace& workspace) {
+void attention(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Workspace& workspace) {
   const int32_t group = p.heads / p.kv_heads;
   if (group * p.kv_heads != p.heads || group > tile_queries || p.head_dim > max_head_dim) {
     throw Error(ErrorCode::unsupported, "attention with " + std::to_string(p.heads) + " heads, " +
@@ -150,22 +150,22 @@ void run_hyper(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Works
   float* state = states
                      ? static_cast<float*>(workspace.shared(static_cast<size_t>(states * state_size) * sizeof(float)))
                      : nullptr;
-  const size_t bytes = hyper_scratch(p.head_dim);
+  const size_t bytes = attention_scratch(p.head_dim);
   const std::vector<Piece>& all = pieces;  // a worker has a thread_local vector of its own
   pool.parallel_for(static_cast<int64_t>(all.size()) * p.kv_heads, [&](int64_t task, int worker) {
     const Piece& piece = all[static_cast<size_t>(task / p.kv_heads)];
     const int32_t kv_head = static_cast<int32_t>(task % p.kv_heads);
     const AttentionSequence& s = *piece.sequence;
     float* to = piece.state < 0 ? nullptr : state + (piece.state + int64_t{kv_head} * piece.rows * group) * state_size;
-    k.hyper({.params = &p,
-             .kv_head = kv_head,
-             .rows = piece.rows,
-             .row = s.first_row + piece.row,
-             .position = s.first_position + static_cast<int32_t>(piece.row),
-             .segments = s.segments.data() + piece.segment_begin,
-             .segment_count = piece.segment_end - piece.segment_begin,
-             .state = to,
-             .scratch = workspace.worker(worker, bytes)});
+    k.attention({.params = &p,
+                 .kv_head = kv_head,
+                 .rows = piece.rows,
+                 .row = s.first_row + piece.row,
+                 .position = s.first_position + static_cast<int32_t>(piece.row),
+                 .segments = s.segments.data() + piece.segment_begin,
+                 .segment_count = piece.segment_end - piece.segment_begin,
+                 .state = to,
+                 .scratch = workspace.worker(worker, bytes)});
   });
   for (const Merge& m : merges) {
     const int64_t rows = m.sequence->rows, stride = rows * p.heads * state_size;

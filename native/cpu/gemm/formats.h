@@ -68,8 +68,8 @@ static consteval Layout quantised(Quantised q) {
 
 }  // namespace layouts
 
-/// layout() and, for quantised formats, `Block` and read(block, i, row): block i of a record's blocks in a file. Formats
-/// of 32 values have two of them in a record, the others one.
+/// A format has layout() and, if it is quantised, `Block` and read(block, i, row), where i is the number of the block in
+/// its record: formats with blocks of 32 values have two of them in a record, the others one.
 template <DType T>
 struct Record;
 /// A format as a value, for calls that are chosen by it.

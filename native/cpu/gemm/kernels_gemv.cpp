@@ -70,7 +70,7 @@ inline void int8_records(const Int8Task& t) {
   const uint8_t* record = record_begin;
   constexpr Layout l = Record<T>::layout();
   constexpr int groups = 32 / l.group, record_blocks = l.step / 32;
-  constexpr bool whole = l.low_bits == 8;
+  constexpr bool full_bytes = l.low_bits == 8;
   Lanes a[R];
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) a[r] = load(acc + 16 * r);
@@ -106,8 +106,8 @@ inline void int8_records(const Int8Task& t) {
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
           const int8_t* x = q + r * ldq + 32 * b + 4 * quad;
-          sums[r][0] = dot<whole>(sums[r][0], w0, x);
-          sums[r][1] = dot<whole>(sums[r][1], w1, x + 16);
+          sums[r][0] = dot<full_bytes>(sums[r][0], w0, x);
+          sums[r][1] = dot<full_bytes>(sums[r][1], w1, x + 16);
         }
       }
 #pragma GCC unroll 4

@@ -153,7 +153,7 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return {_mm256_cvtepi32_ps(a.v[0]), _mm256_cvtepi32_ps(a.v[1])};
 }
-template <bool Whole>
+template <bool FullBytes>
 inline Sums dot(Sums sums, Quad w, const int8_t* x) {
   int32_t four;
   __builtin_memcpy(&four, x, 4);
@@ -161,7 +161,7 @@ inline Sums dot(Sums sums, Quad w, const int8_t* x) {
   for (int i = 0; i < 2; ++i) {
     const __m256i q = reinterpret_cast<__m256i>(w.v[i]);
     const __m256i pairs =
-        Whole ? _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(a, q)) : _mm256_maddubs_epi16(q, a);
+        FullBytes ? _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(a, q)) : _mm256_maddubs_epi16(q, a);
     sums.v[i] = _mm256_add_epi32(sums.v[i], _mm256_madd_epi16(pairs, ones));
   }
   return sums;

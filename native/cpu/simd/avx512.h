@@ -169,7 +169,7 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return {_mm512_cvtepi32_ps(a.v)};
 }
-template <bool Whole>
+template <bool FullBytes>
 inline Sums dot(Sums sums, Quad w, const int8_t* x) {
   return {_mm512_dpbusd_epi32(sums.v, reinterpret_cast<__m512i>(w.v[0]), broadcast_four(x))};
 }

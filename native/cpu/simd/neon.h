@@ -144,7 +144,7 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return each([&](int i) { return vcvtq_f32_s32(a.v[i]); });
 }
-template <bool Whole>
+template <bool FullBytes>
 inline Sums dot(Sums sums, Quad w, const int8_t* x) {
   int32_t four;
   __builtin_memcpy(&four, x, 4);

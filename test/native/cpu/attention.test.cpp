@@ -87,12 +87,12 @@ void check_vision(Isa isa, const Vision& c) {
   ops::VisionAttentionParams p = c.params(out);
   Machine& m = machine(2);
   const attention::Kernels k = kernels_of(isa).attention;
-  attention::run_vision(k, p, ops::Precision::exact, m.pool, m.workspace);
+  attention::vision_attention(k, p, ops::Precision::exact, m.pool, m.workspace);
   CHECK(vision_error(c, p) < exact_bound);
-  attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.workspace);
+  attention::vision_attention(k, p, ops::Precision::automatic, m.pool, m.workspace);
   CHECK(vision_error(c, p) < float_bound);
   p.accuracy = ops::Accuracy::bfloat16;
-  attention::run_vision(k, p, ops::Precision::automatic, m.pool, m.workspace);
+  attention::vision_attention(k, p, ops::Precision::automatic, m.pool, m.workspace);
   CHECK(vision_error(c, p) < fast_bound);
 }
 
@@ -136,7 +136,7 @@ TEST("cpu: vision attention with outliers: rows and columns a thousand times the
     const ops::VisionAttentionParams p = c.params(out);
     Machine& m = machine(2);
     for (ops::Precision precision : {ops::Precision::exact, ops::Precision::automatic, ops::Precision::fast}) {
-      attention::run_vision(kernels_of(isa).attention, p, precision, m.pool, m.workspace);
+      attention::vision_attention(kernels_of(isa).attention, p, precision, m.pool, m.workspace);
       CHECK(vision_error(c, p) < (precision == ops::Precision::fast ? fast_bound : float_bound));
     }
   }
@@ -150,9 +150,9 @@ TEST("cpu: vision attention has the same bits for any threads and batch") {
       std::vector<float> a, b, c;
       const ops::VisionAttentionParams pa = both.params(a), pb = both.params(b), pc = second.params(c);
       const attention::Kernels k = kernels_of(isa).attention;
-      attention::run_vision(k, pa, precision, machine(1).pool, machine(1).workspace);
-      attention::run_vision(k, pb, precision, machine(5).pool, machine(5).workspace);
-      attention::run_vision(k, pc, precision, machine(2).pool, machine(2).workspace);
+      attention::vision_attention(k, pa, precision, machine(1).pool, machine(1).workspace);
+      attention::vision_attention(k, pb, precision, machine(5).pool, machine(5).workspace);
+      attention::vision_attention(k, pc, precision, machine(2).pool, machine(2).workspace);
       CHECK(a == b);
       CHECK(std::equal(c.begin(), c.end(), a.begin() + 200 * 216));
     }
@@ -175,7 +175,7 @@ std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
   p.kv_heads = s.kv_heads;
   p.head_dim = s.head_dim;
   p.sequences = sequences;
-  attention::run_hyper(kernels_of(isa).attention, p, machine(threads).pool, machine(threads).workspace);
+  attention::attention(kernels_of(isa).attention, p, machine(threads).pool, machine(threads).workspace);
   return out;
 }
 

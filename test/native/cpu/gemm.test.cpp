@@ -18,7 +18,7 @@ using namespace owl3::test;
 
 namespace {
 
-/// What is rounded to blocks that share a scale: activations to int8, or activations and weights to int16.
+/// Values that are rounded to blocks with a common scale: activations to int8, or activations and weights to int16.
 enum class Blocks { none, int8, int16 };
 
 /// How products of bulk weights are done.
@@ -49,13 +49,13 @@ void reference(const Weights& w, const float* x, Blocks blocks, double extra, do
     rounding += most / 213.5 * weights;
   }
   for (int64_t b = 0; blocks == Blocks::int16 && b < w.k; b += 64) {
-    double most_x = 0, most_w = 0, sum_x = 0, sum_w = 0;
+    double max_x = 0, max_w = 0, sum_x = 0, sum_w = 0;
     for (int64_t i = b; i < std::min(w.k, b + 64); i++) {
       const double ax = std::abs(static_cast<double>(x[i])), aw = std::abs(static_cast<double>(row[i]));
-      most_x = std::max(most_x, ax), most_w = std::max(most_w, aw);
+      max_x = std::max(max_x, ax), max_w = std::max(max_w, aw);
       sum_x += ax, sum_w += aw;
     }
-    const double off_x = most_x / 11583.9, off_w = most_w / 11583.9;
+    const double off_x = max_x / 11583.9, off_w = max_w / 11583.9;
     ints += off_x * sum_w + off_w * sum_x + 64 * off_x * off_w;
   }
   y = sum;
