@@ -83,7 +83,7 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
   for (const Isa isa : machine_isas()) {
     const auto automatic = backend_of(isa), exact = backend_of(isa, ops::Precision::exact),
                fast = backend_of(isa, ops::Precision::fast);
-    for (const DType type : all_types) {
+    for (const DType type : all_types()) {
       const bool quantised = gguf::format(type).block_size > 1;
       const int64_t k = gguf::format(type).block_size == 256 ? 512 : quantised ? 352 : 75;
       const Weights w(type, 37, k, 1);
@@ -260,7 +260,7 @@ TEST("cpu: gate and up of a group of panels, its last one in part, as two produc
 TEST("cpu: rows of packed weights come back as dequantize_row has them") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa);
-    for (const DType type : all_types) {
+    for (const DType type : all_types()) {
       const Weights w(type, 35, 512, 6);
       const auto m = b->load_matrix(w.host());
       const std::vector<int32_t> ids = {0, 34, 16, 15, 16};

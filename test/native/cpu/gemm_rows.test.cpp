@@ -34,7 +34,7 @@ TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
     const auto chosen = cpu::kernels_of(isa).gemm.gemv.int8;
     CHECK(chosen == pages.gemv.int8 || chosen == lines.gemv.int8);
     for (int64_t r = 0; r < rows; r++) pages.int8.convert(x.data() + r * k, k, int8, r);
-    for (const DType type : all_types) {
+    for (const DType type : all_types()) {
       if (gguf::format(type).block_size == 1) continue;
       const auto w = cpu::gemm::pack_matrix(Weights(type, 48, k, 9).host(), pages.unsigned_q8, pool);
       for (const int64_t n : {int64_t{1}, rows}) {
@@ -51,7 +51,7 @@ TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
 
 TEST("cpu: a row's products have the same bits alone, among others and on any number of threads") {
   for (const Isa isa : machine_isas()) {
-    for (const DType type : all_types) {
+    for (const DType type : all_types()) {
       const Weights w(type, 150, 768, 4);
       const int64_t rows = 150;
       const auto x = normal_values(rows * 768, 5);
@@ -109,7 +109,7 @@ TEST("cpu: every number of rows gives a row the same bits, with columns and pane
 TEST("cpu: one to nine rows have the bits they have among many, every format, odd sizes and extremes") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa), c = backend_of(isa, ops::Precision::automatic, 3);
-    for (const DType type : all_types) {
+    for (const DType type : all_types()) {
       const bool blocks = gguf::format(type).block_size > 1, super = gguf::format(type).block_size == 256;
       // The last is longer than what the kernels for few rows go through at once.
       for (const int64_t k : {super ? 256 : blocks ? 352 : 75, super ? 768 : blocks ? 32 : 2, super ? 8448 : 8480}) {

@@ -8,8 +8,11 @@
 
 namespace owl3::test {
 
-inline constexpr DType all_types[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0, DType::q4_0,
-                                      DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k};
+inline std::vector<DType> all_types() {
+  std::vector<DType> types;
+  for (const gguf::Format& f : gguf::formats()) types.push_back(f.type);
+  return types;
+}
 
 inline std::unique_ptr<ops::Backend> backend_of(Isa isa, ops::Precision precision = ops::Precision::automatic,
                                                 int threads = 2) {
