@@ -5,6 +5,7 @@
 // Keys and values are packed once a head and stream from L2; a row's sums run over head_dim and over keys in order,
 // whatever rows stand beside it.
 #include "cpu/attention/softmax.h"
+#include "cpu/simd/tile.h"
 #include "cpu/simd/transpose.h"
 #ifdef __AVX512BF16__
 #include "cpu/simd/bf16.h"
@@ -115,17 +116,10 @@ inline void product(const int32_t* a, int64_t lda, const int32_t* b, int64_t gro
 #pragma GCC unroll 2
     for (int p = 0; p < P; ++p) sum[r][p] = _mm512_setzero_ps();
   }
-  for (int32_t i = 0; i < steps; ++i) {
-    __m512i x[P];
-#pragma GCC unroll 2
-    for (int p = 0; p < P; ++p) x[p] = _mm512_load_si512(b + p * group + 16 * i);
-#pragma GCC unroll 12
-    for (int r = 0; r < block_rows; ++r) {
-      const __m512i y = _mm512_set1_epi32(a[r * lda + i]);
-#pragma GCC unroll 2
-      for (int p = 0; p < P; ++p) sum[r][p] = T::dot(sum[r][p], x[p], y);
-    }
-  }
+  multiply_tile(
+      sum, steps, [&](int r, int64_t i) { return _mm512_set1_epi32(a[r * lda + i]); },
+      [&](int p, int64_t i) { return _mm512_load_si512(b + p * group + 16 * i); },
+      [](__m512 s, __m512i y, __m512i x) { return T::dot(s, x, y); });
 #pragma GCC unroll 12
   for (int r = 0; r < block_rows; ++r) {
 #pragma GCC unroll 2
