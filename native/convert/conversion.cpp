@@ -4,10 +4,8 @@
 #include <cmath>
 #include <cstring>
 #include <random>
-#include <thread>
 
 #include "base/checked.h"
-#include "base/parallel.h"
 
 namespace owl3::convert {
 namespace {
@@ -60,9 +58,7 @@ struct Conversion::Buffers {
 
 Conversion::Conversion(const std::string& path, const std::vector<gguf::Entry>& entries,
                        std::vector<TensorPlan> tensors, int threads)
-    : tensors_(std::move(tensors)),
-      writer_(path, entries, specs(tensors_)),
-      threads_(threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))) {}
+    : tensors_(std::move(tensors)), writer_(path, entries, specs(tensors_)), pool_(threads) {}
 
 const gguf::InputFile& Conversion::input(const std::string& path) {
   std::unique_ptr<gguf::InputFile>& slot = inputs_[path];
@@ -136,17 +132,16 @@ const TensorPlan& Conversion::write_next() {
   const gguf::InputFile& in = input(t.source.path);
   const int64_t rows = row_count(t.spec.shape), piece = std::max<int64_t>(1, kPieceValues / t.spec.shape[0]);
   const int64_t pieces = (rows + piece - 1) / piece;
-  std::atomic<int64_t> next_piece = 0;
-  parallel(static_cast<int>(std::min<int64_t>(threads_, pieces)), [&](int) {
+  std::vector<Buffers> buffers(static_cast<size_t>(pool_.threads()));
+  std::atomic<bool> failed = false;
+  pool_.parallel_for(pieces, [&](int64_t i, int worker) {
+    if (aborted_ || failed) return;
     try {
-      Buffers buffers;
-      for (int64_t i; !aborted_ && (i = next_piece++) < pieces;) {
-        const int64_t n = std::min(piece, rows - i * piece);
-        convert_rows(t, in, i * piece, n, buffers);
-        done_ += gguf::row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(n);
-      }
+      const int64_t n = std::min(piece, rows - i * piece);
+      convert_rows(t, in, i * piece, n, buffers[static_cast<size_t>(worker)]);
+      done_ += gguf::row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(n);
     } catch (...) {
-      next_piece = pieces;  // the other threads start no further piece
+      failed = true;  // no thread starts a further piece
       throw;
     }
   });

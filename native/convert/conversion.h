@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "base/thread_pool.h"
 #include "gguf/input.h"
 #include "gguf/writer.h"
 
@@ -55,7 +56,7 @@ class Conversion {
   std::vector<TensorPlan> tensors_;
   gguf::Writer writer_;
   std::map<std::string, std::unique_ptr<gguf::InputFile>> inputs_;
-  int threads_;
+  ThreadPool pool_;
   Isa isa_ = choose_isa();
   size_t next_ = 0;
   bool begun_ = false;

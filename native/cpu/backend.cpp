@@ -66,7 +66,7 @@ class CpuBackend final : public ops::Backend {
               angles_, pool_);
   }
   void attention(const ops::AttentionParams& p) override {
-    attention::run_hyper(kernels_.attention,
+    attention::attention(kernels_.attention,
                          {.q = p.q,
                           .ldq = p.ldq,
                           .out = p.out,
@@ -86,7 +86,7 @@ class CpuBackend final : public ops::Backend {
   void linear(const ops::LinearParams& p) override { gemm::linear(context_, p); }
   void patchify(const ops::PatchifyParams& p) override { cpu::patchify(context_, p); }
   void vision_attention(const ops::VisionAttentionParams& p) override {
-    attention::run_vision(kernels_.attention, p, context_.precision, pool_, workspace_);
+    attention::vision_attention(kernels_.attention, p, context_.precision, pool_, workspace_);
   }
   void store_visual(const ops::StoreVisualParams& p) override {
     const ops::RopeShape& s = p.shape;

@@ -1,4 +1,4 @@
-// What the operations of the CPU backend work with.
+// The state that the operations of the CPU backend share.
 #pragma once
 #include "base/thread_pool.h"
 #include "cpu/dispatch.h"

@@ -4,7 +4,7 @@
 
 namespace owl3::cpu {
 
-// What the kernel files export, each in the namespaces of the instruction sets that CMakeLists.txt compiles it for.
+// The exports of the kernel files, each in the namespaces of the instruction sets that CMakeLists.txt compiles it for.
 #define OWL3_EXPORTS(isa)                                 \
   namespace isa {                                         \
   extern const gemm::Kernels gemm_kernels;                \
@@ -40,11 +40,13 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
   if (isa >= Isa::avx2) {
     k = {avx2::gemm_kernels, avx2::attention_kernels, avx2::rope_kernels, avx2::peak_loops};
     k.gemm.gemv = gemv(avx2::gemv_kernels);
+    k.peaks.int8 = avx2::peak_int8;
     built = Isa::avx2;
   }
   if (isa >= Isa::avx512) {
     k = {avx512::gemm_kernels, avx512::attention_kernels, avx512::rope_kernels, avx512::peak_loops};
     k.gemm.gemv = gemv(avx512::gemv_kernels);
+    k.peaks.int8 = avx512::peak_int8;
     k.gemm.int16 = avx512::gemm_int16;              // vpdpwssd
     k.attention.vision = avx512::attention_vision;  // twelve rows at a time
     built = Isa::avx512;
@@ -74,6 +76,7 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
   if (isa == Isa::neon) {
     k = {neon::gemm_kernels, neon::attention_kernels, neon::rope_kernels, neon::peak_loops};
     k.gemm.gemv = gemv(neon::gemv_kernels);
+    k.peaks.int8 = neon::peak_int8;
     built = Isa::neon;
   }
 #endif

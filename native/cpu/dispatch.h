@@ -1,4 +1,4 @@
-// Which kernels an instruction set has: dispatch.cpp is the whole table.
+// The kernels of each instruction set. dispatch.cpp is the whole table.
 #pragma once
 #include "base/isa.h"
 #include "cpu/attention/attention.h"
@@ -15,9 +15,9 @@ struct Kernels {
   peaks::Loops peaks;
 };
 
-/// What the GEMV kernels are best to prefetch on this processor.
+/// The prefetching that suits this processor.
 gemm::Fetch best_fetch();
-/// Those of an instruction set that is available here. Error{unsupported} when this build has none for it.
+/// The kernels for an instruction set that is available here. Error{unsupported} when this build has none for it.
 Kernels kernels_of(Isa isa, gemm::Fetch fetch = best_fetch());
 
 }  // namespace owl3::cpu

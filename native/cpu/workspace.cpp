@@ -37,7 +37,7 @@ std::shared_ptr<void> mapped_memory(size_t bytes) {
   char* const p = first + (align - reinterpret_cast<uintptr_t>(first) % align) % align;
   if (p != first) munmap(first, static_cast<size_t>(p - first));
   munmap(p + size, static_cast<size_t>(first + align - p));
-  // Of what is used: a huge page for the rest would be memory wasted.
+  // Only whole huge pages are asked for: one for the rest would waste memory.
   if (align == huge_page) madvise(p, bytes / huge_page * huge_page, MADV_HUGEPAGE);
   return {p, [size](void* q) { munmap(q, size); }};
 }

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "base/parallel.h"
+#include "base/thread_pool.h"
 #include "image/coefficients.h"
 #include "image/image.h"
 #include "image/kernels.h"
@@ -117,10 +117,8 @@ void resize_into(View source, int width, int height, int threads, uint8_t* out) 
   const int64_t scratch = int64_t{3} * kLanes * (static_cast<int64_t>(source.width) + width);
   const int64_t max_bands = std::min({work / 500'000, int64_t{height} / 16, (int64_t{256} << 20) / scratch});
   const int bands = static_cast<int>(std::clamp<int64_t>(max_bands, 1, thread_count(threads)));
-  parallel(bands, [&](int i) {
-    const int begin = static_cast<int>(static_cast<int64_t>(height) * i / bands),
-              end = static_cast<int>(static_cast<int64_t>(height) * (i + 1) / bands);
-    plan.band(begin, end);
+  ThreadPool(bands).parallel_for(bands, [&](int64_t i, int) {
+    plan.band(static_cast<int>(height * i / bands), static_cast<int>(height * (i + 1) / bands));
   });
 }
 

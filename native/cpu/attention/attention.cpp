@@ -68,18 +68,18 @@ size_t vision_scratch(int32_t tokens, int32_t head_dim) {
          line(tile_queries * keys * (f + 4));
 }
 
-size_t hyper_scratch(int32_t head_dim) {
+size_t attention_scratch(int32_t head_dim) {
   const int64_t width = round_up(head_dim, lanes), f = sizeof(float);
   return query_scratch(head_dim) + line(tile_queries * width * f) + 7 * line(tile_queries * sizeof(int64_t)) +
          line(key_block * head_dim * f) + line(key_block * width * f);
 }
 
-void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
-                Workspace& workspace) {
+void vision_attention(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
+                      Workspace& workspace) {
   if (p.crops == 0 || p.tokens == 0) return;
   const int32_t tokens = static_cast<int32_t>(p.tokens);
-  // Every part packs K and V of its head again (1/tokens of the work a row): only as many parts as keep all threads
-  // busy.
+  // Every part packs K and V of its head again, which costs 1 / tokens of the work of a row; so there are only as many
+  // parts as keep all threads busy.
   const int64_t heads = p.crops * p.heads, wanted = 4 * int64_t{pool.threads()};
   const int64_t max_parts = std::max<int64_t>(1, tokens / tile_queries);
   const int64_t parts = std::clamp<int64_t>(divide_up(wanted, heads), 1, max_parts);
@@ -108,7 +108,7 @@ void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Prec
   });
 }
 
-void run_hyper(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Workspace& workspace) {
+void attention(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Workspace& workspace) {
   const int32_t group = p.heads / p.kv_heads;
   if (group * p.kv_heads != p.heads || group > tile_queries || p.head_dim > max_head_dim) {
     throw Error(ErrorCode::unsupported, "attention with " + std::to_string(p.heads) + " heads, " +
@@ -129,7 +129,7 @@ void run_hyper(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Works
   merges.clear();
   int64_t states = 0;
   for (const AttentionSequence& s : p.sequences) {
-    // Few rows over many keys (decode with pictures in sight): shared out by spans of keys, each read once.
+    // Few rows over many keys (decode with pictures in sight) are shared out by spans of keys, each read once.
     const int64_t spans = s.rows <= max_rows ? common_spans(s) : 1;
     if (spans > 1 && (s.rows == 1 || spans * p.kv_heads >= 2 * int64_t{pool.threads()})) {
       merges.push_back({&s, states, spans});
@@ -150,26 +150,26 @@ void run_hyper(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Works
   float* state = states
                      ? static_cast<float*>(workspace.shared(static_cast<size_t>(states * state_size) * sizeof(float)))
                      : nullptr;
-  const size_t bytes = hyper_scratch(p.head_dim);
+  const size_t bytes = attention_scratch(p.head_dim);
   const std::vector<Piece>& all = pieces;  // a worker has a thread_local vector of its own
   pool.parallel_for(static_cast<int64_t>(all.size()) * p.kv_heads, [&](int64_t task, int worker) {
     const Piece& piece = all[static_cast<size_t>(task / p.kv_heads)];
     const int32_t kv_head = static_cast<int32_t>(task % p.kv_heads);
     const AttentionSequence& s = *piece.sequence;
     float* to = piece.state < 0 ? nullptr : state + (piece.state + int64_t{kv_head} * piece.rows * group) * state_size;
-    k.hyper({.params = &p,
-             .kv_head = kv_head,
-             .rows = piece.rows,
-             .row = s.first_row + piece.row,
-             .position = s.first_position + static_cast<int32_t>(piece.row),
-             .segments = s.segments.data() + piece.segment_begin,
-             .segment_count = piece.segment_end - piece.segment_begin,
-             .state = to,
-             .scratch = workspace.worker(worker, bytes)});
+    k.attention({.params = &p,
+                 .kv_head = kv_head,
+                 .rows = piece.rows,
+                 .row = s.first_row + piece.row,
+                 .position = s.first_position + static_cast<int32_t>(piece.row),
+                 .segments = s.segments.data() + piece.segment_begin,
+                 .segment_count = piece.segment_end - piece.segment_begin,
+                 .state = to,
+                 .scratch = workspace.worker(worker, bytes)});
   });
   for (const Merge& m : merges) {
     const int64_t rows = m.sequence->rows, stride = rows * p.heads * state_size;
-    for (int64_t i = 0; i < rows * p.heads; ++i) {  // as the tasks left them: [kv_heads, rows, group]
+    for (int64_t i = 0; i < rows * p.heads; ++i) {  // the tasks left them as [kv_heads, rows, group]
       const int64_t kv_head = i / (rows * group), row = i / group % rows, head = kv_head * group + i % group;
       float* out = p.out + ((m.sequence->first_row + row) * p.heads + head) * p.head_dim;
       k.merge(state + (m.first_state + i) * state_size, stride, m.spans, p.head_dim, out);

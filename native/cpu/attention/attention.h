@@ -1,4 +1,4 @@
-// Attention as numbered tasks: what the drivers (attention.cpp) and the kernels of each instruction set agree on.
+// Attention as numbered tasks: the interface between the drivers (attention.cpp) and the kernels.
 //
 // Keys are worked through in blocks of key_block within a segment, always from its first slot, and rows of very long
 // contexts in spans of whole segments; both depend on the row alone, so neither chunks, nor batches, nor threads change
@@ -51,18 +51,18 @@ struct VisionTask {
 };
 
 /// The query heads of one KV head and the rows [row, row + rows) of one sequence, over `segment_count` of its segments.
-struct HyperTask {
+struct AttentionTask {
   const AttentionRows* params;
   int32_t kv_head;
   int32_t rows;
-  int64_t row;       ///< of params->q and out
-  int32_t position;  ///< of the first row
+  int64_t row;       ///< the first one, in params->q and out
+  int32_t position;  ///< where the first row stands
   const KvSegment* segments;
   size_t segment_count;
-  /// null: the task sees all segments and writes the output rows. Else the segments are one span for all these rows,
-  /// and their states go here: state_floats(head_dim) each, [rows, heads of this KV head].
+  /// If null, the task sees all segments and writes the output rows. Else the segments are one span for all these
+  /// rows, and their states go here: state_floats(head_dim) each, [rows, heads of this KV head].
   float* state;
-  void* scratch;  ///< hyper_scratch() bytes, 64-byte aligned
+  void* scratch;  ///< attention_scratch() bytes, 64-byte aligned
 };
 
 /// The softmax state of one (row, head): maximum, sum of weights, and the weighted sum of values (padded to whole
@@ -72,7 +72,7 @@ static constexpr int64_t state_floats(int32_t head_dim) {
 }
 
 size_t vision_scratch(int32_t tokens, int32_t head_dim);
-size_t hyper_scratch(int32_t head_dim);
+size_t attention_scratch(int32_t head_dim);
 
 /// Vision attention by the accuracy of its products; where the instruction set has nothing faster, the next better one.
 struct Vision {
@@ -83,15 +83,15 @@ struct Vision {
 
 struct Kernels {
   Vision vision;
-  void (*hyper)(const HyperTask&);
+  void (*attention)(const AttentionTask&);
   /// Merges `count` states of one (row, head) in their order (`stride` floats apart) and writes the head's output.
   void (*merge)(const float* states, int64_t stride, int64_t count, int32_t head_dim, float* out);
-  void (*exp2)(float* x, int64_t n);  ///< what the softmax uses, 16 values at a time (for the test of its error)
+  void (*exp2)(float* x, int64_t n);  ///< the softmax uses it; n is a multiple of 16
 };
 
 /// Runs the verbs of backend.h on the pool.
-void run_vision(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
-                Workspace& workspace);
-void run_hyper(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Workspace& workspace);
+void vision_attention(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
+                      Workspace& workspace);
+void attention(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Workspace& workspace);
 
 }  // namespace owl3::cpu::attention

@@ -119,7 +119,7 @@ inline void attend_in_place(const Queries& s, const int32_t* seen, const KvBlock
             s.head_dim);
 }
 
-void hyper(const HyperTask& t) {
+void attention_rows(const AttentionTask& t) {
   const AttentionRows& p = *t.params;
   const int32_t head_dim = p.head_dim, heads = p.heads / p.kv_heads, rows = t.rows;
   Partition memory{static_cast<char*>(t.scratch)};
@@ -243,7 +243,9 @@ void merge(const float* states, int64_t stride, int64_t count, int32_t head_dim,
 }  // namespace
 
 extern const attention::Kernels attention_kernels;
-const attention::Kernels attention_kernels{
-    .vision = {.f32 = vision, .split = vision, .bf16 = vision}, .hyper = hyper, .merge = merge, .exp2 = exp2_all};
+const attention::Kernels attention_kernels{.vision = {.f32 = vision, .split = vision, .bf16 = vision},
+                                           .attention = attention_rows,
+                                           .merge = merge,
+                                           .exp2 = exp2_all};
 
 }  // namespace owl3::cpu::OWL3_ISA

@@ -14,9 +14,9 @@ constexpr int32_t block_rows = 32;
 
 struct Sizes {
   int32_t tokens, head_dim;
-  int32_t keys;    // whole pairs of tiles
-  int32_t steps;   // of 32 values of head_dim
-  int32_t blocks;  // of 16 values of head_dim
+  int32_t keys;    // tokens rounded up to pairs of tiles
+  int32_t steps;   // head_dim / 32, rounded up
+  int32_t blocks;  // head_dim / 16, rounded up
 };
 
 /// Keys as B operands of q k^T: tile (group of 16 keys, step) holds pairs of values [16][16 keys][2].
@@ -68,7 +68,7 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, uint16_t* high, uin
   }
 }
 
-// Tiles 0 to 3: sums of 2 x 2; 4 and 5: 16 rows each; 6 and 7: 16 columns each.
+// Tiles 0 to 3 hold the sums of 2 x 2 tiles, 4 and 5 sixteen rows each, 6 and 7 sixteen columns each.
 inline void zero_sums() {
   _tile_zero(0);
   _tile_zero(1);

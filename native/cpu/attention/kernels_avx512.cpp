@@ -5,6 +5,7 @@
 // Keys and values are packed once a head and stream from L2; a row's sums run over head_dim and over keys in order,
 // whatever rows stand beside it.
 #include "cpu/attention/softmax.h"
+#include "cpu/simd/tile.h"
 #include "cpu/simd/transpose.h"
 #ifdef __AVX512BF16__
 #include "cpu/simd/bf16.h"
@@ -57,8 +58,8 @@ struct Bf16Operands {
 struct Sizes {
   int32_t tokens, head_dim;
   int32_t depth;   // operands of head_dim
-  int32_t keys;    // whole pairs of groups of sixteen
-  int32_t blocks;  // of sixteen values
+  int32_t keys;    // tokens rounded up to pairs of groups of sixteen
+  int32_t blocks;  // head_dim / 16, rounded up
   bool narrow;     // the last block has eight values at most, and takes two operands of keys a step instead of one
   int32_t width() const { return 16 * blocks; }
 };
@@ -92,7 +93,7 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, int32_t* to) {
     for (int32_t i = 0; i < T::values; ++i) __builtin_prefetch(from + (16 + i) * ld);
     return T::across(from, ld, n.tokens - key, n.head_dim - 16 * block);
   };
-  const __m512i turns = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i alternate = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   for (int32_t key = 0; key < n.keys; key += 2 * T::values, to += 32) {
     for (int32_t b = 0; b < whole; ++b) {
       _mm512_store_si512(to + b * block_size, at(key, b));
@@ -100,7 +101,7 @@ void pack_values(const Sizes& n, const float* v, int64_t ld, int32_t* to) {
     }
     if (n.narrow) {
       int32_t* half = to + whole * block_size - key / T::values * 8;
-      _mm512_store_si512(half, _mm512_permutex2var_epi32(at(key, whole), turns, at(key + T::values, whole)));
+      _mm512_store_si512(half, _mm512_permutex2var_epi32(at(key, whole), alternate, at(key + T::values, whole)));
     }
   }
 }
@@ -115,17 +116,10 @@ inline void product(const int32_t* a, int64_t lda, const int32_t* b, int64_t gro
 #pragma GCC unroll 2
     for (int p = 0; p < P; ++p) sum[r][p] = _mm512_setzero_ps();
   }
-  for (int32_t i = 0; i < steps; ++i) {
-    __m512i x[P];
-#pragma GCC unroll 2
-    for (int p = 0; p < P; ++p) x[p] = _mm512_load_si512(b + p * group + 16 * i);
-#pragma GCC unroll 12
-    for (int r = 0; r < block_rows; ++r) {
-      const __m512i y = _mm512_set1_epi32(a[r * lda + i]);
-#pragma GCC unroll 2
-      for (int p = 0; p < P; ++p) sum[r][p] = T::dot(sum[r][p], x[p], y);
-    }
-  }
+  multiply_tile(
+      sum, steps, [&](int r, int64_t i) { return _mm512_set1_epi32(a[r * lda + i]); },
+      [&](int p, int64_t i) { return _mm512_load_si512(b + p * group + 16 * i); },
+      [](__m512 s, __m512i y, __m512i x) { return T::dot(s, x, y); });
 #pragma GCC unroll 12
   for (int r = 0; r < block_rows; ++r) {
 #pragma GCC unroll 2
@@ -210,9 +204,8 @@ void vision(const VisionTask& t) {
 
 extern const attention::Vision attention_vision;
 #ifdef __AVX512BF16__
-// Float accuracy from bfloat16 would take three products, more than the one of half their rate.
-const attention::Vision attention_vision{
-    .f32 = vision<FloatOperands>, .split = vision<FloatOperands>, .bf16 = vision<Bf16Operands>};
+/// Float accuracy from bfloat16 would take three products, more than the one of half their rate.
+const attention::Vision attention_vision{.f32 = nullptr, .split = nullptr, .bf16 = vision<Bf16Operands>};
 #else
 const attention::Vision attention_vision{
     .f32 = vision<FloatOperands>, .split = vision<FloatOperands>, .bf16 = vision<FloatOperands>};

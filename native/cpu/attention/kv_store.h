@@ -116,7 +116,7 @@ class LayerLists {
   const std::vector<int32_t>& wanted() const { return table_.wanted; }
   /// Where each row's key and value of `layer` go.
   std::span<const KvSlot> slots(int32_t layer);
-  /// What the rows see in `layer`: crops if `hyper_layer` >= 0, then text.
+  /// The keys that the rows see in `layer`: crops if `hyper_layer` >= 0, then text.
   std::span<const AttentionSequence> sequences(int32_t layer, int32_t hyper_layer);
 
  private:

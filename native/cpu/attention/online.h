@@ -2,6 +2,7 @@
 // vector. Every sum runs in one order: scores over head_dim, outputs over keys, whatever the number of rows in a tile.
 #pragma once
 #include "cpu/attention/softmax.h"
+#include "cpu/simd/tile.h"
 
 namespace owl3::cpu::OWL3_ISA {
 namespace {
@@ -29,18 +30,13 @@ inline void tile(const float* a, int64_t lda, const typename B::Type* b, int64_t
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g) acc[r][g] = Keep ? load(c + r * ldc + 16 * g) * splat(keep[r]) : splat(0.0f);
   }
-  for (int32_t k = 0; k < count; ++k) {
-    if constexpr (B::streams) __builtin_prefetch(ahead + int64_t{64} * k, 0, 2);
-    Lanes x[G];
-#pragma GCC unroll 4
-    for (int g = 0; g < G; ++g) x[g] = B::at(b + k * step + g * group);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const Lanes y = splat(a[r * lda + k]);
-#pragma GCC unroll 4
-      for (int g = 0; g < G; ++g) acc[r][g] = fma(y, x[g], acc[r][g]);
-    }
-  }
+  multiply_tile(
+      acc, count, [&](int r, int64_t i) { return splat(a[r * lda + i]); },
+      [&](int g, int64_t i) {
+        if (B::streams && g == 0) __builtin_prefetch(ahead + 64 * i, 0, 2);
+        return B::at(b + i * step + g * group);
+      },
+      [](Lanes sum, Lanes y, Lanes x) { return fma(y, x, sum); });
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4

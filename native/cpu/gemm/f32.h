@@ -2,6 +2,7 @@
 #pragma once
 #include "cpu/gemm/kernels.h"
 #include "cpu/gemm/unpack.h"
+#include "cpu/simd/tile.h"
 
 namespace owl3::cpu::OWL3_ISA {
 namespace {
@@ -15,17 +16,10 @@ inline void f32_tile(const float* w, int64_t ldw, const float* x, int64_t ldx, i
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) a[r][p] = load(acc + p * ldacc + 16 * r);
   }
-  for (int64_t k = 0; k < n; ++k) {
-    Lanes b[P];
-#pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) b[p] = load(w + p * ldw + 16 * k);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const Lanes v = splat(x[r * ldx + k]);
-#pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) a[r][p] = fma(v, b[p], a[r][p]);
-    }
-  }
+  multiply_tile(
+      a, n, [&](int r, int64_t k) { return splat(x[r * ldx + k]); },
+      [&](int p, int64_t k) { return load(w + p * ldw + 16 * k); },
+      [](Lanes sum, Lanes v, Lanes b) { return fma(v, b, sum); });
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4

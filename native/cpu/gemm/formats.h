@@ -1,4 +1,4 @@
-// What the matrix kernels know about each format: the layout of its records (packed.h) and how a block of a file becomes
+// The formats as the matrix kernels see them: the layout of its records (packed.h) and how a block of a file becomes
 // a part of one. A new format is a Record here; unpacking for GEMM (unpack.h), for GEMV (kernels_gemv.cpp) and of single
 // rows (pack.cpp) follow from its layout.
 #pragma once
@@ -9,12 +9,12 @@
 
 namespace owl3::cpu::gemm {
 
-/// What a record says about one of its 16 rows, on the way from a file.
+/// The content of a record for one of its 16 rows, on the way from a file.
 struct RecordRow {
   uint16_t d[2];        ///< IEEE halves: the scale of each block (steps of 64), or of the record
   uint16_t dmin;        ///< IEEE half
-  uint8_t scale[16];    ///< of each group, where steps are of 256
-  uint8_t min[8];       ///< of each group
+  uint8_t scale[16];    ///< one for each group, where steps are of 256
+  uint8_t min[8];       ///< one for each group
   uint8_t values[256];  ///< [step], unsigned: with the layout's offset
 };
 
@@ -57,8 +57,8 @@ static consteval Layout quantised(Quantised q) {
 
 }  // namespace layouts
 
-/// layout() and, for quantised formats, `Block` and read(block, i, row): block i of a record's blocks in a file. Formats
-/// of 32 values have two of them in a record, the others one.
+/// A format has layout() and, if it is quantised, `Block` and read(block, i, row), where i is the number of the block in
+/// its record: formats with blocks of 32 values have two of them in a record, the others one.
 template <DType T>
 struct Record;
 /// A format as a value, for calls that are chosen by it.

@@ -29,7 +29,7 @@ const Packed& packed(const ops::Matrix& m) {
 /// Activations in up to four forms, in the workspace.
 struct Rows {
   bool wanted[4] = {};  // by Form
-  int64_t padded = 0;   // of f32 and bf16: whole 32s
+  int64_t padded = 0;   // k rounded up to 32, for f32 and bf16
   Int8Rows int8{};
   F32Rows f32{};
   Bf16Rows bf16{};

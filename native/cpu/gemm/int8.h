@@ -6,14 +6,14 @@
 namespace owl3::cpu::OWL3_ISA {
 namespace {
 
-/// Columns that a tile goes through without storing its sums, whole records: its panels' share of them stays in L1 (8
-/// or 12 KiB and scales) while the rows pass.
+/// A tile goes through this many columns (of whole records) without storing its sums: its panels' share of them stays in
+/// L1 (8 or 12 KiB and scales) while the rows pass.
 constexpr int columns_at_once = int8_tile_panels == 1 ? 768 : 256;
 static_assert(columns_at_once % 256 == 0 && int8_blocking.tile_panels % int8_tile_panels == 0);
 constexpr int blocks_at_once = columns_at_once / 32;
 
 struct Columns {
-  const uint8_t* q[blocks_at_once];  // as Chunk
+  const uint8_t* q[blocks_at_once];  // [512] in quad order, see Chunk
   const float* scale;                // [blocks, 32 / group, powers_apart ? scale_steps : 1, 16]
   const float* min;
   int blocks;
@@ -99,11 +99,11 @@ struct Ahead {
   }
 };
 
-/// What is read after columns [k, k + n) of panels panel + p ...: the same columns of the next panels, or after the last
-/// of `panels` the first ones' next columns. In `turns` pieces.
+/// The memory that is read after columns [k, k + n) of panels panel + p ...: the same columns of the next panels, or
+/// after the last of `panels` the first ones' next columns. It is fetched in `pieces`.
 template <int P>
 inline Ahead<P> columns_after(const Packed& w, int64_t panel, int32_t panels, int32_t p, int64_t k, int64_t n,
-                              int64_t turns) {
+                              int64_t pieces) {
   const Layout l = layout_of(w.type);
   const bool last = p + P >= panels;
   const int64_t next = last ? k + n : k, end = next + n;
@@ -111,7 +111,7 @@ inline Ahead<P> columns_after(const Packed& w, int64_t panel, int32_t panels, in
   Ahead<P> ahead;
   ahead.at = from + next / l.step * l.bytes;
   ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.bytes;
-  ahead.step = ((ahead.end - ahead.at) / turns + 63) / 64 * 64;
+  ahead.step = ((ahead.end - ahead.at) / pieces + 63) / 64 * 64;
   ahead.panel_bytes = w.panel_bytes;
   return ahead;
 }
@@ -150,7 +150,7 @@ inline Int8Scratch partition_int8(void* scratch) {
   return {p, reinterpret_cast<float*>(p + scale_at), reinterpret_cast<float*>(p + min_at), p + terms_at};
 }
 
-/// `at`: which of the scratch's panels.
+/// Unpacks a panel's columns into the scratch's panel `at`.
 template <int Groups>
 inline Columns unpack_columns(const Packed& w, int64_t panel, int64_t k, int blocks, const Int8Scratch& scratch,
                               int at) {

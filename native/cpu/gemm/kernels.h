@@ -1,4 +1,4 @@
-// Kernels of the matrix products: what gemm.cpp (loops over tiles and threads) and each instruction set agree on.
+// Kernels of the matrix products: the interface between gemm.cpp (loops over tiles and threads) and the kernels.
 //
 // Every kernel works on panels of 16 outputs (packed.h) and some rows, and adds up a row's products in the order of k,
 // however many rows there are: that is what makes results independent of batches and chunks.
@@ -49,13 +49,13 @@ struct Int16Rows {
   int64_t padded;  ///< multiple of 64
 };
 
-/// How a kernel likes its calls.
+/// The sizes of calls that suit a kernel.
 struct Blocking {
-  int32_t max_panels;   ///< of a call
-  int32_t tile_panels;  ///< that share the registers: calls of a multiple are best
-  int32_t max_rows;     ///< of a call
+  int32_t max_panels;   ///< in a call
+  int32_t tile_panels;  ///< share the registers: calls of a multiple are best
+  int32_t max_rows;     ///< in a call
 };
-// Weights are unpacked for each call, so it should have many rows; int8 takes as many as have 256 columns in L2.
+// Weights are unpacked for each call, so it should have many rows. int8: 256 rows of 256 columns are 64 KiB of L2.
 constexpr Blocking int8_blocking{.max_panels = 8, .tile_panels = 2, .max_rows = 256};
 constexpr Blocking f32_blocking{.max_panels = 4, .tile_panels = 3, .max_rows = 768};
 constexpr Blocking bf16_blocking{.max_panels = 16, .tile_panels = 2, .max_rows = 768};
@@ -85,27 +85,27 @@ struct Product {
   Multiply<Rows> multiply;
 };
 
-/// What happens to the sums of some panels.
+/// The outputs of some panels, from their sums.
 struct Epilogue {
   const float* acc;      ///< [panel][rows, 16]
-  const float* gate;     ///< as acc, or null
+  const float* gate;     ///< like acc, or null
   int64_t panel_stride;  ///< floats from one panel's sums to the next
-  const float* bias;     ///< of these outputs, or null
+  const float* bias;     ///< starts at these outputs; or null
   const float* residual;
-  int64_t residual_rows;  ///< as LinearOutput
-  float* y;               ///< of these outputs
+  int64_t residual_rows;  ///< see LinearOutput
+  float* y;               ///< starts at these outputs
   int64_t ldy, row, rows;
   int64_t n;  ///< outputs that exist: the last panel may have fewer than 16
   ops::Activation activation;
 };
 
-/// The products of at most max_gemv_rows rows: of quantised types and of F32, F16, BF16.
+/// The products of at most max_gemv_rows rows with quantised weights (int8) and with F32, F16, BF16 ones (f32).
 struct Gemv {
   Multiply<Int8Rows> int8;
   Multiply<F32Rows> f32;
 };
-/// What the GEMV kernels prefetch: the beginnings of pages, which no processor does itself, or every line. What is best
-/// depends on the processor, not on the instruction set.
+/// GEMV kernels prefetch the beginnings of pages, which no processor does itself, or every line. The better one depends
+/// on the processor, not on the instruction set.
 enum class Fetch : uint8_t { pages, lines };
 struct GemvByFetch {
   Gemv pages, lines;

@@ -12,13 +12,14 @@ namespace {
 // ---- int8 ----
 // Tiles 0-3: sums of a block, 16 x 16 int32; 4, 5: a block of rows [16][32]; 6, 7: one of weights [8][16][4].
 //
-// What decides the speed (a Xeon of the fourth generation, one core): a tile's product takes 16 cycles and storing its
+// The speed is decided so (a Xeon of the fourth generation, one core): a tile's product takes 16 cycles and storing its
 // sums 14. They run side by side when a product is stored two products later, since tiles are not renamed. Tile and
 // vector instructions hardly do, and each change from one to the other costs some 50 cycles: so the sums of eight
 // blocks and two panels are stored before they are scaled and added.
 
-constexpr int32_t min_tile_rows = 32;  // at 74 they are a quarter ahead of the AVX-512 kernel; fewer: not measured
-constexpr int max_blocks = 8;          // of a chunk
+constexpr int32_t min_tile_rows =
+    32;                        // tiles are a quarter ahead of the AVX-512 kernel at 74 rows; fewer were not measured
+constexpr int max_blocks = 8;  // in a chunk
 
 inline void shape_int8(int rows) {
   alignas(64) TileConfig s;

@@ -1,4 +1,4 @@
-// GEMV: the products of few rows. What differs between instruction sets are Lanes and the sums of products of four bytes.
+// GEMV: the products of few rows. Instruction sets differ in Lanes and in the sums of products of four bytes.
 #include "cpu/gemm/formats.h"
 #include "cpu/gemm/kernels.h"
 #include "cpu/simd/simd.h"
@@ -8,7 +8,7 @@ namespace {
 
 using namespace gemm;
 
-/// Fetches what is read some KiB later. The processor does that itself, except across pages of 4 KiB; it loses the
+/// Prefetches some KiB ahead. The processor does that itself, except across pages of 4 KiB; it loses the
 /// track where a record is read in several places at once, and where much is computed between two reads (measured on
 /// Zen 4: Q6_K goes from 24 to 51 GB/s, four rows of Q4_K from 30 to 34; there, fetching every line elsewhere costs
 /// more than it brings. A Xeon with AMX profits everywhere: one row of Q4_K goes from 19 to 25 GB/s).
@@ -70,7 +70,7 @@ inline void int8_records(const Int8Task& t) {
   const uint8_t* record = record_begin;
   constexpr Layout l = Record<T>::layout();
   constexpr int groups = 32 / l.group, record_blocks = l.step / 32;
-  constexpr bool whole = l.low_bits == 8;
+  constexpr bool full_bytes = l.low_bits == 8;
   Lanes a[R];
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) a[r] = load(acc + 16 * r);
@@ -106,8 +106,8 @@ inline void int8_records(const Int8Task& t) {
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
           const int8_t* x = q + r * ldq + 32 * b + 4 * quad;
-          sums[r][0] = dot<whole>(sums[r][0], w0, x);
-          sums[r][1] = dot<whole>(sums[r][1], w1, x + 16);
+          sums[r][0] = dot<full_bytes>(sums[r][0], w0, x);
+          sums[r][1] = dot<full_bytes>(sums[r][1], w1, x + 16);
         }
       }
 #pragma GCC unroll 4
@@ -127,15 +127,25 @@ inline void int8_records(const Int8Task& t) {
   for (int r = 0; r < R; ++r) store(acc + 16 * r, a[r]);
 }
 
-/// As many rows of a task as the registers hold, of `rows` that are left; returns how many.
+/// Takes as many of the `rows` rows that are left as the registers hold; returns their number.
 template <DType T, Fetch F>
 inline int64_t int8_rows_of(int64_t rows, const Int8Task& t) {
   if constexpr (gemv_tile_rows >= 4) {
-    if (rows >= 4) return int8_records<T, 4, F>(t), 4;
-    if (rows == 3) return int8_records<T, 3, F>(t), 3;
+    if (rows >= 4) {
+      int8_records<T, 4, F>(t);
+      return 4;
+    }
+    if (rows == 3) {
+      int8_records<T, 3, F>(t);
+      return 3;
+    }
   }
-  if (rows >= 2) return int8_records<T, 2, F>(t), 2;
-  return int8_records<T, 1, F>(t), 1;
+  if (rows >= 2) {
+    int8_records<T, 2, F>(t);
+    return 2;
+  }
+  int8_records<T, 1, F>(t);
+  return 1;
 }
 
 /// The initial sums of each block, which cancel the weights' offset.
@@ -241,13 +251,20 @@ inline void f32_records(const uint8_t* w, int64_t ldw, const float* x, int64_t l
   }
 }
 
-/// R rows of one to four panels; returns how many panels.
+/// Takes one to four of the `panels` panels that are left; returns their number.
 template <DType T, int R>
 inline int32_t f32_panels(int32_t panels, const uint8_t* w, int64_t ldw, const float* x, int64_t ldx, int64_t n,
                           float* acc, int64_t ldacc) {
-  if (panels >= 4) return f32_records<T, R, 4>(w, ldw, x, ldx, n, acc, ldacc), 4;
-  if (panels >= 2) return f32_records<T, R, 2>(w, ldw, x, ldx, n, acc, ldacc), 2;
-  return f32_records<T, R, 1>(w, ldw, x, ldx, n, acc, ldacc), 1;
+  if (panels >= 4) {
+    f32_records<T, R, 4>(w, ldw, x, ldx, n, acc, ldacc);
+    return 4;
+  }
+  if (panels >= 2) {
+    f32_records<T, R, 2>(w, ldw, x, ldx, n, acc, ldacc);
+    return 2;
+  }
+  f32_records<T, R, 1>(w, ldw, x, ldx, n, acc, ldacc);
+  return 1;
 }
 
 template <DType T>

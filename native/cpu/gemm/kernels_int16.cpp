@@ -7,6 +7,7 @@
 // value: the golden checkpoint's image_embeds are 4e-4 off float32 with int16 and 3e-3 with bfloat16 activations.
 #include "cpu/gemm/kernels.h"
 #include "cpu/gemm/unpack.h"
+#include "cpu/simd/tile.h"
 
 namespace owl3::cpu::OWL3_ISA {
 namespace {
@@ -14,7 +15,8 @@ namespace {
 constexpr float int16_max = 5792;  // floor(sqrt(2^31 / 64))
 constexpr int64_t int16_pairs = int16_block / 2;
 
-/// What turns values of at most `amax` into int16, and its reciprocal: a block that small is zero (as in to_int8).
+/// The factor that brings values of at most `amax` to int16, and its reciprocal. Tiny blocks are flushed to zero, as in
+/// to_int8().
 inline __m512 int16_inverse(__m512 amax) {
   return _mm512_maskz_div_ps(_mm512_cmp_ps_mask(amax, _mm512_set1_ps(1e-30f), _CMP_GT_OQ), _mm512_set1_ps(int16_max),
                              amax);
@@ -61,10 +63,11 @@ inline void weights_to_int16(const Packed& w, int64_t panel, int64_t k, int64_t 
   _mm512_store_ps(scale, int16_scale(amax));
 }
 
-/// sum += a's pairs times b's. By hand: GCC 12 copies the sums of the intrinsic from register to register, at half the
+/// sum and a's pairs times b's. By hand: GCC 12 copies the sums of the intrinsic from register to register, at half the
 /// rate.
-inline void add_pairs(__m512i& sum, __m512i a, __m512i b) {
-  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+inline __m512i add_pairs(__m512i sum, __m512i a, __m512i b) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(b), "v"(a));
+  return sum;
 }
 
 /// One block of R rows times P panels: `pairs` columns two by two. Weights are ldw apart, their scales lds, sums ldacc.
@@ -77,17 +80,10 @@ inline void int16_tile(const int16_t* w, int64_t ldw, const float* w_scale, int6
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) s[r][p] = _mm512_setzero_si512();
   }
-  for (int64_t i = 0; i < pairs; ++i) {
-    __m512i b[P];
-#pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) b[p] = _mm512_load_si512(w + p * ldw + 32 * i);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const __m512i a = broadcast_four(x + r * ldx + 2 * i);
-#pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) add_pairs(s[r][p], b[p], a);
-    }
-  }
+  multiply_tile(
+      s, pairs, [&](int r, int64_t i) { return broadcast_four(x + r * ldx + 2 * i); },
+      [&](int p, int64_t i) { return _mm512_load_si512(w + p * ldw + 32 * i); },
+      [](__m512i sum, __m512i a, __m512i b) { return add_pairs(sum, a, b); });
 #pragma GCC unroll 4
   for (int p = 0; p < P; ++p) {
     const __m512 scale = _mm512_load_ps(w_scale + p * lds);

@@ -10,7 +10,7 @@
 namespace owl3::cpu::gemm {
 namespace {
 
-/// Where the value of (k, row) of a block stands in quad order.
+/// The index of value (k, row) of a block in quad order.
 int32_t quad(int32_t k, int32_t row) {
   return k / 4 * 64 + row * 4 + k % 4;
 }

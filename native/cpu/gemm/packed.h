@@ -38,13 +38,13 @@ constexpr int32_t block_columns = 32;  ///< columns that share the scale of an a
 struct Layout {
   int32_t step = 0;                               ///< columns in a record
   int32_t bytes = 0;                              ///< size of a record, a multiple of 64
-  bool quantised = false;                         ///< if not, the rest means nothing
+  bool quantised = false;                         ///< if false, the rest means nothing
   int32_t group = 0;                              ///< columns that share a scale: 32 or 16
-  int32_t offset = 0;                             ///< what is taken off the unsigned value that is stored
+  int32_t offset = 0;                             ///< stored values are unsigned: the true ones plus this
   bool mins = false;                              ///< whether a group has a minimum, too
-  int32_t low_bits = 0;                           ///< of the low plane: 8 or 4
-  int32_t high_bits = 0;                          ///< of the high plane: 0, 1 or 2
-  int32_t dmin_at = 0, scale_at = 0, min_at = 0;  ///< of formats with steps of 256
+  int32_t low_bits = 0;                           ///< width of the low plane: 8 or 4
+  int32_t high_bits = 0;                          ///< width of the high plane: 0, 1 or 2
+  int32_t dmin_at = 0, scale_at = 0, min_at = 0;  ///< where formats with steps of 256 have them
   int32_t low_at = 0, low_block = 0;              ///< the low plane, and its bytes for a block
   int32_t high_at = 0, high_block = 0;            ///< the high plane, and its bytes for a block
 };

@@ -42,7 +42,7 @@ inline void store_value(const KvBlock& b, int32_t head, int32_t head_dim, int32_
       to_f16(v, head_dim, static_cast<uint16_t*>(to));
       break;
     case ops::KvType::q8_0:
-      gguf::quantize_row(DType::q8_0, v, to, head_dim);
+      gguf::quantize_row(DType::q8_0, v, to, head_dim, Isa::OWL3_ISA);
       break;
   }
 }
@@ -63,7 +63,7 @@ inline void store_key(const KvBlock& b, int32_t head, int32_t head_dim, int32_t 
     }
     case ops::KvType::q8_0: {
       char packed[max_head_dim / 32 * kv::q8_bytes];
-      gguf::quantize_row(DType::q8_0, k, packed, head_dim);
+      gguf::quantize_row(DType::q8_0, k, packed, head_dim, Isa::OWL3_ISA);
       for (int32_t d = 0; d < head_dim; d += 32) {
         const char* from = packed + d / 32 * kv::q8_bytes;
         char* block = static_cast<char*>(to) + d / 32 * width * kv::q8_bytes;

@@ -1,4 +1,4 @@
-// Configurations of the eight AMX tiles. Every task sets its own and releases it, so that a thread that does other work
+// Configuring the eight AMX tiles. Every task sets its own configuration and releases it, so that a thread that does other work
 // carries no tile state.
 #pragma once
 #include <immintrin.h>
@@ -22,7 +22,7 @@ inline void load_tile_config(const TileConfig& c) {
   _tile_loadconfig(&c);
 }
 
-/// All of 16 rows of 64 bytes.
+/// Eight tiles of 16 rows of 64 bytes.
 inline void configure_tiles() {
   alignas(64) TileConfig c;
   for (int i = 0; i < 8; ++i) {

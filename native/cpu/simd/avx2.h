@@ -50,7 +50,6 @@ inline Lanes operator-(Lanes x, Lanes y) {
 inline Lanes operator/(Lanes x, Lanes y) {
   return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)};
 }
-/// a where x >= 0, else b (NaN of x too).
 inline Lanes choose(Lanes x, Lanes a, Lanes b) {
   const __m256 zero = _mm256_setzero_ps();
   return {_mm256_blendv_ps(b.a, a.a, _mm256_cmp_ps(x.a, zero, _CMP_GE_OQ)),
@@ -138,7 +137,7 @@ inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
 }
 
 // ---- int8 products of GEMV (gemm/kernels_gemv.cpp) ----
-// As above; weights of fewer than eight bits are not negative.
+// vpmaddubsw again; weights of fewer than eight bits are not negative.
 
 constexpr int gemv_tile_rows = 2;
 struct Sums {
@@ -154,7 +153,7 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return {_mm256_cvtepi32_ps(a.v[0]), _mm256_cvtepi32_ps(a.v[1])};
 }
-template <bool Whole>
+template <bool FullBytes>
 inline Sums dot(Sums sums, Quad w, const int8_t* x) {
   int32_t four;
   __builtin_memcpy(&four, x, 4);
@@ -162,7 +161,7 @@ inline Sums dot(Sums sums, Quad w, const int8_t* x) {
   for (int i = 0; i < 2; ++i) {
     const __m256i q = reinterpret_cast<__m256i>(w.v[i]);
     const __m256i pairs =
-        Whole ? _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(a, q)) : _mm256_maddubs_epi16(q, a);
+        FullBytes ? _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(a, q)) : _mm256_maddubs_epi16(q, a);
     sums.v[i] = _mm256_add_epi32(sums.v[i], _mm256_madd_epi16(pairs, ones));
   }
   return sums;

@@ -11,7 +11,7 @@ struct Lanes {
   __m512 v;
 };
 constexpr int tile_rows = 12, tile_groups = 2;           // 24 accumulators, 2 of B, A straight from memory
-constexpr int gemm_tile_rows = 8, gemm_tile_panels = 3;  // as many, with fewer loads
+constexpr int gemm_tile_rows = 8, gemm_tile_panels = 3;  // 24 as well, with fewer loads
 
 inline Lanes load(const float* p) {
   return {_mm512_loadu_ps(p)};
@@ -52,7 +52,6 @@ inline Lanes operator-(Lanes a, Lanes b) {
 inline Lanes operator/(Lanes a, Lanes b) {
   return {_mm512_div_ps(a.v, b.v)};
 }
-/// a where x >= 0, else b (NaN of x too).
 inline Lanes choose(Lanes x, Lanes a, Lanes b) {
   return {_mm512_mask_mov_ps(b.v, _mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_GE_OQ), a.v)};
 }
@@ -77,7 +76,6 @@ inline float reduce_max(Lanes a) {
 inline Lanes round_even(Lanes a) {
   return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
-/// a * 2^n for whole n in [-126, 0]; 0 where x < -126 (NaN and -infinity of x too).
 inline Lanes scale_or_zero(Lanes a, Lanes n, Lanes x) {
   return {_mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x.v, _mm512_set1_ps(-126.0f), _CMP_GE_OQ), a.v, n.v)};
 }
@@ -171,7 +169,7 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return {_mm512_cvtepi32_ps(a.v)};
 }
-template <bool Whole>
+template <bool FullBytes>
 inline Sums dot(Sums sums, Quad w, const int8_t* x) {
   return {_mm512_dpbusd_epi32(sums.v, reinterpret_cast<__m512i>(w.v[0]), broadcast_four(x))};
 }

@@ -20,7 +20,7 @@ inline Lanes exp2_lanes(Lanes x) {
   return scale_or_zero(r, n, x);
 }
 
-/// The same with relative error at most 8e-5 (degree 3), for results that are rounded to bfloat16 (4e-3) right after.
+/// exp2_lanes() with a relative error of at most 8e-5 (degree 3), for results that are rounded to bfloat16 (4e-3) right after.
 inline Lanes exp2_coarse(Lanes x) {
   const Lanes n = round_even(max(x, splat(-127.0f))), f = x - n;
   Lanes r = splat(0.0551716685f);

@@ -53,7 +53,6 @@ inline Lanes operator-(Lanes x, Lanes y) {
 inline Lanes operator/(Lanes x, Lanes y) {
   return each([&](int i) { return vdivq_f32(x.v[i], y.v[i]); });
 }
-/// a where x >= 0, else b (NaN of x too).
 inline Lanes choose(Lanes x, Lanes a, Lanes b) {
   return each([&](int i) { return vbslq_f32(vcgeq_f32(x.v[i], vdupq_n_f32(0)), a.v[i], b.v[i]); });
 }
@@ -145,7 +144,7 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return each([&](int i) { return vcvtq_f32_s32(a.v[i]); });
 }
-template <bool Whole>
+template <bool FullBytes>
 inline Sums dot(Sums sums, Quad w, const int8_t* x) {
   int32_t four;
   __builtin_memcpy(&four, x, 4);

@@ -52,7 +52,6 @@ inline Lanes operator-(Lanes x, Lanes y) {
 inline Lanes operator/(Lanes x, Lanes y) {
   return each([&](int i) { return x.v[i] / y.v[i]; });
 }
-/// a where x >= 0, else b (NaN of x too).
 inline Lanes choose(Lanes x, Lanes a, Lanes b) {
   return each([&](int i) { return x.v[i] >= 0 ? a.v[i] : b.v[i]; });
 }

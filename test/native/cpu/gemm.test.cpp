@@ -8,64 +8,17 @@
 #include <cmath>
 #include <cstring>
 #include <random>
-#include <utility>
 #include <vector>
 
-#include "base/isa.h"
-#include "base/thread_pool.h"
-#include "cpu/backend.h"
-#include "cpu/dispatch.h"
-#include "cpu/gemm/pack.h"
+#include "cpu/weights.h"
 #include "support/harness.h"
-#include "ops/backend.h"
 
 using namespace owl3;
+using namespace owl3::test;
 
 namespace {
 
-constexpr DType all_types[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0, DType::q4_0,
-                               DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k};
-
-std::vector<Isa> machine_isas() {
-  std::vector<Isa> out;
-  for (const Isa isa : all_isas) {
-    if (isa_available(isa)) out.push_back(isa);
-  }
-  return out;
-}
-
-std::unique_ptr<ops::Backend> backend_of(Isa isa, ops::Precision precision = ops::Precision::automatic,
-                                         int threads = 2) {
-  return cpu::make_backend({.threads = threads, .precision = precision}, isa);
-}
-
-std::vector<float> normal_values(int64_t n, uint32_t seed, float scale = 1) {
-  std::mt19937 rng(seed);
-  std::normal_distribution<float> normal(0, scale);
-  std::vector<float> v(static_cast<size_t>(n));
-  for (float& x : v) x = normal(rng);
-  return v;
-}
-
-/// A matrix as a file would hold it, and its values.
-struct Weights {
-  DType type;
-  int64_t n, k;
-  std::vector<char> bytes;
-  std::vector<float> values;
-  Weights(DType t, int64_t rows, int64_t cols, uint32_t seed) : type(t), n(rows), k(cols) {
-    const uint64_t stride = gguf::row_bytes(type, k);
-    bytes.resize(static_cast<size_t>(n) * stride);
-    values = normal_values(n * k, seed, 0.05f);
-    for (int64_t r = 0; r < n; r++) {
-      gguf::quantize_row(type, values.data() + r * k, bytes.data() + static_cast<uint64_t>(r) * stride, k);
-      gguf::dequantize_row(type, bytes.data() + static_cast<uint64_t>(r) * stride, values.data() + r * k, k);
-    }
-  }
-  ops::HostTensor host(ops::MatrixUse use = ops::MatrixUse::stream) const { return {type, n, k, bytes.data(), use}; }
-};
-
-/// What is rounded to blocks that share a scale: activations to int8, or activations and weights to int16.
+/// Values that are rounded to blocks with a common scale: activations to int8, or activations and weights to int16.
 enum class Blocks { none, int8, int16 };
 
 /// How products of bulk weights are done.
@@ -96,13 +49,13 @@ void reference(const Weights& w, const float* x, Blocks blocks, double extra, do
     rounding += most / 213.5 * weights;
   }
   for (int64_t b = 0; blocks == Blocks::int16 && b < w.k; b += 64) {
-    double most_x = 0, most_w = 0, sum_x = 0, sum_w = 0;
+    double max_x = 0, max_w = 0, sum_x = 0, sum_w = 0;
     for (int64_t i = b; i < std::min(w.k, b + 64); i++) {
       const double ax = std::abs(static_cast<double>(x[i])), aw = std::abs(static_cast<double>(row[i]));
-      most_x = std::max(most_x, ax), most_w = std::max(most_w, aw);
+      max_x = std::max(max_x, ax), max_w = std::max(max_w, aw);
       sum_x += ax, sum_w += aw;
     }
-    const double off_x = most_x / 11583.9, off_w = most_w / 11583.9;
+    const double off_x = max_x / 11583.9, off_w = max_w / 11583.9;
     ints += off_x * sum_w + off_w * sum_x + 64 * off_x * off_w;
   }
   y = sum;
@@ -130,7 +83,7 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
   for (const Isa isa : machine_isas()) {
     const auto automatic = backend_of(isa), exact = backend_of(isa, ops::Precision::exact),
                fast = backend_of(isa, ops::Precision::fast);
-    for (const DType type : all_types) {
+    for (const DType type : all_types()) {
       const bool quantised = gguf::format(type).block_size > 1;
       const int64_t k = gguf::format(type).block_size == 256 ? 512 : quantised ? 352 : 75;
       const Weights w(type, 37, k, 1);
@@ -144,40 +97,6 @@ TEST("cpu: products of every format within their rounding, odd sizes, every inst
         if (rows == 17) check_product(*exact, w, x, rows, Blocks::none, 0x1p-22, ops::MatrixUse::bulk);
         const Bulk coarse = bulk_of(isa, quantised, ops::Precision::fast);
         check_product(*fast, w, x, rows, coarse.blocks, coarse.extra, ops::MatrixUse::bulk);
-      }
-    }
-  }
-}
-
-TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
-  ThreadPool pool(1);
-  constexpr int64_t k = 768, rows = 5;
-  const auto x = normal_values(rows * k, 8);
-  std::vector<int8_t> q(rows * k);
-  std::vector<float> scale(rows * k / 32), negsum(rows * k / 32);
-  std::vector<int32_t> sum(rows * k / 16);
-  const cpu::gemm::Int8Rows int8{
-      .q = q.data(), .scale = scale.data(), .negsum = negsum.data(), .sum = sum.data(), .padded = k};
-  std::vector<char> scratch(cpu::gemm::scratch_bytes);
-  for (const Isa isa : machine_isas()) {
-    const cpu::gemm::Kernels pages = cpu::kernels_of(isa, cpu::gemm::Fetch::pages).gemm;
-    const cpu::gemm::Kernels lines = cpu::kernels_of(isa, cpu::gemm::Fetch::lines).gemm;
-    CHECK_EQ(pages.gemv.int8 != nullptr, isa != Isa::scalar);
-    if (!pages.gemv.int8) continue;
-    CHECK(pages.gemv.int8 != lines.gemv.int8);
-    const auto chosen = cpu::kernels_of(isa).gemm.gemv.int8;
-    CHECK(chosen == pages.gemv.int8 || chosen == lines.gemv.int8);
-    for (int64_t r = 0; r < rows; r++) pages.int8.convert(x.data() + r * k, k, int8, r);
-    for (const DType type : all_types) {
-      if (gguf::format(type).block_size == 1) continue;
-      const auto w = cpu::gemm::pack_matrix(Weights(type, 48, k, 9).host(), pages.unsigned_q8, pool);
-      for (const int64_t n : {int64_t{1}, rows}) {
-        const auto sums = [&](const cpu::gemm::Kernels& kernels) {
-          std::vector<float> acc(static_cast<size_t>(3 * cpu::gemm::sums_stride(n)));
-          kernels.gemv.int8(w->packed, 0, 3, int8, 0, n, acc.data(), scratch.data());
-          return acc;
-        };
-        CHECK(sums(pages) == sums(lines));
       }
     }
   }
@@ -303,99 +222,6 @@ TEST("cpu: blocks of largest bulk float values do not overflow a sum") {
   }
 }
 
-TEST("cpu: a row's products have the same bits alone, among others and on any number of threads") {
-  for (const Isa isa : machine_isas()) {
-    for (const DType type : all_types) {
-      const Weights w(type, 150, 768, 4);
-      const int64_t rows = 150;
-      const auto x = normal_values(rows * 768, 5);
-      std::vector<float> all(static_cast<size_t>(rows * w.n)), one(static_cast<size_t>(w.n));
-      for (const ops::MatrixUse use : {ops::MatrixUse::stream, ops::MatrixUse::bulk}) {
-        for (const ops::Precision precision : {ops::Precision::automatic, ops::Precision::fast}) {
-          const auto b = backend_of(isa, precision), c = backend_of(isa, precision, 3);
-          const auto m = b->load_matrix(w.host(use));
-          ops::LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
-          b->linear({.x = x.data(), .rows = rows, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-          out.y = one.data();
-          for (const int64_t r : {0, 7, 127, 128, 149}) {
-            c->linear({.x = x.data() + r * 768, .rows = 1, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-            CHECK(std::memcmp(one.data(), all.data() + r * w.n, one.size() * sizeof(float)) == 0);
-          }
-          std::vector<float> some(static_cast<size_t>(21 * w.n));
-          out.y = some.data();
-          c->linear({.x = x.data() + 11 * 768, .rows = 21, .ldx = 768, .norm = {}, .outputs = {&out, 1}});
-          CHECK(std::memcmp(some.data(), all.data() + 11 * w.n, some.size() * sizeof(float)) == 0);
-        }
-      }
-    }
-  }
-}
-
-TEST("cpu: every number of rows gives a row the same bits, with columns and panels left over") {
-  // Columns beyond one run of a tile and no multiple of it, and more panels than a group, the last in part.
-  constexpr int64_t most = 40;
-  for (const Isa isa : machine_isas()) {
-    const auto b = backend_of(isa);
-    for (const auto& [type, k] : {std::pair{DType::q8_0, 1120},
-                                  {DType::q4_0, 800},
-                                  {DType::q5_0, 32},
-                                  {DType::q4_k, 1024},
-                                  {DType::q6_k, 768}}) {
-      const Weights w(type, 150, k, 7);
-      const auto m = b->load_matrix(w.host());
-      const auto x = normal_values(most * k, 8);
-      std::vector<float> one(static_cast<size_t>(most * w.n)), some(one.size());
-      ops::LinearOutput out{.w = m.get(), .ldy = w.n};
-      for (int64_t r = 0; r < most; r++) {
-        out.y = one.data() + r * w.n;
-        b->linear({.x = x.data() + r * k, .rows = 1, .ldx = k, .norm = {}, .outputs = {&out, 1}});
-      }
-      out.y = some.data();
-      for (int64_t rows = 2; rows <= most; rows++) {
-        std::fill(some.begin(), some.end(), NAN);
-        b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&out, 1}});
-        CHECK(std::memcmp(one.data(), some.data(), static_cast<size_t>(rows * w.n) * sizeof(float)) == 0);
-      }
-    }
-  }
-}
-
-TEST("cpu: one to nine rows have the bits they have among many, every format, odd sizes and extremes") {
-  for (const Isa isa : machine_isas()) {
-    const auto b = backend_of(isa), c = backend_of(isa, ops::Precision::automatic, 3);
-    for (const DType type : all_types) {
-      const bool blocks = gguf::format(type).block_size > 1, super = gguf::format(type).block_size == 256;
-      // The last is longer than what the kernels for few rows go through at once.
-      for (const int64_t k : {super ? 256 : blocks ? 352 : 75, super ? 768 : blocks ? 32 : 2, super ? 8448 : 8480}) {
-        const Weights w(type, k > 8000 ? 19 : 117, k, 7);
-        const int64_t rows = 17;
-        auto x = normal_values(rows * k, 8);
-        const auto row = [&](int64_t r) { return x.begin() + r * k; };
-        row(0)[k / 2] = 1000;  // one value 1,000 times the rest
-        std::fill_n(row(1), k, 0.0f);
-        std::transform(row(2), row(3), row(2), [](float v) { return v * 1e-20f; });
-        std::transform(row(3), row(4), row(3), [](float v) { return v * 1e6f; });
-        std::fill_n(row(4), k, -127.0f);
-        std::transform(row(5), row(6), row(5), [](float v) { return v * 1e-27f; });  // some blocks round to zero
-        std::transform(row(6), row(7), row(6), [](float v) { return v * 1e25f; });
-        std::vector<float> all(static_cast<size_t>(rows * w.n)), some(all.size());
-        const auto m = b->load_matrix(w.host());
-        ops::LinearOutput out{.w = m.get(), .y = all.data(), .ldy = w.n};
-        b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&out, 1}});
-        out.y = some.data();
-        for (int64_t n = 1; n <= 9; n++) {
-          for (const int64_t first : {int64_t{0}, rows - n}) {
-            std::fill(some.begin(), some.end(), NAN);
-            c->linear({.x = x.data() + first * k, .rows = n, .ldx = k, .norm = {}, .outputs = {&out, 1}});
-            CHECK(std::memcmp(some.data(), all.data() + first * w.n, static_cast<size_t>(n * w.n) * sizeof(float)) ==
-                  0);
-          }
-        }
-      }
-    }
-  }
-}
-
 TEST("cpu: more rows than a call of the int8 kernel takes, with a value 1,000 times the rest in each block") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa);
@@ -434,7 +260,7 @@ TEST("cpu: gate and up of a group of panels, its last one in part, as two produc
 TEST("cpu: rows of packed weights come back as dequantize_row has them") {
   for (const Isa isa : machine_isas()) {
     const auto b = backend_of(isa);
-    for (const DType type : all_types) {
+    for (const DType type : all_types()) {
       const Weights w(type, 35, 512, 6);
       const auto m = b->load_matrix(w.host());
       const std::vector<int32_t> ids = {0, 34, 16, 15, 16};

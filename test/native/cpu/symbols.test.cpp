@@ -13,7 +13,7 @@
 #ifdef __linux__
 namespace {
 
-/// What `nm` prints, line by line.
+/// The lines that `nm` prints.
 std::vector<std::string> symbols(const std::string& object) {
   const std::string command = std::string(OWL3_NM) + " --defined-only --extern-only --format=posix '" + object + "'";
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
