@@ -110,7 +110,7 @@ Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   Napi::Object o = Napi::Object::New(env);
   const auto set = [&](Napi::Object& to, const char* key, int32_t v) { to.Set(key, Napi::Number::New(env, v)); };
   o.Set("name", c.name);
-  set(o, "blockCount", c.blocks);
+  set(o, "numLayers", c.blocks);
   set(o, "hiddenSize", c.hidden);
   set(o, "intermediateSize", c.mlp);
   set(o, "heads", c.heads);
@@ -127,7 +127,7 @@ Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   Napi::Object v = Napi::Object::New(env);
   set(v, "hiddenSize", c.vision.hidden);
   set(v, "intermediateSize", c.vision.mlp);
-  set(v, "blockCount", c.vision.blocks);
+  set(v, "numLayers", c.vision.blocks);
   set(v, "heads", c.vision.heads);
   o.Set("vision", v);
   return o;

@@ -4,7 +4,7 @@ import { storedShape, tensorLayout } from "../convert/layout.js";
 import { type FileType, tensorType, visionFeedForward } from "../convert/types.js";
 import { native, nativeCall } from "../native/native.js";
 
-/** The published sizes of the language model; the vision tower is the same for all. Layers as in MODEL.md (2B's are not published). */
+/** The published sizes of the language models; all have the same vision tower. Hyper layers are those of MODEL.md (2B's are not published). */
 const sizes = {
   "0.5b": {
     layers: 24,
@@ -40,7 +40,7 @@ const sizes = {
 export type BenchShape = keyof typeof sizes;
 export const benchShapes = Object.keys(sizes) as BenchShape[];
 
-/** Writes a model of real shapes and random weights, without a tokenizer. Returns its bytes. */
+/** Writes a model of published shapes with random weights and without a tokenizer. Returns its size in bytes. */
 export async function writeRandomModel(
   path: string,
   shape: BenchShape,
@@ -71,13 +71,13 @@ export async function writeRandomModel(
     },
     shape,
   );
-  const widened = visionFeedForward(config.vision.feedForward, type);
+  const widened = visionFeedForward(config.vision.intermediateSize, type);
   const tensors = tensorLayout(config, size.tied).map(({ name, shape: layout }) => {
     const stored = widenedShape(name, storedShape(layout), widened);
     return {
       name,
       shape: stored,
-      type: tensorType(name, stored, type, { blockCount: config.layers, tied: size.tied }),
+      type: tensorType(name, stored, type, { blockCount: config.numLayers, tied: size.tied }),
     };
   });
   const entries = modelEntries({ name: `random ${shape} ${type}`, config }, { type });

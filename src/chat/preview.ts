@@ -43,7 +43,7 @@ export async function preview(
   const file = await nativeCall(binding.readGguf(path));
   const { model } = describeFile(file);
   if (!model) throw new ModelFileError(`${path} is not an mPLUG-Owl3 model.`);
-  const modelContext = model.language.context;
+  const modelContext = model.language.context_length;
   checkContextLength(options.contextLength, modelContext);
   const conversation = new Conversation(
     replace.tools ?? promptTools(file.metadata, path),

@@ -13,8 +13,8 @@ export interface QuantizeOptions extends WriteOptions {
 const widthKey = "mplugowl3.vision.feed_forward_length";
 
 /**
- * Rewrites a GGUF file in another type. Tensors that have their new type already are copied as they are; others that are quantized are
- * unpacked and packed again, which loses a little more than starting from the checkpoint would: `warn` is told.
+ * Rewrites a GGUF file in another type and returns its size in bytes. Tensors that have their new type already are copied; other quantised
+ * tensors are dequantised and quantised again, which loses a little more than starting from the checkpoint would: `warn` is called.
  */
 export async function quantizeFile(input: string, output: string, options: QuantizeOptions): Promise<number> {
   const file = await nativeCall(native().readGguf(input));
@@ -32,7 +32,7 @@ export async function quantizeFile(input: string, output: string, options: Quant
   const repacked = plan.filter((tensor) => !["F32", "F16", "BF16", tensor.type].includes(tensor.source.dtype)).length;
   if (repacked > 0)
     options.warn?.(
-      `${repacked} tensors of ${input} are quantized already: converting from the checkpoint would lose less.`,
+      `${repacked} tensors of ${input} are quantised already: converting the checkpoint would lose less precision.`,
     );
   return writeGguf(output, entriesFor(file, options.type, feedForward), plan, options);
 }
@@ -40,11 +40,11 @@ export async function quantizeFile(input: string, output: string, options: Quant
 function count(file: GgufInfo, key: string): number {
   const value = file.metadata[key];
   if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 1 << 20)
-    throw new ModelFileError(`${file.path}: key ${key} must be a whole number in 1..${1 << 20}.`);
+    throw new ModelFileError(`${file.path}: key ${key} must be an integer from 1 to ${1 << 20}.`);
   return value;
 }
 
-/** The file's own metadata with the new type. */
+/** Copies the file's metadata, with the entries that depend on the type replaced. */
 function entriesFor(file: GgufInfo, type: FileType, feedForward: number): GgufEntry[] {
   const changed = new Map<string, number>([
     ["general.file_type", fileTypes[type]],

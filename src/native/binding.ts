@@ -101,7 +101,7 @@ export interface ModelOptions {
 
 export interface NativeConfig {
   name: string;
-  blockCount: number;
+  numLayers: number;
   hiddenSize: number;
   intermediateSize: number;
   heads: number;
@@ -116,7 +116,7 @@ export interface NativeConfig {
   cropSize: number;
   patchSize: number;
   cropTokens: number;
-  vision: { hiddenSize: number; intermediateSize: number; blockCount: number; heads: number };
+  vision: { hiddenSize: number; intermediateSize: number; numLayers: number; heads: number };
 }
 
 /** Work that memory is planned for. */

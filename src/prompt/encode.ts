@@ -3,16 +3,15 @@ import type { Tokenizer } from "./tokenizer.js";
 
 export interface EncodedPrompt {
   ids: number[];
-  /** For each slot, in order, the index in `ids` at which it starts: from there on its crop is visible. */
+  /** The index in `ids` at which each slot starts, in order: its crop is visible from there on. */
   mediaOffset: number[];
-  /** The rendered prompt, to be shown. */
+  /** The rendered prompt as readable text. */
   text: string;
 }
 
 /**
- * Ids of a rendered conversation. Each chunk is tokenized by itself. A slot is only what a media part put there: a `<|image|>` that somebody
- * typed has the same ids, since they are its ordinary tokens, but gets no offset, so no picture attaches to it, and it does not split the
- * text around it.
+ * Tokenizes a rendered conversation, each chunk by itself. Only media parts make slots: a `<|image|>` that somebody typed has the same ids,
+ * since they are its ordinary tokens, but gets no offset, so that no picture belongs to it, and it does not split the text around it.
  */
 export function encodePrompt(chunks: readonly Chunk[], tokenizer: Tokenizer): EncodedPrompt {
   const ids: number[] = [];
