@@ -47,25 +47,26 @@ void define(Napi::Object object, const std::string& key, Napi::Value value) {
       static_cast<napi_property_attributes>(napi_writable | napi_enumerable | napi_configurable)));
 }
 
-Napi::Object types_to_js(Napi::Env env, const GgufFile& file) {
+Napi::Object types_to_js(Napi::Env env, const gguf::File& file) {
   Napi::Object out = Napi::Object::New(env);
   for (size_t i = 0; i < file.metadata().size(); i++) {
-    const GgufType type = file.metadata_types()[i];
-    define(out, file.metadata()[i].first, to_value(env, std::string(kind_name(type.kind)) + (type.array ? "[]" : "")));
+    const gguf::Type type = file.metadata_types()[i];
+    define(out, file.metadata()[i].first,
+           to_value(env, std::string(gguf::kind_name(type.kind)) + (type.array ? "[]" : "")));
   }
   return out;
 }
 
 Napi::Value read_gguf(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), [path = info[0].ToString().Utf8Value()] { return GgufFile::open(path); },
-      [](Napi::Env env, const std::shared_ptr<const GgufFile>& file) -> Napi::Value {
+      info.Env(), [path = info[0].ToString().Utf8Value()] { return gguf::File::open(path); },
+      [](Napi::Env env, const std::shared_ptr<const gguf::File>& file) -> Napi::Value {
         Napi::Array tensors = Napi::Array::New(env, file->tensors().size());
         uint32_t n = 0;
-        for (const GgufTensor& t : file->tensors()) {
+        for (const gguf::Tensor& t : file->tensors()) {
           Napi::Object o = Napi::Object::New(env);
           o.Set("name", t.name);
-          o.Set("type", format(t.type).name);
+          o.Set("type", gguf::format(t.type).name);
           o.Set("shape", to_value(env, t.shape));
           o.Set("offset", to_value(env, t.offset));
           o.Set("bytes", to_value(env, t.bytes));
@@ -84,11 +85,11 @@ Napi::Value read_gguf(const Napi::CallbackInfo& info) {
 
 Napi::Value read_safetensors_file(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), [path = info[0].ToString().Utf8Value()] { return read_safetensors(path); },
-      [](Napi::Env env, const std::vector<SafetensorsTensor>& tensors) -> Napi::Value {
+      info.Env(), [path = info[0].ToString().Utf8Value()] { return convert::read_safetensors(path); },
+      [](Napi::Env env, const std::vector<convert::SafetensorsTensor>& tensors) -> Napi::Value {
         Napi::Array out = Napi::Array::New(env, tensors.size());
         uint32_t n = 0;
-        for (const SafetensorsTensor& t : tensors) {
+        for (const convert::SafetensorsTensor& t : tensors) {
           Napi::Object o = Napi::Object::New(env);
           o.Set("name", t.name);
           o.Set("dtype", t.dtype);
@@ -103,7 +104,7 @@ Napi::Value read_safetensors_file(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-Napi::Object metadata_to_js(Napi::Env env, const GgufFile& file) {
+Napi::Object metadata_to_js(Napi::Env env, const gguf::File& file) {
   Napi::Object out = Napi::Object::New(env);
   for (const auto& [key, value] : file.metadata())
     define(out, key, std::visit([&](const auto& v) { return to_value(env, v); }, value));

@@ -1,5 +1,8 @@
 #include "model.h"
 
+#include <optional>
+
+#include "backends/backends.h"
 #include "exports.h"
 #include "gguf.h"
 
@@ -13,39 +16,85 @@ Napi::Number number(Napi::Env env, uint64_t v) {
   return Napi::Number::New(env, static_cast<double>(v));
 }
 
-BackendOptions to_backend_options(Napi::Object o) {
+ops::BackendOptions to_backend_options(Napi::Object o) {
   const Napi::Env env = o.Env();
-  BackendOptions b;
+  ops::BackendOptions b;
   if (const Napi::Value v = o.Get("threads"); !v.IsUndefined()) b.threads = to_int32(v, "threads", 0, kMaxThreads);
-  if (const Napi::Value v = o.Get("device"); !v.IsUndefined()) {
-    const std::string device = v.ToString();
-    if (device != "auto" && device != "cpu")
-      throw to_js(env, ErrorCode::unsupported,
-                  "this build can't compute on device '" + device + "': it knows auto and cpu");
-  }
   if (const Napi::Value v = o.Get("precision"); !v.IsUndefined()) {
     const std::string precision = v.ToString();
     if (precision == "fast")
-      b.precision = Precision::fast;
+      b.precision = ops::Precision::fast;
     else if (precision == "exact")
-      b.precision = Precision::exact;
+      b.precision = ops::Precision::exact;
     else if (precision != "auto")
       throw invalid(env, "precision must be auto, fast or exact, not '" + precision + "'");
   }
   return b;
 }
 
+/// Where a model is opened, and how.
+struct OpenOptions {
+  std::string path, device = "auto";
+  ops::BackendOptions backend = {};
+  std::shared_ptr<model::Model> open(model::Load load) const {
+    return model::Model::open(path, backends::make_backends(device, backend), load);
+  }
+};
+
+OpenOptions to_open_options(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) throw invalid(info.Env(), "the path of a model must be a string");
+  OpenOptions options{.path = info[0].As<Napi::String>()};
+  if (info[1].IsUndefined()) return options;
+  const Napi::Object o = to_object(info[1], "options");
+  if (const Napi::Value v = o.Get("device"); !v.IsUndefined()) options.device = v.ToString();
+  options.backend = to_backend_options(o);
+  return options;
+}
+
 Napi::Value open_model(const Napi::CallbackInfo& info) {
   auto* classes = static_cast<Classes*>(info.Data());
-  if (!info[0].IsString()) throw invalid(info.Env(), "the path of a model must be a string");
-  const std::string path = info[0].As<Napi::String>();
-  const BackendOptions options =
-      info[1].IsUndefined() ? BackendOptions() : to_backend_options(to_object(info[1], "options"));
   return run_async(
-      info.Env(), [path, options] { return Model::open(path, make_cpu_backend(options)); },
-      [classes](Napi::Env env, std::shared_ptr<Model> model) -> Napi::Value {
+      info.Env(), [options = to_open_options(info)] { return options.open(model::Load::weights); },
+      [classes](Napi::Env env, std::shared_ptr<model::Model> model) -> Napi::Value {
         return ModelObject::wrap(env, *classes, std::move(model));
       });
+}
+
+/// `kvType` may be left out: what the file's models use by default.
+model::PlanOptions to_plan_options(Napi::Value v, std::optional<ops::KvType>* kv_type) {
+  const Napi::Object o = to_object(v, "options");
+  if (const Napi::Value type = o.Get("kvType"); !type.IsUndefined()) *kv_type = to_kv_type(type);
+  return {.context = to_int32(o.Get("contextLength"), "contextLength", 1),
+          .crops = to_integer(o.Get("crops"), "crops", 0, kMaxCrops),
+          .sequences = to_int32(o.Get("sequences"), "sequences", 1, 1 << 16),
+          .max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20)};
+}
+
+model::MemoryPlan plan_of(model::Model& model, model::PlanOptions options, std::optional<ops::KvType> kv_type) {
+  options.kv_type = kv_type.value_or(model.default_kv_type());
+  return model.plan(options);
+}
+
+Napi::Object to_js_plan(Napi::Env env, const model::MemoryPlan& plan) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("weights", number(env, plan.weights));
+  out.Set("kvCache", number(env, plan.kv_cache));
+  out.Set("visualKv", number(env, plan.visual_kv));
+  out.Set("embeds", number(env, plan.embeds));
+  out.Set("scratch", number(env, plan.scratch));
+  out.Set("total", number(env, plan.total()));
+  return out;
+}
+
+Napi::Value plan_model(const Napi::CallbackInfo& info) {
+  std::optional<ops::KvType> kv_type;
+  const model::PlanOptions work = to_plan_options(info[2], &kv_type);
+  return run_async(
+      info.Env(),
+      [options = to_open_options(info), work, kv_type] {
+        return plan_of(*options.open(model::Load::plan), work, kv_type);
+      },
+      [](Napi::Env env, const model::MemoryPlan& plan) -> Napi::Value { return to_js_plan(env, plan); });
 }
 
 Napi::Value create_sampler(const Napi::CallbackInfo& info) {
@@ -54,13 +103,13 @@ Napi::Value create_sampler(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-const char* kv_type_name(KvType type) {
-  return type == KvType::f32 ? "f32" : type == KvType::f16 ? "f16" : "q8_0";
+const char* kv_type_name(ops::KvType type) {
+  return type == ops::KvType::f32 ? "f32" : type == ops::KvType::f16 ? "f16" : "q8_0";
 }
 
-KvType to_kv_type(Napi::Value v) {
+ops::KvType to_kv_type(Napi::Value v) {
   const std::string name = v.ToString();
-  for (KvType type : {KvType::f32, KvType::f16, KvType::q8_0})
+  for (ops::KvType type : {ops::KvType::f32, ops::KvType::f16, ops::KvType::q8_0})
     if (name == kv_type_name(type)) return type;
   throw invalid(v.Env(), "the type of a KV cache must be f32, f16 or q8_0, not '" + name + "'");
 }
@@ -73,6 +122,7 @@ void export_model(Napi::Env env, Napi::Object exports) {
   classes->embeds = Napi::Persistent(EmbedsObject::define(env, classes));
   classes->sampler = Napi::Persistent(SamplerObject::define(env, classes));
   exports.Set("openModel", Napi::Function::New(env, open_model, "openModel", classes));
+  exports.Set("planModel", Napi::Function::New(env, plan_model, "planModel"));
   exports.Set("createSampler", Napi::Function::New(env, create_sampler, "createSampler", classes));
 }
 
@@ -84,7 +134,8 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
        InstanceAccessor<&ModelObject::weight_bytes>("weightBytes"),
        InstanceAccessor<&ModelObject::token_bytes>("tokenBytes"),
        InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"), InstanceMethod<&ModelObject::plan>("plan"),
-       InstanceMethod<&ModelObject::encode>("encode"), InstanceMethod<&ModelObject::embeds_from>("embedsFrom"),
+       InstanceMethod<&ModelObject::kv_bytes>("kvBytes"), InstanceMethod<&ModelObject::encode>("encode"),
+       InstanceMethod<&ModelObject::embeds_from>("embedsFrom"),
        InstanceMethod<&ModelObject::create_session>("createSession"), InstanceMethod<&ModelObject::dispose>("dispose")},
       classes);
 }
@@ -92,21 +143,21 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
 ModelObject::ModelObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ModelObject>(info), classes_(static_cast<Classes*>(info.Data())) {
   if (!info[0].IsExternal()) throw invalid(info.Env(), "models are made by openModel");
-  model_ = *info[0].As<Napi::External<std::shared_ptr<Model>>>().Data();
+  model_ = *info[0].As<Napi::External<std::shared_ptr<model::Model>>>().Data();
 }
 
-Napi::Object ModelObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<Model> model) {
-  return classes.model.New({Napi::External<std::shared_ptr<Model>>::New(env, &model)});
+Napi::Object ModelObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<model::Model> model) {
+  return classes.model.New({Napi::External<std::shared_ptr<model::Model>>::New(env, &model)});
 }
 
-const std::shared_ptr<Model>& ModelObject::use(Napi::Env env) const {
+const std::shared_ptr<model::Model>& ModelObject::use(Napi::Env env) const {
   if (!model_) throw invalid(env, "this model was disposed of");
   return model_;
 }
 
 Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const Config& c = use(env)->config();
+  const model::Config& c = use(env)->config();
   Napi::Object o = Napi::Object::New(env);
   const auto set = [&](Napi::Object& to, const char* key, int32_t v) { to.Set(key, Napi::Number::New(env, v)); };
   o.Set("name", c.name);
@@ -137,7 +188,10 @@ Napi::Value ModelObject::metadata(const Napi::CallbackInfo& info) {
   return metadata_to_js(info.Env(), use(info.Env())->file());
 }
 Napi::Value ModelObject::backend(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), use(info.Env())->backend().name());
+  std::string names;
+  for (const model::Stage& stage : use(info.Env())->stages())
+    names += (names.empty() ? "" : " + ") + stage.backend->name();
+  return Napi::String::New(info.Env(), names);
 }
 Napi::Value ModelObject::threads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), use(info.Env())->backend().threads());
@@ -152,30 +206,29 @@ Napi::Value ModelObject::default_kv_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), kv_type_name(use(info.Env())->default_kv_type()));
 }
 
+/// Bytes of what a KV cache is made of.
+Napi::Value ModelObject::kv_bytes(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const model::Config& c = use(env)->config();
+  const ops::KvType type = to_kv_type(info[0]);
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("page", number(env, guarded(env, [&] { return model::page_bytes(c, type); })));
+  o.Set("pagePositions", Napi::Number::New(env, model::kPagePositions));
+  o.Set("crop", number(env, guarded(env, [&] { return model::crop_bytes(c, type); })));
+  return o;
+}
+
 Napi::Value ModelObject::plan(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const std::shared_ptr<Model>& model = use(env);
-  const Napi::Object o = to_object(info[0], "options");
-  PlanOptions p;
-  p.context = to_int32(o.Get("contextLength"), "contextLength", 1);
-  p.crops = to_integer(o.Get("crops"), "crops", 0, kMaxCrops);
-  p.sequences = to_int32(o.Get("sequences"), "sequences", 1, 1 << 16);
-  p.kv_type = to_kv_type(o.Get("kvType"));
-  p.prefill_chunk = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
-  const MemoryPlan m = guarded(env, [&] { return model->plan(p); });
-  Napi::Object out = Napi::Object::New(env);
-  out.Set("weights", number(env, m.weights));
-  out.Set("kvCache", number(env, m.kv_cache));
-  out.Set("visualKv", number(env, m.visual_kv));
-  out.Set("embeds", number(env, m.embeds));
-  out.Set("scratch", number(env, m.scratch));
-  out.Set("total", number(env, m.total()));
-  return out;
+  const std::shared_ptr<model::Model>& model = use(env);
+  std::optional<ops::KvType> kv_type;
+  const model::PlanOptions work = to_plan_options(info[0], &kv_type);
+  return to_js_plan(env, guarded(env, [&] { return plan_of(*model, work, kv_type); }));
 }
 
 Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  std::shared_ptr<Model> model = use(env);
+  std::shared_ptr<model::Model> model = use(env);
   const int64_t n = to_integer(info[1], "the number of crops", 1, kMaxCrops);
   std::vector<uint8_t> crops = to_vector<uint8_t>(info[0], napi_uint8_array, "crops");
   const int64_t side = model->config().vision.image_size, expected = n * 3 * side * side;
@@ -183,14 +236,14 @@ Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
     throw invalid(env, "crops hold " + std::to_string(crops.size()) + " bytes, expected " + std::to_string(expected));
   return run_async(
       env, [model, crops = std::move(crops), n] { return model->encode(crops.data(), n); },
-      [classes = classes_, model](Napi::Env e, std::shared_ptr<const Embeds> embeds) -> Napi::Value {
+      [classes = classes_, model](Napi::Env e, std::shared_ptr<const model::Embeds> embeds) -> Napi::Value {
         return EmbedsObject::wrap(e, *classes, model, std::move(embeds));
       });
 }
 
 Napi::Value ModelObject::embeds_from(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const std::shared_ptr<Model>& model = use(env);
+  const std::shared_ptr<model::Model>& model = use(env);
   const int64_t n = to_integer(info[1], "the number of crops", 1, kMaxCrops);
   const std::vector<float> data = to_vector<float>(info[0], napi_float32_array, "embeddings");
   const int64_t expected = n * model->config().vision.tokens() * model->config().hidden;
@@ -202,14 +255,15 @@ Napi::Value ModelObject::embeds_from(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelObject::create_session(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  std::shared_ptr<Model> model = use(env);
+  std::shared_ptr<model::Model> model = use(env);
   const Napi::Object o = to_object(info[0], "options");
-  SessionOptions s;
+  model::SessionOptions s;
   s.context = to_int32(o.Get("contextLength"), "contextLength", 1);
   s.kv_type = to_kv_type(o.Get("kvType"));
-  s.prefill_chunk = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
+  s.max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20);
+  if (const Napi::Value pages = o.Get("pages"); !pages.IsUndefined()) s.max_pages = to_int32(pages, "pages", 1);
   auto state = std::make_shared<SessionObject::State>();
-  state->session = guarded(env, [&] { return std::make_unique<Session>(model, s); });
+  state->session = guarded(env, [&] { return std::make_unique<model::Session>(model, s); });
   state->model = std::move(model);
   return classes_->session.New({Napi::External<std::shared_ptr<SessionObject::State>>::New(env, &state)});
 }

@@ -14,11 +14,11 @@ class EmbedsObject : public Napi::ObjectWrap<EmbedsObject> {
   static Napi::Function define(Napi::Env env, Classes* classes);
   explicit EmbedsObject(const Napi::CallbackInfo& info);
   ~EmbedsObject() override;
-  static Napi::Object wrap(Napi::Env env, Classes& classes, std::shared_ptr<Model> model,
-                           std::shared_ptr<const Embeds> embeds);
+  static Napi::Object wrap(Napi::Env env, Classes& classes, std::shared_ptr<model::Model> model,
+                           std::shared_ptr<const model::Embeds> embeds);
   /// Error{invalid_argument} after dispose().
-  std::shared_ptr<const Embeds> get(Napi::Env env) const;
-  const Model* model() const { return model_.get(); }
+  std::shared_ptr<const model::Embeds> get(Napi::Env env) const;
+  const model::Model* model() const { return model_.get(); }
 
  private:
   Napi::Value crops(const Napi::CallbackInfo& info);
@@ -27,8 +27,8 @@ class EmbedsObject : public Napi::ObjectWrap<EmbedsObject> {
   void dispose(const Napi::CallbackInfo& info);
   int64_t size() const;
   void account(Napi::Env env, int64_t change);
-  std::shared_ptr<Model> model_;
-  std::shared_ptr<const Embeds> embeds_;
+  std::shared_ptr<model::Model> model_;
+  std::shared_ptr<const model::Embeds> embeds_;
   int64_t accounted_ = 0;  // bytes that V8's garbage collector was told of
 };
 
@@ -37,8 +37,8 @@ class SamplerObject : public Napi::ObjectWrap<SamplerObject> {
   static Napi::Function define(Napi::Env env, Classes* classes);
   explicit SamplerObject(const Napi::CallbackInfo& info);
   struct State {
-    explicit State(const SamplerOptions& o) : sampler(o) {}
-    Sampler sampler;
+    explicit State(const sample::SamplerOptions& o) : sampler(o) {}
+    sample::Sampler sampler;
     bool busy = false;  // main thread only
   };
   const std::shared_ptr<State>& state() const { return state_; }
@@ -53,8 +53,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   static Napi::Function define(Napi::Env env, Classes* classes);
   explicit SessionObject(const Napi::CallbackInfo& info);
   struct State {
-    std::unique_ptr<Session> session;
-    std::shared_ptr<Model> model;
+    std::unique_ptr<model::Session> session;
+    std::shared_ptr<model::Model> model;
     bool busy = false;  // busy and disposed: main thread only
     bool disposed = false;
   };
@@ -65,19 +65,16 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void remove(const Napi::CallbackInfo& info);
   Napi::Value length(const Napi::CallbackInfo& info);
   void truncate(const Napi::CallbackInfo& info);
-  Napi::Value prefill(const Napi::CallbackInfo& info);
-  Napi::Value verify(const Napi::CallbackInfo& info);
-  Napi::Value speculate(const Napi::CallbackInfo& info);
-  Napi::Value step(const Napi::CallbackInfo& info);
-  Napi::Value sample(const Napi::CallbackInfo& info);
-  Napi::Value logits(const Napi::CallbackInfo& info);
-  Napi::Value top_logprobs(const Napi::CallbackInfo& info);
+  Napi::Value advance(const Napi::CallbackInfo& info);
+  Napi::Value pages_in_use(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
-  Session& use(Napi::Env env) const;
+  model::Session& use(Napi::Env env) const;
   template <class Work, class Done>
   Napi::Value start(Napi::Env env, Work work, Done done);
-  std::vector<MediaSlot> media(Napi::Value v) const;
+  struct PartRequest;
+  PartRequest part_request(Napi::Value v) const;
+  std::vector<model::MediaSlot> media(Napi::Value v) const;
   Classes* classes_;
   std::shared_ptr<State> state_;
 };
@@ -86,7 +83,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
  public:
   static Napi::Function define(Napi::Env env, Classes* classes);
   explicit ModelObject(const Napi::CallbackInfo& info);
-  static Napi::Object wrap(Napi::Env env, Classes& classes, std::shared_ptr<Model> model);
+  static Napi::Object wrap(Napi::Env env, Classes& classes, std::shared_ptr<model::Model> model);
 
  private:
   Napi::Value config(const Napi::CallbackInfo& info);
@@ -96,17 +93,18 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value weight_bytes(const Napi::CallbackInfo& info);
   Napi::Value token_bytes(const Napi::CallbackInfo& info);
   Napi::Value default_kv_type(const Napi::CallbackInfo& info);
+  Napi::Value kv_bytes(const Napi::CallbackInfo& info);
   Napi::Value plan(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value embeds_from(const Napi::CallbackInfo& info);
   Napi::Value create_session(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
-  const std::shared_ptr<Model>& use(Napi::Env env) const;
+  const std::shared_ptr<model::Model>& use(Napi::Env env) const;
   Classes* classes_;
-  std::shared_ptr<Model> model_;
+  std::shared_ptr<model::Model> model_;
 };
 
-KvType to_kv_type(Napi::Value v);
-const char* kv_type_name(KvType type);
+ops::KvType to_kv_type(Napi::Value v);
+const char* kv_type_name(ops::KvType type);
 
 }  // namespace owl3::addon

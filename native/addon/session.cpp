@@ -3,22 +3,43 @@
 namespace owl3::addon {
 namespace {
 
-Napi::Object to_object(Napi::Env env, const TokenLogprob& t) {
+Napi::Object to_object(Napi::Env env, const sample::TokenLogprob& t) {
   Napi::Object o = Napi::Object::New(env);
   o.Set("id", Napi::Number::New(env, t.id));
   o.Set("logprob", Napi::Number::New(env, static_cast<double>(t.logprob)));
   return o;
 }
-Napi::Array to_array(Napi::Env env, const std::vector<TokenLogprob>& list) {
+Napi::Array to_array(Napi::Env env, const std::vector<sample::TokenLogprob>& list) {
   Napi::Array a = Napi::Array::New(env, list.size());
   for (uint32_t i = 0; i < list.size(); i++) a.Set(i, to_object(env, list[i]));
   return a;
 }
-Napi::Object sampled_to_js(Napi::Env env, const Sampled& sampled) {
+Napi::Object sampled_to_js(Napi::Env env, const sample::Sampled& sampled) {
   Napi::Object o = to_object(env, sampled.token);
   o.Set("top", to_array(env, sampled.top));
   return o;
 }
+
+/// What a pass gave one part.
+struct PartResult {
+  std::vector<sample::Sampled> drawn;
+  std::vector<sample::TokenLogprob> top;
+  std::vector<float> logits;  // [V], or empty
+
+  Napi::Object to_js(Napi::Env env) const {
+    Napi::Object o = Napi::Object::New(env);
+    Napi::Array list = Napi::Array::New(env, drawn.size());
+    for (uint32_t i = 0; i < drawn.size(); i++) list.Set(i, sampled_to_js(env, drawn[i]));
+    o.Set("drawn", list);
+    o.Set("top", to_array(env, top));
+    if (!logits.empty()) {
+      Napi::Float32Array row = Napi::Float32Array::New(env, logits.size());
+      std::copy(logits.begin(), logits.end(), row.Data());
+      o.Set("logits", row);
+    }
+    return o;
+  }
+};
 
 }  // namespace
 
@@ -27,11 +48,9 @@ Napi::Function SessionObject::define(Napi::Env env, Classes* classes) {
       env, "NativeSession",
       {InstanceMethod<&SessionObject::create>("create"), InstanceMethod<&SessionObject::fork>("fork"),
        InstanceMethod<&SessionObject::remove>("remove"), InstanceMethod<&SessionObject::length>("length"),
-       InstanceMethod<&SessionObject::truncate>("truncate"), InstanceMethod<&SessionObject::prefill>("prefill"),
-       InstanceMethod<&SessionObject::verify>("verify"), InstanceMethod<&SessionObject::speculate>("speculate"),
-       InstanceMethod<&SessionObject::step>("step"), InstanceMethod<&SessionObject::sample>("sample"),
-       InstanceMethod<&SessionObject::logits>("logits"), InstanceMethod<&SessionObject::top_logprobs>("topLogprobs"),
-       InstanceAccessor<&SessionObject::bytes>("bytes"), InstanceMethod<&SessionObject::dispose>("dispose")},
+       InstanceMethod<&SessionObject::truncate>("truncate"), InstanceMethod<&SessionObject::advance>("advance"),
+       InstanceAccessor<&SessionObject::pages_in_use>("pagesInUse"), InstanceAccessor<&SessionObject::bytes>("bytes"),
+       InstanceMethod<&SessionObject::dispose>("dispose")},
       classes);
 }
 
@@ -42,7 +61,7 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info)
 }
 
 /// The session, when it may be touched now.
-Session& SessionObject::use(Napi::Env env) const {
+model::Session& SessionObject::use(Napi::Env env) const {
   if (state_->disposed) throw invalid(env, "this session was disposed of");
   if (state_->busy) throw invalid(env, "a call on this session is still running: await it first");
   return *state_->session;
@@ -64,38 +83,39 @@ Napi::Value SessionObject::start(Napi::Env env, Work work, Done done) {
 }
 
 Napi::Value SessionObject::create(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   return Napi::Number::New(info.Env(), guarded(info.Env(), [&] { return s.create(); }));
 }
 Napi::Value SessionObject::fork(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence");
   return Napi::Number::New(info.Env(), guarded(info.Env(), [&] { return s.fork(sequence); }));
 }
 void SessionObject::remove(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence");
   guarded(info.Env(), [&] { s.remove(sequence); });
 }
 Napi::Value SessionObject::length(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence");
   return Napi::Number::New(info.Env(), guarded(info.Env(), [&] { return s.length(sequence); }));
 }
 void SessionObject::truncate(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
+  model::Session& s = use(info.Env());
   const int32_t sequence = to_int32(info[0], "sequence"), length = to_int32(info[1], "length");
   guarded(info.Env(), [&] { s.truncate(sequence, length); });
 }
 
-std::vector<MediaSlot> SessionObject::media(Napi::Value v) const {
+std::vector<model::MediaSlot> SessionObject::media(Napi::Value v) const {
+  if (v.IsUndefined()) return {};
   if (!v.IsArray()) throw invalid(v.Env(), "media must be an array");
   const Napi::Array list = v.As<Napi::Array>();
-  std::vector<MediaSlot> slots;
+  std::vector<model::MediaSlot> slots;
   for (uint32_t i = 0; i < list.Length(); i++) {
     const Napi::Object o = addon::to_object(list.Get(i), "a medium");
     const EmbedsObject& embeds = unwrap<EmbedsObject>(o.Get("embeds"), classes_->embeds, "embeds");
-    std::shared_ptr<const Embeds> held = embeds.get(v.Env());
+    std::shared_ptr<const model::Embeds> held = embeds.get(v.Env());
     if (embeds.model() != state_->model.get())
       throw invalid(v.Env(), "embeddings of another model can't be used in this session");
     slots.push_back({to_int32(o.Get("offset"), "offset"), std::move(held), to_int32(o.Get("crop"), "crop")});
@@ -103,97 +123,109 @@ std::vector<MediaSlot> SessionObject::media(Napi::Value v) const {
   return slots;
 }
 
-Napi::Value SessionObject::prefill(const Napi::CallbackInfo& info) {
-  use(info.Env());
-  const int32_t sequence = to_int32(info[0], "sequence");
-  return start(
-      info.Env(),
-      [sequence, ids = to_ids(info[1], "ids"), slots = media(info[2])](Session& s) {
-        s.prefill(sequence, ids, slots);
-        return true;
-      },
-      [](Napi::Env env, bool) { return env.Undefined(); });
+/// One part as JavaScript gave it, and what becomes of it.
+struct SessionObject::PartRequest {
+  int32_t sequence = 0;
+  std::vector<int32_t> ids;
+  std::vector<model::MediaSlot> media;
+  std::shared_ptr<SamplerObject::State> sampler;
+  int32_t drafted = 0, top = 0;
+  bool logits = false;
+
+  model::Part part() const {
+    const int32_t candidates = sampler ? sampler->sampler.candidates_needed() : 0;
+    model::Part p{.sequence = sequence, .ids = ids, .media = media};
+    p.wanted = sampler ? drafted + 1 : top > 0 || logits ? 1 : 0;
+    p.picked = std::max(candidates, top);
+    p.whole = logits || (sampler && candidates == 0);
+    return p;
+  }
+
+  /// Draws from the logits of a pass and takes guesses that were wrong off the sequence.
+  PartResult finish(model::Session& s, model::Logits rows) const {
+    PartResult result;
+    const size_t vocab = static_cast<size_t>(s.config().vocab), n = rows.picked.size();
+    const std::span<const float> whole = rows.whole;
+    if (top > 0) result.top = sample::top_logprobs(rows.picked.back(), top);
+    if (sampler) {
+      const size_t first = ids.size() - static_cast<size_t>(drafted);  // where the guesses begin
+      for (size_t row = 0; row < n; row++) {
+        result.drawn.push_back(sampler->sampler.candidates_needed() > 0
+                                   ? sampler->sampler.sample(rows.picked[row])
+                                   : sampler->sampler.sample(whole.subspan(row * vocab, vocab)));
+        if (row + 1 < n && result.drawn.back().token.id != ids[first + row]) break;
+      }
+      s.truncate(sequence, s.length(sequence) - static_cast<int32_t>(n - result.drawn.size()));
+    }
+    if (logits) result.logits.assign(whole.end() - static_cast<std::ptrdiff_t>(vocab), whole.end());
+    return result;
+  }
+};
+
+SessionObject::PartRequest SessionObject::part_request(Napi::Value v) const {
+  const Napi::Env env = v.Env();
+  const Napi::Object o = addon::to_object(v, "a part of a pass");
+  PartRequest r;
+  r.sequence = to_int32(o.Get("sequence"), "sequence");
+  r.ids = to_ids(o.Get("ids"), "ids");
+  r.media = media(o.Get("media"));
+  if (const Napi::Value s = o.Get("sampler"); !s.IsUndefined())
+    r.sampler = unwrap<SamplerObject>(s, classes_->sampler, "sampler").state();
+  if (const Napi::Value d = o.Get("drafted"); !d.IsUndefined()) r.drafted = to_int32(d, "drafted");
+  if (const Napi::Value k = o.Get("top"); !k.IsUndefined()) r.top = to_int32(k, "top");
+  if (const Napi::Value l = o.Get("logits"); !l.IsUndefined()) r.logits = l.ToBoolean();
+  if (r.drafted > 0 && (!r.sampler || static_cast<size_t>(r.drafted) >= r.ids.size()))
+    throw invalid(env, "a draft needs a sampler, and a certain id before it");
+  return r;
 }
 
-Napi::Value SessionObject::verify(const Napi::CallbackInfo& info) {
-  use(info.Env());
-  const int32_t sequence = to_int32(info[0], "sequence");
+Napi::Value SessionObject::advance(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  use(env);
+  if (!info[0].IsArray()) throw invalid(env, "parts must be an array");
+  const Napi::Array list = info[0].As<Napi::Array>();
+  std::vector<PartRequest> requests;
+  for (uint32_t i = 0; i < list.Length(); i++) requests.push_back(part_request(list.Get(i)));
+  std::vector<std::shared_ptr<SamplerObject::State>> samplers;
+  for (const PartRequest& r : requests)
+    if (r.sampler) {
+      if (r.sampler->busy || std::count(samplers.begin(), samplers.end(), r.sampler) > 0)
+        throw invalid(env, "this sampler is still drawing for another call");
+      samplers.push_back(r.sampler);
+    }
+  for (const auto& s : samplers) s->busy = true;
+  const std::shared_ptr<void> guard(nullptr, [samplers](void*) {
+    for (const auto& s : samplers) s->busy = false;
+  });
   return start(
-      info.Env(), [sequence, ids = to_ids(info[1], "ids")](Session& s) { return s.verify(sequence, ids); },
-      [](Napi::Env env, std::vector<int32_t> best) -> Napi::Value {
-        Napi::Int32Array out = Napi::Int32Array::New(env, best.size());
-        std::copy(best.begin(), best.end(), out.Data());
+      env,
+      [requests = std::move(requests), guard](model::Session& s) {
+        std::vector<model::Part> parts;
+        std::vector<int32_t> before;
+        for (const PartRequest& r : requests) {
+          parts.push_back(r.part());
+          before.push_back(s.length(r.sequence));
+        }
+        std::vector<model::Logits> rows = s.advance(parts);
+        std::vector<PartResult> results;
+        try {
+          for (size_t i = 0; i < requests.size(); i++) results.push_back(requests[i].finish(s, std::move(rows[i])));
+        } catch (const Error&) {  // logits that are no numbers: the sequences are to be as they were
+          for (size_t i = 0; i < requests.size(); i++) s.truncate(requests[i].sequence, before[i]);
+          throw;
+        }
+        return results;
+      },
+      [](Napi::Env e, const std::vector<PartResult>& results) -> Napi::Value {
+        Napi::Array out = Napi::Array::New(e, results.size());
+        for (uint32_t i = 0; i < results.size(); i++) out.Set(i, results[i].to_js(e));
         return out;
       });
 }
 
-Napi::Value SessionObject::speculate(const Napi::CallbackInfo& info) {
-  use(info.Env());
-  const int32_t sequence = to_int32(info[0], "sequence");
-  std::vector<int32_t> ids = to_ids(info[1], "ids");
-  const std::shared_ptr<SamplerObject::State> sampler =
-      unwrap<SamplerObject>(info[2], classes_->sampler, "sampler").state();
-  if (sampler->busy) throw invalid(info.Env(), "this sampler is still drawing for another call");
-  sampler->busy = true;
-  std::shared_ptr<void> guard(nullptr, [sampler](void*) { sampler->busy = false; });
-  return start(
-      info.Env(),
-      [sequence, ids = std::move(ids), sampler, guard](Session& s) {
-        s.verify(sequence, ids);
-        std::vector<Sampled> drawn;
-        do drawn.push_back(sampler->sampler.sample(s.verified(drawn.size())));
-        while (drawn.size() < ids.size() && drawn.back().token.id == ids[drawn.size()]);
-        s.keep(sequence, drawn.size());
-        return drawn;
-      },
-      [](Napi::Env env, const std::vector<Sampled>& drawn) -> Napi::Value {
-        Napi::Array list = Napi::Array::New(env, drawn.size());
-        for (uint32_t i = 0; i < drawn.size(); i++) list.Set(i, sampled_to_js(env, drawn[i]));
-        return list;
-      });
+Napi::Value SessionObject::pages_in_use(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(use(info.Env()).pages_in_use()));
 }
-
-Napi::Value SessionObject::step(const Napi::CallbackInfo& info) {
-  use(info.Env());
-  return start(
-      info.Env(),
-      [sequences = to_ids(info[0], "sequences"), ids = to_ids(info[1], "ids")](Session& s) {
-        s.step(sequences, ids);
-        return true;
-      },
-      [](Napi::Env env, bool) { return env.Undefined(); });
-}
-
-Napi::Value SessionObject::sample(const Napi::CallbackInfo& info) {
-  use(info.Env());
-  const int32_t sequence = to_int32(info[0], "sequence");
-  const std::shared_ptr<SamplerObject::State> sampler =
-      unwrap<SamplerObject>(info[1], classes_->sampler, "sampler").state();
-  if (sampler->busy) throw invalid(info.Env(), "this sampler is still drawing for another call");
-  sampler->busy = true;
-  std::shared_ptr<void> guard(nullptr, [sampler](void*) { sampler->busy = false; });
-  return start(
-      info.Env(), [sequence, sampler, guard](Session& s) { return sampler->sampler.sample(s.logits(sequence)); },
-      [](Napi::Env env, const Sampled& sampled) -> Napi::Value { return sampled_to_js(env, sampled); });
-}
-
-Napi::Value SessionObject::logits(const Napi::CallbackInfo& info) {
-  Session& s = use(info.Env());
-  const int32_t sequence = to_int32(info[0], "sequence");
-  const std::span<const float> row = guarded(info.Env(), [&] { return s.logits(sequence); });
-  Napi::Float32Array out = Napi::Float32Array::New(info.Env(), row.size());
-  std::copy(row.begin(), row.end(), out.Data());
-  return out;
-}
-
-Napi::Value SessionObject::top_logprobs(const Napi::CallbackInfo& info) {
-  use(info.Env());
-  const int32_t sequence = to_int32(info[0], "sequence"), k = to_int32(info[1], "k", 1);
-  return start(
-      info.Env(), [sequence, k](Session& s) { return owl3::top_logprobs(s.logits(sequence), k); },
-      [](Napi::Env env, std::vector<TokenLogprob> top) -> Napi::Value { return to_array(env, top); });
-}
-
 Napi::Value SessionObject::bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(use(info.Env()).bytes()));
 }
@@ -213,8 +245,8 @@ Napi::Function EmbedsObject::define(Napi::Env env, Classes* classes) {
 
 namespace {
 struct EmbedsHandle {
-  std::shared_ptr<Model> model;
-  std::shared_ptr<const Embeds> embeds;
+  std::shared_ptr<model::Model> model;
+  std::shared_ptr<const model::Embeds> embeds;
 };
 }  // namespace
 
@@ -229,8 +261,8 @@ EmbedsObject::~EmbedsObject() {
   account(Env(), -accounted_);
 }
 
-Napi::Object EmbedsObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<Model> model,
-                                std::shared_ptr<const Embeds> embeds) {
+Napi::Object EmbedsObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<model::Model> model,
+                                std::shared_ptr<const model::Embeds> embeds) {
   EmbedsHandle handle{std::move(model), std::move(embeds)};
   return classes.embeds.New({Napi::External<EmbedsHandle>::New(env, &handle)});
 }
@@ -242,12 +274,12 @@ void EmbedsObject::account(Napi::Env env, int64_t change) {
   if (change != 0) napi_adjust_external_memory(env, change, &total);
 }
 
-std::shared_ptr<const Embeds> EmbedsObject::get(Napi::Env env) const {
+std::shared_ptr<const model::Embeds> EmbedsObject::get(Napi::Env env) const {
   if (!embeds_) throw invalid(env, "these embeddings were disposed of");
   return embeds_;
 }
 int64_t EmbedsObject::size() const {
-  const Config& c = model_->config();
+  const model::Config& c = model_->config();
   return embeds_->n * c.vision.tokens() * c.hidden * static_cast<int64_t>(sizeof(float));
 }
 Napi::Value EmbedsObject::crops(const Napi::CallbackInfo& info) {
@@ -258,14 +290,13 @@ Napi::Value EmbedsObject::bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(size()));
 }
 Napi::Value EmbedsObject::to_float32(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<const Embeds> embeds = get(info.Env());
+  const std::shared_ptr<const model::Embeds> embeds = get(info.Env());
   const size_t values = static_cast<size_t>(size()) / sizeof(float);
   const Napi::Value into = info[0].IsUndefined() ? Napi::Float32Array::New(info.Env(), values) : info[0];
   if (!is_typed_array(into, napi_float32_array) || into.As<Napi::TypedArray>().ElementLength() != values)
     throw invalid(info.Env(), "into must be a Float32Array of " + std::to_string(values) + " values");
   auto out = into.As<Napi::Float32Array>();
-  guarded(info.Env(),
-          [&] { model_->backend().copy_to_host(out.Data(), embeds->memory.get(), static_cast<size_t>(size())); });
+  guarded(info.Env(), [&] { model_->copy_embeds(*embeds, out.Data()); });
   return out;
 }
 void EmbedsObject::dispose(const Napi::CallbackInfo& info) {
@@ -281,7 +312,7 @@ Napi::Function SamplerObject::define(Napi::Env env, Classes* classes) {
 SamplerObject::SamplerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SamplerObject>(info) {
   const Napi::Object o = addon::to_object(info[0], "options");
   const auto get = [&](const char* key) { return static_cast<float>(to_double(o.Get(key), key)); };
-  SamplerOptions s;
+  sample::SamplerOptions s;
   s.temperature = get("temperature");
   s.top_k = to_int32(o.Get("topK"), "topK");
   s.top_p = get("topP");

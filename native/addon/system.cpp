@@ -1,4 +1,5 @@
 // systemInfo, measurePeaks, measureBandwidth.
+#include "backends/backends.h"
 #include "exports.h"
 #include "ops/machine.h"
 #include "worker.h"
@@ -6,9 +7,20 @@
 namespace owl3::addon {
 namespace {
 
+Napi::Object to_js(Napi::Env env, const ops::DeviceInfo& device) {
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("id", device.id);
+  o.Set("name", device.name);
+  o.Set("usable", device.usable());
+  o.Set("reason", device.reason);
+  o.Set("totalMemory", static_cast<double>(device.total_memory));
+  o.Set("freeMemory", static_cast<double>(device.free_memory));
+  return o;
+}
+
 Napi::Value system_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const MachineInfo m = guarded(env, [] { return machine_info(); });
+  const ops::MachineInfo m = guarded(env, [] { return ops::machine_info(); });
   Napi::Array available = Napi::Array::New(env);
   for (uint32_t i = 0; i < m.available.size(); i++) available.Set(i, m.available[i]);
   Napi::Object out = Napi::Object::New(env);
@@ -16,13 +28,17 @@ Napi::Value system_info(const Napi::CallbackInfo& info) {
   out.Set("available", available);
   out.Set("physicalCores", m.physical_cores);
   out.Set("totalMemory", static_cast<double>(m.total_memory));
+  const std::vector<ops::DeviceInfo> found = guarded(env, [] { return backends::devices(); });
+  Napi::Array devices = Napi::Array::New(env, found.size());
+  for (uint32_t i = 0; i < found.size(); i++) devices.Set(i, to_js(env, found[i]));
+  out.Set("devices", devices);
   return out;
 }
 
 Napi::Value peaks(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), [threads = info[0].ToNumber().Int32Value()] { return measure_peaks(threads); },
-      [](Napi::Env env, MachinePeaks p) -> Napi::Value {
+      info.Env(), [threads = info[0].ToNumber().Int32Value()] { return ops::measure_peaks(threads); },
+      [](Napi::Env env, ops::MachinePeaks p) -> Napi::Value {
         Napi::Object out = Napi::Object::New(env);
         out.Set("int8", p.int8);
         out.Set("bf16", p.bf16);
@@ -35,7 +51,7 @@ Napi::Value bandwidth(const Napi::CallbackInfo& info) {
   return run_async(
       info.Env(),
       [threads = info[0].ToNumber().Int32Value(), seconds = info[1].ToNumber().DoubleValue()] {
-        return measure_bandwidth(threads, seconds);
+        return ops::measure_bandwidth(threads, seconds);
       },
       [](Napi::Env env, double rate) -> Napi::Value { return Napi::Number::New(env, rate); });
 }

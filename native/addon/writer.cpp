@@ -15,12 +15,12 @@ namespace {
   throw Error(ErrorCode::invalid_argument, what);
 }
 
-GgufType type_from_js(const std::string& name) {
+gguf::Type type_from_js(const std::string& name) {
   const bool array = name.ends_with("[]");
   const std::string scalar = array ? name.substr(0, name.size() - 2) : name;
-  for (uint32_t k = 0; k <= static_cast<uint32_t>(GgufKind::f64); k++) {
-    const auto kind = static_cast<GgufKind>(k);
-    if (kind != GgufKind::array && scalar == kind_name(kind)) return {kind, array};
+  for (uint32_t k = 0; k <= static_cast<uint32_t>(gguf::Kind::f64); k++) {
+    const auto kind = static_cast<gguf::Kind>(k);
+    if (kind != gguf::Kind::array && scalar == gguf::kind_name(kind)) return {kind, array};
   }
   invalid("no metadata type " + name);
 }
@@ -69,7 +69,7 @@ uint64_t scalar_from_js(const std::string& key, Napi::Value v) {
 }
 
 template <class T>
-GgufValue value_from_js(const GgufEntry& e, Napi::Value v) {
+gguf::Value value_from_js(const gguf::Entry& e, Napi::Value v) {
   if (!e.type.array) return scalar_from_js<T>(e.key, v);
   if (!v.IsArray()) invalid("key " + e.key + " needs an array");
   const Napi::Array list = v.As<Napi::Array>();
@@ -82,24 +82,24 @@ GgufValue value_from_js(const GgufEntry& e, Napi::Value v) {
   return out;
 }
 
-GgufEntry entry_from_js(Napi::Object o) {
-  GgufEntry e{o.Get("key").ToString(), type_from_js(o.Get("type").ToString()), {}};
+gguf::Entry entry_from_js(Napi::Object o) {
+  gguf::Entry e{o.Get("key").ToString(), type_from_js(o.Get("type").ToString()), {}};
   const Napi::Value v = o.Get("value");
   switch (e.type.kind) {
-    case GgufKind::boolean:
+    case gguf::Kind::boolean:
       e.value = value_from_js<bool>(e, v);
       break;
-    case GgufKind::string:
+    case gguf::Kind::string:
       e.value = value_from_js<std::string>(e, v);
       break;
-    case GgufKind::f32:
-    case GgufKind::f64:
+    case gguf::Kind::f32:
+    case gguf::Kind::f64:
       e.value = value_from_js<double>(e, v);
       break;
-    case GgufKind::u8:
-    case GgufKind::u16:
-    case GgufKind::u32:
-    case GgufKind::u64:
+    case gguf::Kind::u8:
+    case gguf::Kind::u16:
+    case gguf::Kind::u32:
+    case gguf::Kind::u64:
       e.value = value_from_js<uint64_t>(e, v);
       break;
     default:
@@ -110,7 +110,7 @@ GgufEntry entry_from_js(Napi::Object o) {
 
 DType dtype_from_js(const std::string& tensor, Napi::Value v) {
   const std::string name = v.ToString();
-  const Format* f = find_format(std::string_view(name));
+  const gguf::Format* f = gguf::find_format(std::string_view(name));
   if (!f) invalid("tensor " + tensor + " has the type " + name + ", which can't be converted");
   return f->type;
 }
@@ -123,8 +123,8 @@ std::vector<int64_t> shape_from_js(const std::string& tensor, Napi::Value v) {
   return out;
 }
 
-TensorPlan plan_from_js(Napi::Object o) {
-  TensorPlan p;
+convert::TensorPlan plan_from_js(Napi::Object o) {
+  convert::TensorPlan p;
   p.spec.name = o.Get("name").ToString();
   p.spec.type = dtype_from_js(p.spec.name, o.Get("type"));
   p.spec.shape = shape_from_js(p.spec.name, o.Get("shape"));
@@ -143,8 +143,8 @@ TensorPlan plan_from_js(Napi::Object o) {
 
 /// What the handle and its running worker share.
 struct State {
-  explicit State(std::unique_ptr<Conversion> c) : conversion(std::move(c)) {}
-  std::unique_ptr<Conversion> conversion;
+  explicit State(std::unique_ptr<convert::Conversion> c) : conversion(std::move(c)) {}
+  std::unique_ptr<convert::Conversion> conversion;
   std::atomic<bool> busy = false;
 };
 
@@ -156,7 +156,7 @@ struct Release {
 
 class Writer : public Napi::ObjectWrap<Writer> {
  public:
-  static Napi::Object create(Napi::Env env, std::unique_ptr<Conversion> conversion) {
+  static Napi::Object create(Napi::Env env, std::unique_ptr<convert::Conversion> conversion) {
     const Napi::Function constructor =
         DefineClass(env, "Writer",
                     {InstanceAccessor<&Writer::file_bytes>("fileBytes"),
@@ -195,7 +195,7 @@ class Writer : public Napi::ObjectWrap<Writer> {
         [state]() -> std::pair<std::string, uint64_t> {
           const Release release{*state};
           const uint64_t before = state->conversion->bytes_done();
-          const TensorPlan& t = state->conversion->write_next();
+          const convert::TensorPlan& t = state->conversion->write_next();
           return {t.spec.name, state->conversion->bytes_done() - before};
         },
         [](Napi::Env env, const std::pair<std::string, uint64_t>& done) -> Napi::Value {
@@ -231,13 +231,13 @@ Napi::Value create_writer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&] {
     const Napi::Array entries = info[1].As<Napi::Array>(), tensors = info[2].As<Napi::Array>();
-    std::vector<GgufEntry> metadata;
-    std::vector<TensorPlan> plan;
+    std::vector<gguf::Entry> metadata;
+    std::vector<convert::TensorPlan> plan;
     for (uint32_t i = 0; i < entries.Length(); i++) metadata.push_back(entry_from_js(entries.Get(i).ToObject()));
     for (uint32_t i = 0; i < tensors.Length(); i++) plan.push_back(plan_from_js(tensors.Get(i).ToObject()));
     const auto threads = static_cast<int>(std::clamp<int64_t>(scalar_from_js<int64_t>("threads", info[3]), 0, 1024));
     const std::string path = info[0].ToString();
-    return Writer::create(env, std::make_unique<Conversion>(path, metadata, std::move(plan), threads));
+    return Writer::create(env, std::make_unique<convert::Conversion>(path, metadata, std::move(plan), threads));
   });
 }
 

@@ -10,13 +10,13 @@
 
 #include "base/checked.h"
 
-namespace owl3 {
+namespace owl3::convert {
 
 static constexpr int64_t kPiece = 1 << 18;       // values a thread works on at a time
 static constexpr int64_t kLongestRow = 1 << 26;  // a piece is at least a row
 
-static std::vector<GgufTensorSpec> specs(const std::vector<TensorPlan>& tensors) {
-  std::vector<GgufTensorSpec> out;
+static std::vector<gguf::TensorSpec> specs(const std::vector<TensorPlan>& tensors) {
+  std::vector<gguf::TensorSpec> out;
   for (const TensorPlan& t : tensors) {
     const auto bad = [&](const char* what) {
       throw Error(ErrorCode::invalid_argument, "tensor " + t.spec.name + " " + what);
@@ -32,15 +32,15 @@ static std::vector<GgufTensorSpec> specs(const std::vector<TensorPlan>& tensors)
   return out;
 }
 
-Conversion::Conversion(const std::string& path, const std::vector<GgufEntry>& entries, std::vector<TensorPlan> tensors,
-                       int threads)
+Conversion::Conversion(const std::string& path, const std::vector<gguf::Entry>& entries,
+                       std::vector<TensorPlan> tensors, int threads)
     : tensors_(std::move(tensors)),
       writer_(path, entries, specs(tensors_)),
       threads_(threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))) {}
 
-const InputFile& Conversion::input(const std::string& path) {
-  std::unique_ptr<InputFile>& slot = inputs_[path];
-  if (!slot) slot = std::make_unique<InputFile>(path);
+const gguf::InputFile& Conversion::input(const std::string& path) {
+  std::unique_ptr<gguf::InputFile>& slot = inputs_[path];
+  if (!slot) slot = std::make_unique<gguf::InputFile>(path);
   return *slot;
 }
 
@@ -61,25 +61,25 @@ static void check_values(const TensorPlan& t, const std::vector<float>& values, 
     if (!(std::abs(values[static_cast<size_t>(i)]) < limit))
       throw Error(ErrorCode::bad_model, t.source.path + ": tensor " + t.source.name + " holds the value " +
                                             std::to_string(values[static_cast<size_t>(i)]) + ", which " +
-                                            format(t.spec.type).name + " can't hold");
+                                            gguf::format(t.spec.type).name + " can't hold");
 }
 
 /// Stored rows [first, first + rows).
-void Conversion::convert_rows(const TensorPlan& t, const InputFile& in, int64_t first, int64_t rows, Buffers& b) {
+void Conversion::convert_rows(const TensorPlan& t, const gguf::InputFile& in, int64_t first, int64_t rows, Buffers& b) {
   const int64_t cols = t.spec.shape[0], source_cols = t.source.shape[0];
   const int64_t source_rows = std::clamp<int64_t>(row_count(t.source.shape) - first, 0, rows);  // the rest are zeros
-  const uint64_t raw_row = row_bytes(t.source.type, source_cols), packed_row = row_bytes(t.spec.type, cols);
+  const uint64_t raw_row = gguf::row_bytes(t.source.type, source_cols), packed_row = gguf::row_bytes(t.spec.type, cols);
   b.raw.resize(raw_row * static_cast<uint64_t>(source_rows));
   in.read(checked_add(t.source.offset, raw_row * static_cast<uint64_t>(first), "source"), b.raw.data(), b.raw.size());
   const int64_t n = source_rows * source_cols;
   const uint64_t at = packed_row * static_cast<uint64_t>(first), bytes = packed_row * static_cast<uint64_t>(rows);
   const size_t index = static_cast<size_t>(&t - tensors_.data());
   const bool same_type = t.source.type == t.spec.type;
-  if (same_type && format(t.spec.type).block_size > 1 && cols == source_cols && rows == source_rows)
+  if (same_type && gguf::format(t.spec.type).block_size > 1 && cols == source_cols && rows == source_rows)
     return writer_.write(index, at, b.raw.data(), bytes);  // packed already: unpacking and packing would lose
 
   b.values.resize(static_cast<size_t>(n));
-  dequantize_row(t.source.type, b.raw.data(), b.values.data(), n);
+  gguf::dequantize_row(t.source.type, b.raw.data(), b.values.data(), n);
   check_values(t, b.values, n);
   const float* values = b.values.data();
   if (cols != source_cols || rows != source_rows) {
@@ -89,7 +89,7 @@ void Conversion::convert_rows(const TensorPlan& t, const InputFile& in, int64_t 
     values = b.widened.data();
   }
   b.packed.resize(bytes);
-  quantize_row(t.spec.type, values, b.packed.data(), rows * cols);
+  gguf::quantize_row(t.spec.type, values, b.packed.data(), rows * cols);
   writer_.write(index, at, b.packed.data(), bytes);
 }
 
@@ -101,9 +101,9 @@ void Conversion::write_random(const TensorPlan& t) {
   std::minstd_rand random;
   std::normal_distribution<float> normal(scales ? 1.0f : 0.0f, 0.02f);
   for (float& v : values) v = normal(random);
-  std::vector<char> packed(row_bytes(t.spec.type, kPiece));
-  quantize_row(t.spec.type, values.data(), packed.data(), kPiece);
-  const uint64_t bytes = row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(row_count(t.spec.shape));
+  std::vector<char> packed(gguf::row_bytes(t.spec.type, kPiece));
+  gguf::quantize_row(t.spec.type, values.data(), packed.data(), kPiece);
+  const uint64_t bytes = gguf::row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(row_count(t.spec.shape));
   for (uint64_t at = 0; at < bytes && !aborted_; at += packed.size()) {
     const uint64_t n = std::min<uint64_t>(packed.size(), bytes - at);
     writer_.write(static_cast<size_t>(&t - tensors_.data()), at, packed.data(), n);
@@ -127,7 +127,7 @@ const TensorPlan& Conversion::write_next() {
     next_++;
     return t;
   }
-  const InputFile& in = input(t.source.path);
+  const gguf::InputFile& in = input(t.source.path);
   const int64_t rows = row_count(t.spec.shape), piece = std::max<int64_t>(1, kPiece / t.spec.shape[0]);
   const int64_t pieces = (rows + piece - 1) / piece;
   std::atomic<int64_t> next_piece = 0;
@@ -139,7 +139,7 @@ const TensorPlan& Conversion::write_next() {
       for (int64_t i; !aborted_ && (i = next_piece++) < pieces;) {
         const int64_t n = std::min(piece, rows - i * piece);
         convert_rows(t, in, i * piece, n, buffers);
-        done_ += row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(n);
+        done_ += gguf::row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(n);
       }
     } catch (...) {
       const std::lock_guard lock(failure_lock);
@@ -176,4 +176,4 @@ void Conversion::abort() {
   writer_.abort();
 }
 
-}  // namespace owl3
+}  // namespace owl3::convert

@@ -8,7 +8,7 @@
 #include "gguf/input.h"
 #include "gguf/writer.h"
 
-namespace owl3 {
+namespace owl3::convert {
 
 /// Where a tensor's values come from. `shape` in GGUF order.
 struct TensorSource {
@@ -21,14 +21,14 @@ struct TensorSource {
 
 /// A tensor to write; where `spec.shape` is larger than the source's, rows and columns of zeros are added.
 struct TensorPlan {
-  GgufTensorSpec spec;
+  gguf::TensorSpec spec;
   TensorSource source;
 };
 
 class Conversion {
  public:
   /// Creates the temporary file, empty: quick. `threads` 0: one for each core. Errors: invalid_argument, io.
-  Conversion(const std::string& path, const std::vector<GgufEntry>& entries, std::vector<TensorPlan> tensors,
+  Conversion(const std::string& path, const std::vector<gguf::Entry>& entries, std::vector<TensorPlan> tensors,
              int threads);
 
   /// Writes the next tensor. Errors: not_found, unreadable, bad_model (a value that is NaN, infinite or too large for
@@ -45,14 +45,14 @@ class Conversion {
 
  private:
   struct Buffers;
-  void convert_rows(const TensorPlan& t, const InputFile& in, int64_t first, int64_t rows, Buffers& b);
+  void convert_rows(const TensorPlan& t, const gguf::InputFile& in, int64_t first, int64_t rows, Buffers& b);
   void begin();
-  const InputFile& input(const std::string& path);
+  const gguf::InputFile& input(const std::string& path);
   void write_random(const TensorPlan& t);
 
   std::vector<TensorPlan> tensors_;
-  GgufWriter writer_;
-  std::map<std::string, std::unique_ptr<InputFile>> inputs_;
+  gguf::Writer writer_;
+  std::map<std::string, std::unique_ptr<gguf::InputFile>> inputs_;
   int threads_;
   size_t next_ = 0;
   bool begun_ = false;
@@ -60,4 +60,4 @@ class Conversion {
   std::atomic<bool> aborted_ = false;
 };
 
-}  // namespace owl3
+}  // namespace owl3::convert

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-namespace owl3 {
+namespace owl3::convert {
 
 void JsonScanner::fail(const std::string& what) const {
   throw Error(ErrorCode::bad_model, where_ + what + " at byte " + std::to_string(at_) + " of the header");
@@ -130,4 +130,4 @@ std::string JsonScanner::string() {
   }
 }
 
-}  // namespace owl3
+}  // namespace owl3::convert

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace owl3 {
+namespace owl3::convert {
 
 class JsonScanner {
  public:
@@ -32,4 +32,4 @@ class JsonScanner {
   size_t at_ = 0;
 };
 
-}  // namespace owl3
+}  // namespace owl3::convert

@@ -11,7 +11,7 @@
 #include "convert/json_scanner.h"
 #include "gguf/input.h"
 
-namespace owl3 {
+namespace owl3::convert {
 
 static constexpr uint64_t kMaxHeader = 100'000'000;  // the limit of the format's own library
 static constexpr size_t kMaxTensors = 1 << 16;
@@ -137,7 +137,7 @@ std::vector<SafetensorsTensor> parse_safetensors_header(const std::string& path,
 }
 
 std::vector<SafetensorsTensor> read_safetensors(const std::string& path) {
-  const InputFile file(path);
+  const gguf::InputFile file(path);
   const auto bad = [&](const std::string& what) { throw Error(ErrorCode::bad_model, path + ": " + what); };
   if (file.size() < 8) bad("is too short for a safetensors file");
   uint64_t length;
@@ -149,4 +149,4 @@ std::vector<SafetensorsTensor> read_safetensors(const std::string& path) {
   return parse_safetensors_header(path, json, 8 + length, file.size());
 }
 
-}  // namespace owl3
+}  // namespace owl3::convert

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace owl3 {
+namespace owl3::convert {
 
 struct SafetensorsTensor {
   std::string name;
@@ -23,4 +23,4 @@ std::vector<SafetensorsTensor> read_safetensors(const std::string& path);
 std::vector<SafetensorsTensor> parse_safetensors_header(const std::string& path, std::string_view json,
                                                         uint64_t data_start, uint64_t file_size);
 
-}  // namespace owl3
+}  // namespace owl3::convert

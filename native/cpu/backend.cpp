@@ -1,23 +1,25 @@
-#include "ops/backend.h"
+#include "cpu/backend.h"
 
 #include <cstring>
-#include <mutex>
+#include <functional>
 
-#include "cpu/attention.h"
-#include "cpu/ops.h"
-#include "cpu/rope.h"
+#include "cpu/attention/attention.h"
+#include "cpu/attention/kv_store.h"
+#include "cpu/gemm/gemm.h"
+#include "cpu/patchify/patchify.h"
+#include "cpu/rope/rope.h"
+#include "ops/machine.h"
 
-namespace owl3 {
+namespace owl3::cpu {
 namespace {
 
-class CpuBackend final : public Backend {
+class CpuBackend final : public ops::Backend {
  public:
-  CpuBackend(Isa isa, const BackendOptions& options)
+  CpuBackend(Isa isa, const ops::BackendOptions& options)
       : pool_(options.threads),
-        scratch_(pool_.threads()),
-        context_{pool_, scratch_, isa, options.precision},
-        attention_(attention::kernels(isa)),
-        rope_(rope::kernels(isa)),
+        workspace_(pool_.threads()),
+        kernels_(kernels_of(isa)),
+        context_{.pool = pool_, .workspace = workspace_, .kernels = kernels_, .precision = options.precision},
         name_(std::string("cpu (") + isa_name(isa) + ")") {}
 
   const std::string& name() const override { return name_; }
@@ -27,65 +29,118 @@ class CpuBackend final : public Backend {
   void copy_to_host(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
   void copy_to_device(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
 
-  void copy(void* dst, const void* src, size_t bytes) override {
-    if (bytes) std::memcpy(dst, src, bytes);
+  std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override { return gemm::load_matrix(context_, t); }
+  bool reads_host(const ops::Matrix&) const override { return false; }
+  std::unique_ptr<ops::KvStore> make_kv_store(const ops::KvShape& shape) override {
+    return std::make_unique<CpuKvStore>(shape);
   }
 
-  std::unique_ptr<Matrix> load_matrix(const HostTensor& t) override {
-    const std::lock_guard lock(mutex_);
-    return cpu::load_matrix(context_, t);
-  }
-  bool reads_host(const Matrix&) const override { return false; }
+  void reserve(int64_t rows, int64_t cols) override { gemm::reserve(context_, rows, cols); }
+  size_t scratch_bytes() const override { return workspace_.bytes(); }
 
-  void reserve(int64_t rows, int64_t cols) override {
-    const std::lock_guard lock(mutex_);
-    cpu::reserve_linear(context_, rows, cols);
+  // Every verb is done when it returns, so there is nothing to wait for or to record.
+  Ticket submit() override { return 0; }
+  void wait(Ticket) override {}
+  void begin(const ops::PassTable& table, ops::KvStore& store) override {
+    lists_.begin(table, static_cast<const CpuKvStore&>(store));
   }
-  size_t scratch_bytes() const override {
-    const std::lock_guard lock(mutex_);
-    return scratch_.bytes();
+  void pass(const ops::PassKey&, const std::function<void()>& body) override { body(); }
+
+  void get_rows(const ops::Matrix& w, float* y) override { gemm::get_rows(context_, w, lists_.ids(), y); }
+  void rope_store(const ops::RopeStoreParams& p) override {
+    const ops::RopeShape& s = p.shape;
+    rope::run(kernels_.rope,
+              {.q = p.q,
+               .ldq = p.ldq,
+               .k = p.k,
+               .v = p.v,
+               .ldk = p.ld,
+               .ldv = p.ld,
+               .k_head_stride = s.head_dim,
+               .v_head_stride = s.head_dim,
+               .heads = s.heads,
+               .kv_heads = s.kv_heads,
+               .head_dim = s.head_dim,
+               .rope_theta = s.theta,
+               .slots = lists_.slots(p.layer)},
+              angles_, pool_);
+  }
+  void attention(const ops::AttentionParams& p) override {
+    attention::run_hyper(kernels_.attention,
+                         {.q = p.q,
+                          .ldq = p.ldq,
+                          .out = p.out,
+                          .heads = p.heads,
+                          .kv_heads = p.kv_heads,
+                          .head_dim = p.head_dim,
+                          .sequences = lists_.sequences(p.layer, p.hyper_layer)},
+                         pool_, workspace_);
+  }
+  void select_rows(const float* x, int64_t cols, float* y) override {
+    for (const int32_t row : lists_.wanted()) {
+      copy(y, x + row * cols, static_cast<size_t>(cols) * sizeof(float));
+      y += cols;
+    }
   }
 
-  void get_rows(const Matrix& w, std::span<const int32_t> ids, float* y) override {
-    const std::lock_guard lock(mutex_);
-    cpu::get_rows(context_, w, ids, y);
+  void linear(const ops::LinearParams& p) override { gemm::linear(context_, p); }
+  void patchify(const ops::PatchifyParams& p) override { cpu::patchify(context_, p); }
+  void vision_attention(const ops::VisionAttentionParams& p) override {
+    attention::run_vision(kernels_.attention, p, context_.precision, pool_, workspace_);
   }
-  void linear(const LinearParams& p) override {
-    const std::lock_guard lock(mutex_);
-    cpu::linear(context_, p);
+  void store_visual(const ops::StoreVisualParams& p) override {
+    const ops::RopeShape& s = p.shape;
+    const auto& store = static_cast<const CpuKvStore&>(*p.store);
+    const KvBlock block = store.crop(p.crop, p.hyper_layer);
+    visual_slots_.clear();
+    for (int32_t t = 0; t < store.shape().crop_tokens; t++) visual_slots_.push_back({block, t, p.position});
+    const int64_t ld = 2 * int64_t{s.kv_heads} * s.head_dim;
+    rope::run(kernels_.rope,
+              {.k = p.kv,
+               .v = p.kv + s.head_dim,
+               .ldk = ld,
+               .ldv = ld,
+               .k_head_stride = 2 * int64_t{s.head_dim},
+               .v_head_stride = 2 * int64_t{s.head_dim},
+               .kv_heads = s.kv_heads,
+               .head_dim = s.head_dim,
+               .rope_theta = s.theta,
+               .slots = visual_slots_},
+              angles_, pool_);
   }
-  void patchify(const PatchifyParams& p) override {
-    const std::lock_guard lock(mutex_);
-    cpu::patchify(context_, p);
-  }
-  void vision_attention(const VisionAttentionParams& p) override {
-    const std::lock_guard lock(mutex_);
-    attention::run_vision(attention_, p, context_.precision, pool_, scratch_);
-  }
-  void rope_store(const RopeStoreParams& p) override {
-    const std::lock_guard lock(mutex_);
-    rope::run(rope_, p, angles_, pool_);
-  }
-  void attention(const AttentionParams& p) override {
-    const std::lock_guard lock(mutex_);
-    attention::run_hyper(attention_, p, pool_, scratch_);
+  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked) override {
+    pool_.parallel_for(static_cast<int64_t>(picked.size()), [&](int64_t i, int) {
+      picked[static_cast<size_t>(i)] = ops::pick_row(std::span(logits + i * n, static_cast<size_t>(n)), k);
+    });
   }
 
  private:
-  mutable std::mutex mutex_;  // several sessions may share a backend; their operations take turns
+  static void copy(void* dst, const void* src, size_t bytes) {
+    if (bytes > 0) std::memcpy(dst, src, bytes);
+  }
+
   ThreadPool pool_;
-  Scratch scratch_;
-  cpu::Context context_;
-  const attention::Kernels& attention_;
-  const rope::Kernels& rope_;
+  Workspace workspace_;
+  Kernels kernels_;
+  Context context_;
   rope::Angles angles_;
+  LayerLists lists_;
+  std::vector<KvSlot> visual_slots_;
   std::string name_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options) {
-  return std::make_unique<CpuBackend>(choose_isa(), options);
+std::unique_ptr<ops::Backend> make_backend(const ops::BackendOptions& options, Isa isa) {
+  if (!isa_available(isa)) throw Error(ErrorCode::unsupported, std::string("this machine can't run ") + isa_name(isa));
+  return std::make_unique<CpuBackend>(isa, options);
 }
 
-}  // namespace owl3
+ops::DeviceInfo device_info() {
+  const ops::MachineInfo machine = ops::machine_info();
+  return {.id = "cpu",
+          .name = machine.isa + ", " + std::to_string(machine.physical_cores) + " cores",
+          .total_memory = machine.total_memory};
+}
+
+}  // namespace owl3::cpu

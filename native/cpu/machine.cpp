@@ -9,10 +9,10 @@
 #include <unistd.h>
 #endif
 
-#include "cpu/isa.h"
-#include "cpu/peaks.h"
-#include "cpu/scratch.h"
-#include "cpu/thread_pool.h"
+#include "base/isa.h"
+#include "base/thread_pool.h"
+#include "cpu/dispatch.h"
+#include "cpu/workspace.h"
 
 namespace owl3 {
 namespace {
@@ -54,8 +54,8 @@ double peak(double (*loop)(int64_t), ThreadPool& pool) {
 
 }  // namespace
 
-MachineInfo machine_info() {
-  MachineInfo m;
+ops::MachineInfo ops::machine_info() {
+  ops::MachineInfo m;
   for (Isa isa : all_isas) {
     if (isa_available(isa)) m.available.push_back(isa_name(isa));
   }
@@ -65,19 +65,19 @@ MachineInfo machine_info() {
   return m;
 }
 
-MachinePeaks measure_peaks(int threads) {
+ops::MachinePeaks ops::measure_peaks(int threads) {
   ThreadPool pool(threads);
-  const peaks::Loops& loops = peaks::loops(choose_isa());
+  const cpu::peaks::Loops loops = cpu::kernels_of(choose_isa()).peaks;
   return {peak(loops.int8, pool), peak(loops.bf16, pool), peak(loops.fp32, pool)};
 }
 
-double measure_bandwidth(int threads, double seconds) {
+double ops::measure_bandwidth(int threads, double seconds) {
   constexpr int64_t bytes = int64_t{1} << 30, piece = int64_t{1} << 20;  // beyond the largest caches
   ThreadPool pool(threads);
-  const std::shared_ptr<void> memory = aligned_memory(static_cast<size_t>(bytes));
+  const std::shared_ptr<void> memory = cpu::aligned_memory(static_cast<size_t>(bytes));
   char* base = static_cast<char*>(memory.get());
   pool.parallel_for(bytes / piece, [&](int64_t i, int) { memset(base + i * piece, 1, static_cast<size_t>(piece)); });
-  const peaks::Loops& loops = peaks::loops(choose_isa());
+  const cpu::peaks::Loops loops = cpu::kernels_of(choose_isa()).peaks;
   std::atomic<uint64_t> sum{0};
   double best = 0;
   int passes = 0;

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-namespace owl3 {
+namespace owl3::gguf {
 
 /// 32 values d * q.
 struct BlockQ8_0 {
@@ -63,4 +63,4 @@ static inline void pack_scales(const uint8_t scale[8], const uint8_t min[8], uin
   }
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

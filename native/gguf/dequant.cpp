@@ -8,7 +8,7 @@
 #include "gguf/half.h"
 #include "gguf/quant.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
 static constexpr Format kFormats[] = {
     {DType::f32, "F32", 1, 4},
@@ -163,4 +163,4 @@ void dequantize_row(DType type, const void* src, float* dst, int64_t n) {
   }
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

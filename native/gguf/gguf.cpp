@@ -7,13 +7,13 @@
 #include "gguf/gguf_parse.h"
 #include "gguf/input.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
-std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
+std::shared_ptr<const File> File::open(const std::string& path) {
   const Mapping m = map_file(path);
-  std::shared_ptr<GgufFile> f;
+  std::shared_ptr<File> f;
   try {
-    f.reset(new GgufFile);
+    f.reset(new File);
   } catch (...) {
     unmap(m);
     throw;
@@ -22,49 +22,49 @@ std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
   f->base_ = m.base;
   f->size_ = m.size;
   f->mapped_ = true;
-  GgufParser(*f).parse();
+  Parser(*f).parse();
   return f;
 }
 
-std::shared_ptr<const GgufFile> GgufFile::from_memory(const std::string& name, std::span<const char> bytes) {
-  std::shared_ptr<GgufFile> f(new GgufFile);
+std::shared_ptr<const File> File::from_memory(const std::string& name, std::span<const char> bytes) {
+  std::shared_ptr<File> f(new File);
   f->path_ = name;
   f->base_ = bytes.data();
   f->size_ = bytes.size();
-  GgufParser(*f).parse();
+  Parser(*f).parse();
   return f;
 }
 
-GgufFile::~GgufFile() {
+File::~File() {
   if (mapped_) unmap({base_, size_});
 }
 
-const GgufTensor* GgufFile::find(std::string_view name) const {
+const Tensor* File::find(std::string_view name) const {
   const auto it = tensor_index_.find(std::string(name));
   return it == tensor_index_.end() ? nullptr : &tensors_[it->second];
 }
 
-void GgufFile::release(const GgufTensor& t) const {
+void File::release(const Tensor& t) const {
   if (mapped_) drop_pages(base_, t.offset, t.bytes);
 }
 
-const GgufValue* GgufFile::value(std::string_view key) const {
+const Value* File::value(std::string_view key) const {
   const auto it = key_index_.find(std::string(key));
   return it == key_index_.end() ? nullptr : &metadata_[it->second].second;
 }
 
-const GgufValue& GgufFile::required(std::string_view key, const char* expected) const {
-  const GgufValue* v = value(key);
+const Value& File::required(std::string_view key, const char* expected) const {
+  const Value* v = value(key);
   if (!v) throw Error(ErrorCode::bad_model, path_ + ": key " + std::string(key) + " (" + expected + ") is missing");
   return *v;
 }
 
-void GgufFile::wrong(std::string_view key, const std::string& expected, const std::string& found) const {
+void File::wrong(std::string_view key, const std::string& expected, const std::string& found) const {
   throw Error(ErrorCode::bad_model, path_ + ": key " + std::string(key) + " must be " + expected + ", found " + found);
 }
 
 /// What a value is, for messages.
-static std::string describe(const GgufValue& v) {
+static std::string describe(const Value& v) {
   if (const auto* i = std::get_if<int64_t>(&v)) return std::to_string(*i);
   if (const auto* u = std::get_if<uint64_t>(&v)) return std::to_string(*u);
   if (const auto* d = std::get_if<double>(&v)) return std::to_string(*d);
@@ -76,8 +76,8 @@ static std::string range(int64_t lo, int64_t hi) {
   return "in " + std::to_string(lo) + ".." + std::to_string(hi);
 }
 
-int64_t GgufFile::integer(std::string_view key, int64_t lo, int64_t hi) const {
-  const GgufValue& v = required(key, "an integer");
+int64_t File::integer(std::string_view key, int64_t lo, int64_t hi) const {
+  const Value& v = required(key, "an integer");
   if (const auto* i = std::get_if<int64_t>(&v); i && *i >= lo && *i <= hi) return *i;
   if (const auto* u = std::get_if<uint64_t>(&v);
       u && hi >= 0 && *u <= static_cast<uint64_t>(hi) && static_cast<int64_t>(*u) >= lo)
@@ -85,26 +85,26 @@ int64_t GgufFile::integer(std::string_view key, int64_t lo, int64_t hi) const {
   wrong(key, "an integer " + range(lo, hi), describe(v));
 }
 
-double GgufFile::number(std::string_view key, double lo, double hi) const {
-  const GgufValue& v = required(key, "a number");
+double File::number(std::string_view key, double lo, double hi) const {
+  const Value& v = required(key, "a number");
   if (const auto* d = std::get_if<double>(&v); d && std::isfinite(*d) && *d >= lo && *d <= hi) return *d;
   wrong(key, "a number in " + std::to_string(lo) + ".." + std::to_string(hi), describe(v));
 }
 
-const std::string& GgufFile::string(std::string_view key) const {
-  const GgufValue& v = required(key, "a string");
+const std::string& File::string(std::string_view key) const {
+  const Value& v = required(key, "a string");
   if (const auto* s = std::get_if<std::string>(&v)) return *s;
   wrong(key, "a string", describe(v));
 }
 
-const std::vector<std::string>& GgufFile::strings(std::string_view key) const {
-  const GgufValue& v = required(key, "an array of strings");
+const std::vector<std::string>& File::strings(std::string_view key) const {
+  const Value& v = required(key, "an array of strings");
   if (const auto* s = std::get_if<std::vector<std::string>>(&v)) return *s;
   wrong(key, "an array of strings", describe(v));
 }
 
-std::vector<int64_t> GgufFile::integers(std::string_view key, int64_t lo, int64_t hi) const {
-  const GgufValue& v = required(key, "an array of integers");
+std::vector<int64_t> File::integers(std::string_view key, int64_t lo, int64_t hi) const {
+  const Value& v = required(key, "an array of integers");
   std::vector<int64_t> out;
   const auto add = [&](auto n, bool fits) {
     if (!fits) wrong(key, "an array of integers " + range(lo, hi), "the element " + std::to_string(n));
@@ -120,8 +120,8 @@ std::vector<int64_t> GgufFile::integers(std::string_view key, int64_t lo, int64_
   return out;
 }
 
-std::vector<double> GgufFile::numbers(std::string_view key, double lo, double hi) const {
-  const GgufValue& v = required(key, "an array of numbers");
+std::vector<double> File::numbers(std::string_view key, double lo, double hi) const {
+  const Value& v = required(key, "an array of numbers");
   const auto* d = std::get_if<std::vector<double>>(&v);
   if (!d) wrong(key, "an array of numbers", describe(v));
   for (const double n : *d)
@@ -131,4 +131,4 @@ std::vector<double> GgufFile::numbers(std::string_view key, double lo, double hi
   return *d;
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

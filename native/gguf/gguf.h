@@ -12,13 +12,13 @@
 
 #include "gguf/quant.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
 /// A metadata value. Integer kinds are widened to 64 bits, floats to double; arrays are homogeneous.
-using GgufValue = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<bool>, std::vector<int64_t>,
-                               std::vector<uint64_t>, std::vector<double>, std::vector<std::string>>;
+using Value = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<bool>, std::vector<int64_t>,
+                           std::vector<uint64_t>, std::vector<double>, std::vector<std::string>>;
 
-struct GgufTensor {
+struct Tensor {
   std::string name;
   DType type;
   std::vector<int64_t> shape;  ///< GGUF order: shape[0] is the length of a row (the fastest dimension)
@@ -33,43 +33,43 @@ struct GgufTensor {
 };
 
 /// GGML's numbers for the kinds of metadata values.
-enum class GgufKind : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
-const char* kind_name(GgufKind kind);  ///< for example "u32"
+enum class Kind : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+const char* kind_name(Kind kind);  ///< for example "u32"
 
 /// How a metadata value is stored; values themselves are widened.
-struct GgufType {
-  GgufKind kind;  ///< of the value, or of the array's elements; never `array`
+struct Type {
+  Kind kind;  ///< of the value, or of the array's elements; never `array`
   bool array = false;
 };
 
-class GgufFile {
+class File {
  public:
   /// Maps and checks a file. Errors: not_found, unreadable, bad_model (naming the file, and key or tensor, and what was
   /// expected; also for big-endian files, other versions and types that are not read).
-  static std::shared_ptr<const GgufFile> open(const std::string& path);
+  static std::shared_ptr<const File> open(const std::string& path);
   /// The same checks over bytes that the caller keeps alive; `name` stands for the path.
-  static std::shared_ptr<const GgufFile> from_memory(const std::string& name, std::span<const char> bytes);
-  ~GgufFile();
-  GgufFile(const GgufFile&) = delete;
-  GgufFile& operator=(const GgufFile&) = delete;
+  static std::shared_ptr<const File> from_memory(const std::string& name, std::span<const char> bytes);
+  ~File();
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
 
   const std::string& path() const { return path_; }
   uint64_t file_bytes() const { return size_; }
   uint32_t version() const { return version_; }
-  const std::vector<std::pair<std::string, GgufValue>>& metadata() const { return metadata_; }
+  const std::vector<std::pair<std::string, Value>>& metadata() const { return metadata_; }
   /// How each of metadata() is stored, in the same order.
-  const std::vector<GgufType>& metadata_types() const { return types_; }
-  const std::vector<GgufTensor>& tensors() const { return tensors_; }
+  const std::vector<Type>& metadata_types() const { return types_; }
+  const std::vector<Tensor>& tensors() const { return tensors_; }
 
   /// The tensor, or nullptr.
-  const GgufTensor* find(std::string_view name) const;
+  const Tensor* find(std::string_view name) const;
   /// Its bytes in the mapping (valid as long as this object).
-  const void* data(const GgufTensor& t) const { return base_ + t.offset; }
+  const void* data(const Tensor& t) const { return base_ + t.offset; }
   /// Tells the system that these pages are no longer needed (after a backend has repacked them).
-  void release(const GgufTensor& t) const;
+  void release(const Tensor& t) const;
 
   bool has(std::string_view key) const { return value(key) != nullptr; }
-  const GgufValue* value(std::string_view key) const;
+  const Value* value(std::string_view key) const;
   /// An integer key in [lo, hi], or Error{bad_model} naming file and key.
   int64_t integer(std::string_view key, int64_t lo, int64_t hi) const;
   /// A finite float key in [lo, hi].
@@ -81,20 +81,20 @@ class GgufFile {
   std::vector<double> numbers(std::string_view key, double lo, double hi) const;
 
  private:
-  friend class GgufParser;
-  GgufFile() = default;
-  const GgufValue& required(std::string_view key, const char* expected) const;
+  friend class Parser;
+  File() = default;
+  const Value& required(std::string_view key, const char* expected) const;
   [[noreturn]] void wrong(std::string_view key, const std::string& expected, const std::string& found) const;
   std::string path_;
   const char* base_ = nullptr;
   bool mapped_ = false;
   uint64_t size_ = 0;
   uint32_t version_ = 0;
-  std::vector<std::pair<std::string, GgufValue>> metadata_;
-  std::vector<GgufType> types_;
+  std::vector<std::pair<std::string, Value>> metadata_;
+  std::vector<Type> types_;
   std::unordered_map<std::string, size_t> key_index_;
-  std::vector<GgufTensor> tensors_;
+  std::vector<Tensor> tensors_;
   std::unordered_map<std::string, size_t> tensor_index_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::gguf

@@ -6,7 +6,7 @@
 
 #include "base/checked.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
 // GGUF is little-endian and so is every machine we build for; a big-endian one would need swaps here and in the blocks.
 static_assert(std::endian::native == std::endian::little);
@@ -19,7 +19,7 @@ static constexpr uint64_t kMaxString = 1 << 26;
 static constexpr uint64_t kMaxArray = 1 << 24;
 static constexpr int64_t kMaxDimension = int64_t{1} << 40;
 
-const char* kind_name(GgufKind kind) {
+const char* kind_name(Kind kind) {
   static constexpr const char* kNames[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                            "bool", "string", "array", "u64", "i64", "f64"};
   return kNames[static_cast<uint32_t>(kind)];
@@ -68,11 +68,11 @@ static std::string printable(std::string text) {
   return text;
 }
 
-void GgufParser::bad(const std::string& what) const {
+void Parser::bad(const std::string& what) const {
   throw Error(ErrorCode::bad_model, f_.path_ + ": " + printable(what));
 }
 
-const char* GgufParser::take(uint64_t bytes, const char* what) {
+const char* Parser::take(uint64_t bytes, const char* what) {
   if (bytes > left())
     bad("the file ends at byte " + std::to_string(f_.size_) + " inside " + what + ": it is truncated or corrupt");
   const char* p = f_.base_ + at_;
@@ -81,13 +81,13 @@ const char* GgufParser::take(uint64_t bytes, const char* what) {
 }
 
 template <class T>
-T GgufParser::read(const char* what) {
+T Parser::read(const char* what) {
   T v;
   std::memcpy(&v, take(sizeof v, what), sizeof v);
   return v;
 }
 
-std::string GgufParser::read_string(uint64_t limit, const std::string& what) {
+std::string Parser::read_string(uint64_t limit, const std::string& what) {
   const uint64_t length = read<uint64_t>(what.c_str());
   if (length > limit)
     bad(what + " claims a length of " + std::to_string(length) + " bytes; at most " + std::to_string(limit) +
@@ -96,7 +96,7 @@ std::string GgufParser::read_string(uint64_t limit, const std::string& what) {
   return std::string(p, length);
 }
 
-void GgufParser::parse() {
+void Parser::parse() {
   read_header();
   f_.metadata_.reserve(keys_);
   for (uint64_t i = 0; i < keys_; i++) read_entry(i);
@@ -105,7 +105,7 @@ void GgufParser::parse() {
   place_tensors();
 }
 
-void GgufParser::read_header() {
+void Parser::read_header() {
   if (f_.size_ < 4 || std::memcmp(f_.base_, "GGUF", 4) != 0)
     bad("is not a GGUF file (it does not start with \"GGUF\")");
   take(4, "the header");
@@ -128,22 +128,21 @@ void GgufParser::read_header() {
 }
 
 static bool known(uint32_t kind) {
-  return kind <= static_cast<uint32_t>(GgufKind::f64);
+  return kind <= static_cast<uint32_t>(Kind::f64);
 }
 
-void GgufParser::read_entry(uint64_t n) {
+void Parser::read_entry(uint64_t n) {
   std::string key = read_string(kMaxName, "the name of metadata key " + std::to_string(n));
   if (key.empty()) bad("metadata key " + std::to_string(n) + " has an empty name");
   const uint32_t raw = read<uint32_t>(key.c_str());
   if (!known(raw)) bad("key " + key + " has the unknown value type " + std::to_string(raw));
-  GgufType type{static_cast<GgufKind>(raw)};
-  GgufValue value;
-  if (type.kind == GgufKind::array) {
+  Type type{static_cast<Kind>(raw)};
+  Value value;
+  if (type.kind == Kind::array) {
     const uint32_t element = read<uint32_t>(key.c_str());
     if (!known(element)) bad("key " + key + " is an array of the unknown type " + std::to_string(element));
-    if (element == static_cast<uint32_t>(GgufKind::array))
-      bad("key " + key + " is an array of arrays, which is not read");
-    type = {static_cast<GgufKind>(element), true};
+    if (element == static_cast<uint32_t>(Kind::array)) bad("key " + key + " is an array of arrays, which is not read");
+    type = {static_cast<Kind>(element), true};
     value = read_array(type.kind, read<uint64_t>(key.c_str()), key);
   } else {
     value = read_scalar(type.kind, key);
@@ -153,80 +152,80 @@ void GgufParser::read_entry(uint64_t n) {
   f_.types_.push_back(type);
 }
 
-GgufValue GgufParser::read_scalar(GgufKind kind, const std::string& key) {
+Value Parser::read_scalar(Kind kind, const std::string& key) {
   const char* what = key.c_str();
   switch (kind) {
-    case GgufKind::u8:
+    case Kind::u8:
       return uint64_t{read<uint8_t>(what)};
-    case GgufKind::i8:
+    case Kind::i8:
       return int64_t{read<int8_t>(what)};
-    case GgufKind::u16:
+    case Kind::u16:
       return uint64_t{read<uint16_t>(what)};
-    case GgufKind::i16:
+    case Kind::i16:
       return int64_t{read<int16_t>(what)};
-    case GgufKind::u32:
+    case Kind::u32:
       return uint64_t{read<uint32_t>(what)};
-    case GgufKind::i32:
+    case Kind::i32:
       return int64_t{read<int32_t>(what)};
-    case GgufKind::u64:
+    case Kind::u64:
       return read<uint64_t>(what);
-    case GgufKind::i64:
+    case Kind::i64:
       return read<int64_t>(what);
-    case GgufKind::f32:
+    case Kind::f32:
       return double{read<float>(what)};
-    case GgufKind::f64:
+    case Kind::f64:
       return read<double>(what);
-    case GgufKind::string:
+    case Kind::string:
       return read_string(kMaxString, "key " + key);
-    case GgufKind::boolean: {
+    case Kind::boolean: {
       const uint8_t b = read<uint8_t>(what);
       if (b > 1) bad("key " + key + " is a boolean with the value " + std::to_string(b));
       return b == 1;
     }
-    case GgufKind::array:
+    case Kind::array:
       break;
   }
   bad("key " + key + " has no scalar type");
 }
 
-GgufValue GgufParser::read_array(GgufKind kind, uint64_t count, const std::string& key) {
+Value Parser::read_array(Kind kind, uint64_t count, const std::string& key) {
   static constexpr uint8_t kLeast[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};  // bytes an element takes at least
   if (count > kMaxArray)
     bad("key " + key + " claims " + std::to_string(count) + " elements; at most " + std::to_string(kMaxArray) +
         " are allowed");
   if (count * kLeast[static_cast<uint32_t>(kind)] > left())
     bad("key " + key + " claims " + std::to_string(count) + " elements, more than the file has room for");
-  const auto fill = [&]<class T>(std::vector<T> out) -> GgufValue {
+  const auto fill = [&]<class T>(std::vector<T> out) -> Value {
     out.reserve(count);
     for (uint64_t i = 0; i < count; i++) out.push_back(std::get<T>(read_scalar(kind, key)));
     return out;
   };
   switch (kind) {
-    case GgufKind::u8:
-    case GgufKind::u16:
-    case GgufKind::u32:
-    case GgufKind::u64:
+    case Kind::u8:
+    case Kind::u16:
+    case Kind::u32:
+    case Kind::u64:
       return fill(std::vector<uint64_t>());
-    case GgufKind::i8:
-    case GgufKind::i16:
-    case GgufKind::i32:
-    case GgufKind::i64:
+    case Kind::i8:
+    case Kind::i16:
+    case Kind::i32:
+    case Kind::i64:
       return fill(std::vector<int64_t>());
-    case GgufKind::f32:
-    case GgufKind::f64:
+    case Kind::f32:
+    case Kind::f64:
       return fill(std::vector<double>());
-    case GgufKind::boolean:
+    case Kind::boolean:
       return fill(std::vector<bool>());
-    case GgufKind::string:
+    case Kind::string:
       return fill(std::vector<std::string>());
-    case GgufKind::array:
+    case Kind::array:
       break;
   }
   bad("key " + key + " has no element type");
 }
 
-void GgufParser::read_tensor(uint64_t n) {
-  GgufTensor t;
+void Parser::read_tensor(uint64_t n) {
+  Tensor t;
   t.name = read_string(kMaxName, "the name of tensor " + std::to_string(n));
   if (t.name.empty()) bad("tensor " + std::to_string(n) + " has an empty name");
   const char* what = t.name.c_str();
@@ -263,14 +262,14 @@ void GgufParser::read_tensor(uint64_t n) {
 
 /// Turns offsets from the data section's start into offsets from the file's, and checks that each tensor lies inside
 /// the file, alone.
-void GgufParser::place_tensors() {
+void Parser::place_tensors() {
   uint64_t alignment = 32;
   if (f_.has("general.alignment")) alignment = static_cast<uint64_t>(f_.integer("general.alignment", 1, 1 << 20));
   if (!std::has_single_bit(alignment))
     bad("key general.alignment must be a power of two, found " + std::to_string(alignment));
   const uint64_t data = (at_ + alignment - 1) / alignment * alignment;
-  std::vector<const GgufTensor*> order;
-  for (GgufTensor& t : f_.tensors_) {
+  std::vector<const Tensor*> order;
+  for (Tensor& t : f_.tensors_) {
     if (t.offset % alignment != 0)
       bad("tensor " + t.name + " starts at offset " + std::to_string(t.offset) + ", no multiple of the alignment " +
           std::to_string(alignment));
@@ -280,10 +279,10 @@ void GgufParser::place_tensors() {
           std::to_string(f_.size_) + ": it is truncated or corrupt");
     order.push_back(&t);
   }
-  std::sort(order.begin(), order.end(), [](const GgufTensor* a, const GgufTensor* b) { return a->offset < b->offset; });
+  std::sort(order.begin(), order.end(), [](const Tensor* a, const Tensor* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < order.size(); i++)
     if (order[i - 1]->offset + order[i - 1]->bytes > order[i]->offset)
       bad("tensors " + order[i - 1]->name + " and " + order[i]->name + " overlap");
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

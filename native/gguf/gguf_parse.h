@@ -2,11 +2,11 @@
 #pragma once
 #include "gguf/gguf.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
-class GgufParser {
+class Parser {
  public:
-  explicit GgufParser(GgufFile& file) : f_(file) {}
+  explicit Parser(File& file) : f_(file) {}
   /// Fills the file's metadata and tensors from its bytes.
   void parse();
 
@@ -19,15 +19,15 @@ class GgufParser {
   std::string read_string(uint64_t limit, const std::string& what);
   void read_header();
   void read_entry(uint64_t n);
-  GgufValue read_scalar(GgufKind kind, const std::string& key);
-  GgufValue read_array(GgufKind kind, uint64_t count, const std::string& key);
+  Value read_scalar(Kind kind, const std::string& key);
+  Value read_array(Kind kind, uint64_t count, const std::string& key);
   void read_tensor(uint64_t n);
   void place_tensors();
 
-  GgufFile& f_;
+  File& f_;
   uint64_t at_ = 0;
   uint64_t keys_ = 0;
   uint64_t tensors_ = 0;
 };
 
-}  // namespace owl3
+}  // namespace owl3::gguf

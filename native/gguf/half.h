@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 
-namespace owl3 {
+namespace owl3::gguf {
 
 /// Exact; NaN keeps its payload.
 static inline float half_to_float(uint16_t h) {
@@ -31,4 +31,4 @@ static inline uint16_t float_to_half(float f) {
   return static_cast<uint16_t>(sign | h);
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

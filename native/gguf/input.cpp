@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
 static int open_for_reading(const std::string& path, uint64_t& size) {
   if (path.find('\0') != std::string::npos) throw Error(ErrorCode::not_found, "a file name can't hold a NUL byte");
@@ -76,4 +76,4 @@ void InputFile::read(uint64_t offset, void* dst, uint64_t bytes) const {
   }
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-namespace owl3 {
+namespace owl3::gguf {
 
 struct Mapping {
   const char* base;
@@ -34,4 +34,4 @@ class InputFile {
   int fd_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::gguf

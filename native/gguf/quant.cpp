@@ -8,7 +8,7 @@
 #include "gguf/half.h"
 #include "gguf/quant_search.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
 static const QuantSearch& search() {
 #if defined(__x86_64__)
@@ -58,4 +58,4 @@ void quantize_row(DType type, const float* src, void* dst, int64_t n) {
   }
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

@@ -22,6 +22,10 @@ enum class DType : uint32_t {
   bf16 = 30
 };
 
+}  // namespace owl3
+
+namespace owl3::gguf {
+
 struct Format {
   DType type;
   const char* name;      ///< as GGUF tools print it: "Q4_K"
@@ -54,4 +58,4 @@ inline float bf16_to_f32(uint16_t h) {
 }
 uint16_t f32_to_bf16(float f);
 
-}  // namespace owl3
+}  // namespace owl3::gguf

@@ -4,7 +4,7 @@
 #pragma once
 #include <cstdint>
 
-namespace owl3 {
+namespace owl3::gguf {
 
 /// Each packs `blocks` blocks (of the format's size) of finite values.
 struct QuantSearch {
@@ -21,4 +21,4 @@ extern const QuantSearch kQuantSearchBase;
 extern const QuantSearch kQuantSearchAvx2;
 #endif
 
-}  // namespace owl3
+}  // namespace owl3::gguf

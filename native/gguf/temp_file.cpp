@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
 namespace {
 
@@ -121,4 +121,4 @@ TempFile::~TempFile() {
   ::close(fd_);
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace owl3 {
+namespace owl3::gguf {
 
 class TempFile {
  public:
@@ -33,4 +33,4 @@ class TempFile {
   std::atomic<bool> exists_ = false;
 };
 
-}  // namespace owl3
+}  // namespace owl3::gguf

@@ -7,7 +7,7 @@
 
 #include "base/checked.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
 namespace {
 
@@ -24,7 +24,7 @@ class Header {
     put<uint64_t>(s.size());
     bytes += s;
   }
-  void entry(const GgufEntry& e);
+  void entry(const Entry& e);
 
  private:
   template <class To, class From>
@@ -34,40 +34,40 @@ class Header {
     put(static_cast<To>(v));
   }
   template <class T>
-  void scalar(const GgufEntry& e, const T& v);
+  void scalar(const Entry& e, const T& v);
 };
 
 template <class T>
-void Header::scalar(const GgufEntry& e, const T& v) {
+void Header::scalar(const Entry& e, const T& v) {
   const auto mismatch = [&] {
     throw Error(ErrorCode::invalid_argument, "key " + e.key + ": the value is no " + kind_name(e.type.kind));
   };
   if constexpr (std::is_same_v<T, std::string>) {
-    e.type.kind == GgufKind::string ? text(v) : mismatch();
+    e.type.kind == Kind::string ? text(v) : mismatch();
   } else if constexpr (std::is_same_v<T, bool>) {
-    e.type.kind == GgufKind::boolean ? put<uint8_t>(v) : mismatch();
+    e.type.kind == Kind::boolean ? put<uint8_t>(v) : mismatch();
   } else if constexpr (std::is_same_v<T, double>) {
-    if (e.type.kind == GgufKind::f32)
+    if (e.type.kind == Kind::f32)
       put(static_cast<float>(v));
     else
-      e.type.kind == GgufKind::f64 ? put(v) : mismatch();
+      e.type.kind == Kind::f64 ? put(v) : mismatch();
   } else {
     switch (e.type.kind) {
-      case GgufKind::u8:
+      case Kind::u8:
         return integer<uint8_t>(e.key, v);
-      case GgufKind::i8:
+      case Kind::i8:
         return integer<int8_t>(e.key, v);
-      case GgufKind::u16:
+      case Kind::u16:
         return integer<uint16_t>(e.key, v);
-      case GgufKind::i16:
+      case Kind::i16:
         return integer<int16_t>(e.key, v);
-      case GgufKind::u32:
+      case Kind::u32:
         return integer<uint32_t>(e.key, v);
-      case GgufKind::i32:
+      case Kind::i32:
         return integer<int32_t>(e.key, v);
-      case GgufKind::u64:
+      case Kind::u64:
         return integer<uint64_t>(e.key, v);
-      case GgufKind::i64:
+      case Kind::i64:
         return integer<int64_t>(e.key, v);
       default:
         mismatch();
@@ -75,9 +75,9 @@ void Header::scalar(const GgufEntry& e, const T& v) {
   }
 }
 
-void Header::entry(const GgufEntry& e) {
+void Header::entry(const Entry& e) {
   text(e.key);
-  if (e.type.array) put(static_cast<uint32_t>(GgufKind::array));
+  if (e.type.array) put(static_cast<uint32_t>(Kind::array));
   put(static_cast<uint32_t>(e.type.kind));
   std::visit(
       [&]<class T>(const T& v) {
@@ -97,10 +97,10 @@ void Header::entry(const GgufEntry& e) {
 }
 
 uint64_t aligned(uint64_t n) {
-  return checked_add(n, GgufWriter::kAlignment - 1, "file") / GgufWriter::kAlignment * GgufWriter::kAlignment;
+  return checked_add(n, Writer::kAlignment - 1, "file") / Writer::kAlignment * Writer::kAlignment;
 }
 
-uint64_t tensor_bytes(const GgufTensorSpec& t) {
+uint64_t tensor_bytes(const TensorSpec& t) {
   if (t.shape.empty() || t.shape.size() > 4)
     throw Error(ErrorCode::invalid_argument,
                 "tensor " + t.name + " has " + std::to_string(t.shape.size()) + " dimensions");
@@ -119,8 +119,7 @@ uint64_t tensor_bytes(const GgufTensorSpec& t) {
 
 }  // namespace
 
-GgufWriter::GgufWriter(const std::string& path, const std::vector<GgufEntry>& entries,
-                       const std::vector<GgufTensorSpec>& tensors)
+Writer::Writer(const std::string& path, const std::vector<Entry>& entries, const std::vector<TensorSpec>& tensors)
     : file_(path) {
   Header header;
   header.bytes = "GGUF";
@@ -128,7 +127,7 @@ GgufWriter::GgufWriter(const std::string& path, const std::vector<GgufEntry>& en
   header.put<uint64_t>(tensors.size());
   header.put<uint64_t>(entries.size());
   std::unordered_set<std::string> names;
-  for (const GgufEntry& e : entries) {
+  for (const Entry& e : entries) {
     if (e.key.empty() || !names.insert(e.key).second)
       throw Error(ErrorCode::invalid_argument, "key " + e.key + " is empty or given twice");
     if (e.key == "general.alignment")
@@ -137,7 +136,7 @@ GgufWriter::GgufWriter(const std::string& path, const std::vector<GgufEntry>& en
   }
   names.clear();
   uint64_t offset = 0;  // from the start of the data
-  for (const GgufTensorSpec& t : tensors) {
+  for (const TensorSpec& t : tensors) {
     if (t.name.empty() || !names.insert(t.name).second)
       throw Error(ErrorCode::invalid_argument, "tensor " + t.name + " is empty or given twice");
     header.text(t.name);
@@ -156,7 +155,7 @@ GgufWriter::GgufWriter(const std::string& path, const std::vector<GgufEntry>& en
   header_ = std::move(header.bytes);
 }
 
-void GgufWriter::begin() {
+void Writer::begin() {
   file_.reserve(end_);
   file_.write(0, header_.data(), header_.size());
   header_ = {};
@@ -165,11 +164,11 @@ void GgufWriter::begin() {
   for (const Place& p : places_) file_.write(p.offset + p.bytes, kZeros, aligned(p.bytes) - p.bytes);
 }
 
-void GgufWriter::write(size_t index, uint64_t offset, const void* data, uint64_t bytes) {
+void Writer::write(size_t index, uint64_t offset, const void* data, uint64_t bytes) {
   const Place& p = places_.at(index);
   if (offset > p.bytes || bytes > p.bytes - offset)
     throw Error(ErrorCode::internal, "a write past the end of a tensor");
   file_.write(p.offset + offset, data, bytes);
 }
 
-}  // namespace owl3
+}  // namespace owl3::gguf

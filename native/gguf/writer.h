@@ -6,29 +6,28 @@
 #include "gguf/gguf.h"
 #include "gguf/temp_file.h"
 
-namespace owl3 {
+namespace owl3::gguf {
 
-/// A metadata key to write. `value` must hold the variant that reading `type` gives (see GgufValue);
+/// A metadata key to write. `value` must hold the variant that reading `type` gives (see Value);
 /// Error{invalid_argument} when it does not, or when it does not fit the kind.
-struct GgufEntry {
+struct Entry {
   std::string key;
-  GgufType type;
-  GgufValue value;
+  Type type;
+  Value value;
 };
 
 /// A tensor to write, shape in GGUF order.
-struct GgufTensorSpec {
+struct TensorSpec {
   std::string name;
   DType type;
   std::vector<int64_t> shape;
 };
 
-class GgufWriter {
+class Writer {
  public:
   /// Lays the file out and creates its temporary file, empty: quick. Errors: invalid_argument (a name twice, a bad
   /// shape or value), io.
-  GgufWriter(const std::string& path, const std::vector<GgufEntry>& entries,
-             const std::vector<GgufTensorSpec>& tensors);
+  Writer(const std::string& path, const std::vector<Entry>& entries, const std::vector<TensorSpec>& tensors);
   /// Claims the disk space and writes the header; before write(). Error io.
   void begin();
 
@@ -54,4 +53,4 @@ class GgufWriter {
   TempFile file_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::gguf

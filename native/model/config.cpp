@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace owl3 {
+namespace owl3::model {
 namespace {
 
 constexpr const char* kArchitecture = "mplugowl3";
@@ -11,12 +11,12 @@ constexpr const char* kArchitecture = "mplugowl3";
 constexpr int64_t kMaxBlocks = 1024, kMaxWidth = 1 << 17, kMaxMlp = 1 << 20, kMaxHeads = 1024, kMaxHeadDim = 1024;
 constexpr int64_t kMaxContext = 1 << 22, kMaxSide = 4096, kMaxPatch = 64, kMaxCropTokens = 1 << 14;
 
-[[noreturn]] void bad(const GgufFile& file, const std::string& what) {
+[[noreturn]] void bad(const gguf::File& file, const std::string& what) {
   throw Error(ErrorCode::bad_model, file.path() + ": " + what);
 }
 
 struct Keys {
-  const GgufFile& file;
+  const gguf::File& file;
   int32_t integer(const char* key, int64_t lo, int64_t hi) const {
     return static_cast<int32_t>(file.integer(std::string(kArchitecture) + "." + key, lo, hi));
   }
@@ -25,7 +25,7 @@ struct Keys {
   }
 };
 
-int32_t head_dim(const GgufFile& file, const char* what, int32_t hidden, int32_t heads) {
+int32_t head_dim(const gguf::File& file, const char* what, int32_t hidden, int32_t heads) {
   if (hidden % heads != 0 || hidden / heads > kMaxHeadDim)
     bad(file, std::string(what) + ": an embedding of " + std::to_string(hidden) + " can't be split over " +
                   std::to_string(heads) + " heads");
@@ -70,8 +70,8 @@ std::vector<int32_t> read_hyper_blocks(const Keys& keys, int32_t blocks) {
 }
 
 /// The embedding's rows count the ids; what the tokenizer keys name must be among them.
-int32_t read_vocab(const GgufFile& file) {
-  const GgufTensor* embedding = file.find("token_embd.weight");
+int32_t read_vocab(const gguf::File& file) {
+  const gguf::Tensor* embedding = file.find("token_embd.weight");
   if (embedding == nullptr) bad(file, "tensor token_embd.weight is missing");
   const int64_t rows = embedding->rows();
   if (rows < 1 || rows > INT32_MAX / 2)
@@ -94,7 +94,7 @@ int32_t Config::hyper_index(int32_t i) const {
   return at != hyper_blocks.end() && *at == i ? static_cast<int32_t>(at - hyper_blocks.begin()) : -1;
 }
 
-Config read_config(const GgufFile& file) {
+Config read_config(const gguf::File& file) {
   const std::string& architecture = file.string("general.architecture");
   if (architecture != kArchitecture)
     throw Error(ErrorCode::bad_model, file.path() + ": a model of architecture '" + architecture.substr(0, 64) +
@@ -122,4 +122,4 @@ Config read_config(const GgufFile& file) {
   return c;
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

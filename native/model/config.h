@@ -7,7 +7,7 @@
 
 #include "gguf/gguf.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 /// The SigLIP tower. Notation: S pixels a side, P patch, T = (S / P)^2 tokens a crop, dv hidden, mv MLP.
 struct VisionConfig {
@@ -47,6 +47,6 @@ struct Config {
 };
 
 /// Reads and checks all keys. Error{bad_model} naming file and key, or Error{unsupported} for another architecture.
-Config read_config(const GgufFile& file);
+Config read_config(const gguf::File& file);
 
-}  // namespace owl3
+}  // namespace owl3::model

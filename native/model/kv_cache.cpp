@@ -2,55 +2,101 @@
 
 #include <algorithm>
 
-namespace owl3 {
+namespace owl3::model {
+namespace {
 
-uint64_t kv_row_bytes(KvType type, int32_t head_dim) {
+/// Bytes of one row of head_dim values.
+uint64_t row_bytes(ops::KvType type, int32_t head_dim) {
   switch (type) {
-    case KvType::f32:
-      return row_bytes(DType::f32, head_dim);
-    case KvType::f16:
-      return row_bytes(DType::f16, head_dim);
-    case KvType::q8_0:
+    case ops::KvType::f32:
+      return gguf::row_bytes(DType::f32, head_dim);
+    case ops::KvType::f16:
+      return gguf::row_bytes(DType::f16, head_dim);
+    case ops::KvType::q8_0:
       if (head_dim % 32 != 0)
         throw Error(ErrorCode::unsupported,
                     "a KV cache of type q8_0 needs heads of a multiple of 32 values, this model's have " +
                         std::to_string(head_dim));
-      return row_bytes(DType::q8_0, head_dim);
+      return gguf::row_bytes(DType::q8_0, head_dim);
   }
   throw Error(ErrorCode::invalid_argument, "unknown type of KV cache");
 }
 
-KvShape page_shape(const Config& c, KvType type) {
-  return {type, c.blocks, c.kv_heads, kPagePositions, kv_row_bytes(type, c.head_dim)};
+uint64_t block_bytes(const Config& c, ops::KvType type, uint64_t layers, int32_t positions) {
+  return layers * 2 * static_cast<uint64_t>(c.kv_heads) * static_cast<uint64_t>(positions) *
+         row_bytes(type, c.head_dim);
 }
-KvShape visual_shape(const Config& c, KvType type) {
-  return {type, static_cast<int32_t>(c.hyper_blocks.size()), c.kv_heads, c.vision.tokens(),
-          kv_row_bytes(type, c.head_dim)};
+
+}  // namespace
+
+uint64_t page_bytes(const Config& c, ops::KvType type) {
+  return block_bytes(c, type, static_cast<uint64_t>(c.blocks), kPagePositions);
+}
+uint64_t crop_bytes(const Config& c, ops::KvType type) {
+  return block_bytes(c, type, c.hyper_blocks.size(), c.vision.tokens());
+}
+
+KvCache::KvCache(const Config& c, std::span<const Stage> stages, ops::KvType type) {
+  row_bytes(type, c.head_dim);  // throws where it can't be
+  for (const Stage& stage : stages)
+    stores_.push_back(stage.backend->make_kv_store({.type = type,
+                                                    .layers = stage.layers,
+                                                    .hyper_layers = stage.hyper_layers,
+                                                    .kv_heads = c.kv_heads,
+                                                    .head_dim = c.head_dim,
+                                                    .page_positions = kPagePositions,
+                                                    .crop_tokens = c.vision.tokens()}));
 }
 
 int32_t KvCache::acquire() {
-  if (free_.empty()) {
-    free_.reserve(pages_.size() + 1);  // so that release() never allocates
-    pages_.push_back({backend_.allocate(shape_.bytes()), 1});
-    return static_cast<int32_t>(pages_.size() - 1);
-  }
-  const int32_t page = free_.back();
-  free_.pop_back();
-  pages_[static_cast<size_t>(page)].holders = 1;
+  const int32_t page = free_pages_.empty() ? static_cast<int32_t>(holders_.size()) : free_pages_.back();
+  free_pages_.reserve(holders_.size() + 1);  // so that release() never allocates
+  for (size_t i = 0; i < stores_.size(); i++) try {
+      stores_[i]->add_page(page);
+    } catch (...) {
+      while (i-- > 0) stores_[i]->drop_page(page);
+      throw;
+    }
+  if (free_pages_.empty())
+    holders_.push_back(1);
+  else
+    holders_[static_cast<size_t>(page)] = 1, free_pages_.pop_back();
   return page;
 }
 
 void KvCache::release(int32_t page) {
-  if (--pages_[static_cast<size_t>(page)].holders == 0) free_.push_back(page);
+  if (--holders_[static_cast<size_t>(page)] > 0) return;
+  for (const auto& store : stores_) store->drop_page(page);
+  free_pages_.push_back(page);
 }
 
 int32_t KvCache::own(int32_t page) {
-  if (pages_[static_cast<size_t>(page)].holders == 1) return page;
+  if (!shared(page)) return page;
   const int32_t copy = acquire();
-  backend_.copy(pages_[static_cast<size_t>(copy)].memory.get(), pages_[static_cast<size_t>(page)].memory.get(),
-                shape_.bytes());
+  for (const auto& store : stores_) store->copy_page(page, copy);
   release(page);
   return copy;
+}
+
+std::shared_ptr<const int32_t> KvCache::acquire_crop() {
+  const int32_t crop = free_crops_.empty() ? crops_ : free_crops_.back();
+  free_crops_.reserve(static_cast<size_t>(crops_) + 1);
+  std::unique_ptr<int32_t> number = std::make_unique<int32_t>(crop);
+  for (size_t i = 0; i < stores_.size(); i++) try {
+      stores_[i]->add_crop(crop);
+    } catch (...) {
+      while (i-- > 0) stores_[i]->drop_crop(crop);
+      throw;
+    }
+  if (free_crops_.empty())
+    crops_++;
+  else
+    free_crops_.pop_back();
+  return {number.release(), [this](const int32_t* n) {
+            for (const auto& store : stores_) store->drop_crop(*n);
+            free_crops_.push_back(*n);
+            delete n;
+          }};
 }
 
 std::unique_ptr<Sequence> Sequence::fork() const {
@@ -69,6 +115,14 @@ void Sequence::truncate(int32_t length) {
   std::erase_if(crops_, [&](const VisibleCrop& crop) { return crop.offset >= length_; });
 }
 
+int32_t Sequence::pages_for(int32_t n) const {
+  const size_t first = static_cast<size_t>(length_ / kPagePositions);
+  const size_t end = static_cast<size_t>((length_ + n + kPagePositions - 1) / kPagePositions);
+  int32_t pages = 0;
+  for (size_t i = first; i < end; i++) pages += i >= pages_.size() || cache_->shared(pages_[i]);
+  return pages;
+}
+
 void Sequence::prepare(int32_t n) {
   const size_t first = static_cast<size_t>(length_ / kPagePositions);
   const size_t end = static_cast<size_t>((length_ + n + kPagePositions - 1) / kPagePositions);
@@ -77,18 +131,19 @@ void Sequence::prepare(int32_t n) {
   while (pages_.size() < end) pages_.push_back(cache_->acquire());
 }
 
-KvSlot Sequence::slot(int32_t layer, int32_t p) const {
-  return {cache_->block(pages_[static_cast<size_t>(p / kPagePositions)], layer), p % kPagePositions, p};
+void Sequence::list(std::span<const int32_t> ids, ops::PassTable& table) const {
+  const int32_t n = static_cast<int32_t>(ids.size());
+  table.sequences.push_back({.first_row = static_cast<int32_t>(table.ids.size()),
+                             .rows = n,
+                             .first_position = length_,
+                             .first_page = static_cast<int32_t>(table.pages.size()),
+                             .pages = static_cast<int32_t>(pages_.size()),
+                             .first_crop = static_cast<int32_t>(table.crops.size()),
+                             .crops = static_cast<int32_t>(crops_.size())});
+  table.ids.insert(table.ids.end(), ids.begin(), ids.end());
+  for (int32_t i = 0; i < n; i++) table.positions.push_back(length_ + i);
+  table.pages.insert(table.pages.end(), pages_.begin(), pages_.end());
+  for (const VisibleCrop& crop : crops_) table.crops.push_back({*crop.crop, crop.offset});
 }
 
-void Sequence::segments(int32_t layer, int32_t visual, const KvShape& visual_shape, int32_t end,
-                        std::vector<KvSegment>& out) const {
-  if (visual >= 0)
-    for (const VisibleCrop& crop : crops_)
-      out.push_back({visual_shape.block(crop.kv->memory.get(), visual), visual_shape.capacity, crop.offset, false});
-  for (int32_t p = 0; p < end; p += kPagePositions)
-    out.push_back({cache_->block(pages_[static_cast<size_t>(p / kPagePositions)], layer),
-                   std::min(kPagePositions, end - p), p, true});
-}
-
-}  // namespace owl3
+}  // namespace owl3::model

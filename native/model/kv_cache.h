@@ -3,75 +3,57 @@
 // A page holds 64 positions of all layers, so a sequence is a list of pages. Pages are counted: a fork shares them, and
 // whoever writes into a shared page first gets a copy of its own (PagedAttention's sharing, arXiv 2309.06180). The same
 // image_embeds feed every hyper layer, so a crop's keys and values are computed once, kept, and shared by forks.
+//
+// Memory is the backends' (ops/kv_store.h): a page or crop has one number, and each stage's store holds the part of its
+// layers.
 #pragma once
 #include <memory>
 #include <vector>
 
 #include "model/config.h"
+#include "model/stage.h"
 #include "ops/backend.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 constexpr int32_t kPagePositions = 64;
 
-/// Bytes of one value row (head_dim values) of the cache. Error{unsupported} when `type` can't hold such rows.
-uint64_t kv_row_bytes(KvType type, int32_t head_dim);
+/// Bytes of one page and of one crop, over all layers. Error{unsupported} when heads can't be stored as `type`.
+uint64_t page_bytes(const Config& c, ops::KvType type);
+uint64_t crop_bytes(const Config& c, ops::KvType type);
 
-/// Keys and values of some layers: [layer][K | V][kv_heads][capacity][head_dim].
-struct KvShape {
-  KvType type = KvType::f16;
-  int32_t layers = 0;
-  int32_t kv_heads = 0;
-  int32_t capacity = 0;
-  uint64_t row_bytes = 0;
-  uint64_t half_bytes() const { return static_cast<uint64_t>(kv_heads) * static_cast<uint64_t>(capacity) * row_bytes; }
-  uint64_t bytes() const { return static_cast<uint64_t>(layers) * 2 * half_bytes(); }
-  KvBlock block(void* memory, int32_t layer) const {
-    char* k = static_cast<char*>(memory) + static_cast<uint64_t>(layer) * 2 * half_bytes();
-    return {type, capacity, k, k + half_bytes()};
-  }
-};
-KvShape page_shape(const Config& c, KvType type);
-KvShape visual_shape(const Config& c, KvType type);
-
-/// Visual keys (rotated at media_offset) and values of one crop, for every hyper layer.
-struct VisualKv {
-  Backend::Buffer memory;  // KvShape visual
-};
-
-/// All pages of a session.
+/// All pages and crops of a session.
 class KvCache {
  public:
-  KvCache(Backend& backend, const KvShape& shape) : backend_(backend), shape_(shape) {}
+  /// Error{unsupported} when heads can't be stored as `type`.
+  KvCache(const Config& config, std::span<const Stage> stages, ops::KvType type);
+
+  ops::KvStore& store(size_t stage) { return *stores_[stage]; }
 
   /// A page that only the caller holds. Error{out_of_memory}.
   int32_t acquire();
-  void share(int32_t page) { pages_[static_cast<size_t>(page)].holders++; }
+  void share(int32_t page) { holders_[static_cast<size_t>(page)]++; }
+  bool shared(int32_t page) const { return holders_[static_cast<size_t>(page)] > 1; }
   void release(int32_t page);
   /// `page` if only the caller holds it, else a copy of it (and one holder fewer of the original).
   int32_t own(int32_t page);
-  KvBlock block(int32_t page, int32_t layer) const {
-    return shape_.block(pages_[static_cast<size_t>(page)].memory.get(), layer);
-  }
-  /// Pages with a holder.
-  size_t in_use() const { return pages_.size() - free_.size(); }
-  const KvShape& shape() const { return shape_; }
+  int64_t pages_in_use() const { return static_cast<int64_t>(holders_.size() - free_pages_.size()); }
+
+  /// Room for the visual keys and values of one crop; it goes with the last holder of the number.
+  std::shared_ptr<const int32_t> acquire_crop();
+  int64_t crops_in_use() const { return crops_ - static_cast<int64_t>(free_crops_.size()); }
 
  private:
-  struct Page {
-    Backend::Buffer memory;
-    int32_t holders = 0;
-  };
-  Backend& backend_;
-  KvShape shape_;
-  std::vector<Page> pages_;
-  std::vector<int32_t> free_;  // kept for the next acquire()
+  std::vector<std::unique_ptr<ops::KvStore>> stores_;  // one a stage
+  std::vector<int32_t> holders_;                       // by page
+  std::vector<int32_t> free_pages_, free_crops_;       // numbers to be used again
+  int32_t crops_ = 0;                                  // numbers given out so far
 };
 
 /// A crop that a sequence sees from position `offset` on.
 struct VisibleCrop {
   int32_t offset = 0;
-  std::shared_ptr<const VisualKv> kv;
+  std::shared_ptr<const int32_t> crop;  // its number in the stores
 };
 
 /// One sequence: its length, pages and crops. Moves only; pages go back to the cache with it.
@@ -83,21 +65,20 @@ class Sequence {
   Sequence& operator=(const Sequence&) = delete;
 
   int32_t length() const { return length_; }
-  const std::vector<VisibleCrop>& crops() const { return crops_; }
+  int64_t crops() const { return static_cast<int64_t>(crops_.size()); }
   /// A copy that shares pages and crops.
   std::unique_ptr<Sequence> fork() const;
-  /// Forgets positions from `length` on, and crops that become visible there.
+  /// Forgets positions from `length` on, prepared ones too, and crops that become visible there.
   void truncate(int32_t length);
+  /// Adds a crop to what is in sight.
   void see(VisibleCrop crop) { crops_.push_back(std::move(crop)); }
 
+  /// Pages that prepare(n) would take from the cache, at most: new ones, and copies of shared ones.
+  int32_t pages_for(int32_t n) const;
   /// Makes positions [length(), length() + n) writable: pages exist and are this sequence's own.
   void prepare(int32_t n);
-  /// Where position p (prepared) is stored in `layer`.
-  KvSlot slot(int32_t layer, int32_t p) const;
-  /// What a query may see in `layer` with `end` positions written: crops if `visual` (index among hyper layers, or -1),
-  /// then text.
-  void segments(int32_t layer, int32_t visual, const KvShape& visual_shape, int32_t end,
-                std::vector<KvSegment>& out) const;
+  /// Appends the prepared rows `ids` and what they may see to the table of a pass.
+  void list(std::span<const int32_t> ids, ops::PassTable& table) const;
   /// The prepared positions are written.
   void advance(int32_t n) { length_ += n; }
 
@@ -108,4 +89,4 @@ class Sequence {
   std::vector<VisibleCrop> crops_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::model

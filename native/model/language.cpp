@@ -1,107 +1,113 @@
 #include "model/language.h"
 
+#include <algorithm>
+
 #include "model/pass.h"
 
-namespace owl3 {
+namespace owl3::model {
 
-void Language::forward(std::span<const Run> runs, const KvShape& visual, const LanguageScratch& s, LanguageLists& lists,
-                       int64_t first, int64_t count) const {
-  lists.ids.clear();
-  for (const Run& run : runs) lists.ids.insert(lists.ids.end(), run.ids.begin(), run.ids.end());
-  const int64_t rows = static_cast<int64_t>(lists.ids.size());
-  backend_.get_rows(*w_.token_embd, lists.ids, s.x);
-  for (int32_t i = 0; i < c_.blocks; i++) layer(i, runs, rows, visual, s, lists);
-  LinearOutput logits;
-  logits.w = &w_.output_matrix();
-  logits.y = s.logits;
-  logits.ldy = c_.vocab;
-  Pass{backend_, count}.linear(s.x + first * c_.hidden, c_.hidden, rms_norm(w_.output_norm, c_.rms_eps), logits);
+void Language::reserve(int64_t rows, int64_t wanted) const {
+  for (Stage& stage : stages_) {
+    stage.activations.reserve(*stage.backend, activation_bytes(rows, wanted));
+    stage.backend->reserve(std::max<int64_t>(rows, c_.vision.tokens()), max_cols());
+  }
 }
 
-void Language::layer(int32_t i, std::span<const Run> runs, int64_t rows, const KvShape& visual,
-                     const LanguageScratch& s, LanguageLists& lists) const {
-  const LanguageLayer& w = w_.layers[static_cast<size_t>(i)];
-  const Pass pass{backend_, rows};
-  const int64_t d = c_.hidden, width = static_cast<int64_t>(c_.heads) * c_.head_dim, kv = c_.kv_width();
-  place(i, runs, visual, lists);
+int64_t Language::max_cols() const {
+  return std::max({int64_t{c_.hidden}, int64_t{c_.mlp}, int64_t{c_.heads} * c_.head_dim});
+}
 
-  const LinearOutput qkv[] = {to(w.q, s.q, width), to(w.k, s.kv, 2 * kv), to(w.v, s.kv + kv, 2 * kv)};
+size_t Language::activation_bytes(int64_t rows, int64_t wanted) const {
+  size_t bytes = 0;
+  language_scratch(c_, rows, wanted, nullptr, &bytes);
+  return bytes;
+}
+
+LanguageScratch Language::scratch(const Stage& stage, int64_t rows, int64_t wanted) const {
+  return language_scratch(c_, rows, wanted, stage.activations.data(), nullptr);
+}
+
+const float* Language::forward(const ops::PassTable& table, KvCache& cache) const {
+  const int64_t rows = table.rows(), wanted = static_cast<int64_t>(table.wanted.size());
+  LanguageScratch before = {};
+  for (size_t i = 0; i < stages_.size(); i++) {
+    const Stage& stage = stages_[i];
+    ops::Backend& backend = *stage.backend;
+    const LanguageScratch s = scratch(stage, rows, wanted);
+    backend.begin(table, cache.store(i));
+    if (i > 0)
+      backend.copy_from(*stages_[i - 1].backend, s.x, before.x, static_cast<size_t>(rows * c_.hidden) * sizeof(float));
+    backend.pass({stage.first_layer, rows, wanted, stage.activations.data()}, [&] { run(stage, rows, wanted, s); });
+    before = s;
+  }
+  return before.logits;
+}
+
+/// The stage's part of a pass: on the first one from the embedding, on the last one to the logits.
+void Language::run(const Stage& stage, int64_t rows, int64_t wanted, const LanguageScratch& s) const {
+  ops::Backend& backend = *stage.backend;
+  const int32_t end = stage.first_layer + stage.layers;
+  if (stage.first_layer == 0) backend.get_rows(*w_.token_embd, s.x);
+  for (int32_t i = stage.first_layer; i < end; i++) layer(stage, i, rows, s);
+  if (end < c_.blocks || wanted == 0) return;
+  backend.select_rows(s.x, c_.hidden, s.out);
+  Pass{backend, wanted}.linear(s.out, c_.hidden, rms_norm(w_.output_norm, c_.rms_eps),
+                               {.w = &w_.output_matrix(), .y = s.logits, .ldy = c_.vocab});
+}
+
+void Language::layer(const Stage& stage, int32_t i, int64_t rows, const LanguageScratch& s) const {
+  const LanguageLayer& w = w_.layers[static_cast<size_t>(i)];
+  ops::Backend& backend = *stage.backend;
+  const Pass pass{backend, rows};
+  const int64_t d = c_.hidden, width = int64_t{c_.heads} * c_.head_dim, kv = c_.kv_width();
+  const int32_t hyper = c_.hyper_index(i);
+
+  const ops::LinearOutput qkv[] = {to(w.q, s.q, width), to(w.k, s.kv, 2 * kv), to(w.v, s.kv + kv, 2 * kv)};
   pass.linear(s.x, d, rms_norm(w.attn_norm, c_.rms_eps), qkv);
-  RopeStoreParams r;
-  r.q = s.q;
-  r.ldq = width;
-  r.k = s.kv;
-  r.v = s.kv + kv;
-  r.ldk = r.ldv = 2 * kv;
-  r.k_head_stride = r.v_head_stride = c_.head_dim;
-  r.heads = c_.heads;
-  r.kv_heads = c_.kv_heads;
-  r.head_dim = c_.head_dim;
-  r.rope_theta = c_.rope_theta;
-  r.slots = lists.slots;
-  backend_.rope_store(r);
-  AttentionParams a;
-  a.q = s.q;
-  a.ldq = width;
-  a.out = s.attn;
-  a.heads = c_.heads;
-  a.kv_heads = c_.kv_heads;
-  a.head_dim = c_.head_dim;
-  a.sequences = lists.sequences;
-  backend_.attention(a);
+  backend.rope_store({.q = s.q,
+                      .ldq = width,
+                      .k = s.kv,
+                      .v = s.kv + kv,
+                      .ld = 2 * kv,
+                      .shape = rope(),
+                      .layer = i - stage.first_layer});
+  backend.attention({.q = s.q,
+                     .ldq = width,
+                     .out = s.attn,
+                     .heads = c_.heads,
+                     .kv_heads = c_.kv_heads,
+                     .head_dim = c_.head_dim,
+                     .layer = i - stage.first_layer,
+                     .hyper_layer = hyper < 0 ? -1 : hyper - stage.first_hyper_layer});
   pass.linear(s.attn, width, {}, plus(to(w.attn_out, s.x, d), s.x));
   pass.linear(s.x, d, rms_norm(w.ffn_norm, c_.rms_eps), gated(to(w.ffn_up, s.h, c_.mlp), w.ffn_gate));
   pass.linear(s.h, c_.mlp, {}, plus(to(w.ffn_down, s.x, d), s.x));
 }
 
-/// Where this layer's keys and values go, and what its queries see.
-void Language::place(int32_t layer, std::span<const Run> runs, const KvShape& visual, LanguageLists& lists) const {
-  const int32_t hyper = c_.hyper_index(layer);
-  lists.slots.clear();
-  lists.segments.clear();
-  lists.sequences.clear();
-  int64_t row = 0;
-  for (const Run& run : runs) {
-    const int32_t start = run.sequence->length(), n = static_cast<int32_t>(run.ids.size());
-    for (int32_t p = start; p < start + n; p++) lists.slots.push_back(run.sequence->slot(layer, p));
-    const size_t before = lists.segments.size();
-    run.sequence->segments(layer, hyper, visual, start + n, lists.segments);
-    AttentionSequence sequence;
-    sequence.first_row = row;
-    sequence.rows = n;
-    sequence.first_position = start;
-    // Only the length is right until all segments are listed: the list may still move.
-    sequence.segments = std::span<const KvSegment>(lists.segments.data(), lists.segments.size() - before);
-    lists.sequences.push_back(sequence);
-    row += n;
-  }
-  const KvSegment* at = lists.segments.data();
-  for (AttentionSequence& sequence : lists.sequences) {
-    sequence.segments = std::span(at, sequence.segments.size());
-    at += sequence.segments.size();
+void Language::visual_kv(const float* embeds, int32_t offset, int32_t crop, KvCache& cache) const {
+  const int64_t tokens = c_.vision.tokens(), kv = 2 * int64_t{c_.kv_width()};
+  for (size_t i = 0; i < stages_.size(); i++) {
+    const Stage& stage = stages_[i];
+    if (stage.hyper_layers == 0) continue;
+    ops::Backend& backend = *stage.backend;
+    const LanguageScratch s = scratch(stage, 1, 1);
+    const float* x = embeds;
+    if (i > 0) {
+      backend.copy_from(*stages_[0].backend, s.embeds, embeds, static_cast<size_t>(tokens * c_.hidden) * sizeof(float));
+      x = s.embeds;
+    }
+    for (int32_t j = 0; j < stage.hyper_layers; j++) {
+      const int32_t block = c_.hyper_blocks[static_cast<size_t>(stage.first_hyper_layer + j)];
+      const LanguageLayer& w = w_.layers[static_cast<size_t>(block)];
+      Pass{backend, tokens}.linear(x, c_.hidden, rms_norm(w.attn_norm, c_.rms_eps), to(w.visual_kv, s.visual, kv));
+      backend.store_visual({.store = &cache.store(i),
+                            .crop = crop,
+                            .hyper_layer = j,
+                            .position = offset,
+                            .kv = s.visual,
+                            .shape = rope()});
+    }
   }
 }
 
-void Language::visual_kv(const float* embeds, int32_t offset, const KvShape& visual, void* out,
-                         const LanguageScratch& s, LanguageLists& lists) const {
-  const int64_t kv = c_.kv_width();
-  const Pass pass{backend_, visual.capacity};
-  for (int32_t j = 0; j < visual.layers; j++) {
-    const LanguageLayer& w = w_.layers[static_cast<size_t>(c_.hyper_blocks[static_cast<size_t>(j)])];
-    pass.linear(embeds, c_.hidden, rms_norm(w.attn_norm, c_.rms_eps), to(w.visual_kv, s.visual, 2 * kv));
-    lists.slots.clear();
-    for (int32_t t = 0; t < visual.capacity; t++) lists.slots.push_back({visual.block(out, j), t, offset});
-    RopeStoreParams r;
-    r.k = s.visual;
-    r.v = s.visual + c_.head_dim;
-    r.ldk = r.ldv = 2 * kv;
-    r.k_head_stride = r.v_head_stride = 2 * static_cast<int64_t>(c_.head_dim);
-    r.kv_heads = c_.kv_heads;
-    r.head_dim = c_.head_dim;
-    r.rope_theta = c_.rope_theta;
-    r.slots = lists.slots;
-    backend_.rope_store(r);
-  }
-}
-
-}  // namespace owl3
+}  // namespace owl3::model

@@ -2,50 +2,45 @@
 // the next token of many answers.
 #pragma once
 #include <span>
-#include <vector>
 
 #include "model/kv_cache.h"
-#include "model/scratch.h"
+#include "model/stage.h"
 #include "model/weights.h"
 
-namespace owl3 {
-
-/// Consecutive new positions of one sequence; `prepare(ids.size())` was called on it.
-struct Run {
-  Sequence* sequence = nullptr;
-  std::span<const int32_t> ids;  // in [0, V): the caller checked
-};
-
-/// Lists that a pass fills anew and whose memory stays.
-struct LanguageLists {
-  std::vector<int32_t> ids;
-  std::vector<KvSlot> slots;
-  std::vector<KvSegment> segments;
-  std::vector<AttentionSequence> sequences;
-};
+namespace owl3::model {
 
 class Language {
  public:
-  Language(const Config& config, const Weights& weights, Backend& backend)
-      : c_(config), w_(weights), backend_(backend) {}
+  Language(const Config& config, const Weights& weights, std::span<Stage> stages)
+      : c_(config), w_(weights), stages_(stages) {}
 
-  /// Computes the rows of all runs, in order, and leaves s.logits [count, V] of rows [first, first + count). The
-  /// sequences are not advanced.
-  void forward(std::span<const Run> runs, const KvShape& visual, const LanguageScratch& s, LanguageLists& lists,
-               int64_t first, int64_t count) const;
+  /// Grows the activations of every stage to what passes of `rows` rows with logits of `wanted` of them need, and visual
+  /// keys and values.
+  void reserve(int64_t rows, int64_t wanted) const;
+  /// The most inputs that a product of the language model has.
+  int64_t max_cols() const;
+  /// Bytes of activations that a stage needs for it.
+  size_t activation_bytes(int64_t rows, int64_t wanted) const;
 
-  /// Keys and values of one crop at `offset`, for every hyper layer, from its image_embeds [T, d].
-  void visual_kv(const float* embeds, int32_t offset, const KvShape& visual, void* out, const LanguageScratch& s,
-                 LanguageLists& lists) const;
+  /// Enqueues a pass over the table's rows. Returns logits [wanted, V] in the last stage's memory, valid until the next
+  /// pass.
+  const float* forward(const ops::PassTable& table, KvCache& cache) const;
+
+  /// Enqueues keys and values of one crop at `offset`, for every hyper layer, from its image_embeds [T, d] in the first
+  /// stage's memory.
+  void visual_kv(const float* embeds, int32_t offset, int32_t crop, KvCache& cache) const;
 
  private:
-  void layer(int32_t i, std::span<const Run> runs, int64_t rows, const KvShape& visual, const LanguageScratch& s,
-             LanguageLists& lists) const;
-  void place(int32_t layer, std::span<const Run> runs, const KvShape& visual, LanguageLists& lists) const;
+  LanguageScratch scratch(const Stage& stage, int64_t rows, int64_t wanted) const;
+  void run(const Stage& stage, int64_t rows, int64_t wanted, const LanguageScratch& s) const;
+  void layer(const Stage& stage, int32_t i, int64_t rows, const LanguageScratch& s) const;
+  ops::RopeShape rope() const {
+    return {.heads = c_.heads, .kv_heads = c_.kv_heads, .head_dim = c_.head_dim, .theta = c_.rope_theta};
+  }
 
   const Config& c_;
   const Weights& w_;
-  Backend& backend_;
+  std::span<Stage> stages_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -5,29 +5,28 @@
 #include "base/checked.h"
 #include "model/vision.h"
 
-namespace owl3 {
+namespace owl3::model {
 namespace {
 
-int64_t widest_text(const Config& c) {
-  return std::max({int64_t{c.hidden}, int64_t{c.mlp}, int64_t{c.heads} * c.head_dim});
-}
-int64_t widest_vision(const Config& c) {
+/// The most inputs that a product of the vision tower or the projector has.
+int64_t max_vision_cols(const Config& c) {
   return std::max(
       {int64_t{c.vision.hidden}, int64_t{c.vision.mlp}, int64_t{c.vision.patch_values()}, int64_t{c.hidden}});
 }
 
 }  // namespace
 
-std::shared_ptr<Model> Model::open(const std::string& path, std::unique_ptr<Backend> backend) {
-  return std::shared_ptr<Model>(new Model(GgufFile::open(path), std::move(backend)));
+std::shared_ptr<Model> Model::open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
+                                   Load load) {
+  return std::shared_ptr<Model>(new Model(gguf::File::open(path), std::move(backends), load));
 }
 
-Model::Model(std::shared_ptr<const GgufFile> file, std::unique_ptr<Backend> backend)
+Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load)
     : file_(std::move(file)),
-      backend_(std::move(backend)),
       config_(read_config(*file_)),
-      weights_(load_weights(*file_, config_, *backend_)),
-      language_(config_, weights_, *backend_) {}
+      stages_(make_stages(config_, spread_evenly(std::move(backends), config_.blocks))),
+      weights_(load_weights(*file_, config_, stages_, load)),
+      language_(config_, weights_, stages_) {}
 
 uint64_t Model::embeds_bytes(int64_t n) const {
   const uint64_t one =
@@ -35,63 +34,65 @@ uint64_t Model::embeds_bytes(int64_t n) const {
   return checked_mul(static_cast<uint64_t>(n), one, "image embeddings");
 }
 
+size_t Model::vision_bytes(int64_t crops) const {
+  size_t bytes = 0;
+  vision_scratch(config_, crops, nullptr, &bytes);
+  return bytes;
+}
+
 MemoryPlan Model::plan(const PlanOptions& o) {
   const std::lock_guard lock(run_mutex_);
   const uint64_t sequences = static_cast<uint64_t>(std::max(1, o.sequences));
   const uint64_t pages = static_cast<uint64_t>((int64_t{o.context} + kPagePositions - 1) / kPagePositions);
-  const int64_t rows = std::max<int64_t>(std::min(o.prefill_chunk, o.context), static_cast<int64_t>(sequences));
+  const int64_t rows = std::max<int64_t>(std::min(o.max_rows, o.context), static_cast<int64_t>(sequences));
   MemoryPlan p;
   p.weights = weights_.bytes;
-  p.kv_cache =
-      checked_mul(checked_mul(pages, sequences, "KV cache"), page_shape(config_, o.kv_type).bytes(), "KV cache");
-  p.visual_kv =
-      checked_mul(static_cast<uint64_t>(o.crops), visual_shape(config_, o.kv_type).bytes(), "visual keys and values");
+  p.kv_cache = checked_mul(checked_mul(pages, sequences, "KV cache"), page_bytes(config_, o.kv_type), "KV cache");
+  p.visual_kv = checked_mul(static_cast<uint64_t>(o.crops), crop_bytes(config_, o.kv_type), "visual keys and values");
   p.embeds = embeds_bytes(o.crops);
-  // The backend's scratch is asked of the backend itself: reserving it now costs address space, not pages.
-  size_t vision = 0, text = 0;
-  owl3::language_scratch(config_, rows, static_cast<int64_t>(sequences), nullptr, &text);
-  backend_->reserve(std::max<int64_t>(rows, config_.vision.tokens()), widest_text(config_));
-  if (o.crops > 0) {
-    const int64_t batch = std::min(o.crops, vision_batch(config_.vision));
-    vision_scratch(config_, batch, nullptr, &vision);
-    backend_->reserve(batch * config_.vision.tokens(), widest_vision(config_));
+  // A backend's scratch is asked of the backend itself: reserving it now costs address space, not pages.
+  for (Stage& stage : stages_) {
+    size_t activations = language_.activation_bytes(rows, static_cast<int64_t>(sequences));
+    stage.backend->reserve(std::max<int64_t>(rows, config_.vision.tokens()), language_.max_cols());
+    if (o.crops > 0 && stage.first_layer == 0) {
+      const int64_t batch = std::min(o.crops, vision_batch(config_.vision));
+      activations = std::max(activations, vision_bytes(batch));
+      stage.backend->reserve(batch * config_.vision.tokens(), max_vision_cols(config_));
+    }
+    p.scratch += std::max(activations, stage.activations.bytes()) + stage.backend->scratch_bytes();
   }
-  const uint64_t logits = checked_mul(sequences, static_cast<uint64_t>(config_.vocab) * sizeof(float), "logits");
-  p.scratch = std::max({vision, text, scratch_.bytes()}) + backend_->scratch_bytes() + logits;
   return p;
 }
 
 std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
   const std::lock_guard lock(run_mutex_);
   const VisionConfig& v = config_.vision;
-  auto embeds = std::make_shared<Embeds>(Embeds{backend_->allocate(embeds_bytes(n)), n});
-  const int64_t batch = std::min(n, vision_batch(v)), crop_bytes = int64_t{3} * v.image_size * v.image_size;
-  size_t bytes = 0;
-  vision_scratch(config_, batch, nullptr, &bytes);
-  scratch_.reserve(*backend_, bytes);
-  backend_->reserve(batch * v.tokens(), widest_vision(config_));
+  Stage& stage = stages_.front();
+  ops::Backend& backend = *stage.backend;
+  auto embeds = std::make_shared<Embeds>(Embeds{backend.allocate(embeds_bytes(n)), n});
+  const int64_t batch = std::min(n, vision_batch(v)), crop_size = int64_t{3} * v.image_size * v.image_size;
+  stage.activations.reserve(backend, vision_bytes(batch));
+  backend.reserve(batch * v.tokens(), max_vision_cols(config_));
   for (int64_t i = 0; i < n; i += batch) {
     const int64_t some = std::min(batch, n - i);
     float* out = static_cast<float*>(embeds->memory.get()) + i * v.tokens() * config_.hidden;
-    encode_crops(config_, weights_.vision, *backend_, vision_scratch(config_, batch, scratch_.data(), nullptr),
-                 crops + i * crop_bytes, some, out);
+    encode_crops(config_, weights_.vision, backend, vision_scratch(config_, batch, stage.activations.data(), nullptr),
+                 crops + i * crop_size, some, out);
   }
+  backend.wait(backend.submit());
   return embeds;
 }
 
 std::shared_ptr<const Embeds> Model::embeds_from(const float* data, int64_t n) {
   const uint64_t bytes = embeds_bytes(n);
-  auto embeds = std::make_shared<Embeds>(Embeds{backend_->allocate(bytes), n});
-  backend_->copy_to_device(embeds->memory.get(), data, bytes);
+  auto embeds = std::make_shared<Embeds>(Embeds{backend().allocate(bytes), n});
+  backend().copy_to_device(embeds->memory.get(), data, bytes);
   return embeds;
 }
 
-LanguageScratch Model::language_scratch(int64_t rows, int64_t out_rows) {
-  size_t bytes = 0;
-  owl3::language_scratch(config_, rows, out_rows, nullptr, &bytes);
-  scratch_.reserve(*backend_, bytes);
-  backend_->reserve(std::max<int64_t>(rows, config_.vision.tokens()), widest_text(config_));
-  return owl3::language_scratch(config_, rows, out_rows, scratch_.data(), nullptr);
+void Model::copy_embeds(const Embeds& embeds, float* to) const {
+  backend().copy_to_host(to, embeds.memory.get(), embeds_bytes(embeds.n));
+  backend().wait(backend().submit());
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

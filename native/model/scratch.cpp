@@ -1,11 +1,11 @@
 #include "model/scratch.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 VisionScratch vision_scratch(const Config& c, int64_t crops, void* base, size_t* bytes) {
   const VisionConfig& v = c.vision;
   const int64_t rows = crops * v.tokens();
-  Layout at(base);
+  Arena at(base);
   VisionScratch s;
   s.x = at.floats(rows * v.hidden);
   const size_t free = at.mark();
@@ -23,7 +23,7 @@ VisionScratch vision_scratch(const Config& c, int64_t crops, void* base, size_t*
 
 LanguageScratch language_scratch(const Config& c, int64_t rows, int64_t out_rows, void* base, size_t* bytes) {
   const int64_t width = static_cast<int64_t>(c.heads) * c.head_dim;
-  Layout at(base);
+  Arena at(base);
   LanguageScratch s;
   s.x = at.floats(rows * c.hidden);
   const size_t free = at.mark();
@@ -33,11 +33,13 @@ LanguageScratch language_scratch(const Config& c, int64_t rows, int64_t out_rows
   at.rewind(free);
   s.h = at.floats(rows * c.mlp);
   at.rewind(free);
+  s.out = at.floats(out_rows * c.hidden);
   s.logits = at.floats(out_rows * c.vocab);
   at.rewind(0);
   s.visual = at.floats(static_cast<int64_t>(c.vision.tokens()) * 2 * c.kv_width());
+  s.embeds = at.floats(static_cast<int64_t>(c.vision.tokens()) * c.hidden);
   if (bytes != nullptr) *bytes = at.bytes();
   return s;
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -10,12 +10,13 @@
 
 #include "model/model.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 struct SessionOptions {
   int32_t context = 0;  ///< positions a sequence may have, at most the model's
-  KvType kv_type = KvType::f16;
-  int32_t prefill_chunk = 0;  ///< positions a prefill() may append at once
+  ops::KvType kv_type = ops::KvType::f16;
+  int32_t max_rows = 0;   ///< rows that a pass may have
+  int32_t max_pages = 0;  ///< pages that all sequences may hold together; 0: no limit
 };
 
 /// Crop `crop` of `embeds` becomes visible from position `offset` on.
@@ -25,61 +26,60 @@ struct MediaSlot {
   int64_t crop = 0;
 };
 
+/// What one sequence takes part in a pass with: ids to append, crops that become visible among them, and what is wanted
+/// of the logits after its last `wanted` rows.
+struct Part {
+  int32_t sequence = 0;
+  std::span<const int32_t> ids = {};      // at least one
+  std::span<const MediaSlot> media = {};  // each offset lies among the appended positions
+  int32_t wanted = 0;                     // rows, the last ones; 0: none
+  int32_t picked = 0;                     // how many of each row's largest logits are picked
+  bool whole = false;                     // whether the rows' logits are copied as well
+};
+
+/// Of one part: its wanted rows in their order.
+struct Logits {
+  std::vector<ops::Picked> picked;  // [wanted]
+  std::vector<float> whole;         // [wanted, V] where asked for
+};
+
 class Session {
  public:
   Session(std::shared_ptr<Model> model, const SessionOptions& options);
 
   /// A new empty sequence; numbers are not used again.
   int32_t create();
-  /// A copy that shares pages, crops and (as a copy) the kept logits.
+  /// A copy that shares pages and crops.
   int32_t fork(int32_t sequence);
   void remove(int32_t sequence);
-  int32_t length(int32_t sequence) const { return at(sequence).tokens->length(); }
-  /// Forgets positions from `length` on, crops that become visible there, and the kept logits.
+  int32_t length(int32_t sequence) const { return at(sequence).length(); }
+  /// Forgets positions from `length` on, and crops that become visible there.
   void truncate(int32_t sequence, int32_t length);
 
-  /// Appends ids (at most prefill_chunk); `media` become visible within them. Keeps the logits of the last row. After
-  /// an error the sequence is as it was, but for its logits.
-  void prefill(int32_t sequence, std::span<const int32_t> ids, std::span<const MediaSlot> media);
-  /// Appends draft ids as prefill() does, and gives the id of the largest logit of every row: what greedy decoding
-  /// would append after each. Keeps the logits of the last row; truncate() what was not accepted.
-  std::vector<int32_t> verify(int32_t sequence, std::span<const int32_t> ids);
-  /// Logits [V] after id i of the last verify(); valid until the next.
-  std::span<const float> verified(size_t i) const;
-  /// Right after verify(): keeps the first n of its ids, and the logits after them.
-  void keep(int32_t sequence, size_t n);
-  /// One id each appended to several (different) sequences, reading the weights once.
-  void step(std::span<const int32_t> sequences, std::span<const int32_t> ids);
+  /// One pass over the rows of all parts (different sequences, at most max_rows rows): the weights are read once, and
+  /// each row gets the bits that it would get alone. After an error the sequences are as they were. Error{out_of_memory}
+  /// before any work when max_pages would be passed.
+  std::vector<Logits> advance(std::span<const Part> parts);
 
-  /// Logits [V] (host) kept by the last prefill or step; valid until the next call. Error{invalid_argument} when there
-  /// are none.
-  std::span<const float> logits(int32_t sequence) const;
-
-  /// Bytes of pages, visual keys and values that sequences hold, and kept logits.
+  /// Pages that sequences hold now; a shared one counts once.
+  int64_t pages_in_use() const { return cache_.pages_in_use(); }
+  /// Bytes of the pages and of the visual keys and values that sequences hold.
   uint64_t bytes() const;
   const Config& config() const { return model_->config(); }
 
  private:
-  struct Slot {
-    std::unique_ptr<Sequence> tokens;
-    std::vector<float> logits;  // [V], or empty
-    bool has_logits = false;
-  };
-  const Slot& at(int32_t sequence) const;
-  Slot& at(int32_t sequence) { return const_cast<Slot&>(std::as_const(*this).at(sequence)); }
-  void check_ids(std::span<const int32_t> ids) const;
-  void check_room(const Slot& slot, size_t n) const;
-  void keep_logits(Slot& slot, const float* row);
+  const Sequence& at(int32_t sequence) const;
+  Sequence& at(int32_t sequence) { return const_cast<Sequence&>(std::as_const(*this).at(sequence)); }
+  std::vector<Logits> compute(std::span<const Part> parts);
+  void check(std::span<const Part> parts) const;
+  void check_part(const Part& part) const;
 
   std::shared_ptr<Model> model_;
   SessionOptions options_;
   KvCache cache_;
-  KvShape visual_;
-  LanguageLists lists_;
-  std::vector<Run> runs_;
-  std::vector<float> verified_;  // [ids, V] of the last verify()
-  std::map<int32_t, Slot> slots_;
+  ops::PassTable table_;  // keeps its memory from pass to pass
+  std::map<int32_t, std::unique_ptr<Sequence>> sequences_;
   int32_t next_ = 0;
 };
 
-}  // namespace owl3
+}  // namespace owl3::model

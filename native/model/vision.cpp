@@ -4,30 +4,34 @@
 
 #include "model/pass.h"
 
-namespace owl3 {
+namespace owl3::model {
 namespace {
 
 // Rows that pass through the layers together. How many crops come with a call is decided in src/vision/encode-crops.ts.
 constexpr int64_t kBatchRows = 1024;
 
+/// Quantised weights are coarser than bfloat16, so products after them may be, too.
+ops::Accuracy accuracy(DType type) {
+  return gguf::format(type).block_size > 1 ? ops::Accuracy::bfloat16 : ops::Accuracy::float32;
+}
+
 void layer(const VisionConfig& c, const VisionLayer& w, const Pass& pass, const VisionScratch& s, int64_t crops) {
   const int64_t dv = c.hidden;
-  const LinearOutput qkv[] = {to(w.q, s.qkv, 3 * dv), to(w.k, s.qkv + dv, 3 * dv), to(w.v, s.qkv + 2 * dv, 3 * dv)};
+  const ops::LinearOutput qkv[] = {to(w.q, s.qkv, 3 * dv), to(w.k, s.qkv + dv, 3 * dv),
+                                   to(w.v, s.qkv + 2 * dv, 3 * dv)};
   pass.linear(s.x, dv, layer_norm(w.ln1, c.eps), qkv);
-  VisionAttentionParams a;
-  a.q = s.qkv;
-  a.k = s.qkv + dv;
-  a.v = s.qkv + 2 * dv;
-  a.ld = 3 * dv;
-  a.out = s.attn;
-  a.crops = crops;
-  a.tokens = c.tokens();
-  a.heads = c.heads;
-  a.head_dim = c.head_dim;
-  a.exact = format(w.q.weight->type).block_size == 1;  // quantised weights are coarser than bfloat16
-  pass.backend.vision_attention(a);
+  pass.backend.vision_attention({.q = s.qkv,
+                                 .k = s.qkv + dv,
+                                 .v = s.qkv + 2 * dv,
+                                 .ld = 3 * dv,
+                                 .out = s.attn,
+                                 .crops = crops,
+                                 .tokens = c.tokens(),
+                                 .heads = c.heads,
+                                 .head_dim = c.head_dim,
+                                 .accuracy = accuracy(w.q.weight->type)});
   pass.linear(s.attn, dv, {}, plus(to(w.attn_out, s.x, dv), s.x));
-  pass.linear(s.x, dv, layer_norm(w.ln2, c.eps), with(to(w.ffn_up, s.h, c.mlp), Activation::gelu_tanh));
+  pass.linear(s.x, dv, layer_norm(w.ln2, c.eps), with(to(w.ffn_up, s.h, c.mlp), ops::Activation::gelu_tanh));
   pass.linear(s.h, c.mlp, {}, plus(to(w.ffn_down, s.x, dv), s.x));
 }
 
@@ -37,24 +41,22 @@ int64_t vision_batch(const VisionConfig& c) {
   return std::max<int64_t>(1, kBatchRows / c.tokens());
 }
 
-void encode_crops(const Config& config, const VisionWeights& w, Backend& backend, const VisionScratch& s,
+void encode_crops(const Config& config, const VisionWeights& w, ops::Backend& backend, const VisionScratch& s,
                   const uint8_t* crops, int64_t n, float* embeds) {
   const VisionConfig& c = config.vision;
   const int64_t dv = c.hidden, d = config.hidden;
   const Pass pass{backend, n * c.tokens()};
-  PatchifyParams p;
-  p.crops = crops;
-  p.n = n;
-  p.size = c.image_size;
-  p.patch = c.patch;
-  std::copy(c.mean, c.mean + 3, p.mean);
-  std::copy(c.std, c.std + 3, p.std);
-  p.y = s.patches;
-  backend.patchify(p);
+  backend.patchify({.crops = crops,
+                    .n = n,
+                    .size = c.image_size,
+                    .patch = c.patch,
+                    .mean = {c.mean[0], c.mean[1], c.mean[2]},
+                    .std = {c.std[0], c.std[1], c.std[2]},
+                    .y = s.patches});
   pass.linear(s.patches, c.patch_values(), {}, plus(to(w.patch_embd, s.x, dv), w.position_embd.data(), c.tokens()));
   for (const VisionLayer& l : w.layers) layer(c, l, pass, s, n);
-  pass.linear(s.x, dv, {}, with(to(w.projector_in, s.m, d), Activation::gelu_erf));
+  pass.linear(s.x, dv, {}, with(to(w.projector_in, s.m, d), ops::Activation::gelu_erf));
   pass.linear(s.m, d, {}, to(w.projector_out, embeds, d));
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -4,7 +4,7 @@
 #include "model/scratch.h"
 #include "model/weights.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 /// Crops that go through the tower together: enough rows to use the machine, few enough to bound the scratch.
 int64_t vision_batch(const VisionConfig& c);
@@ -12,7 +12,7 @@ int64_t vision_batch(const VisionConfig& c);
 /// embeds [n, T, d] (backend memory) of n crops [n, S, S, 3] (host, uint8 RGB); n is at most vision_batch(). All layers
 /// that are stored, no final LayerNorm (arXiv 2303.15343 cut before its last layer, as hidden_states[-2]), then Linear,
 /// GELU (erf), Linear.
-void encode_crops(const Config& c, const VisionWeights& w, Backend& backend, const VisionScratch& s,
+void encode_crops(const Config& c, const VisionWeights& w, ops::Backend& backend, const VisionScratch& s,
                   const uint8_t* crops, int64_t n, float* embeds);
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -1,6 +1,6 @@
 #include "model/weights.h"
 
-namespace owl3 {
+namespace owl3::model {
 namespace {
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -16,12 +16,12 @@ bool is_float(DType type) {
 /// Finds tensors, checks them and moves them into the backend.
 class Binder {
  public:
-  Binder(const GgufFile& file, Backend& backend) : file_(file), backend_(backend) {}
+  Binder(const gguf::File& file, ops::Backend& backend, Load load) : file_(file), backend_(backend), load_(load) {}
   uint64_t bytes() const { return bytes_; }
   bool quantised() const { return quantised_; }
 
-  const GgufTensor& find(const std::string& name, const std::vector<int64_t>& shape) const {
-    const GgufTensor* t = file_.find(name);
+  const gguf::Tensor& find(const std::string& name, const std::vector<int64_t>& shape) const {
+    const gguf::Tensor* t = file_.find(name);
     if (t == nullptr) fail(name, "is missing; expected shape " + shape_text(shape));
     std::vector<int64_t> found = t->shape;
     while (found.size() > shape.size() && found.back() == 1) found.pop_back();
@@ -30,16 +30,16 @@ class Binder {
   }
 
   /// A matrix of n outputs and k inputs (GGUF shape [k, n]) of any type.
-  std::unique_ptr<Matrix> matrix(const std::string& name, int64_t n, int64_t k) {
-    return load(find(name, {k, n}), n, k);
+  std::unique_ptr<ops::Matrix> matrix(const std::string& name, int64_t n, int64_t k, ops::MatrixUse use) {
+    return load(find(name, {k, n}), n, k, use);
   }
 
   /// n values of a float type, as f32.
   Vector vector(const std::string& name, int64_t n) { return values(find(name, {n}), n); }
 
-  LinearWeights linear(const std::string& name, int64_t n, int64_t k, bool bias) {
+  LinearWeights linear(const std::string& name, int64_t n, int64_t k, ops::MatrixUse use, bool bias = true) {
     LinearWeights w;
-    w.weight = matrix(name + ".weight", n, k);
+    w.weight = matrix(name + ".weight", n, k, use);
     if (bias) w.bias = vector(name + ".bias", n);
     return w;
   }
@@ -49,14 +49,14 @@ class Binder {
 
   /// A convolution of stride = kernel [dv, 3, P, P] as the matrix [dv, 3 * P * P] that it is; stored flat or not.
   LinearWeights patch_embedding(const std::string& name, const VisionConfig& c) {
-    const GgufTensor* t = file_.find(name + ".weight");
+    const gguf::Tensor* t = file_.find(name + ".weight");
     const bool flat = t != nullptr && t->shape.size() <= 2;
     const std::vector<int64_t> shape =
         flat ? std::vector<int64_t>{c.patch_values(), c.hidden} : std::vector<int64_t>{c.patch, c.patch, 3, c.hidden};
-    const GgufTensor& found = find(name + ".weight", shape);
+    const gguf::Tensor& found = find(name + ".weight", shape);
     if (!flat && !is_float(found.type)) fail(found.name, "expected F32, F16 or BF16, found " + type_name(found));
     LinearWeights w;
-    w.weight = load(found, c.hidden, c.patch_values());
+    w.weight = load(found, c.hidden, c.patch_values(), ops::MatrixUse::bulk);
     w.bias = vector(name + ".bias", c.hidden);
     return w;
   }
@@ -69,39 +69,40 @@ class Binder {
   [[noreturn]] void fail(const std::string& name, const std::string& what) const {
     throw Error(ErrorCode::bad_model, file_.path() + ": tensor " + name + " " + what);
   }
-  static std::string type_name(const GgufTensor& t) { return format(t.type).name; }
+  static std::string type_name(const gguf::Tensor& t) { return gguf::format(t.type).name; }
 
-  std::unique_ptr<Matrix> load(const GgufTensor& t, int64_t n, int64_t k) {
+  std::unique_ptr<ops::Matrix> load(const gguf::Tensor& t, int64_t n, int64_t k, ops::MatrixUse use) {
     if (!is_float(t.type)) quantised_ = true;
-    // Vision, projector and visual keys and values see whole crops only.
-    const bool crops =
-        t.name.starts_with("v.") || t.name.starts_with("mm.") || t.name.ends_with("attn_visual_kv.weight");
-    const MatrixUse use = crops ? MatrixUse::bulk : MatrixUse::stream;
-    std::unique_ptr<Matrix> m = backend_.load_matrix({t.type, n, k, file_.data(t), use});
-    if (!backend_.reads_host(*m)) file_.release(t);
+    const void* data = load_ == Load::plan ? nullptr : file_.data(t);
+    std::unique_ptr<ops::Matrix> m =
+        backend_.load_matrix({.type = t.type, .rows = n, .cols = k, .data = data, .use = use});
+    if (data != nullptr && !backend_.reads_host(*m)) file_.release(t);
     bytes_ += m->bytes;
     return m;
   }
-  Vector values(const GgufTensor& t, int64_t n) {
+  Vector values(const gguf::Tensor& t, int64_t n) {
     if (!is_float(t.type)) fail(t.name, "expected F32, F16 or BF16, found " + type_name(t));
+    const size_t size = static_cast<size_t>(n) * sizeof(float);
+    bytes_ += size;
+    if (load_ == Load::plan) return {};
     std::vector<float> host(static_cast<size_t>(n));
-    dequantize_row(t.type, file_.data(t), host.data(), n);
+    gguf::dequantize_row(t.type, file_.data(t), host.data(), n);
     file_.release(t);
-    const size_t size = host.size() * sizeof(float);
     Vector v{backend_.allocate(size)};
     backend_.copy_to_device(v.memory.get(), host.data(), size);
-    bytes_ += size;
     return v;
   }
 
-  const GgufFile& file_;
-  Backend& backend_;
+  const gguf::File& file_;
+  ops::Backend& backend_;
+  Load load_;
   uint64_t bytes_ = 0;
   bool quantised_ = false;
 };
 
 VisionWeights bind_vision(Binder& bind, const Config& config) {
   const VisionConfig& c = config.vision;
+  const ops::MatrixUse use = ops::MatrixUse::bulk;
   VisionWeights w;
   w.patch_embd = bind.patch_embedding("v.patch_embd", c);
   w.position_embd = bind.table("v.position_embd.weight", c.tokens(), c.hidden);
@@ -109,55 +110,66 @@ VisionWeights bind_vision(Binder& bind, const Config& config) {
     const std::string blk = "v.blk." + std::to_string(i) + ".";
     VisionLayer& l = w.layers.emplace_back();
     l.ln1 = bind.layer_norm(blk + "ln1", c.hidden);
-    l.q = bind.linear(blk + "attn_q", c.hidden, c.hidden, true);
-    l.k = bind.linear(blk + "attn_k", c.hidden, c.hidden, true);
-    l.v = bind.linear(blk + "attn_v", c.hidden, c.hidden, true);
-    l.attn_out = bind.linear(blk + "attn_out", c.hidden, c.hidden, true);
+    l.q = bind.linear(blk + "attn_q", c.hidden, c.hidden, use);
+    l.k = bind.linear(blk + "attn_k", c.hidden, c.hidden, use);
+    l.v = bind.linear(blk + "attn_v", c.hidden, c.hidden, use);
+    l.attn_out = bind.linear(blk + "attn_out", c.hidden, c.hidden, use);
     l.ln2 = bind.layer_norm(blk + "ln2", c.hidden);
-    l.ffn_up = bind.linear(blk + "ffn_up", c.mlp, c.hidden, true);
-    l.ffn_down = bind.linear(blk + "ffn_down", c.hidden, c.mlp, true);
+    l.ffn_up = bind.linear(blk + "ffn_up", c.mlp, c.hidden, use);
+    l.ffn_down = bind.linear(blk + "ffn_down", c.hidden, c.mlp, use);
   }
-  w.projector_in = bind.linear("mm.0", config.hidden, c.hidden, true);
-  w.projector_out = bind.linear("mm.2", config.hidden, config.hidden, true);
+  w.projector_in = bind.linear("mm.0", config.hidden, c.hidden, use);
+  w.projector_out = bind.linear("mm.2", config.hidden, config.hidden, use);
   return w;
 }
 
 LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
   const std::string blk = "blk." + std::to_string(i) + ".";
   const int64_t d = c.hidden, q = static_cast<int64_t>(c.heads) * c.head_dim, kv = c.kv_width();
+  const ops::MatrixUse use = ops::MatrixUse::stream;
+  constexpr bool bias = true;
   LanguageLayer l;
   l.attn_norm = bind.vector(blk + "attn_norm.weight", d);
-  l.q = bind.linear(blk + "attn_q", q, d, true);
-  l.k = bind.linear(blk + "attn_k", kv, d, true);
-  l.v = bind.linear(blk + "attn_v", kv, d, true);
-  l.attn_out = bind.linear(blk + "attn_output", d, q, false);
-  if (c.hyper_index(i) >= 0) l.visual_kv = bind.linear(blk + "attn_visual_kv", 2 * kv, d, true);
+  l.q = bind.linear(blk + "attn_q", q, d, use);
+  l.k = bind.linear(blk + "attn_k", kv, d, use);
+  l.v = bind.linear(blk + "attn_v", kv, d, use);
+  l.attn_out = bind.linear(blk + "attn_output", d, q, use, !bias);
+  if (c.hyper_index(i) >= 0) l.visual_kv = bind.linear(blk + "attn_visual_kv", 2 * kv, d, ops::MatrixUse::bulk);
   l.ffn_norm = bind.vector(blk + "ffn_norm.weight", d);
-  l.ffn_gate = bind.linear(blk + "ffn_gate", c.mlp, d, false);
-  l.ffn_up = bind.linear(blk + "ffn_up", c.mlp, d, false);
-  l.ffn_down = bind.linear(blk + "ffn_down", d, c.mlp, false);
+  l.ffn_gate = bind.linear(blk + "ffn_gate", c.mlp, d, use, !bias);
+  l.ffn_up = bind.linear(blk + "ffn_up", c.mlp, d, use, !bias);
+  l.ffn_down = bind.linear(blk + "ffn_down", d, c.mlp, use, !bias);
   return l;
 }
 
 }  // namespace
 
-Weights load_weights(const GgufFile& file, const Config& c, Backend& backend) {
-  Binder bind(file, backend);
+Weights load_weights(const gguf::File& file, const Config& c, std::span<const Stage> stages, Load load) {
+  const Stage &first = stages.front(), &last = stages.back();
   Weights w;
-  w.vision = bind_vision(bind, c);
-  Binder language(file, backend);
-  // The largest first: while a weight is repacked, its pages of the file stand beside it.
-  w.token_embd = language.matrix("token_embd.weight", c.vocab, c.hidden);
-  if (file.find("output.weight") != nullptr) w.output = language.matrix("output.weight", c.vocab, c.hidden);
-  for (int32_t i = 0; i < c.blocks; i++) w.layers.push_back(bind_layer(language, c, i));
-  w.output_norm = language.vector("output_norm.weight", c.hidden);
-  w.bytes = bind.bytes() + language.bytes();
-  w.token_bytes = language.bytes() - (w.output ? w.token_embd->bytes : 0);  // single rows of embeddings
+  Binder vision(file, *first.backend, load);
+  w.vision = bind_vision(vision, c);
+  w.bytes = vision.bytes();
+  for (const Stage& stage : stages) {
+    Binder bind(file, *stage.backend, load);
+    // The largest first: while a weight is repacked, its pages of the file stand beside it.
+    if (&stage == &first) w.token_embd = bind.matrix("token_embd.weight", c.vocab, c.hidden, ops::MatrixUse::stream);
+    if (&stage == &last) {
+      const bool tied = file.find("output.weight") == nullptr;
+      if (!tied || &last != &first)
+        w.output = bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab, c.hidden, ops::MatrixUse::stream);
+      w.output_norm = bind.vector("output_norm.weight", c.hidden);
+    }
+    for (int32_t i = stage.first_layer; i < stage.first_layer + stage.layers; i++)
+      w.layers.push_back(bind_layer(bind, c, i));
+    w.bytes += bind.bytes();
+    w.quantised = w.quantised || bind.quantised();
+  }
+  w.token_bytes = w.bytes - vision.bytes() - (w.output ? w.token_embd->bytes : 0);  // single rows of embeddings
   for (const LanguageLayer& l : w.layers) {
     if (l.visual_kv.weight) w.token_bytes -= l.visual_kv.weight->bytes;
   }
-  w.quantised = language.quantised();
   return w;
 }
 
-}  // namespace owl3
+}  // namespace owl3::model

@@ -6,13 +6,14 @@
 
 #include "gguf/gguf.h"
 #include "model/config.h"
+#include "model/stage.h"
 #include "ops/backend.h"
 
-namespace owl3 {
+namespace owl3::model {
 
 /// f32 values in the backend's memory (norms, biases, positions).
 struct Vector {
-  Backend::Buffer memory;
+  ops::Backend::Buffer memory;
   const float* data() const { return static_cast<const float*>(memory.get()); }
 };
 
@@ -22,8 +23,8 @@ struct LayerNormWeights {
 };
 
 struct LinearWeights {
-  std::unique_ptr<Matrix> weight;  // [n, k]
-  Vector bias;                     // [n], or empty
+  std::unique_ptr<ops::Matrix> weight;  // [n, k]
+  Vector bias;                          // [n], or empty
 };
 
 struct VisionLayer {
@@ -53,18 +54,22 @@ struct LanguageLayer {
 
 struct Weights {
   VisionWeights vision;
-  std::unique_ptr<Matrix> token_embd;  // [V, d]
+  std::unique_ptr<ops::Matrix> token_embd;  // [V, d]
   std::vector<LanguageLayer> layers;
-  Vector output_norm;              // [d]
-  std::unique_ptr<Matrix> output;  // [V, d]; null when tied
-  uint64_t bytes = 0;              // memory of all of them
-  uint64_t token_bytes = 0;        // of those that every pass through the language model reads
-  bool quantised = false;          // whether any matrix of the language model is (decides the KV cache's default type)
-  const Matrix& output_matrix() const { return output ? *output : *token_embd; }
+  Vector output_norm;                   // [d]
+  std::unique_ptr<ops::Matrix> output;  // [V, d]; null when tied and on the same stage
+  uint64_t bytes = 0;                   // memory of all of them
+  uint64_t token_bytes = 0;             // of those that every pass through the language model reads
+  bool quantised = false;  // whether any matrix of the language model is (decides the KV cache's default type)
+  const ops::Matrix& output_matrix() const { return output ? *output : *token_embd; }
 };
 
-/// Binds and loads all weights; pages of the file that the backend has copied are given back to the system.
-/// Error{bad_model} naming file, tensor, what was expected and what was found.
-Weights load_weights(const GgufFile& file, const Config& config, Backend& backend);
+/// `plan`: shapes and sizes only, as the header tells them; nothing can be computed then.
+enum class Load : uint8_t { weights, plan };
 
-}  // namespace owl3
+/// Binds all weights and loads them onto the stages' backends; pages of the file that a backend has copied are given
+/// back to the system.
+/// Error{bad_model} naming file, tensor, what was expected and what was found.
+Weights load_weights(const gguf::File& file, const Config& config, std::span<const Stage> stages, Load load);
+
+}  // namespace owl3::model

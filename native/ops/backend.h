@@ -1,22 +1,31 @@
-// The verbs the model is written in. A backend (CPU, CUDA) implements them; the model knows nothing else.
+// The verbs a model is written in. A backend (CPU, CUDA) implements them; the model knows nothing else.
 //
 // Rules every backend keeps:
-// - Pointers in parameters are memory of the backend (Backend::allocate) unless the comment says host.
-// - A row's result depends on that row only: not on how many rows, sequences or threads take part. So prefill in
-// chunks,
+// - Pointers in parameters are memory of the backend (Backend::allocate) unless the comment says host. Host memory that
+//   is read is taken before the call returns; host memory that is written is valid after wait().
+// - Verbs only enqueue: they run in the order of the calls, and nothing of a result may be relied on before wait() of a
+//   later submit(). What goes wrong while they run comes out of wait(); arguments that can't be are thrown at once.
+// - Verbs come from one thread at a time. allocate, the copies, submit and wait may be called from any thread.
+// - A row's result depends on that row only: not on how many rows, sequences or threads take part. So prefill in chunks,
 //   batched decode and any thread count give the same bits (on one backend and instruction set).
 // - Nothing is allocated inside a verb once reserve() was called with large enough sizes.
-// - Errors are thrown as owl3::Error; verbs never abort.
+// - Activations are float32 at the seam; a backend may round inside a verb.
+// - Errors are thrown as owl3::Error; nothing aborts.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "ops/kv_store.h"
+#include "ops/pick.h"
+#include "ops/table.h"
 #include "ops/tensor.h"
 
-namespace owl3 {
+namespace owl3::ops {
 
 /// How activations enter matrix products. `automatic`: int8 blocks where the weight is quantised, float where it is
 /// F32, F16 or BF16. `fast`: also bfloat16 activations for those, or int16 blocks, where the machine is faster with
@@ -58,9 +67,13 @@ struct LinearParams {
   const float* x = nullptr;  ///< [rows, ldx], the first k of each row are read
   int64_t rows = 0;
   int64_t ldx = 0;
-  Norm norm;
-  std::span<const LinearOutput> outputs;
+  Norm norm = {};
+  std::span<const LinearOutput> outputs = {};  ///< host
 };
+
+/// The accuracy that products need. `float32`: 16 bits of mantissa and more. `bfloat16`: 8 bits will do, because the
+/// weights before it are coarser (quantised).
+enum class Accuracy : uint8_t { float32, bfloat16 };
 
 /// Full softmax attention inside each crop (SigLIP): out = softmax(q k^T / sqrt(head_dim)) v. q, k, v rows are `ld`
 /// apart, head h at column h * head_dim.
@@ -74,48 +87,42 @@ struct VisionAttentionParams {
   int64_t tokens = 0;
   int32_t heads = 0;
   int32_t head_dim = 0;
-  bool exact =
-      true;  ///< float accuracy (16 bits and more a product); false: bfloat16 products will do, for quantised weights
+  Accuracy accuracy = Accuracy::float32;
 };
 
-/// Where one row's key and value go: slot `slot` of `block`, the key rotated at `position`.
-struct KvSlot {
-  KvBlock block;
-  int32_t slot = 0;
-  int32_t position = 0;
-};
-
-/// NeoX RoPE (first half of a head with its second half) at each row's position, then keys and values stored. q (or
-/// null) is rotated in place. Head h of row r is at k + r * ldk + h * k_head_stride (likewise v), so both [K heads | V
-/// heads] and v_kv_proj's [K|V] per head can be read where they stand.
-struct RopeStoreParams {
-  float* q = nullptr;  ///< [rows, ldq], heads * head_dim of it
-  int64_t ldq = 0;
-  const float* k = nullptr;
-  const float* v = nullptr;
-  int64_t ldk = 0;
-  int64_t ldv = 0;
-  int64_t k_head_stride = 0;
-  int64_t v_head_stride = 0;
+/// The rotary embedding of the model: NeoX RoPE (arXiv 2104.09864; the first half of a head with its second half).
+struct RopeShape {
   int32_t heads = 0;
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
-  float rope_theta = 0;
-  std::span<const KvSlot> slots;  ///< host; one a row
+  float theta = 0;
 };
 
-/// Consecutive rows of one sequence: row first_row + i stands at position first_position + i and sees `segments`
-/// (host).
-struct AttentionSequence {
-  int64_t first_row = 0;
-  int64_t rows = 0;
-  int32_t first_position = 0;
-  std::span<const KvSegment> segments;
+/// Rotates q and k of the table's rows at their positions, q in place, and stores k and v of `layer` in the pages.
+struct RopeStoreParams {
+  float* q = nullptr;  ///< [rows, ldq], heads * head_dim of it
+  int64_t ldq = 0;
+  const float* k = nullptr;  ///< [rows, ld], head h at column h * head_dim
+  const float* v = nullptr;
+  int64_t ld = 0;
+  RopeShape shape = {};
+  int32_t layer = 0;  ///< of the store
 };
 
-/// Causal and hyper attention in one: a single softmax over all keys of the row's segments, in the order of the
-/// segments (FlashAttention's online softmax, arXiv 2205.14135; mPLUG-Owl3's hyper attention, arXiv 2408.04840). No
-/// mask and no repeated KV heads are stored; a crop that a query can't see is not read for it.
+/// Keys and values of one crop as v_kv_proj gives them, head h at columns h * 2 * head_dim ([K | V] per head): all keys
+/// are rotated at `position` (MI-RoPE) and stored as crop `crop` of hyper layer `hyper_layer`.
+struct StoreVisualParams {
+  KvStore* store = nullptr;
+  int32_t crop = 0;
+  int32_t hyper_layer = 0;
+  int32_t position = 0;
+  const float* kv = nullptr;  ///< [crop_tokens, kv_heads * 2 * head_dim]
+  RopeShape shape = {};
+};
+
+/// Causal and hyper attention in one, over the table's rows: a single softmax over all keys that a row sees, crops in
+/// sight first (`hyper_layer` >= 0), then text (FlashAttention's online softmax, arXiv 2205.14135; mPLUG-Owl3's hyper
+/// attention, arXiv 2408.04840). No mask and no repeated KV heads are stored; a crop that no row sees is not read.
 struct AttentionParams {
   const float* q = nullptr;  ///< [rows, ldq], rotated
   int64_t ldq = 0;
@@ -123,7 +130,8 @@ struct AttentionParams {
   int32_t heads = 0;
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
-  std::span<const AttentionSequence> sequences;
+  int32_t layer = 0;         ///< of the store
+  int32_t hyper_layer = -1;  ///< of the store; -1: this layer sees no crops
 };
 
 /// uint8 RGB crops to rows of patches: y[(crop * side + py) * side + px] = ((x / 255) - mean[c]) / std[c] in the order
@@ -138,45 +146,80 @@ struct PatchifyParams {
   float* y = nullptr;  ///< [n * (size/patch)^2, 3 * patch * patch]
 };
 
+/// What a recorded pass depends on besides the table and what the backend knows itself (the store, the longest list of
+/// keys): passes of equal keys call the same verbs with the same arguments.
+struct PassKey {
+  int32_t first_layer = 0;
+  int64_t rows = 0;
+  int64_t wanted = 0;
+  const void* scratch = nullptr;  ///< the buffer of activations
+  bool operator==(const PassKey&) const = default;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  virtual const std::string& name() const = 0;  ///< "cpu (avx512)", "cuda"
-  virtual int threads() const = 0;
+  virtual const std::string& name() const = 0;  ///< "cpu (avx512)", "cuda:0 (NVIDIA H100)"
+  virtual int threads() const = 0;              ///< of the CPU that it uses
 
-  /// Uninitialised memory, 64-byte aligned; freed by the deleter. Error{out_of_memory}.
+  // Memory.
+
+  /// Uninitialised memory, 64-byte aligned; the deleter frees it after the work that was enqueued before.
+  /// Error{out_of_memory}.
   using Buffer = std::shared_ptr<void>;
   virtual Buffer allocate(size_t bytes) = 0;
-  virtual void copy_to_host(void* dst, const void* src, size_t bytes) = 0;
-  virtual void copy_to_device(void* dst, const void* src, size_t bytes) = 0;
-  /// Within the backend's memory, not overlapping (a forked sequence's page).
-  virtual void copy(void* dst, const void* src, size_t bytes) = 0;
+  virtual void copy_to_host(void* dst, const void* src, size_t bytes) = 0;    ///< dst: host
+  virtual void copy_to_device(void* dst, const void* src, size_t bytes) = 0;  ///< src: host
+  /// Copies from another backend's memory, after what was enqueued there. Waits for it.
+  virtual void copy_from(Backend& other, void* dst, const void* src, size_t bytes);
 
-  /// Repacks a weight on all threads. `t.data` (host) may be released afterwards when reads_host() of the result is
-  /// false.
+  /// Repacks a weight. `t.data` (host) may be released afterwards when reads_host() of the result is false. Without
+  /// data the matrix has no values either, only its bytes, and counts for reserve(): that is how work is planned.
   virtual std::unique_ptr<Matrix> load_matrix(const HostTensor& t) = 0;
   /// Whether a matrix made by this backend still reads the host memory it was loaded from.
   virtual bool reads_host(const Matrix& m) const = 0;
 
-  /// Sizes inner scratch for `linear` of up to `rows` rows of up to `cols` inputs, and for attention of `rows` query
-  /// rows.
+  virtual std::unique_ptr<KvStore> make_kv_store(const KvShape& shape) = 0;
+
+  /// Sizes inner scratch for `linear` of up to `rows` rows of up to `cols` inputs with the matrices loaded so far, and
+  /// for attention of `rows` query rows.
   virtual void reserve(int64_t rows, int64_t cols) = 0;
   /// Bytes of inner scratch now.
   virtual size_t scratch_bytes() const = 0;
 
-  /// y[i] = row ids[i] of w, as f32. ids (host) are in range: the caller checked.
-  virtual void get_rows(const Matrix& w, std::span<const int32_t> ids, float* y) = 0;
+  // Order.
+
+  /// Everything enqueued so far; a later ticket is larger.
+  using Ticket = uint64_t;
+  virtual Ticket submit() = 0;
+  /// Returns when all of it is done. Throws what went wrong since the last wait; a device that is lost stays so.
+  virtual void wait(Ticket ticket) = 0;
+
+  /// Takes the table (host) for the verbs of the pass that follows, and the store they read and write.
+  virtual void begin(const PassTable& table, KvStore& store) = 0;
+  /// Runs the verbs that `body` calls. A backend may keep them under `key` and replay them the next time instead of
+  /// calling `body`.
+  virtual void pass(const PassKey& key, const std::function<void()>& body) = 0;
+
+  // Verbs of a pass, over the rows of its table.
+
+  /// y[i] = row ids[i] of w, as f32.
+  virtual void get_rows(const Matrix& w, float* y) = 0;
+  virtual void rope_store(const RopeStoreParams& p) = 0;
+  virtual void attention(const AttentionParams& p) = 0;
+  /// y[i] = row wanted[i] of x [rows, cols].
+  virtual void select_rows(const float* x, int64_t cols, float* y) = 0;
+
+  // Verbs of any time.
+
   virtual void linear(const LinearParams& p) = 0;
   virtual void patchify(const PatchifyParams& p) = 0;
   virtual void vision_attention(const VisionAttentionParams& p) = 0;
-  virtual void rope_store(const RopeStoreParams& p) = 0;
-  virtual void attention(const AttentionParams& p) = 0;
+  virtual void store_visual(const StoreVisualParams& p) = 0;
+  /// What choosing a token needs of each row of logits [picked.size(), n]; `picked` (host) is valid after wait(). The
+  /// default copies the rows to the host and picks there, waiting for them.
+  virtual void pick(const float* logits, int64_t n, int32_t k, std::span<Picked> picked);
 };
 
-/// The CPU backend with the best instruction set of this machine, or that named by OWL3_ISA (scalar, avx2, avx512,
-/// avx512bf16, amx, neon). Error{unsupported} when that is not available here, Error{invalid_argument} when it is no
-/// such name.
-std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options);
-
-}  // namespace owl3
+}  // namespace owl3::ops

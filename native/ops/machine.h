@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace owl3 {
+namespace owl3::ops {
 
 struct MachineInfo {
   std::string isa;                     ///< in use: the best here, or what OWL3_ISA asks for
@@ -25,4 +25,4 @@ MachinePeaks measure_peaks(int threads);
 /// `seconds`.
 double measure_bandwidth(int threads, double seconds);
 
-}  // namespace owl3
+}  // namespace owl3::ops

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-namespace owl3 {
+namespace owl3::sample {
 
 class Random {
  public:
@@ -28,4 +28,4 @@ class Random {
   uint64_t state_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::sample

@@ -4,82 +4,21 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "sample/exp.h"
+#include "ops/exp.h"
 
-namespace owl3 {
+namespace owl3::sample {
 namespace {
 
-/// log(sum(exp(logits))): what turns a logit into a log-probability. Sixteen partial sums, so that it vectorises with a
-/// fixed order.
-double log_sum_exp(std::span<const float> logits) {
-  constexpr size_t kLanes = 16;
-  float top[kLanes];
-  int32_t nan[kLanes] = {};
-  std::fill(top, top + kLanes, -INFINITY);
-  const size_t whole = logits.size() / kLanes * kLanes;
-  for (size_t i = 0; i < whole; i += kLanes)
-    for (size_t l = 0; l < kLanes; l++) {
-      top[l] = top[l] < logits[i + l] ? logits[i + l] : top[l];
-      nan[l] |= logits[i + l] != logits[i + l];
-    }
-  float most = *std::max_element(top, top + kLanes);
-  bool finite = std::count(nan, nan + kLanes, 0) == kLanes;
-  for (size_t i = whole; i < logits.size(); i++) {
-    most = std::max(most, logits[i]);
-    finite = finite && logits[i] == logits[i];
-  }
-  if (!finite || !std::isfinite(most))
+/// More candidates than this are cheaper to take from the whole row.
+constexpr int32_t kMaxPicked = 1024;
+
+void check_finite(const ops::Picked& row) {
+  if (std::isnan(row.log_sum_exp))
     throw Error(ErrorCode::bad_model, "the model computed logits that are no finite numbers: its weights are damaged");
-  double total = 0;
-  float sums[kLanes] = {};
-  for (size_t i = 0; i < whole;) {
-    const size_t end = std::min(whole, i + 4096);  // short float sums, added up in double
-    for (; i < end; i += kLanes)
-      for (size_t l = 0; l < kLanes; l++) sums[l] += exp_nonpositive(logits[i + l] - most);
-    for (float& s : sums) {
-      total += static_cast<double>(s);
-      s = 0;
-    }
-  }
-  for (size_t i = whole; i < logits.size(); i++) total += static_cast<double>(exp_nonpositive(logits[i] - most));
-  return static_cast<double>(most) + std::log(total);
 }
 
-/// Indices of the k largest, in falling order: one pass that keeps the best so far, for the small k this is asked for.
-std::vector<int32_t> largest(std::span<const float> logits, size_t k) {
-  std::vector<int32_t> best;
-  if (k > 64) {
-    best.resize(logits.size());
-    for (size_t i = 0; i < best.size(); i++) best[i] = static_cast<int32_t>(i);
-    const auto before = [&](int32_t a, int32_t b) {
-      const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
-      return x > y || (x == y && a < b);
-    };
-    std::partial_sort(best.begin(), best.begin() + static_cast<std::ptrdiff_t>(k), best.end(), before);
-    best.resize(k);
-    return best;
-  }
-  best.reserve(k + 1);
-  for (size_t i = 0; i < logits.size(); i++) {
-    if (best.size() == k && !(logits[i] > logits[static_cast<size_t>(best.back())])) continue;
-    auto at = best.end();
-    while (at != best.begin() && logits[i] > logits[static_cast<size_t>(*(at - 1))]) --at;
-    best.insert(at, static_cast<int32_t>(i));
-    if (best.size() > k) best.pop_back();
-  }
-  return best;
-}
-
-TokenLogprob logprob(std::span<const float> logits, int32_t id, double normaliser) {
-  return {id, static_cast<float>(static_cast<double>(logits[static_cast<size_t>(id)]) - normaliser)};
-}
-
-std::vector<TokenLogprob> top_of(std::span<const float> logits, int32_t k, double normaliser) {
-  std::vector<TokenLogprob> top;
-  if (k < 1) return top;
-  for (int32_t id : largest(logits, std::min(static_cast<size_t>(k), logits.size())))
-    top.push_back(logprob(logits, id, normaliser));
-  return top;
+TokenLogprob logprob(int32_t id, float logit, const ops::Picked& row) {
+  return {id, static_cast<float>(static_cast<double>(logit) - row.log_sum_exp)};
 }
 
 void check(bool good, const char* what) {
@@ -88,8 +27,12 @@ void check(bool good, const char* what) {
 
 }  // namespace
 
-std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int32_t k) {
-  return top_of(logits, k, log_sum_exp(logits));
+std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k) {
+  check_finite(row);
+  std::vector<TokenLogprob> top;
+  const size_t n = std::min(static_cast<size_t>(std::max(k, 0)), row.ids.size());
+  for (size_t i = 0; i < n; i++) top.push_back(logprob(row.ids[i], row.logits[i], row));
+  return top;
 }
 
 Sampler::Sampler(const SamplerOptions& o) : options_(o), random_(o.seed) {
@@ -110,40 +53,66 @@ void Sampler::reset(std::span<const int32_t> prompt) {
   for (int32_t id : prompt) seen_[id];
 }
 
+int32_t Sampler::candidates_needed() const {
+  if (penalises()) return 0;
+  if (options_.temperature == 0) return std::max(1, options_.logprobs);
+  const int32_t k = std::max(options_.top_k, options_.logprobs);
+  return options_.top_k > 0 && k <= kMaxPicked ? k : 0;
+}
+
+bool Sampler::penalises() const {
+  return options_.repetition_penalty != 1 || options_.presence_penalty != 0 || options_.frequency_penalty != 0;
+}
+
+Sampled Sampler::sample(const ops::Picked& row) {
+  check_finite(row);
+  candidates_.clear();
+  const size_t k = options_.temperature == 0 ? 1 : static_cast<size_t>(options_.top_k);
+  for (size_t i = 0; i < std::min(k, row.ids.size()); i++) candidates_.push_back({row.logits[i], row.ids[i]});
+  const Candidate& drawn = candidates_[options_.temperature == 0 ? 0 : draw()];
+  accept(drawn.id);
+  return {logprob(drawn.id, drawn.logit, row), top_logprobs(row, options_.logprobs)};
+}
+
 Sampled Sampler::sample(std::span<const float> logits) {
-  const double normaliser = log_sum_exp(logits);
+  if (const int32_t k = candidates_needed(); k > 0) return sample(ops::pick_row(logits, k));
+  const ops::Picked row = ops::pick_row(logits, options_.logprobs);
+  check_finite(row);
   const int32_t id = choose(logits);
   accept(id);
-  return {logprob(logits, id, normaliser), top_of(logits, options_.logprobs, normaliser)};
+  return {logprob(id, logits[static_cast<size_t>(id)], row), top_logprobs(row, options_.logprobs)};
 }
 
 int32_t Sampler::choose(std::span<const float> raw) {
   std::span<const float> logits = raw;
-  const bool penalties =
-      options_.repetition_penalty != 1 || options_.presence_penalty != 0 || options_.frequency_penalty != 0;
-  if (penalties && !seen_.empty()) {
+  if (penalises() && !seen_.empty()) {
     penalise(raw);
     logits = penalised_;
   }
   if (options_.temperature == 0)
     return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  gather(logits);
+  return candidates_[draw()].id;
+}
 
-  size_t kept = gather(logits);
-  float top = -INFINITY;
-  for (size_t i = 0; i < kept; i++) top = std::max(top, candidates_[i].logit);
-  if (options_.top_p < 1) kept = nucleus(kept, top);
+/// The index of one of the candidates, drawn by its weight.
+size_t Sampler::draw() {
+  size_t kept = candidates_.size();
+  float max = -INFINITY;
+  for (size_t i = 0; i < kept; i++) max = std::max(max, candidates_[i].logit);
+  if (options_.top_p < 1) kept = nucleus(kept, max);
   double total = 0;
   const auto weight = [&](const Candidate& c) {
-    const float w = exp_nonpositive((c.logit - top) / options_.temperature);
+    const float w = ops::exp_nonpositive((c.logit - max) / options_.temperature);
     return w < options_.min_p ? 0. : static_cast<double>(w);  // the most likely one weighs 1
   };
   for (size_t i = 0; i < kept; i++) total += weight(candidates_[i]);
   double left = random_.uniform() * total;
-  int32_t last = candidates_[0].id;
+  size_t last = 0;
   for (size_t i = 0; i < kept; i++) {
     const double w = weight(candidates_[i]);
     if (w == 0) continue;
-    last = candidates_[i].id;
+    last = i;
     if ((left -= w) < 0) break;
   }
   return last;
@@ -160,23 +129,22 @@ void Sampler::penalise(std::span<const float> logits) {
 }
 
 /// The top-k candidates likeliest first, or all by id: an order that depends on nothing but the logits.
-size_t Sampler::gather(std::span<const float> logits) {
+void Sampler::gather(std::span<const float> logits) {
   candidates_.clear();
   const size_t n = logits.size(), k = static_cast<size_t>(options_.top_k);
-  if (k > 0 && k < n) {
-    for (int32_t id : largest(logits, k)) candidates_.push_back({logits[static_cast<size_t>(id)], id});
+  if (k > 0) {
+    for (int32_t id : ops::top_k(logits, k)) candidates_.push_back({logits[static_cast<size_t>(id)], id});
   } else {
     for (size_t i = 0; i < n; i++) candidates_.push_back({logits[i], static_cast<int32_t>(i)});
   }
-  return candidates_.size();
 }
 
 /// Keeps the fewest of the first `kept` candidates, likeliest first, whose probability reaches top_p. Sorts only as
 /// many as are needed: the nucleus of 150,000 ids is a few hundred.
-size_t Sampler::nucleus(size_t kept, float top) {
+size_t Sampler::nucleus(size_t kept, float max) {
   double total = 0;
   for (size_t i = 0; i < kept; i++)
-    total += static_cast<double>(exp_nonpositive((candidates_[i].logit - top) / options_.temperature));
+    total += static_cast<double>(ops::exp_nonpositive((candidates_[i].logit - max) / options_.temperature));
   const double enough = total * static_cast<double>(options_.top_p);
   const auto before = [](const Candidate& a, const Candidate& b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
@@ -189,11 +157,11 @@ size_t Sampler::nucleus(size_t kept, float top) {
                       candidates_.begin() + static_cast<std::ptrdiff_t>(end),
                       candidates_.begin() + static_cast<std::ptrdiff_t>(kept), before);
     for (; done < end; done++) {
-      sum += static_cast<double>(exp_nonpositive((candidates_[done].logit - top) / options_.temperature));
+      sum += static_cast<double>(ops::exp_nonpositive((candidates_[done].logit - max) / options_.temperature));
       if (sum >= enough) return done + 1;
     }
   }
   return kept;
 }
 
-}  // namespace owl3
+}  // namespace owl3::sample

@@ -6,9 +6,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ops/pick.h"
 #include "sample/random.h"
 
-namespace owl3 {
+namespace owl3::sample {
 
 struct SamplerOptions {
   float temperature = 0;         ///< 0: greedy
@@ -32,9 +33,9 @@ struct Sampled {
   std::vector<TokenLogprob> top;
 };
 
-/// The k largest log-probabilities, in falling order (equal ones by id). k is cut to the number of logits.
-/// Error{bad_model} when the logits are not finite numbers.
-std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int32_t k);
+/// Log-probabilities of the first k that were picked of a row, in falling order. Error{bad_model} when the row's logits
+/// are not finite numbers.
+std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k);
 
 class Sampler {
  public:
@@ -43,7 +44,11 @@ class Sampler {
 
   /// Starts over with the prompt's ids; the random state starts over too.
   void reset(std::span<const int32_t> prompt);
-  /// Draws an id and adds it to the history.
+  /// How many of a row's largest logits are enough to draw from; 0: the whole row is needed.
+  int32_t candidates_needed() const;
+  /// Draws an id and adds it to the history: from at least candidates_needed() picked logits, or from a whole row [V].
+  /// Both give the same. Error{bad_model} when the logits are not finite numbers.
+  Sampled sample(const ops::Picked& row);
   Sampled sample(std::span<const float> logits);
   /// Adds an id that was chosen elsewhere.
   void accept(int32_t id) { seen_[id]++; }
@@ -55,8 +60,10 @@ class Sampler {
   };
   int32_t choose(std::span<const float> logits);
   void penalise(std::span<const float> logits);
-  size_t gather(std::span<const float> logits);
-  size_t nucleus(size_t kept, float top_logit);
+  bool penalises() const;
+  void gather(std::span<const float> logits);
+  size_t nucleus(size_t kept, float max);
+  size_t draw();
 
   SamplerOptions options_;
   Random random_;
@@ -65,4 +72,4 @@ class Sampler {
   std::vector<Candidate> candidates_;
 };
 
-}  // namespace owl3
+}  // namespace owl3::sample

@@ -10,19 +10,19 @@ static void require(bool ok) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  std::shared_ptr<const GgufFile> f;
+  std::shared_ptr<const gguf::File> f;
   try {
-    f = GgufFile::from_memory("fuzz", {reinterpret_cast<const char*>(data), size});
+    f = gguf::File::from_memory("fuzz", {reinterpret_cast<const char*>(data), size});
   } catch (const Error& e) {
     require(e.code == ErrorCode::bad_model);
     return 0;
   }
   float row[256];
-  for (const GgufTensor& t : f->tensors()) {
+  for (const gguf::Tensor& t : f->tensors()) {
     require(t.offset <= size && t.bytes <= size - t.offset && t.cols() > 0 && t.rows() > 0);
-    require(row_bytes(t.type, t.cols()) * static_cast<uint64_t>(t.rows()) == t.bytes);
+    require(gguf::row_bytes(t.type, t.cols()) * static_cast<uint64_t>(t.rows()) == t.bytes);
     require(f->find(t.name) == &t);
-    dequantize_row(t.type, f->data(t), row, format(t.type).block_size);
+    gguf::dequantize_row(t.type, f->data(t), row, gguf::format(t.type).block_size);
   }
   for (const auto& [key, value] : f->metadata()) {
     require(f->value(key) == &value);

@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint64_t start = 8 + size, end = start + 4096;
   try {
     const std::string_view json(reinterpret_cast<const char*>(data), size);
-    for (const SafetensorsTensor& t : parse_safetensors_header("fuzz", json, start, end)) {
+    for (const convert::SafetensorsTensor& t : convert::parse_safetensors_header("fuzz", json, start, end)) {
       if (t.offset < start || t.offset > end || t.bytes > end - t.offset) std::abort();
     }
   } catch (const Error& e) {

@@ -13,15 +13,15 @@ using namespace owl3;
 static constexpr DType kBlockTypes[] = {DType::q8_0, DType::q4_0, DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k};
 
 TEST("quant: dequantises bit for bit as Python gguf") {
-  const auto f = GgufFile::open(test::fixture("gguf/python.gguf"));
+  const auto f = gguf::File::open(test::fixture("gguf/python.gguf"));
   for (const char* name : {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K"}) {
-    const GgufTensor* packed = f->find(std::string("packed.") + name);
-    const GgufTensor* values = f->find(std::string("values.") + name);
+    const gguf::Tensor* packed = f->find(std::string("packed.") + name);
+    const gguf::Tensor* values = f->find(std::string("values.") + name);
     CHECK(packed && values && packed->shape == values->shape);
-    CHECK_EQ(std::string(format(packed->type).name), name);
-    CHECK(find_format(std::string_view(name)) == &format(packed->type));
+    CHECK_EQ(std::string(gguf::format(packed->type).name), name);
+    CHECK(gguf::find_format(std::string_view(name)) == &gguf::format(packed->type));
     std::vector<float> got(static_cast<size_t>(packed->rows() * packed->cols()));
-    dequantize_row(packed->type, f->data(*packed), got.data(), static_cast<int64_t>(got.size()));
+    gguf::dequantize_row(packed->type, f->data(*packed), got.data(), static_cast<int64_t>(got.size()));
     const auto* want = static_cast<const char*>(f->data(*values));
     for (size_t i = 0; i < got.size(); i++)
       if (std::memcmp(&got[i], want + 4 * i, 4) != 0)
@@ -31,10 +31,10 @@ TEST("quant: dequantises bit for bit as Python gguf") {
 
 TEST("quant: half conversions are exact and round to nearest even") {
   for (uint32_t h = 0; h < 0x10000; h++) {
-    const float f = f16_to_f32(static_cast<uint16_t>(h));
+    const float f = gguf::f16_to_f32(static_cast<uint16_t>(h));
     if (std::isnan(f)) {
-      CHECK(std::isnan(f16_to_f32(f32_to_f16(f))));
-      CHECK(std::isnan(bf16_to_f32(f32_to_bf16(f))));
+      CHECK(std::isnan(gguf::f16_to_f32(gguf::f32_to_f16(f))));
+      CHECK(std::isnan(gguf::bf16_to_f32(gguf::f32_to_bf16(f))));
       continue;
     }
     const uint32_t exponent = (h >> 10) & 31, mantissa = h & 1023;
@@ -42,19 +42,19 @@ TEST("quant: half conversions are exact and round to nearest even") {
                              : exponent == 0 ? std::ldexp(mantissa, -24)
                                              : std::ldexp(mantissa + 1024, static_cast<int>(exponent) - 25);
     CHECK_EQ(double{f}, h & 0x8000 ? -magnitude : magnitude);
-    CHECK_EQ(f32_to_f16(f), h);
+    CHECK_EQ(gguf::f32_to_f16(f), h);
     if (exponent == 31 || h == 0x8000) continue;
     // Half way to the next magnitude goes to the even one, a little more or less to the nearer one.
     const double next =
-        exponent == 30 && mantissa == 1023 ? 65536.0 : std::abs(double{f16_to_f32(static_cast<uint16_t>(h + 1))});
+        exponent == 30 && mantissa == 1023 ? 65536.0 : std::abs(double{gguf::f16_to_f32(static_cast<uint16_t>(h + 1))});
     const float middle = static_cast<float>(std::copysign((magnitude + next) / 2, f));
-    CHECK_EQ(f32_to_f16(middle), (h & 1) ? h + 1 : h);
-    CHECK_EQ(f32_to_f16(std::nextafterf(middle, 0)), h);
-    CHECK_EQ(f32_to_f16(std::nextafterf(middle, 2 * middle)), h + 1);
+    CHECK_EQ(gguf::f32_to_f16(middle), (h & 1) ? h + 1 : h);
+    CHECK_EQ(gguf::f32_to_f16(std::nextafterf(middle, 0)), h);
+    CHECK_EQ(gguf::f32_to_f16(std::nextafterf(middle, 2 * middle)), h + 1);
   }
-  CHECK_EQ(f32_to_bf16(1.00390625f), 0x3f80);  // a tie, down to even
-  CHECK_EQ(f32_to_bf16(1.01171875f), 0x3f82);  // a tie, up to even
-  CHECK_EQ(f32_to_bf16(3.4e38f), 0x7f80);
+  CHECK_EQ(gguf::f32_to_bf16(1.00390625f), 0x3f80);  // a tie, down to even
+  CHECK_EQ(gguf::f32_to_bf16(1.01171875f), 0x3f82);  // a tie, up to even
+  CHECK_EQ(gguf::f32_to_bf16(3.4e38f), 0x7f80);
 }
 
 /// Sums of four uniform values, near enough to normal, from a generator that Python can repeat.
@@ -82,10 +82,10 @@ static double relative_rmse(const std::vector<float>& x, const std::vector<float
 }
 
 static std::vector<float> round_trip(DType type, const std::vector<float>& x) {
-  std::vector<char> packed(row_bytes(type, static_cast<int64_t>(x.size())));
+  std::vector<char> packed(gguf::row_bytes(type, static_cast<int64_t>(x.size())));
   std::vector<float> y(x.size());
-  quantize_row(type, x.data(), packed.data(), static_cast<int64_t>(x.size()));
-  dequantize_row(type, packed.data(), y.data(), static_cast<int64_t>(x.size()));
+  gguf::quantize_row(type, x.data(), packed.data(), static_cast<int64_t>(x.size()));
+  gguf::dequantize_row(type, packed.data(), y.data(), static_cast<int64_t>(x.size()));
   return y;
 }
 
@@ -94,7 +94,7 @@ TEST("quant: copies for every instruction set give the same bytes, for any numbe
   if (!__builtin_cpu_supports("avx2")) return;
   const std::vector<float> x = weights(256 * 19);
   const auto same = [&](auto base, auto fast, DType type) {
-    const Format& f = format(type);
+    const gguf::Format& f = gguf::format(type);
     for (const int64_t blocks : {1, 2, 7, 8, 9, 19}) {
       std::vector<char> a(static_cast<size_t>(blocks) * f.block_bytes), b(a.size());
       base(x.data(), a.data(), blocks);
@@ -102,7 +102,7 @@ TEST("quant: copies for every instruction set give the same bytes, for any numbe
       CHECK(a == b);
     }
   };
-  const QuantSearch &base = kQuantSearchBase, &fast = kQuantSearchAvx2;
+  const gguf::QuantSearch &base = gguf::kQuantSearchBase, &fast = gguf::kQuantSearchAvx2;
   same(base.q8_0, fast.q8_0, DType::q8_0);
   same(base.q4_0, fast.q4_0, DType::q4_0);
   same(base.q5_0, fast.q5_0, DType::q5_0);
@@ -125,7 +125,7 @@ TEST("quant: extreme blocks stay finite and are reproduced as well as the format
       for (size_t i = 0; i < x.size(); i++)
         if (!(std::abs(x[i] - y[i]) <= tolerance * largest))
           test::fail(__FILE__, __LINE__,
-                     std::string(format(type).name) + ", " + what + ": " + std::to_string(x[i]) + " became " +
+                     std::string(gguf::format(type).name) + ", " + what + ": " + std::to_string(x[i]) + " became " +
                          std::to_string(y[i]));
     };
     check("zeros", 0, [](size_t) { return 0.0f; });
@@ -148,12 +148,12 @@ TEST("quant: NaN and infinity are refused where a block would hide them") {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     x[77] = bad;
     for (const DType type : kBlockTypes)
-      CHECK_THROWS(quantize_row(type, x.data(), packed.data(), 256), ErrorCode::bad_model);
-    quantize_row(DType::f16, x.data(), packed.data(), 256);
+      CHECK_THROWS(gguf::quantize_row(type, x.data(), packed.data(), 256), ErrorCode::bad_model);
+    gguf::quantize_row(DType::f16, x.data(), packed.data(), 256);
   }
-  CHECK_THROWS(quantize_row(DType::q4_k, x.data(), packed.data(), 32), ErrorCode::bad_model);
-  CHECK_THROWS(dequantize_row(DType::q8_0, packed.data(), x.data(), 31), ErrorCode::bad_model);
-  CHECK_THROWS(row_bytes(DType::q8_0, -32), ErrorCode::bad_model);
+  CHECK_THROWS(gguf::quantize_row(DType::q4_k, x.data(), packed.data(), 32), ErrorCode::bad_model);
+  CHECK_THROWS(gguf::dequantize_row(DType::q8_0, packed.data(), x.data(), 31), ErrorCode::bad_model);
+  CHECK_THROWS(gguf::row_bytes(DType::q8_0, -32), ErrorCode::bad_model);
 }
 
 TEST("quant: errors are at most those of Python gguf and llama.cpp") {
@@ -182,7 +182,7 @@ TEST("quant: errors are at most those of Python gguf and llama.cpp") {
     const double got = relative_rmse(x, round_trip(c.type, x));
     if (!(got <= c.rmse))
       test::fail(__FILE__, __LINE__,
-                 std::string(format(c.type).name) + ", " + c.distribution + ": " + std::to_string(got) + " > " +
+                 std::string(gguf::format(c.type).name) + ", " + c.distribution + ": " + std::to_string(got) + " > " +
                      std::to_string(c.rmse));
   }
 }

@@ -10,7 +10,7 @@
 using namespace owl3;
 
 TEST("gguf: reads every kind of metadata value that Python gguf writes") {
-  const auto f = GgufFile::open(test::fixture("gguf/python.gguf"));
+  const auto f = gguf::File::open(test::fixture("gguf/python.gguf"));
   CHECK_EQ(f->version(), 3u);
   CHECK_EQ(f->string("general.architecture"), "test");
   CHECK_EQ(f->integer("kinds.u8", 0, 255), 200);
@@ -35,7 +35,7 @@ TEST("gguf: reads every kind of metadata value that Python gguf writes") {
 }
 
 TEST("gguf: look-ups check kind and range, and name the key") {
-  const auto f = GgufFile::open(test::fixture("gguf/python.gguf"));
+  const auto f = gguf::File::open(test::fixture("gguf/python.gguf"));
   CHECK_THROWS(f->integer("kinds.u8", 0, 199), ErrorCode::bad_model);
   CHECK_THROWS(f->integer("kinds.i8", 0, 199), ErrorCode::bad_model);
   CHECK_THROWS(f->integer("kinds.u64", 0, std::numeric_limits<int64_t>::max()), ErrorCode::bad_model);
@@ -56,10 +56,10 @@ TEST("gguf: look-ups check kind and range, and name the key") {
 }
 
 TEST("gguf: missing files, folders and foreign files") {
-  CHECK_THROWS(GgufFile::open("/nonexistent/x.gguf"), ErrorCode::not_found);
-  CHECK_THROWS(GgufFile::open(test::fixture("gguf")), ErrorCode::unreadable);
-  CHECK_THROWS(GgufFile::open("/dev/null"), ErrorCode::unreadable);
-  CHECK_THROWS(GgufFile::open(test::fixture("golden/model/config.json")), ErrorCode::bad_model);
+  CHECK_THROWS(gguf::File::open("/nonexistent/x.gguf"), ErrorCode::not_found);
+  CHECK_THROWS(gguf::File::open(test::fixture("gguf")), ErrorCode::unreadable);
+  CHECK_THROWS(gguf::File::open("/dev/null"), ErrorCode::unreadable);
+  CHECK_THROWS(gguf::File::open(test::fixture("golden/model/config.json")), ErrorCode::bad_model);
 }
 
 namespace {
@@ -96,8 +96,8 @@ struct Bytes {
   }
 };
 
-std::shared_ptr<const GgufFile> parse(const Bytes& b) {
-  return GgufFile::from_memory("x.gguf", b.data);
+std::shared_ptr<const gguf::File> parse(const Bytes& b) {
+  return gguf::File::from_memory("x.gguf", b.data);
 }
 
 /// The message of the error that the bytes give, or "" when they are accepted.
@@ -135,7 +135,7 @@ TEST("gguf: a small file, and every truncation of it is refused") {
   CHECK_EQ(f->tensors().size(), 2u);
   CHECK_EQ(f->find("two")->bytes, 68u);
   CHECK_EQ(f->find("two")->offset + 68, whole.data.size());
-  CHECK_EQ(kind_name(f->metadata_types()[1].kind), std::string("u32"));
+  CHECK_EQ(gguf::kind_name(f->metadata_types()[1].kind), std::string("u32"));
   CHECK(f->metadata_types()[2].array);
   for (size_t n = 0; n < whole.data.size(); n++) {
     Bytes cut;

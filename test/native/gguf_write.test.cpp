@@ -28,23 +28,23 @@ struct Folder {
   size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path), {})); }
 };
 
-const std::vector<GgufEntry> kEntries = {
-    {"u8", {GgufKind::u8}, uint64_t{255}},
-    {"i8", {GgufKind::i8}, int64_t{-128}},
-    {"u16", {GgufKind::u16}, uint64_t{65535}},
-    {"i16", {GgufKind::i16}, int64_t{-32768}},
-    {"u32", {GgufKind::u32}, uint64_t{4294967295}},
-    {"i32", {GgufKind::i32}, int64_t{-2147483648}},
-    {"u64", {GgufKind::u64}, std::numeric_limits<uint64_t>::max()},
-    {"i64", {GgufKind::i64}, std::numeric_limits<int64_t>::min()},
-    {"f32", {GgufKind::f32}, 0.5},
-    {"f64", {GgufKind::f64}, 0.1},
-    {"bool", {GgufKind::boolean}, true},
-    {"string", {GgufKind::string}, std::string("ä\0b", 4)},
-    {"list.i32", {GgufKind::i32, true}, std::vector<int64_t>{1, -1}},
-    {"list.bool", {GgufKind::boolean, true}, std::vector<bool>{true, false}},
-    {"list.string", {GgufKind::string, true}, std::vector<std::string>{"", "x"}},
-    {"list.f32", {GgufKind::f32, true}, std::vector<double>{}},
+const std::vector<gguf::Entry> kEntries = {
+    {"u8", {gguf::Kind::u8}, uint64_t{255}},
+    {"i8", {gguf::Kind::i8}, int64_t{-128}},
+    {"u16", {gguf::Kind::u16}, uint64_t{65535}},
+    {"i16", {gguf::Kind::i16}, int64_t{-32768}},
+    {"u32", {gguf::Kind::u32}, uint64_t{4294967295}},
+    {"i32", {gguf::Kind::i32}, int64_t{-2147483648}},
+    {"u64", {gguf::Kind::u64}, std::numeric_limits<uint64_t>::max()},
+    {"i64", {gguf::Kind::i64}, std::numeric_limits<int64_t>::min()},
+    {"f32", {gguf::Kind::f32}, 0.5},
+    {"f64", {gguf::Kind::f64}, 0.1},
+    {"bool", {gguf::Kind::boolean}, true},
+    {"string", {gguf::Kind::string}, std::string("ä\0b", 4)},
+    {"list.i32", {gguf::Kind::i32, true}, std::vector<int64_t>{1, -1}},
+    {"list.bool", {gguf::Kind::boolean, true}, std::vector<bool>{true, false}},
+    {"list.string", {gguf::Kind::string, true}, std::vector<std::string>{"", "x"}},
+    {"list.f32", {gguf::Kind::f32, true}, std::vector<double>{}},
 };
 
 }  // namespace
@@ -52,7 +52,8 @@ const std::vector<GgufEntry> kEntries = {
 TEST("gguf: what the writer writes the reader reads") {
   const Folder folder;
   const std::string path = folder.file("a.gguf");
-  GgufWriter w(path, kEntries, {{"x", DType::f32, {3}}, {"y", DType::q8_0, {32, 2}}, {"z", DType::f16, {1, 2, 3, 4}}});
+  gguf::Writer w(path, kEntries,
+                 {{"x", DType::f32, {3}}, {"y", DType::q8_0, {32, 2}}, {"z", DType::f16, {1, 2, 3, 4}}});
   CHECK(!fs::exists(path) && fs::exists(path + ".partial"));
   w.begin();
   const float x[] = {1, 2, 3};
@@ -65,7 +66,7 @@ TEST("gguf: what the writer writes the reader reads") {
   w.finish();
   CHECK_EQ(folder.entries(), 1u);
 
-  const auto f = GgufFile::open(path);
+  const auto f = gguf::File::open(path);
   CHECK_EQ(f->file_bytes(), w.file_bytes());
   CHECK_EQ(f->metadata().size(), kEntries.size());
   for (size_t i = 0; i < kEntries.size(); i++) {
@@ -78,23 +79,23 @@ TEST("gguf: what the writer writes the reader reads") {
   CHECK_EQ(std::memcmp(f->data(*f->find("y")), y.data(), 68), 0);
   CHECK_EQ(std::memcmp(f->data(*f->find("z")), z.data(), 48), 0);
   CHECK((f->find("z")->shape == std::vector<int64_t>{1, 2, 3, 4}));
-  for (const GgufTensor& t : f->tensors()) CHECK_EQ(t.offset % GgufWriter::kAlignment, 0u);
+  for (const gguf::Tensor& t : f->tensors()) CHECK_EQ(t.offset % gguf::Writer::kAlignment, 0u);
 }
 
 TEST("gguf: the writer refuses values that don't fit, and leaves nothing") {
   const Folder folder;
   const std::string path = folder.file("a.gguf");
-  const auto refused = [&](const std::vector<GgufEntry>& entries, const std::vector<GgufTensorSpec>& tensors) {
-    CHECK_THROWS(GgufWriter(path, entries, tensors), ErrorCode::invalid_argument);
+  const auto refused = [&](const std::vector<gguf::Entry>& entries, const std::vector<gguf::TensorSpec>& tensors) {
+    CHECK_THROWS(gguf::Writer(path, entries, tensors), ErrorCode::invalid_argument);
     CHECK_EQ(folder.entries(), 0u);
   };
-  refused({{"k", {GgufKind::u8}, uint64_t{256}}}, {});
-  refused({{"k", {GgufKind::i32}, int64_t{1} << 31}}, {});
-  refused({{"k", {GgufKind::u32}, std::string("7")}}, {});
-  refused({{"k", {GgufKind::u32, true}, uint64_t{7}}}, {});
-  refused({{"k", {GgufKind::u32}, std::vector<uint64_t>{7}}}, {});
-  refused({{"k", {GgufKind::u32}, uint64_t{7}}, {"k", {GgufKind::u32}, uint64_t{7}}}, {});
-  refused({{"general.alignment", {GgufKind::u32}, uint64_t{64}}}, {});
+  refused({{"k", {gguf::Kind::u8}, uint64_t{256}}}, {});
+  refused({{"k", {gguf::Kind::i32}, int64_t{1} << 31}}, {});
+  refused({{"k", {gguf::Kind::u32}, std::string("7")}}, {});
+  refused({{"k", {gguf::Kind::u32, true}, uint64_t{7}}}, {});
+  refused({{"k", {gguf::Kind::u32}, std::vector<uint64_t>{7}}}, {});
+  refused({{"k", {gguf::Kind::u32}, uint64_t{7}}, {"k", {gguf::Kind::u32}, uint64_t{7}}}, {});
+  refused({{"general.alignment", {gguf::Kind::u32}, uint64_t{64}}}, {});
   refused({}, {{"t", DType::f32, {1}}, {"t", DType::f32, {1}}});
   refused({}, {{"t", DType::q4_k, {128}}});
   refused({}, {{"t", DType::f32, {0}}});
@@ -106,20 +107,20 @@ TEST("gguf: a temporary file goes with its writer; one that a killed process lef
   const std::string path = folder.file("a.gguf");
   std::ofstream(path + ".partial") << std::string(100000, 'x');
   {
-    GgufWriter w(path, {}, {{"x", DType::f32, {3}}});
-    CHECK_THROWS(GgufWriter(path, {}, {}), ErrorCode::io);  // another one is writing it
+    gguf::Writer w(path, {}, {{"x", DType::f32, {3}}});
+    CHECK_THROWS(gguf::Writer(path, {}, {}), ErrorCode::io);  // another one is writing it
     CHECK(fs::exists(path + ".partial"));
   }
   CHECK_EQ(folder.entries(), 0u);
   std::ofstream(path) << "old";
-  GgufWriter w(path, {}, {{"x", DType::f32, {3}}});
+  gguf::Writer w(path, {}, {{"x", DType::f32, {3}}});
   w.abort();
   w.abort();
   CHECK_EQ(folder.entries(), 1u);
   CHECK_EQ(fs::file_size(path), 3u);
-  CHECK_THROWS(GgufWriter(folder.file("none/a.gguf"), {}, {}), ErrorCode::io);
+  CHECK_THROWS(gguf::Writer(folder.file("none/a.gguf"), {}, {}), ErrorCode::io);
   fs::create_symlink(folder.file("elsewhere"), folder.file("b.gguf.partial"));
-  CHECK_THROWS(GgufWriter(folder.file("b.gguf"), {}, {}), ErrorCode::io);
+  CHECK_THROWS(gguf::Writer(folder.file("b.gguf"), {}, {}), ErrorCode::io);
   CHECK(!fs::exists(folder.file("elsewhere")));
 }
 
@@ -134,11 +135,11 @@ TEST("gguf: a file size limit is an error, not the end of the process") {
   rlimit low = before;
   low.rlim_cur = 1 << 16;
   setrlimit(RLIMIT_FSIZE, &low);
-  CHECK_THROWS(GgufWriter(folder.file("a.gguf"), {}, {{"x", DType::f32, {1 << 20}}}).begin(), ErrorCode::io);
+  CHECK_THROWS(gguf::Writer(folder.file("a.gguf"), {}, {{"x", DType::f32, {1 << 20}}}).begin(), ErrorCode::io);
   CHECK_EQ(folder.entries(), 0u);
   const std::vector<char> data(1 << 17);
   std::thread([&] {  // on a thread of its own too
-    TempFile t(folder.file("b"));
+    gguf::TempFile t(folder.file("b"));
     CHECK_THROWS(t.write(0, data.data(), data.size()), ErrorCode::io);
   })
       .join();

@@ -11,7 +11,7 @@ static std::string refusal(const std::function<void(TinyModel&)>& change, ErrorC
   change(m);
   const auto path = m.write();
   try {
-    Model::open(*path, std::make_unique<test::NaiveBackend>());
+    model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
   } catch (const Error& e) {
     CHECK_EQ(std::string(code_name(e.code)), code_name(code));
     CHECK(std::string(e.what()).find(*path) != std::string::npos);
@@ -27,23 +27,23 @@ static std::string refusal(const std::function<void(TinyModel&)>& change, ErrorC
 
 TEST("model file: the tiny model itself opens, and its config is what the keys say") {
   const auto path = TinyModel().write();
-  const auto m = Model::open(*path, std::make_unique<test::NaiveBackend>());
-  const Config& c = m->config();
+  const auto m = model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
+  const model::Config& c = m->config();
   CHECK(c.name == "tiny" && c.blocks == 3 && c.hidden == 16 && c.mlp == 24 && c.heads == 4 && c.kv_heads == 2 &&
         c.head_dim == 4);
   CHECK(c.vocab == 40 && c.context == 256 && c.hyper_index(0) == 0 && c.hyper_index(1) == -1 && c.hyper_index(2) == 1);
   CHECK(c.vision.tokens() == 16 && c.vision.patch_values() == 12 && c.vision.head_dim == 4);
-  CHECK(!m->weights().quantised && m->default_kv_type() == KvType::f32);
+  CHECK(!m->weights().quantised && m->default_kv_type() == ops::KvType::f32);
 }
 
 TEST("model file: a step reads the language model without single embeddings, visual keys and values, and the tower") {
   const auto path = TinyModel().write();
-  const auto m = Model::open(*path, std::make_unique<test::NaiveBackend>());
-  const Config& c = m->config();
-  const Weights& w = m->weights();
+  const auto m = model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
+  const model::Config& c = m->config();
+  const model::Weights& w = m->weights();
   uint64_t matrices = w.output_matrix().bytes, floats = static_cast<uint64_t>(c.hidden);
-  for (const LanguageLayer& l : w.layers) {
-    for (const LinearWeights* x : {&l.q, &l.k, &l.v, &l.attn_out, &l.ffn_gate, &l.ffn_up, &l.ffn_down})
+  for (const model::LanguageLayer& l : w.layers) {
+    for (const model::LinearWeights* x : {&l.q, &l.k, &l.v, &l.attn_out, &l.ffn_gate, &l.ffn_up, &l.ffn_down})
       matrices += x->weight->bytes;
     floats += static_cast<uint64_t>(2 * c.hidden + c.heads * c.head_dim + 2 * c.kv_width());
     if (l.visual_kv.weight) floats += static_cast<uint64_t>(2 * c.kv_width());  // a bias, too small to matter
@@ -89,17 +89,17 @@ TEST("model file: lists of the wrong length or order are refused") {
 TEST("model file: tokenizer keys must fit the embedding's rows") {
   const auto tokens = [](size_t n) {
     return [n](TinyModel& m) {
-      m.set("tokenizer.ggml.tokens", {GgufKind::string, true}, std::vector<std::string>(n, "t"));
+      m.set("tokenizer.ggml.tokens", {gguf::Kind::string, true}, std::vector<std::string>(n, "t"));
     };
   };
   CHECK_HAS(refusal(tokens(41)), "41 tokens for an embedding of 40 rows");
   CHECK_EQ(refusal(tokens(40)), "accepted");
-  CHECK_HAS(refusal([](TinyModel& m) { m.set("tokenizer.ggml.eos_token_id", {GgufKind::u32}, uint64_t{40}); }),
+  CHECK_HAS(refusal([](TinyModel& m) { m.set("tokenizer.ggml.eos_token_id", {gguf::Kind::u32}, uint64_t{40}); }),
             "eos_token_id");
 }
 
 TEST("model file: tensors missing, of another shape or type are refused by name") {
-  for (const GgufTensorSpec& t : TinyModel().tensors) {
+  for (const gguf::TensorSpec& t : TinyModel().tensors) {
     CHECK_HAS(refusal([&](TinyModel& m) { m.drop_tensor(t.name); }), t.name);
     std::vector<int64_t> shape = t.shape;
     shape.back() += 1;

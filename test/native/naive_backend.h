@@ -5,17 +5,72 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <vector>
 
 #include "ops/backend.h"
 
 namespace owl3::test {
 
-struct NaiveMatrix : Matrix {
+struct NaiveMatrix : ops::Matrix {
   std::vector<float> w;  // [rows, cols]
 };
 
-class NaiveBackend : public Backend {
+/// Keys and values of one layer of a page or crop: [K | V][kv_heads][capacity] rows of head_dim values.
+struct NaiveBlock {
+  ops::KvType type;
+  int32_t kv_heads, head_dim, capacity;
+  char* memory;
+  DType dtype() const {
+    return type == ops::KvType::f32 ? DType::f32 : type == ops::KvType::f16 ? DType::f16 : DType::q8_0;
+  }
+  int64_t row_bytes() const { return static_cast<int64_t>(gguf::row_bytes(dtype(), head_dim)); }
+  char* row(bool value, int32_t head, int32_t slot) const {
+    return memory + ((int64_t{value} * kv_heads + head) * capacity + slot) * row_bytes();
+  }
+  void store(bool value, int32_t head, int32_t slot, const float* x) const {
+    gguf::quantize_row(dtype(), x, row(value, head, slot), head_dim);
+  }
+  std::vector<float> load(bool value, int32_t head, int32_t slot) const {
+    std::vector<float> x(static_cast<size_t>(head_dim));
+    gguf::dequantize_row(dtype(), row(value, head, slot), x.data(), head_dim);
+    return x;
+  }
+};
+
+class NaiveBackend;
+
+class NaiveStore : public ops::KvStore {
+ public:
+  NaiveStore(NaiveBackend& backend, const ops::KvShape& s) : backend_(backend), shape(s) {}
+  void add_page(int32_t page) override { add(pages_, page, shape.layers, shape.page_positions); }
+  void drop_page(int32_t page) override { pages_[page].reset(); }
+  void copy_page(int32_t from, int32_t to) override;
+  void add_crop(int32_t crop) override { add(crops_, crop, shape.hyper_layers, shape.crop_tokens); }
+  void drop_crop(int32_t crop) override { crops_[crop].reset(); }
+  NaiveBlock page(int32_t page, int32_t layer) { return block(pages_[page], layer, shape.page_positions); }
+  NaiveBlock crop(int32_t crop, int32_t layer) { return block(crops_[crop], layer, shape.crop_tokens); }
+
+ private:
+  using Blocks = std::map<int32_t, ops::Backend::Buffer>;
+  NaiveBackend& backend_;
+  size_t bytes(int32_t layers, int32_t capacity) const {
+    const NaiveBlock b{shape.type, shape.kv_heads, shape.head_dim, capacity, nullptr};
+    return static_cast<size_t>(int64_t{layers} * 2 * shape.kv_heads * capacity * b.row_bytes());
+  }
+  void add(Blocks& blocks, int32_t number, int32_t layers, int32_t capacity);
+  NaiveBlock block(const ops::Backend::Buffer& memory, int32_t layer, int32_t capacity) const {
+    char* at =
+        static_cast<char*>(memory.get()) + static_cast<int64_t>(layer) * static_cast<int64_t>(bytes(1, capacity));
+    return {shape.type, shape.kv_heads, shape.head_dim, capacity, at};
+  }
+  Blocks pages_, crops_;
+
+ public:
+  const ops::KvShape shape;
+};
+
+class NaiveBackend : public ops::Backend {
  public:
   const std::string& name() const override { return name_; }
   int threads() const override { return 1; }
@@ -35,52 +90,66 @@ class NaiveBackend : public Backend {
   }
   void copy_to_host(void* dst, const void* src, size_t bytes) override { std::memcpy(dst, src, bytes); }
   void copy_to_device(void* dst, const void* src, size_t bytes) override { std::memcpy(dst, src, bytes); }
-  void copy(void* dst, const void* src, size_t bytes) override {
-    std::memcpy(dst, src, bytes);
-    copies++;
-  }
 
-  std::unique_ptr<Matrix> load_matrix(const HostTensor& t) override {
+  std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override {
     auto m = std::make_unique<NaiveMatrix>();
     m->rows = t.rows;
     m->cols = t.cols;
     m->type = t.type;
+    m->bytes = static_cast<uint64_t>(t.rows * t.cols) * sizeof(float);
+    if (t.data == nullptr) return m;
     m->w.resize(static_cast<size_t>(t.rows * t.cols));
-    m->bytes = m->w.size() * sizeof(float);
-    dequantize_row(t.type, t.data, m->w.data(), t.rows * t.cols);
+    gguf::dequantize_row(t.type, t.data, m->w.data(), t.rows * t.cols);
     return m;
   }
-  bool reads_host(const Matrix&) const override { return false; }
+  bool reads_host(const ops::Matrix&) const override { return false; }
+  std::unique_ptr<ops::KvStore> make_kv_store(const ops::KvShape& shape) override {
+    return std::make_unique<NaiveStore>(*this, shape);
+  }
   void reserve(int64_t, int64_t) override {}
   size_t scratch_bytes() const override { return 0; }
 
-  void get_rows(const Matrix& w, std::span<const int32_t> ids, float* y) override {
-    for (size_t i = 0; i < ids.size(); i++)
-      std::memcpy(y + static_cast<int64_t>(i) * w.cols, row(w, ids[i]), static_cast<size_t>(w.cols) * sizeof(float));
+  Ticket submit() override { return 0; }
+  void wait(Ticket) override {}
+  void begin(const ops::PassTable& table, ops::KvStore& store) override {
+    table_ = table;
+    store_ = static_cast<NaiveStore*>(&store);
+  }
+  void pass(const ops::PassKey&, const std::function<void()>& body) override { body(); }
+
+  void get_rows(const ops::Matrix& w, float* y) override {
+    for (size_t i = 0; i < table_.ids.size(); i++)
+      std::memcpy(y + static_cast<int64_t>(i) * w.cols, row(w, table_.ids[i]),
+                  static_cast<size_t>(w.cols) * sizeof(float));
+  }
+  void select_rows(const float* x, int64_t cols, float* y) override {
+    for (size_t i = 0; i < table_.wanted.size(); i++)
+      std::memcpy(y + static_cast<int64_t>(i) * cols, x + table_.wanted[i] * cols,
+                  static_cast<size_t>(cols) * sizeof(float));
   }
 
-  void linear(const LinearParams& p) override {
+  void linear(const ops::LinearParams& p) override {
     const int64_t k = p.outputs[0].w->cols;
     products++;
     for (int64_t r = 0; r < p.rows; r++) {
       const std::vector<float> h = normalised(p.x + r * p.ldx, k, p.norm);
-      for (const LinearOutput& o : p.outputs)
+      for (const ops::LinearOutput& o : p.outputs)
         for (int64_t j = 0; j < o.w->rows; j++) {
           double v = dot(h.data(), row(*o.w, j), k) + (o.bias != nullptr ? o.bias[j] : 0.f);
           if (o.gate != nullptr) {
             const double g = dot(h.data(), row(*o.gate, j), k);
             v *= g / (1 + std::exp(-g));
           }
-          if (o.activation == Activation::gelu_tanh)
+          if (o.activation == ops::Activation::gelu_tanh)
             v = 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v)));
-          if (o.activation == Activation::gelu_erf) v = 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+          if (o.activation == ops::Activation::gelu_erf) v = 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
           if (o.residual != nullptr) v += o.residual[(o.residual_rows > 0 ? r % o.residual_rows : r) * o.ldy + j];
           o.y[r * o.ldy + j] = static_cast<float>(v);
         }
     }
   }
 
-  void patchify(const PatchifyParams& p) override {
+  void patchify(const ops::PatchifyParams& p) override {
     const int64_t side = p.size / p.patch, values = int64_t{3} * p.patch * p.patch;
     for (int64_t crop = 0; crop < p.n; crop++)
       for (int64_t py = 0; py < side; py++)
@@ -93,7 +162,7 @@ class NaiveBackend : public Backend {
           }
   }
 
-  void vision_attention(const VisionAttentionParams& p) override {
+  void vision_attention(const ops::VisionAttentionParams& p) override {
     std::vector<double> s(static_cast<size_t>(p.tokens));
     for (int64_t crop = 0; crop < p.crops; crop++)
       for (int32_t h = 0; h < p.heads; h++)
@@ -113,58 +182,49 @@ class NaiveBackend : public Backend {
         }
   }
 
-  void rope_store(const RopeStoreParams& p) override {
-    for (size_t r = 0; r < p.slots.size(); r++) {
-      const KvSlot& slot = p.slots[r];
-      const int64_t n = static_cast<int64_t>(r);
-      if (p.q != nullptr)
-        for (int32_t h = 0; h < p.heads; h++)
-          rotate(p.q + n * p.ldq + int64_t{h} * p.head_dim, p.head_dim, slot.position, p.rope_theta);
-      for (int32_t h = 0; h < p.kv_heads; h++) {
-        const float* k = p.k + n * p.ldk + h * p.k_head_stride;
-        std::vector<float> key(k, k + p.head_dim);
-        rotate(key.data(), p.head_dim, slot.position, p.rope_theta);
-        store(slot.block, slot.block.k, h, slot.slot, key.data(), p.head_dim);
-        store(slot.block, slot.block.v, h, slot.slot, p.v + n * p.ldv + h * p.v_head_stride, p.head_dim);
+  void rope_store(const ops::RopeStoreParams& p) override {
+    const ops::RopeShape& s = p.shape;
+    const int32_t size = store_->shape.page_positions;
+    for (const ops::TableSequence& sequence : table_.sequences)
+      for (int32_t i = 0; i < sequence.rows; i++) {
+        const int64_t r = sequence.first_row + i;
+        const int32_t position = table_.positions[static_cast<size_t>(r)];
+        const int32_t page = table_.pages[static_cast<size_t>(sequence.first_page + position / size)];
+        const NaiveBlock block = store_->page(page, p.layer);
+        for (int32_t h = 0; h < s.heads; h++)
+          rotate(p.q + r * p.ldq + int64_t{h} * s.head_dim, s.head_dim, position, s.theta);
+        for (int32_t h = 0; h < s.kv_heads; h++) {
+          const int64_t at = r * p.ld + int64_t{h} * s.head_dim;
+          store_key_value(block, h, position % size, p.k + at, p.v + at, position, s.theta);
+        }
       }
-    }
   }
 
-  void attention(const AttentionParams& p) override {
-    const int32_t group = p.heads / p.kv_heads;
-    for (const AttentionSequence& sequence : p.sequences)
-      for (int64_t i = 0; i < sequence.rows; i++)
-        for (int32_t h = 0; h < p.heads; h++) {
-          const int64_t r = sequence.first_row + i, t = sequence.first_position + i;
-          const float* q = p.q + r * p.ldq + int64_t{h} * p.head_dim;
-          std::vector<double> s;
-          std::vector<std::vector<float>> values;
-          double top = -1e300, sum = 0;
-          for (const KvSegment& g : sequence.segments)
-            for (int32_t j = 0; j < g.count; j++) {
-              if ((g.causal ? g.position + j : g.position) > t) break;
-              const std::vector<float> k = load(g.block, g.block.k, h / group, j, p.head_dim);
-              s.push_back(dot(q, k.data(), p.head_dim) / std::sqrt(double(p.head_dim)));
-              top = std::max(top, s.back());
-              values.push_back(load(g.block, g.block.v, h / group, j, p.head_dim));
-            }
-          for (double& v : s) sum += v = std::exp(v - top);
-          for (int32_t d = 0; d < p.head_dim; d++) {
-            double v = 0;
-            for (size_t j = 0; j < s.size(); j++) v += s[j] * values[j][static_cast<size_t>(d)];
-            p.out[r * p.heads * p.head_dim + int64_t{h} * p.head_dim + d] = static_cast<float>(v / sum);
-          }
-        }
+  void store_visual(const ops::StoreVisualParams& p) override {
+    NaiveStore& store = static_cast<NaiveStore&>(*p.store);
+    const ops::RopeShape& s = p.shape;
+    const NaiveBlock block = store.crop(p.crop, p.hyper_layer);
+    for (int32_t t = 0; t < store.shape.crop_tokens; t++)
+      for (int32_t h = 0; h < s.kv_heads; h++) {
+        const float* k = p.kv + (int64_t{t} * s.kv_heads + h) * 2 * s.head_dim;
+        store_key_value(block, h, t, k, k + s.head_dim, p.position, s.theta);
+      }
+  }
+
+  void attention(const ops::AttentionParams& p) override {
+    for (const ops::TableSequence& sequence : table_.sequences)
+      for (int32_t i = 0; i < sequence.rows; i++)
+        for (int32_t h = 0; h < p.heads; h++) attend(p, sequence, sequence.first_row + i, h);
   }
 
   /// Bytes given out now and at most; shared, as buffers may outlive the backend.
   std::shared_ptr<size_t> now = std::make_shared<size_t>(0), peak = std::make_shared<size_t>(0);
-  int copies = 0;
+  int copies = 0;       ///< of pages
   int products = 0;     ///< calls of linear()
   int fail_after = -1;  ///< allocations until out of memory; < 0: never
 
  private:
-  static const float* row(const Matrix& m, int64_t i) {
+  static const float* row(const ops::Matrix& m, int64_t i) {
     return static_cast<const NaiveMatrix&>(m).w.data() + i * m.cols;
   }
   static double dot(const float* a, const float* b, int64_t n) {
@@ -172,11 +232,11 @@ class NaiveBackend : public Backend {
     for (int64_t i = 0; i < n; i++) sum += double(a[i]) * b[i];
     return sum;
   }
-  static std::vector<float> normalised(const float* x, int64_t k, const Norm& norm) {
+  static std::vector<float> normalised(const float* x, int64_t k, const ops::Norm& norm) {
     std::vector<float> h(x, x + k);
-    if (norm.kind == NormKind::none) return h;
+    if (norm.kind == ops::NormKind::none) return h;
     double mean = 0, square = 0;
-    if (norm.kind == NormKind::layer)
+    if (norm.kind == ops::NormKind::layer)
       for (float v : h) mean += v / double(k);
     for (float v : h) square += (v - mean) * (v - mean) / double(k);
     for (int64_t i = 0; i < k; i++)
@@ -192,20 +252,55 @@ class NaiveBackend : public Backend {
       x[i + d / 2] = static_cast<float>(b * c + a * s);
     }
   }
-  static DType dtype(KvType t) { return t == KvType::f32 ? DType::f32 : t == KvType::f16 ? DType::f16 : DType::q8_0; }
-  static char* at(const KvBlock& b, void* base, int32_t head, int32_t slot, int32_t d) {
-    return static_cast<char*>(base) +
-           (int64_t{head} * b.capacity + slot) * static_cast<int64_t>(row_bytes(dtype(b.type), d));
+  static void store_key_value(const NaiveBlock& block, int32_t head, int32_t slot, const float* k, const float* v,
+                              int32_t position, float theta) {
+    std::vector<float> key(k, k + block.head_dim);
+    rotate(key.data(), block.head_dim, position, theta);
+    block.store(false, head, slot, key.data());
+    block.store(true, head, slot, v);
   }
-  static void store(const KvBlock& b, void* base, int32_t head, int32_t slot, const float* x, int32_t d) {
-    quantize_row(dtype(b.type), x, at(b, base, head, slot, d), d);
+
+  /// One row and head: softmax over the crops and the text that the row sees.
+  void attend(const ops::AttentionParams& p, const ops::TableSequence& sequence, int64_t r, int32_t head) {
+    const int32_t t = table_.positions[static_cast<size_t>(r)], kv_head = head / (p.heads / p.kv_heads);
+    const float* q = p.q + r * p.ldq + int64_t{head} * p.head_dim;
+    std::vector<double> s;
+    std::vector<std::vector<float>> values;
+    const auto see = [&](const NaiveBlock& block, int32_t slot) {
+      s.push_back(dot(q, block.load(false, kv_head, slot).data(), p.head_dim) / std::sqrt(double(p.head_dim)));
+      values.push_back(block.load(true, kv_head, slot));
+    };
+    if (p.hyper_layer >= 0)
+      for (int32_t c = 0; c < sequence.crops; c++) {
+        const ops::TableCrop& crop = table_.crops[static_cast<size_t>(sequence.first_crop + c)];
+        if (crop.media_offset > t) continue;
+        const NaiveBlock block = store_->crop(crop.crop, p.hyper_layer);
+        for (int32_t j = 0; j < block.capacity; j++) see(block, j);
+      }
+    const int32_t size = store_->shape.page_positions;
+    for (int32_t j = 0; j <= t; j++)
+      see(store_->page(table_.pages[static_cast<size_t>(sequence.first_page + j / size)], p.layer), j % size);
+    const double max = *std::max_element(s.begin(), s.end());
+    double sum = 0;
+    for (double& v : s) sum += v = std::exp(v - max);
+    for (int32_t d = 0; d < p.head_dim; d++) {
+      double v = 0;
+      for (size_t j = 0; j < s.size(); j++) v += s[j] * values[j][static_cast<size_t>(d)];
+      p.out[r * p.heads * p.head_dim + int64_t{head} * p.head_dim + d] = static_cast<float>(v / sum);
+    }
   }
-  static std::vector<float> load(const KvBlock& b, void* base, int32_t head, int32_t slot, int32_t d) {
-    std::vector<float> x(static_cast<size_t>(d));
-    dequantize_row(dtype(b.type), at(b, base, head, slot, d), x.data(), d);
-    return x;
-  }
+
+  ops::PassTable table_;
+  NaiveStore* store_ = nullptr;
   std::string name_ = "naive";
 };
+
+inline void NaiveStore::copy_page(int32_t from, int32_t to) {
+  std::memcpy(pages_[to].get(), pages_[from].get(), bytes(shape.layers, shape.page_positions));
+  backend_.copies++;
+}
+inline void NaiveStore::add(Blocks& blocks, int32_t number, int32_t layers, int32_t capacity) {
+  blocks[number] = backend_.allocate(bytes(layers, capacity));
+}
 
 }  // namespace owl3::test

@@ -11,7 +11,7 @@ namespace {
 /// The message that a header gets in a file with 100 bytes of data, or "".
 std::string complaint(const std::string& json) {
   try {
-    parse_safetensors_header("m", json, 8 + json.size(), 108 + json.size());
+    convert::parse_safetensors_header("m", json, 8 + json.size(), 108 + json.size());
   } catch (const Error& e) {
     CHECK_EQ(code_name(e.code), std::string("bad_model"));
     return e.what();
@@ -33,26 +33,26 @@ const std::string kGood =
 }  // namespace
 
 TEST("convert: reads the golden checkpoint's safetensors header") {
-  const auto tensors = read_safetensors(test::fixture("golden/model/model.safetensors"));
+  const auto tensors = convert::read_safetensors(test::fixture("golden/model/model.safetensors"));
   CHECK_EQ(tensors.size(), 167u);
-  for (const SafetensorsTensor& t : tensors)
+  for (const convert::SafetensorsTensor& t : tensors)
     if (t.name == "vision_model.embeddings.patch_embedding.weight") {
       CHECK((t.shape == std::vector<int64_t>{144, 3, 14, 14}));
       CHECK_EQ(t.dtype, "BF16");
       CHECK_EQ(t.bytes, 144u * 588 * 2);
     }
-  CHECK_THROWS(read_safetensors(test::fixture("golden/model/config.json")), ErrorCode::bad_model);
-  CHECK_THROWS(read_safetensors(test::fixture("golden/model/none")), ErrorCode::not_found);
-  CHECK_THROWS(read_safetensors(test::fixture("golden")), ErrorCode::unreadable);
+  CHECK_THROWS(convert::read_safetensors(test::fixture("golden/model/config.json")), ErrorCode::bad_model);
+  CHECK_THROWS(convert::read_safetensors(test::fixture("golden/model/none")), ErrorCode::not_found);
+  CHECK_THROWS(convert::read_safetensors(test::fixture("golden")), ErrorCode::unreadable);
 }
 
 TEST("convert: safetensors names, escapes and places") {
-  const auto tensors = parse_safetensors_header("m", kGood, 1000, 1026);
+  const auto tensors = convert::parse_safetensors_header("m", kGood, 1000, 1026);
   CHECK_EQ(tensors.size(), 2u);
   CHECK_EQ(tensors[0].offset, 1000u);
   CHECK_EQ(tensors[1].name, "é🦉\n\"");
   CHECK_EQ(tensors[1].bytes, 2u);
-  CHECK_THROWS(parse_safetensors_header("m", kGood, 1000, 1025), ErrorCode::bad_model);
+  CHECK_THROWS(convert::parse_safetensors_header("m", kGood, 1000, 1025), ErrorCode::bad_model);
   for (size_t n = 0; n + 3 < kGood.size(); n++) CHECK(!complaint(kGood.substr(0, n)).empty());
 }
 

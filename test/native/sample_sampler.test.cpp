@@ -3,13 +3,13 @@
 
 #include "base/error.h"
 #include "harness.h"
-#include "sample/exp.h"
+#include "ops/exp.h"
 #include "sample/sampler.h"
 
 using namespace owl3;
 
 static std::vector<float> noise(size_t n, uint64_t seed) {
-  Random r(seed);
+  sample::Random r(seed);
   std::vector<float> x(n);
   for (float& v : x) v = static_cast<float>((r.uniform() + r.uniform() + r.uniform() - 1.5) * 8);
   return x;
@@ -21,21 +21,21 @@ static std::vector<double> softmax(const std::vector<float>& x, double temperatu
   for (double& v : p) v /= sum;
   return p;
 }
-static std::map<int32_t, int> draw(SamplerOptions o, const std::vector<float>& x, int n) {
-  Sampler sampler(o);
+static std::map<int32_t, int> draw(sample::SamplerOptions o, const std::vector<float>& x, int n) {
+  sample::Sampler sampler(o);
   std::map<int32_t, int> counts;
   for (int i = 0; i < n; i++) counts[sampler.sample(x).token.id]++;
   return counts;
 }
 
 TEST("sample: exp is within 3e-7 and exact at 0") {
-  CHECK_EQ(exp_nonpositive(0.f), 1.f);
-  for (float x = -86.f; x < 0; x += 0.0137f) CHECK_NEAR(exp_nonpositive(x) / std::exp(double(x)), 1., 3e-7);
-  CHECK(exp_nonpositive(-INFINITY) < 2e-38f);
+  CHECK_EQ(ops::exp_nonpositive(0.f), 1.f);
+  for (float x = -86.f; x < 0; x += 0.0137f) CHECK_NEAR(ops::exp_nonpositive(x) / std::exp(double(x)), 1., 3e-7);
+  CHECK(ops::exp_nonpositive(-INFINITY) < 2e-38f);
 }
 
 TEST("sample: the random stream depends on the seed alone and is uniform") {
-  Random a(42), b(42), c(43);
+  sample::Random a(42), b(42), c(43);
   CHECK(a.next() == b.next());
   CHECK(a.next() != (b.next(), c.next()));
   double sum = 0;
@@ -51,11 +51,11 @@ TEST("sample: log-probabilities are the log softmax of the raw logits") {
   for (size_t n : {1u, 5u, 16u, 100u, 5003u}) {
     const std::vector<float> x = noise(n, n);
     const std::vector<double> p = softmax(x);
-    SamplerOptions o;
+    sample::SamplerOptions o;
     o.logprobs = 7;
     o.repetition_penalty = 1.3f;  // must not show in them
-    Sampler sampler(o);
-    const Sampled s = sampler.sample(x);
+    sample::Sampler sampler(o);
+    const sample::Sampled s = sampler.sample(x);
     CHECK_NEAR(s.token.logprob, std::log(p[static_cast<size_t>(s.token.id)]), 2e-6);
     CHECK_EQ(s.top.size(), std::min<size_t>(7, n));
     for (size_t i = 0; i < s.top.size(); i++) {
@@ -69,17 +69,18 @@ TEST("sample: log-probabilities are the log softmax of the raw logits") {
 TEST("sample: the k largest are the same by both ways and ties go by id") {
   std::vector<float> x = noise(500, 3);
   for (float& v : x) v = std::round(v);
-  const auto few = top_logprobs(x, 60), many = top_logprobs(x, 100);
+  const auto few = sample::top_logprobs(ops::pick_row(x, 60), 60),
+             many = sample::top_logprobs(ops::pick_row(x, 100), 100);
   for (size_t i = 0; i < few.size(); i++) CHECK_EQ(few[i].id, many[i].id);
   for (size_t i = 1; i < many.size(); i++)
     CHECK(many[i - 1].logprob > many[i].logprob ||
           (many[i - 1].logprob == many[i].logprob && many[i - 1].id < many[i].id));
-  CHECK_EQ(top_logprobs(x, 9999).size(), x.size());
+  CHECK_EQ(sample::top_logprobs(ops::pick_row(x, 9999), 9999).size(), x.size());
 }
 
 TEST("sample: temperature draws from the softmax") {
   const std::vector<float> x = {0, 1, 2, -1};
-  SamplerOptions o;
+  sample::SamplerOptions o;
   o.temperature = 0.7f;
   const auto counts = draw(o, x, 20000);
   const auto p = softmax(x, o.temperature);
@@ -89,26 +90,26 @@ TEST("sample: temperature draws from the softmax") {
 
 TEST("sample: a seed gives the same ids, another seed others, reset starts over") {
   const std::vector<float> x = noise(1000, 8);
-  SamplerOptions o;
+  sample::SamplerOptions o;
   o.temperature = 1;
-  const auto ids = [&](Sampler& s) {
+  const auto ids = [&](sample::Sampler& s) {
     std::vector<int32_t> out;
     for (int i = 0; i < 20; i++) out.push_back(s.sample(x).token.id);
     return out;
   };
-  Sampler a(o), b(o);
+  sample::Sampler a(o), b(o);
   const auto first = ids(a);
   CHECK(first == ids(b));
   a.reset({});
   CHECK(first == ids(a));
   o.seed = 1;
-  Sampler c(o);
+  sample::Sampler c(o);
   CHECK(first != ids(c));
 }
 
 TEST("sample: top-k, top-p and min-p keep what they say") {
   const std::vector<float> x = {std::log(0.4f), std::log(0.1f), std::log(0.3f), std::log(0.2f)};
-  SamplerOptions o;
+  sample::SamplerOptions o;
   o.temperature = 1;
   o.top_k = 2;
   auto counts = draw(o, x, 500);
@@ -130,33 +131,33 @@ TEST("sample: top-k, top-p and min-p keep what they say") {
 
 TEST("sample: the nucleus is right where it is wide") {
   std::vector<float> x(5000, 0.f);  // flat: 90 % is 4,500 ids
-  SamplerOptions o;
+  sample::SamplerOptions o;
   o.temperature = 1;
   o.top_p = 0.9f;
   for (const auto& [id, count] : draw(o, x, 300)) CHECK(id < 4500);
 }
 
 TEST("sample: repetition penalty as Hugging Face, presence and frequency as OpenAI") {
-  SamplerOptions o;
+  sample::SamplerOptions o;
   o.repetition_penalty = 2;
-  Sampler repetition(o);
+  sample::Sampler repetition(o);
   const int32_t prompt[] = {0};
   repetition.reset(prompt);
   CHECK_EQ(repetition.sample(std::vector<float>{3, 2, 1}).token.id, 1);     // 3 / 2 < 2
   CHECK_EQ(repetition.sample(std::vector<float>{3, 2, 1.2f}).token.id, 0);  // 1.5, 1, 1.2
-  Sampler negative(o);
+  sample::Sampler negative(o);
   negative.reset(prompt);
   CHECK_EQ(negative.sample(std::vector<float>{-1, -1.5f, -9}).token.id, 1);  // -1 * 2 < -1.5
 
   o.repetition_penalty = 1;
   o.presence_penalty = 1;
-  Sampler presence(o);
+  sample::Sampler presence(o);
   presence.reset(prompt);
   CHECK_EQ(presence.sample(std::vector<float>{3, 2.5f, 0}).token.id, 0);  // the prompt does not count
   CHECK_EQ(presence.sample(std::vector<float>{3, 2.5f, 0}).token.id, 1);
   o.presence_penalty = 0;
   o.frequency_penalty = 0.3f;
-  Sampler frequency(o);
+  sample::Sampler frequency(o);
   CHECK_EQ(frequency.sample(std::vector<float>{3, 2.5f, 0}).token.id, 0);
   CHECK_EQ(frequency.sample(std::vector<float>{3, 2.5f, 0}).token.id, 0);  // 2.7
   CHECK_EQ(frequency.sample(std::vector<float>{3, 2.5f, 0}).token.id, 1);  // 2.4
@@ -164,19 +165,19 @@ TEST("sample: repetition penalty as Hugging Face, presence and frequency as Open
 
 TEST("sample: damaged logits and options are errors") {
   std::vector<float> x = noise(100, 1);
-  Sampler sampler({});
+  sample::Sampler sampler({});
   x[3] = NAN;
   CHECK_THROWS(sampler.sample(x), ErrorCode::bad_model);
   x[3] = INFINITY;
   CHECK_THROWS(sampler.sample(x), ErrorCode::bad_model);
-  CHECK_THROWS(top_logprobs(std::vector<float>(3, -INFINITY), 2), ErrorCode::bad_model);
-  SamplerOptions o;
+  CHECK_THROWS(sample::top_logprobs(ops::pick_row(std::vector<float>(3, -INFINITY), 2), 2), ErrorCode::bad_model);
+  sample::SamplerOptions o;
   o.temperature = NAN;
-  CHECK_THROWS(Sampler(o), ErrorCode::invalid_argument);
+  CHECK_THROWS(sample::Sampler(o), ErrorCode::invalid_argument);
   o = {};
   o.top_p = 0;
-  CHECK_THROWS(Sampler(o), ErrorCode::invalid_argument);
+  CHECK_THROWS(sample::Sampler(o), ErrorCode::invalid_argument);
   o = {};
   o.repetition_penalty = 0;
-  CHECK_THROWS(Sampler(o), ErrorCode::invalid_argument);
+  CHECK_THROWS(sample::Sampler(o), ErrorCode::invalid_argument);
 }

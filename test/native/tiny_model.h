@@ -15,8 +15,8 @@
 namespace owl3::test {
 
 struct TinyModel {
-  std::vector<GgufEntry> keys;
-  std::vector<GgufTensorSpec> tensors;
+  std::vector<gguf::Entry> keys;
+  std::vector<gguf::TensorSpec> tensors;
 
   TinyModel() {
     text("general.architecture", "mplugowl3");
@@ -51,19 +51,19 @@ struct TinyModel {
     tensor("output_norm.weight", {16});
   }
 
-  void text(const std::string& key, const std::string& v) { set(key, {GgufKind::string}, v); }
-  void integers(const std::string& key, uint64_t v) { set("mplugowl3." + key, {GgufKind::u32}, v); }
-  void real(const std::string& key, double v) { set("mplugowl3." + key, {GgufKind::f32}, v); }
+  void text(const std::string& key, const std::string& v) { set(key, {gguf::Kind::string}, v); }
+  void integers(const std::string& key, uint64_t v) { set("mplugowl3." + key, {gguf::Kind::u32}, v); }
+  void real(const std::string& key, double v) { set("mplugowl3." + key, {gguf::Kind::f32}, v); }
   void reals(const std::string& key, std::vector<double> v) {
-    set("mplugowl3." + key, {GgufKind::f32, true}, std::move(v));
+    set("mplugowl3." + key, {gguf::Kind::f32, true}, std::move(v));
   }
-  void hyper(std::vector<int64_t> v) { set("mplugowl3.hyper_attention.blocks", {GgufKind::i32, true}, std::move(v)); }
-  void set(const std::string& key, GgufType type, GgufValue v) {
+  void hyper(std::vector<int64_t> v) { set("mplugowl3.hyper_attention.blocks", {gguf::Kind::i32, true}, std::move(v)); }
+  void set(const std::string& key, gguf::Type type, gguf::Value v) {
     drop_key(key);
     keys.push_back({key, type, std::move(v)});
   }
   void drop_key(const std::string& key) {
-    std::erase_if(keys, [&](const GgufEntry& e) { return e.key == key; });
+    std::erase_if(keys, [&](const gguf::Entry& e) { return e.key == key; });
   }
   void tensor(const std::string& name, std::vector<int64_t> shape, DType type = DType::f32) {
     drop_tensor(name);
@@ -73,7 +73,7 @@ struct TinyModel {
     tensor(name + ".weight", {in, out}), tensor(name + ".bias", {out});
   }
   void drop_tensor(const std::string& name) {
-    std::erase_if(tensors, [&](const GgufTensorSpec& t) { return t.name == name; });
+    std::erase_if(tensors, [&](const gguf::TensorSpec& t) { return t.name == name; });
   }
 
   /// Writes it with fixed random values; the file goes with the returned handle.
@@ -85,7 +85,7 @@ struct TinyModel {
           std::remove(p->c_str());
           delete p;
         });
-    GgufWriter writer(*path, keys, tensors);
+    gguf::Writer writer(*path, keys, tensors);
     writer.begin();
     uint32_t state = 7;
     for (size_t i = 0; i < tensors.size(); i++) {
@@ -101,7 +101,7 @@ struct TinyModel {
         v = base + (static_cast<float>(state >> 8) / 8388608.f - 1.f) * 0.5f;
       }
       std::vector<char> packed(writer.bytes(i));
-      quantize_row(tensors[i].type, values.data(), packed.data(), n);
+      gguf::quantize_row(tensors[i].type, values.data(), packed.data(), n);
       writer.write(i, 0, packed.data(), packed.size());
     }
     writer.finish();

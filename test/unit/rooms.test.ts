@@ -43,11 +43,12 @@ const native: Record<string, string[]> = {
   gguf: ["base"],
   convert: ["base", "gguf"],
   image: ["base"],
-  sample: ["base"],
+  sample: ["base", "gguf", "ops"],
   ops: ["base", "gguf"],
   cpu: ["base", "gguf", "ops"],
+  backends: ["base", "ops", "cpu"],
   model: ["base", "gguf", "ops"],
-  addon: ["base", "gguf", "convert", "image", "sample", "ops", "model"],
+  addon: ["base", "gguf", "convert", "image", "sample", "ops", "backends", "model"],
 };
 
 /** The files of src that a file of src imports, types and dynamic imports included. */

@@ -3,102 +3,120 @@
 
   compare.py FOLDER [--size 2b] [--types q4_k_m,q8_0] [--threads 2] [--rounds 3] [--only vision,prefill,decode]
 
-FOLDER holds llama.cpp (build_llama_cpp.sh FOLDER) and gets the random models (a few GB, kept for the next run). Absolute
-figures drift with whatever else the host does: compare within one run.
+FOLDER holds llama.cpp (build_llama_cpp.sh FOLDER) and gets the random models (a few GB, kept for the next run).
+Absolute figures drift with whatever else the host does: compare within one run.
 """
+
 import argparse
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-OWL3 = os.path.join(HERE, "../../bin/owl3.js")
+HERE = Path(__file__).resolve().parent
+OWL3 = HERE.parents[1] / "bin/owl3.js"
 
 
 def run(*command, check=True):
-    done = subprocess.run([str(x) for x in command], capture_output=True, text=True)
+    """The command's output; without `check` whatever its exit code is, and stderr with it."""
+    done = subprocess.run([str(x) for x in command], capture_output=True, text=True, check=False)
     if check and done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stderr[-2000:]}")
     return done.stdout + (done.stderr if not check else "")
 
 
+def tool(name, *arguments):
+    """The output of a Python script of this folder."""
+    return run(sys.executable, HERE / name, *arguments)
+
+
 class Bench:
     def __init__(self, a):
         self.a, self.best = a, {}
-        self.bin = os.path.join(a.folder, "llama.cpp/build/bin")
-        self.models = os.path.join(a.folder, "models")
-        os.makedirs(self.models, exist_ok=True)
+        self.llama = Path(a.folder) / "llama.cpp"
+        self.models = Path(a.folder) / "models"
+        self.models.mkdir(parents=True, exist_ok=True)
 
-    def path(self, name, make):
-        """A file of the models folder, made when it is missing."""
-        path = os.path.join(self.models, name)
-        if not os.path.exists(path):
-            make(path + ".new")
-            os.rename(path + ".new", path)
+    def made(self, name, make):
+        """A file of the models folder; make(path) makes it when it is missing."""
+        path = self.models / name
+        if not path.exists():
+            new = path.with_name(f"{name}.new")
+            make(new)
+            new.rename(path)
         return path
 
     def note(self, work, who, figure, more_is_better):
-        """Keeps the best figure of a round."""
+        """Keeps the best figure of all rounds."""
         better = max if more_is_better else min
         group = self.best.setdefault((work, more_is_better), {})
         group[who] = better(group.get(who, figure), figure)
         print(f"{work:34s} {who:22s} {figure:9.3f}", flush=True)
 
     def ours(self, kind):
-        size, threads = self.a.size, self.a.threads
-        path = os.path.join(self.models, f"owl3-{size}-{kind}.gguf")
-        model = ["-m", path] if os.path.exists(path) else ["--shape", size, "--type", kind, "--save", path]
-        result = json.loads(run("node", OWL3, "bench", *model, "--only", ",".join(self.a.only), "--threads", threads, "--repeat", 2, "--json"))
-        for m in result["measurements"]:
+        path = self.models / f"owl3-{self.a.size}-{kind}.gguf"
+        model = ["-m", path] if path.exists() else ["--shape", self.a.size, "--type", kind, "--save", path]
+        options = ["--only", ",".join(self.a.only), "--threads", self.a.threads, "--repeat", 2, "--json"]
+        for m in json.loads(run("node", OWL3, "bench", *model, *options))["measurements"]:
             share = f" {m['limit']['share']:.0%} of {m['limit']['of']}" if "limit" in m else ""
             if m["name"].startswith(("vision", "prefill", "decode")):
-                who = f"owl3 {kind}"
-                work = m["name"].replace(", each", "")
-                self.note(work, who, m["best"], m["unit"] == "tok/s")
+                self.note(m["name"].replace(", each", ""), f"owl3 {kind}", m["best"], m["unit"] == "tok/s")
                 print(f"{'':34s} {share}")
 
+    def llama_model(self, size):
+        """The random Qwen2 of this size, F16."""
+        vocab = self.llama / "models/ggml-vocab-qwen2.gguf"
+        return self.made(
+            f"llama-{size}-f16.gguf", lambda path: tool("llama_cpp_models.py", "language", size, vocab, path)
+        )
+
     def llama_language(self, kind):
-        size = self.a.size
-        vocab = os.path.join(self.a.folder, "llama.cpp/models/ggml-vocab-qwen2.gguf")
-        tool = os.path.join(HERE, "llama_cpp_models.py")
-        f16 = self.path(f"llama-{size}-f16.gguf", lambda to: run(sys.executable, tool, "language", size, vocab, to))
-        model = f16 if kind == "f16" else self.path(
-            f"llama-{size}-{kind}.gguf", lambda to: run(f"{self.bin}/llama-quantize", f16, to, kind.upper(), self.a.threads))
-        tests = (["-p", "74,512"] if "prefill" in self.a.only else ["-p", "0"]) + ["-n", "24" if "decode" in self.a.only else "0"]
-        for line in run(f"{self.bin}/llama-bench", "-m", model, "-t", self.a.threads, *tests, "-r", 2, "-o", "jsonl").splitlines():
+        model, quantize = self.llama_model(self.a.size), self.llama / "build/bin/llama-quantize"
+        if kind != "f16":
+            f16, arguments = model, (kind.upper(), self.a.threads)
+            model = self.made(f"llama-{self.a.size}-{kind}.gguf", lambda path: run(quantize, f16, path, *arguments))
+        prompt = "74,512" if "prefill" in self.a.only else "0"
+        tokens = "24" if "decode" in self.a.only else "0"
+        options = ["-t", self.a.threads, "-p", prompt, "-n", tokens, "-r", 2, "-o", "jsonl"]
+        for line in run(self.llama / "build/bin/llama-bench", "-m", model, *options).splitlines():
             j = json.loads(line)
             work = f"prefill, {j['n_prompt']} tokens" if j["n_prompt"] else "decode, 0 crops in sight"
             self.note(work, f"llama.cpp {kind}", max(j["samples_ts"]), True)
 
     def llama_vision(self, kind):
-        tool = os.path.join(HERE, "llama_cpp_models.py")
-        vocab = os.path.join(self.a.folder, "llama.cpp/models/ggml-vocab-qwen2.gguf")
-        stub = self.path("llama-stub-f16.gguf", lambda to: run(sys.executable, tool, "language", "stub", vocab, to))
-        tower = self.path(f"llama-tower-{kind}.gguf", lambda to: run(sys.executable, tool, "vision", kind, 1536, to))
-        picture = self.path("noise.ppm", lambda to: open(to, "wb").write(b"P6 378 378 255\n" + os.urandom(378 * 378 * 3)))
+        stub = self.llama_model("stub")
+        tower = self.made(
+            f"llama-tower-{kind}.gguf", lambda path: tool("llama_cpp_models.py", "vision", kind, 1536, path)
+        )
+        noise = b"P6 378 378 255\n" + os.urandom(378 * 378 * 3)
+        picture = self.made("noise.ppm", lambda path: path.write_bytes(noise))
+        model = ["-m", stub, "--mmproj", tower, "--image", f"{picture},{picture}", "--chat-template", "chatml"]
+        options = ["-p", "<__media__>a<__media__>", "-n", 1, "-t", self.a.threads, "-c", 4096]
         for flash in ("on", "off"):
-            out = run(f"{self.bin}/llama-mtmd-cli", "-m", stub, "--mmproj", tower, "--image", f"{picture},{picture}", "-fa", flash,
-                      "-p", "<__media__>a<__media__>", "-n", 1, "-t", self.a.threads, "-c", 4096, "--chat-template", "chatml", check=False)
+            out = run(self.llama / "build/bin/llama-mtmd-cli", *model, *options, "-fa", flash, check=False)
             times = [int(ms) / 1000 for ms in re.findall(r"(?:encod\w*|batch encoding) done in (\d+) ms", out)]
             times = times or [int(ms) / 1000 for ms in re.findall(r"image .*?encoded in (\d+) ms", out)]
             if times:
                 self.note("vision, 1 crop", f"llama.cpp {kind}, fa {flash}", min(times), False)
 
     def torch(self, what, dtype, work, tokens=None):
-        extra = ["--tokens", tokens] if tokens else []
         size = self.a.size if self.a.size in ("0.5b", "2b") else "2b"
-        t = json.loads(run(sys.executable, f"{HERE}/torch_peer.py", what, dtype, "--size", size, "--threads", self.a.threads, "--reps", 2, *extra))
-        rate = what != "vision"
-        self.note(work, f"PyTorch {dtype}", (tokens if what == "prefill" else 1) / t["best"] if rate else t["best"], rate)
+        options = ["--size", size, "--threads", self.a.threads, "--reps", 2, *(["--tokens", tokens] if tokens else [])]
+        seconds = json.loads(tool("torch_peer.py", what, dtype, *options))["best"]
+        if what == "vision":
+            self.note(work, f"PyTorch {dtype}", seconds, False)
+        else:
+            self.note(work, f"PyTorch {dtype}", (tokens if what == "prefill" else 1) / seconds, True)
 
     def ort(self):
-        tower = os.path.join(self.models, "tower.onnx")
-        if not os.path.exists(tower):
-            run(sys.executable, f"{HERE}/torch_peer.py", "vision", "fp32", "--onnx", tower)
-        t = json.loads(run(sys.executable, f"{HERE}/ort_peer.py", tower, "--threads", self.a.threads, "--reps", 2).splitlines()[-1])
-        self.note("vision, 1 crop", "ONNX Runtime int8", t["best"], False)
+        tower = self.models / "tower.onnx"
+        if not tower.exists():
+            tool("torch_peer.py", "vision", "fp32", "--onnx", tower)
+        out = tool("ort_peer.py", tower, "--threads", self.a.threads, "--reps", 2)
+        self.note("vision, 1 crop", "ONNX Runtime int8", json.loads(out.splitlines()[-1])["best"], False)
 
     def round(self):
         only = self.a.only
@@ -111,10 +129,9 @@ class Bench:
                 self.llama_vision(kind)
             for dtype in ("int8", "bf16"):
                 self.torch("vision", dtype, "vision, 1 crop")
-            try:
-                import onnxruntime  # noqa: F401
+            if importlib.util.find_spec("onnxruntime"):
                 self.ort()
-            except ImportError:
+            else:
                 print("(no onnxruntime: left out)")
         for n in (74, 512) if "prefill" in only else ():
             for dtype in ("int8", "bf16"):
@@ -129,7 +146,7 @@ class Bench:
             for who, x in group.items():
                 if not who.startswith("owl3"):
                     continue
-                if work.startswith("decode"):  # what counts there is bytes: only the same format is a rival
+                if work.startswith("decode"):  # it is bound by bytes, so only the same format is a rival
                     same = {"q8_0": ("q8_0", "int8")}.get(who.split()[-1], (who.split()[-1],))
                     rivals = {peer: y for peer, y in peers.items() if peer.split()[-1] in same}
                 else:

@@ -1,8 +1,8 @@
-// What `--draft lookup` brings: node tools/bench/draft.mjs [--model FILE.gguf | --shape 2b --type q4_k_m] [--tokens 96] [--rounds 3] [--json]
-// Real passes of the model and the real loop of decode/generate.ts and decode/draft.ts, with and without the drafter in turns; only the
-// answer is not the model's own (random weights say nothing sensible): every draw is made and then replaced by the next id of a given text.
+// Measures what `--draft lookup` gains: node tools/bench/draft.mjs [--model FILE.gguf | --shape 2b --type q4_k_m] [--tokens 96] [--rounds 3] [--json]
+// Passes and loop (decode/generate.ts, decode/draft.ts) are the real ones, with and without the drafter in turns; only the answer is not the
+// model's own, since random weights say nothing sensible: every draw is made and then replaced by the next id of a given text.
 // `repeats`: the answer is a passage of the prompt, word for word. `differs`: prompt and answer are two documents of this repository that
-// share nothing but the language and the subject. One id a word or mark, as there is no tokenizer. Build first (npm run build).
+// share nothing but the language and the subject. There is no tokenizer, so every word or mark is one id. Build first (npm run build).
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -30,7 +30,7 @@ function idsOf(file) {
   const words = readFileSync(new URL(`../../${file}`, import.meta.url), "utf8").match(/\w+|[^\s\w]/g);
   return words.map((word) => known.get(word) ?? known.set(word, 1000 + known.size).get(word));
 }
-const prompt = idsOf("ARCHITECTURE.md").slice(0, 512);
+const prompt = idsOf("MODEL.md").slice(0, 512);
 const answers = { repeats: prompt.slice(100, 100 + tokens), differs: idsOf("README.md").slice(0, tokens) };
 
 /** The session, whose draws become the ids of `answer`. */

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * What int8 activations change: node tools/bench/drift.mjs MODEL.gguf... [--questions FILE] [--most 200]
+ * Measures what int8 activations change: node tools/bench/drift.mjs MODEL.gguf... [--questions FILE] [--most 200]
  *
- * Every question is answered greedily twice, with float activations (--precision exact) and with int8 blocks (auto). Of the first token's
- * distribution the Kullback-Leibler divergence is taken; of the answers that stay the same, the perplexity of their tokens under both.
+ * Every question is answered greedily twice, with float activations (--precision exact) and with int8 blocks (auto). The table has the
+ * Kullback-Leibler divergence of the first token's distribution and, for the answers that stay the same, their tokens' perplexity under both.
  */
 import { basename } from "node:path";
 import { parseArgs } from "node:util";

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/backend.h"
 #include "ops/backend.h"
 #include "ops/machine.h"
 
@@ -26,13 +27,13 @@ double now(bool processor) {
 
 /// Random packed rows: finite scales, any quants. One row, repeated, would stay in cache; so all are written.
 std::vector<char> random_rows(DType type, int64_t rows, int64_t cols) {
-  const uint64_t stride = row_bytes(type, cols);
+  const uint64_t stride = gguf::row_bytes(type, cols);
   std::mt19937 rng(1);
   std::normal_distribution<float> normal(0, 0.05f);
   std::vector<float> values(static_cast<size_t>(cols));
   for (float& v : values) v = normal(rng);
   std::vector<char> bytes(static_cast<size_t>(rows) * stride);
-  quantize_row(type, values.data(), bytes.data(), cols);
+  gguf::quantize_row(type, values.data(), bytes.data(), cols);
   for (int64_t r = 1; r < rows; r++)
     std::copy_n(bytes.data(), stride, bytes.data() + static_cast<uint64_t>(r) * stride);
   return bytes;
@@ -47,10 +48,10 @@ std::vector<float> normal_values(int64_t n) {
 }
 
 /// Best of `repeats` and more runs, each of which returns its seconds.
-double best_seconds(int repeats, double least_total, auto&& run) {
+double best_seconds(int repeats, double min_total, auto&& run) {
   double best = 1e30, total = 0;
   run();
-  for (int i = 0; i < repeats || total < least_total; i++) {
+  for (int i = 0; i < repeats || total < min_total; i++) {
     const double s = run();
     best = std::min(best, s);
     total += s;
@@ -58,15 +59,15 @@ double best_seconds(int repeats, double least_total, auto&& run) {
   return best;
 }
 
-/// What the model asks of Backend::linear in one call.
+/// A call of Backend::linear as the model makes it.
 struct Call {
   DType type = DType::f32;
-  MatrixUse use = MatrixUse::stream;
+  ops::MatrixUse use = ops::MatrixUse::stream;
   int64_t rows = 0, k = 0;
   std::vector<int64_t> n = {};
   bool gated = false, residual = false;
-  NormKind norm = NormKind::none;
-  Activation activation = Activation::none;
+  ops::NormKind norm = ops::NormKind::none;
+  ops::Activation activation = ops::Activation::none;
 };
 
 }  // namespace
@@ -76,9 +77,9 @@ int main(int argc, char** argv) {
   const std::string only = argc > 3 ? argv[3] : "";
   const bool fast = argc > 4 && std::string(argv[4]) == "fast";
   const auto backend =
-      make_cpu_backend({.threads = threads, .precision = fast ? Precision::fast : Precision::automatic});
-  const MachinePeaks limits = measure_peaks(backend->threads());
-  const double read = measure_bandwidth(backend->threads(), 0.5);
+      cpu::make_backend({.threads = threads, .precision = fast ? ops::Precision::fast : ops::Precision::automatic});
+  const ops::MachinePeaks limits = ops::measure_peaks(backend->threads());
+  const double read = ops::measure_bandwidth(backend->threads(), 0.5);
   std::printf("%s, %d threads; int8 %.0f GOP/s, bf16 %.0f, fp32 %.0f GFLOP/s, read %.1f GB/s\n",
               backend->name().c_str(), backend->threads(), limits.int8, limits.bf16, limits.fp32, read);
 
@@ -87,18 +88,19 @@ int main(int argc, char** argv) {
     for (const int64_t n : call.n) outputs.append(outputs.empty() ? "" : "+").append(std::to_string(n));
     char name[128];
     std::snprintf(name, sizeof name, "%-4s %-7s %-4s %4ld x %5ld x %s%s", call.rows > 8 ? "many" : "one", what,
-                  format(call.type).name, static_cast<long>(call.rows), static_cast<long>(call.k), outputs.c_str(),
-                  call.gated                            ? " gated"
-                  : call.activation != Activation::none ? " gelu"
-                                                        : "");
+                  gguf::format(call.type).name, static_cast<long>(call.rows), static_cast<long>(call.k),
+                  outputs.c_str(),
+                  call.gated                                 ? " gated"
+                  : call.activation != ops::Activation::none ? " gelu"
+                                                             : "");
     for (char* c = name; *c; c++) *c = static_cast<char>(std::tolower(*c));
     if (std::string(name).find(only) == std::string::npos) return;
-    std::vector<std::unique_ptr<Matrix>> matrices;
-    std::vector<Backend::Buffer> ys;
-    std::vector<LinearOutput> outs;
+    std::vector<std::unique_ptr<ops::Matrix>> matrices;
+    std::vector<ops::Backend::Buffer> ys;
+    std::vector<ops::LinearOutput> outs;
     const auto values = normal_values(call.rows * call.k);
     const auto floats = [&](int64_t n) { return backend->allocate(static_cast<size_t>(n) * sizeof(float)); };
-    const Backend::Buffer x = floats(call.rows * call.k);
+    const ops::Backend::Buffer x = floats(call.rows * call.k);
     std::copy(values.begin(), values.end(), static_cast<float*>(x.get()));
     double operations = 0, bytes = 0;
     const auto load = [&](int64_t n) {
@@ -109,7 +111,7 @@ int main(int argc, char** argv) {
       return matrices.back().get();
     };
     for (const int64_t n : call.n) {
-      const Matrix* w = load(n);
+      const ops::Matrix* w = load(n);
       ys.push_back(floats(call.rows * n));
       auto* y = static_cast<float*>(ys.back().get());
       std::fill_n(y, call.rows * n, 0.0f);
@@ -121,14 +123,14 @@ int main(int argc, char** argv) {
                       .ldy = n});
     }
     const std::vector<float> ones(static_cast<size_t>(call.k), 1.0f);
-    const Norm norm{call.norm, ones.data(), call.norm == NormKind::layer ? ones.data() : nullptr, 1e-6f};
+    const ops::Norm norm{call.norm, ones.data(), call.norm == ops::NormKind::layer ? ones.data() : nullptr, 1e-6f};
     const double s = best_seconds(repeats, 0.05, [&] {
       const double start = now(backend->threads() == 1);
       backend->linear(
           {.x = static_cast<const float*>(x.get()), .rows = call.rows, .ldx = call.k, .norm = norm, .outputs = outs});
       return now(backend->threads() == 1) - start;
     });
-    const bool quantised = format(call.type).block_size > 1;
+    const bool quantised = gguf::format(call.type).block_size > 1;
     if (call.rows > 8) {
       // Float weights take float32 unless the machine has something better.
       const bool halves = fast || backend->name().find("amx") != std::string::npos;
@@ -152,7 +154,7 @@ int main(int argc, char** argv) {
     std::normal_distribution<float> normal(0, 1);
     std::vector<float> qkv(static_cast<size_t>(tokens * 3 * width)), y(static_cast<size_t>(tokens * width));
     for (float& v : qkv) v = normal(rng);
-    VisionAttentionParams p;
+    ops::VisionAttentionParams p;
     p.q = qkv.data();
     p.k = p.q + width;
     p.v = p.k + width;
@@ -162,7 +164,7 @@ int main(int argc, char** argv) {
     p.tokens = tokens;
     p.heads = heads;
     p.head_dim = head_dim;
-    p.exact = exact;
+    p.accuracy = exact ? ops::Accuracy::float32 : ops::Accuracy::bfloat16;
     const double s = best_seconds(repeats, 0.05, [&] {
       const double start = now(backend->threads() == 1);
       backend->vision_attention(p);
@@ -175,33 +177,34 @@ int main(int argc, char** argv) {
   }
   // The 2B model's vision tower, one crop. Weights of 4,304 outputs are widened to whole blocks of 32.
   for (const DType type : {DType::q8_0, DType::q4_0, DType::bf16, DType::f16}) {
-    const Call crop{.type = type, .use = MatrixUse::bulk, .rows = 729, .k = 1152};
+    const Call crop{.type = type, .use = ops::MatrixUse::bulk, .rows = 729, .k = 1152};
     const auto vision = [&](std::vector<int64_t> n, auto&& change) {
       Call call = crop;
       call.n = std::move(n);
       change(call);
       product("vision", call);
     };
-    vision({1152, 1152, 1152}, [](Call& c) { c.norm = NormKind::layer; });
+    vision({1152, 1152, 1152}, [](Call& c) { c.norm = ops::NormKind::layer; });
     vision({1152}, [](Call& c) { c.residual = true; });
-    vision({4320}, [](Call& c) { c.norm = NormKind::layer, c.activation = Activation::gelu_tanh; });
+    vision({4320}, [](Call& c) { c.norm = ops::NormKind::layer, c.activation = ops::Activation::gelu_tanh; });
     vision({1152}, [](Call& c) { c.k = 4320, c.residual = true; });
     if (type == DType::bf16 || type == DType::f16) continue;
-    vision({1536}, [](Call& c) { c.activation = Activation::gelu_erf; });
+    vision({1536}, [](Call& c) { c.activation = ops::Activation::gelu_erf; });
     vision({1536}, [](Call& c) { c.k = 1536; });
   }
   // Its language model, pieces of a prompt.
   for (const int64_t rows : {512, 74}) {
     for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k, DType::q6_k, DType::bf16}) {
-      product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536, 256, 256}, .norm = NormKind::rms});
+      product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536, 256, 256}, .norm = ops::NormKind::rms});
       product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {1536}, .residual = true});
-      product("prefill", {.type = type, .rows = rows, .k = 1536, .n = {8960}, .gated = true, .norm = NormKind::rms});
+      product("prefill",
+              {.type = type, .rows = rows, .k = 1536, .n = {8960}, .gated = true, .norm = ops::NormKind::rms});
       product("prefill", {.type = type, .rows = rows, .k = 8960, .n = {1536}, .residual = true});
     }
   }
   // Weights beyond what a cache keeps from one run to the next.
   const auto outputs = [](DType type, int64_t k) {
-    return static_cast<int64_t>(300e6 / static_cast<double>(row_bytes(type, k)));
+    return static_cast<int64_t>(300e6 / static_cast<double>(gguf::row_bytes(type, k)));
   };
   for (const DType type :
        {DType::q8_0, DType::q4_0, DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k, DType::f16, DType::bf16}) {

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Random models of our shapes that llama.cpp can run: Qwen2 as F16 (llama-quantize makes the other types) and the vision tower.
+"""Makes random models of our shapes that llama.cpp can run: Qwen2 as F16, or the vision tower.
 
-  llama_cpp_models.py language SIZE VOCAB.gguf OUT.gguf     SIZE: 0.5b, 2b, 7b, or stub (one layer, to carry the vision tower)
-  llama_cpp_models.py vision TYPE DIM OUT.gguf              TYPE: f16, bf16, q8_0; DIM: width of the language model
+  llama_cpp_models.py language SIZE VOCAB.gguf OUT.gguf   SIZE: 0.5b, 2b, 7b, or stub (one layer, carries the tower)
+  llama_cpp_models.py vision TYPE DIM OUT.gguf            TYPE: f16, bf16, q8_0; DIM: hidden_size of the language model
 
-VOCAB.gguf is models/ggml-vocab-qwen2.gguf of llama.cpp: without a tokenizer it does not load a model. Needs numpy and gguf.
+llama-quantize makes the other types of the language model. VOCAB.gguf is models/ggml-vocab-qwen2.gguf of llama.cpp,
+which does not load a model without a tokenizer. Needs numpy and gguf.
 """
+
 import sys
 
 import numpy as np
@@ -33,7 +35,12 @@ normal.pool = (random.standard_normal(999_983) * 0.02).astype(np.float32)
 def language(size, vocab, out):
     layers, d, mlp, heads, kv, rows, tied = LANGUAGE[size]
     w = GGUFWriter(out, "qwen2", use_temp_file=False)
-    for key, value in (("block_count", layers), ("context_length", 32768), ("embedding_length", d), ("feed_forward_length", mlp)):
+    for key, value in (
+        ("block_count", layers),
+        ("context_length", 32768),
+        ("embedding_length", d),
+        ("feed_forward_length", mlp),
+    ):
         w.add_uint32(f"qwen2.{key}", value)
     w.add_uint32("qwen2.attention.head_count", heads)
     w.add_uint32("qwen2.attention.head_count_kv", kv)
@@ -81,8 +88,15 @@ def vision(kind, width, out):
     w.add_bool("clip.has_vision_encoder", True)
     w.add_bool("clip.use_gelu", True)
     w.add_string("clip.projector_type", "mlp")
-    for key, value in (("image_size", 378), ("patch_size", 14), ("embedding_length", d), ("feed_forward_length", mlp),
-                       ("block_count", layers), ("projection_dim", width), ("attention.head_count", 16)):
+    for key, value in (
+        ("image_size", 378),
+        ("patch_size", 14),
+        ("embedding_length", d),
+        ("feed_forward_length", mlp),
+        ("block_count", layers),
+        ("projection_dim", width),
+        ("attention.head_count", 16),
+    ):
         w.add_uint32(f"clip.vision.{key}", value)
     w.add_float32("clip.vision.attention.layer_norm_epsilon", 1e-6)
     w.add_array("clip.vision.image_mean", [0.5] * 3)
@@ -90,7 +104,9 @@ def vision(kind, width, out):
     wanted = GGMLQuantizationType[kind.upper()]
 
     def linear(name, n, k):
-        fits = wanted != GGMLQuantizationType.Q8_0 or k % 32 == 0  # 4304 is no multiple of 32: F16, as its converter does
+        fits = (
+            wanted != GGMLQuantizationType.Q8_0 or k % 32 == 0
+        )  # 4304 is no multiple of 32: F16, as its converter does
         stored = wanted if fits else GGMLQuantizationType.F16
         w.add_tensor(name + ".weight", quantize(normal(n, k), stored), raw_dtype=stored)
         w.add_tensor(name + ".bias", normal(n))

@@ -3,13 +3,15 @@
 
   torch_peer.py vision fp32 --onnx tower.onnx && ort_peer.py tower.onnx [--threads 2] [--reps 3]
 
-Quantises to tower.onnx.int8.onnx on the first run. Prints {"best": s, "median": s} of a crop. Needs onnx, onnxscript, onnxruntime.
+Quantises to tower.onnx.int8.onnx on the first run. Prints {"best": s, "median": s} of a crop. Needs onnx, onnxscript,
+onnxruntime.
 """
+
 import argparse
 import json
-import os
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -20,10 +22,16 @@ ap.add_argument("--threads", type=int, default=2)
 ap.add_argument("--reps", type=int, default=3)
 a = ap.parse_args()
 quantised = a.model + ".int8.onnx"
-if not os.path.exists(quantised):
+if not Path(quantised).exists():
     from onnxruntime.quantization import QuantType, quantize_dynamic
-    quantize_dynamic(a.model, quantised, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"],
-                     use_external_data_format=True)
+
+    quantize_dynamic(
+        a.model,
+        quantised,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        use_external_data_format=True,
+    )
 options = ort.SessionOptions()
 options.intra_op_num_threads = a.threads
 session = ort.InferenceSession(quantised, options, providers=["CPUExecutionProvider"])

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """PyTorch on the CPU, random weights at our shapes, written with plain modules (no transformers).
 
-  torch_peer.py vision|prefill|decode bf16|fp32|int8 [--size 0.5b|2b] [--tokens 74] [--threads 2] [--reps 3] [--onnx FILE]
+  torch_peer.py vision|prefill|decode bf16|fp32|int8
+                [--size 0.5b|2b] [--tokens 74] [--threads 2] [--reps 3] [--onnx FILE]
 
 Prints one JSON line: {"best": seconds, "median": seconds} of a crop (26 layers), a prefill, or a decoded token.
-int8 is torch.ao.quantization.quantize_dynamic: int8 weights and activations. --onnx writes the fp32 tower for ort_peer.py.
+int8 is torch.ao.quantization.quantize_dynamic: int8 weights and activations. --onnx writes the fp32 tower for
+ort_peer.py.
 """
+
 import argparse
 import json
 import statistics
@@ -116,7 +119,9 @@ def main():
         if a.what == "vision":
             patches = torch.randn(1, 729, 588, dtype=dtype)
             if a.onnx:
-                torch.onnx.export(model, (patches,), a.onnx, input_names=["x"], output_names=["y"], dynamo=True, external_data=True)
+                torch.onnx.export(
+                    model, (patches,), a.onnx, input_names=["x"], output_names=["y"], dynamo=True, external_data=True
+                )
                 return
             work, per = lambda: model(patches), 1
         else:

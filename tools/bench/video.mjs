@@ -1,10 +1,10 @@
-// What videos cost: node tools/bench/video.mjs [--clip FILE] [--model FILE.gguf | --shape 0.5b --type q4_k_m] [--frames 16,64,128]
-//                                              [--decoder auto] [--pictures 8,16,32,64] [--tokens 32] [--json]
+// Measures what videos cost: node tools/bench/video.mjs [--clip FILE] [--model FILE.gguf | --shape 0.5b --type q4_k_m] [--frames 16,64,128]
+//                                                      [--decoder auto] [--pictures 8,16,32,64] [--tokens 32] [--json]
 // 1. For each number of frames, in a process of its own: seconds a stage and peak memory of a question about a clip.
 // 2. For the language model's part: N pictures seen by hyper attention against the same weights with the pictures' tokens in their text
 //    sequence, as most models have them: prefill of the prompt (also in processor seconds, for busy machines), a step of the answer, and bytes
 //    of keys and values.
-// Without --clip a minute of 640x360 is made with the system's ffmpeg. Random weights are as fast as trained ones. Build first (npm run build).
+// Without --clip the system's ffmpeg makes a minute of 640x360. Random weights are as fast as trained ones. Build first (npm run build).
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

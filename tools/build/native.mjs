@@ -18,7 +18,7 @@ if (!has("cmake")) fail(`the native engine needs CMake 3.19 or newer to build, a
 if (process.platform !== "win32" && !has(process.env.CXX ?? "c++") && !has("g++") && !has("clang++"))
   fail(`the native engine needs a C++20 compiler to build, and none was found: ${install}`);
 
-// For CI; people who install are not to be stopped by a newer compiler's warning.
+// CI makes warnings errors; an installation must not fail on a newer compiler's warning.
 const strict = process.env.OWL3_WERROR ? ["--CDOWL3_WERROR=ON"] : [];
 const cmakeJs = path.join(
   path.dirname(createRequire(import.meta.url).resolve("cmake-js/package.json")),

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Asks a model the held-out questions through the built library: node ask.mjs MODEL.gguf [--only short|ID,ID...] [--precision P] [--cache]
- * [--questions FILE]. Prints one JSON line {id, text} an answer, then {backend, loadMs, seconds}. OWL3_ISA chooses the kernels.
+ * [--questions FILE]. Prints one JSON line {id, text} per answer, then {backend, loadMs, seconds}. OWL3_ISA chooses the kernels.
  */
 import { parseArgs } from "node:util";
 import { Owl } from "../../dist/index.js";

@@ -1,9 +1,12 @@
 """Conversation -> token ids, the places of the pictures, and which tokens are answers."""
+
 from __future__ import annotations
+
 import re
 from bisect import bisect_left
 from functools import lru_cache
-from views import SIDE, choose_grid
+
+from grid import choose_grid
 from world import Scene
 
 
@@ -14,12 +17,13 @@ def expand(sample):
     def put(_):
         m = next(media)
         if isinstance(m, Scene):
-            r, c = choose_grid(m.width, m.height, SIDE)
+            r, c = choose_grid(m.width, m.height)
             rows = "\n".join(" ".join(["<|image|>"] * c) for _ in range(r))
             return f"<|start_cut|>{r}*{c}\n{rows}\n<|image|><|end_cut|>"
         if isinstance(m, tuple):
             return "<|image|>"
         return "<|start_video_frame|>" + "<|image|>" * len(m) + "<|end_video_frame|>"
+
     return [(re.sub(r"<\|image\|>|<\|video\|>", put, q), a) for _, q, a in sample.turns]
 
 
@@ -38,16 +42,18 @@ def render(turns, system=None):
 
 class Chat:
     def __init__(self, tok):
-        self.encode = lru_cache(50000)(lambda text: self.encoded(tok, text))
+        @lru_cache(50000)
+        def encode(text):
+            """The ids, and the character that each begins with."""
+            e = tok.encode(text, add_special_tokens=False)
+            return tuple(e.ids), [a for a, _ in e.offsets]
 
-    @staticmethod
-    def encoded(tok, text):
-        """ids, and the character that each begins with"""
-        e = tok.encode(text, add_special_tokens=False)
-        return tuple(e.ids), [a for a, _ in e.offsets]
+        self.encode = encode
 
     def ids(self, turns, system=None, named=None, listed=None):
-        """ids, offsets of the pictures, [(first, end) of every answer], the last token of every picture's marker, [(token, label) of what named(question) and listed(answer) find]"""
+        """The ids; media offsets of the pictures; (first, end) of every answer; the last token of every picture's
+        marker; (token, label) of what named(question) and listed(answer) find.
+        """
         ids, offsets, answers, markers, labels = [], [], [], [], []
         for text, answer in render(turns, system):
             if text == "<|image|>":

@@ -1,22 +1,27 @@
 """Scene -> PIL picture."""
+
 from __future__ import annotations
+
 import math
 from functools import lru_cache
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from grid import CROP_SIZE, choose_grid
 from world import Scene, Thing
 
-_noise = None
+
+@lru_cache(1)
+def noise_table():
+    return np.random.default_rng(7).normal(0, 1, (1500, 1500, 3)).astype(np.float32)
 
 
 def noise(seed, h, w):
     """A window of a fixed table of normal noise: much cheaper than drawing fresh noise for every picture."""
-    global _noise
-    if _noise is None:
-        _noise = np.random.default_rng(7).normal(0, 1, (1500, 1500, 3)).astype(np.float32)
     r = np.random.default_rng(seed)
     y, x = r.integers(0, max(1, 1500 - h)), r.integers(0, max(1, 1500 - w))
-    n = _noise[y:y + h, x:x + w]
+    n = noise_table()[y : y + h, x : x + w]
     if n.shape[:2] != (h, w):
         n = r.normal(0, 1, (h, w, 3)).astype(np.float32)
     return n
@@ -27,7 +32,10 @@ def draw(s: Scene, mask=False):
     a, b = (np.array(c, np.float32) for c in s.shades)
     if s.backdrop == "gradient":
         dx, dy = math.cos(s.angle), math.sin(s.angle)
-        y, x = np.arange(s.height, dtype=np.float32)[:, None] / s.height - 0.5, np.arange(s.width, dtype=np.float32)[None] / s.width - 0.5
+        y, x = (
+            np.arange(s.height, dtype=np.float32)[:, None] / s.height - 0.5,
+            np.arange(s.width, dtype=np.float32)[None] / s.width - 0.5,
+        )
         t = (x * dx + y * dy) / (abs(dx) + abs(dy)) + 0.5
         img = a + (b - a) * t[..., None]
     else:
@@ -62,7 +70,7 @@ def stamp(img, t: Thing, s: Scene, where=None):
     top, left, bottom, right = max(0, y0), max(0, x0), min(h, y0 + n), min(w, x0 + n)
     if top >= bottom or left >= right:
         return
-    a = a[top - y0:bottom - y0, left - x0:right - x0]
+    a = a[top - y0 : bottom - y0, left - x0 : right - x0]
     area = img[top:bottom, left:right]
     area += (np.array(t.shade, np.float32) - area) * a
     if where is not None:
@@ -74,6 +82,7 @@ def outline(d: ImageDraw.ImageDraw, t: Thing, cx, cy, r):
     def poly(points):
         c, s = math.cos(math.radians(t.turn)), math.sin(math.radians(t.turn))
         d.polygon([(cx + r * (x * c - y * s), cy + r * (x * s + y * c)) for x, y in points], fill=255)
+
     if t.shape in ("circle", "ring"):
         d.ellipse([cx - r, cy - r, cx + r, cy + r], fill=255)
         if t.shape == "ring":
@@ -85,10 +94,20 @@ def outline(d: ImageDraw.ImageDraw, t: Thing, cx, cy, r):
     elif t.shape == "triangle":
         poly([(0, -1), (0.96, 0.76), (-0.96, 0.76)])
     elif t.shape == "star":
-        poly([((1 if i % 2 == 0 else 0.42) * math.sin(i * math.pi / 5), -(1 if i % 2 == 0 else 0.42) * math.cos(i * math.pi / 5)) for i in range(10)])
+        poly(
+            [
+                (
+                    (1 if i % 2 == 0 else 0.42) * math.sin(i * math.pi / 5),
+                    -(1 if i % 2 == 0 else 0.42) * math.cos(i * math.pi / 5),
+                )
+                for i in range(10)
+            ]
+        )
     else:
         a, b = 0.30, 0.95
-        poly([(-a, -b), (a, -b), (a, -a), (b, -a), (b, a), (a, a), (a, b), (-a, b), (-a, a), (-b, a), (-b, -a), (-a, -a)])
+        poly(
+            [(-a, -b), (a, -b), (a, -a), (b, -a), (b, a), (a, a), (a, b), (-a, b), (-a, a), (-b, a), (-b, -a), (-a, -a)]
+        )
 
 
 @lru_cache(256)
@@ -101,14 +120,15 @@ def letter(char, tall, bold):
     """White on black mask of a character whose ink is `tall` pixels high."""
     f = font(max(6, round(tall * 1.38)))
     m = Image.new("L", (tall * 3 + 12, tall * 3 + 12))
-    ImageDraw.Draw(m).text((m.width // 2, m.height // 2), char, 255, f, anchor="mm", stroke_width=max(1, tall // 12) if bold else 0)
+    ImageDraw.Draw(m).text(
+        (m.width // 2, m.height // 2), char, 255, f, anchor="mm", stroke_width=max(1, tall // 12) if bold else 0
+    )
     return m.crop(m.getbbox())
 
 
 def write(img: Image.Image, g, s: Scene, where=None):
-    from views import choose_grid
-    r, c = choose_grid(s.width, s.height, 126)
-    scale = math.sqrt(s.width * s.height / (c * r)) / 126
+    r, c = choose_grid(s.width, s.height)
+    scale = math.sqrt(s.width * s.height / (c * r)) / CROP_SIZE
     m = letter(g.char, max(8, round(g.height * scale)), g.bold)
     x, y = round(g.x * s.width - m.width / 2), round(g.y * s.height - m.height / 2)
     if g.plate:

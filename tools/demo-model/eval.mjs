@@ -3,9 +3,9 @@
  * The demo model's exam: npm run eval:demo -- [MODEL.gguf] [--short] [--json FILE] [--also NAME=FILE.gguf]... [--questions FILE]
  *
  * The held-out questions go to the file as it is, on every instruction set of this machine; to the same weights unpacked to f32 and computed
- * exactly; to a q4_k_m file made of them; and with the cache on disk, empty and filled. Scalar code is slow: it gets the short set. A row of
- * the table is one of these: exact answers in percent, and how many answers are those of the PyTorch model (float32, the same weights) and
- * of the file as shipped; where not all are PyTorch's, the largest lead (log-probability) over another answer that was lost.
+ * exactly; to a q4_k_m file made of them; and with the cache on disk, empty and filled. Scalar code is slow and gets the short set. Each of
+ * these is a row of the table: exact answers in percent, and how many answers equal those of the PyTorch model (float32, the same weights) and
+ * of the file as shipped; where some differ from PyTorch's, also the largest lead (log-probability) of PyTorch's token over the next best.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -73,7 +73,7 @@ async function main() {
   writeFileSync(values.json, `${JSON.stringify({ ...report, rows: table }, null, 1)}\n`);
 }
 
-/** Asks everything in a process of its own; what is answered otherwise than by PyTorch goes to stderr. */
+/** Asks everything in a process of its own; answers that differ from PyTorch's go to stderr. */
 async function run(name, file, { args = [], env = {}, short = values.short } = {}) {
   process.stderr.write(`${name} ...\n`);
   const { stdout } = await promisify(execFile)(
@@ -93,7 +93,7 @@ async function run(name, file, { args = [], env = {}, short = values.short } = {
   return { ...row(name, put, answers), backend, seconds };
 }
 
-/** What the table says of answers to the questions `put`. */
+/** A row of the table: the answers to the questions `put`. */
 function row(name, put, answers) {
   const others = put.filter(({ id, model: text }) => answers.get(id) !== text);
   const scores = groups.map((group) => {
@@ -105,7 +105,7 @@ function row(name, put, answers) {
     asked: put.length,
     scores: Object.fromEntries(scores),
     asPython: put.length - others.length,
-    largestLead: Math.max(0, ...others.map(({ gap }) => gap)),
+    maxLead: Math.max(0, ...others.map(({ gap }) => gap)),
     answers,
   };
 }
@@ -141,7 +141,7 @@ function print(rows) {
       ...groups.map((name) => percent(one.scores[name])),
       `${one.asPython} of ${one.asked}`,
       `${one.asShipped} of ${one.asked}`,
-      one.asPython === one.asked ? "" : String(one.largestLead),
+      one.asPython === one.asked ? "" : String(one.maxLead),
       one.seconds === undefined ? "" : `${one.seconds.toFixed(0)} s`,
     ]),
   ];

@@ -1,14 +1,32 @@
-"""Exact answers per skill on pictures of other seeds: python evaluate.py RUN_FOLDER [--gguf FILE] [--hidden] [--untrained] [--no-cut] [--json FILE]"""
+"""Counts exact answers per skill on pictures of other seeds.
+
+python evaluate.py RUN_FOLDER [--gguf FILE] [--hidden] [--untrained] [--no-cut] [--json FILE]
+"""
+
 from __future__ import annotations
-import argparse, json, random
+
+import argparse
+import json
+import random
 from pathlib import Path
+
 import torch
 from tokenizers import Tokenizer
-import joint, samples, shipped
+
+import joint
+import samples
+import shipped
 from export import load
 from model import Owl3, init
 
-GOALS = {"one picture": 0.97, "several pictures": 0.95, "video": 0.95, "small print": 0.90, "outside its world": None, "no picture": None}
+GOALS = {
+    "one picture": 0.97,
+    "several pictures": 0.95,
+    "video": 0.95,
+    "small print": 0.90,
+    "outside its world": None,
+    "no picture": None,
+}
 
 
 def group_of(skill):
@@ -20,7 +38,7 @@ def group_of(skill):
 
 @torch.inference_mode()
 def run(model, make, packs, seed, hidden=False):
-    """{skill: [right, asked]}; an answer counts when greedy decoding gives exactly it."""
+    """{skill: [right, asked]}; an answer is right when greedy decoding gives exactly it."""
     seen = {}
     for i in range(packs):
         crops, *_, groups = make(random.Random(f"evaluation/{seed}/{i}"), i)
@@ -46,7 +64,11 @@ def table(seen):
     for name, (r, n) in grouped(seen).items():
         goal = GOALS[name]
         lines.append(f"{name:24} {100 * r / max(1, n):5.1f} % {n:5}" + (f"   goal {100 * goal:.0f} %" if goal else ""))
-        lines += [f"  {k:22} {100 * seen[k][0] / seen[k][1]:5.1f} % {seen[k][1]:5}" for k in sorted(seen) if group_of(k) == name]
+        lines += [
+            f"  {k:22} {100 * seen[k][0] / seen[k][1]:5.1f} % {seen[k][1]:5}"
+            for k in sorted(seen)
+            if group_of(k) == name
+        ]
     return "\n".join(lines)
 
 
@@ -66,16 +88,18 @@ def main():
     model = shipped.load(a.gguf) if a.gguf else load(Path(a.run) / a.state)
     if a.untrained:
         model = init(Owl3(model.c), a.seed).eval()
-    plan = (lambda rng: [[blur(samples.one_picture(rng)) for _ in range(16)]]) if a.no_cut else joint.plan
-    seen = run(model, joint.maker(tok, plan), a.packs, a.seed, a.hidden)
+    seen = run(model, joint.maker(tok, whole_plan if a.no_cut else joint.plan), a.packs, a.seed, a.hidden)
     if a.json:
         Path(a.json).write_text(json.dumps({"groups": grouped(seen), "skills": seen}) + "\n")
     print(table(seen))
 
 
-def blur(sample):
-    sample.media = [("whole", s) for s in sample.media]
-    return sample
+def whole_plan(rng):
+    """The groups of a pack whose pictures are shown as global views only."""
+    group = [samples.one_picture(rng) for _ in range(16)]
+    for sample in group:
+        sample.media = [("whole", s) for s in sample.media]
+    return [group]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,12 @@
 """Draws the pictures and clips of examples/: python examples.py FOLDER (needs ffmpeg)."""
+
 from __future__ import annotations
-import random, subprocess, sys
+
+import random
+import subprocess
+import sys
 from pathlib import Path
+
 from draw import draw
 from world import Glyph, Scene, Thing, shade
 
@@ -9,7 +14,7 @@ PLACES = {(r, c): ((c + 0.5) / 3, (r + 0.5) / 3) for r in range(3) for c in rang
 
 
 def put(shape, color, size, place, seed=1):
-    x, y = PLACES[place] if place in PLACES else place
+    x, y = PLACES.get(place, place)
     return Thing(shape, color, size, x, y, 0.78 if size == "large" else 0.49, 0.0, shade(random.Random(seed), color))
 
 
@@ -18,22 +23,82 @@ def on(color, w, h, *things, kind="plain", to=None, **more):
     return Scene(w, h, things, backdrop=kind, color=color, shades=(a, shade(random.Random(3), to) if to else a), **more)
 
 
-SHAPES = on("white", 600, 400, put("circle", "red", "large", (0, 0)), put("star", "blue", "small", (1, 1)), put("ring", "green", "large", (2, 2)))
+SHAPES = on(
+    "white",
+    600,
+    400,
+    put("circle", "red", "large", (0, 0)),
+    put("star", "blue", "small", (1, 1)),
+    put("ring", "green", "large", (2, 2)),
+)
 STILLS = {
     "shapes": SHAPES,
-    "six": on("yellow", 480, 480, *(put(s, c, z, p) for s, c, z, p in [
-        ("square", "red", "large", (0, 0)), ("square", "blue", "small", (0, 2)), ("circle", "black", "large", (1, 1)),
-        ("triangle", "purple", "large", (2, 0)), ("square", "green", "large", (2, 1)), ("star", "red", "small", (2, 2))])),
-    "print": on("gray", 756, 504, put("triangle", "yellow", "large", (0, 2)), put("cross", "white", "small", (1, 0)),
-                glyphs=(Glyph("7", 0.24, 0.78, 14.5, (15, 15, 15), (245, 245, 245), True), Glyph("K", 0.62, 0.30, 14.5, (15, 15, 15), (245, 245, 245), True))),
-    "before": on("blue", 400, 400, put("circle", "yellow", "large", (0, 1)), put("square", "white", "small", (2, 0)), kind="gradient", to="purple"),
-    "after": on("blue", 400, 400, put("circle", "yellow", "large", (0, 1)), put("square", "red", "small", (2, 0)), kind="gradient", to="purple"),
-    "strip": on("black", 450, 150, put("star", "orange", "large", (1, 0)), put("cross", "green", "large", (1, 2)), kind="noise", grain=20, seed=6),
+    "six": on(
+        "yellow",
+        480,
+        480,
+        *(
+            put(s, c, z, p)
+            for s, c, z, p in [
+                ("square", "red", "large", (0, 0)),
+                ("square", "blue", "small", (0, 2)),
+                ("circle", "black", "large", (1, 1)),
+                ("triangle", "purple", "large", (2, 0)),
+                ("square", "green", "large", (2, 1)),
+                ("star", "red", "small", (2, 2)),
+            ]
+        ),
+    ),
+    "print": on(
+        "gray",
+        756,
+        504,
+        put("triangle", "yellow", "large", (0, 2)),
+        put("cross", "white", "small", (1, 0)),
+        glyphs=(
+            Glyph("7", 0.24, 0.78, 14.5, (15, 15, 15), (245, 245, 245), True),
+            Glyph("K", 0.62, 0.30, 14.5, (15, 15, 15), (245, 245, 245), True),
+        ),
+    ),
+    "before": on(
+        "blue",
+        400,
+        400,
+        put("circle", "yellow", "large", (0, 1)),
+        put("square", "white", "small", (2, 0)),
+        kind="gradient",
+        to="purple",
+    ),
+    "after": on(
+        "blue",
+        400,
+        400,
+        put("circle", "yellow", "large", (0, 1)),
+        put("square", "red", "small", (2, 0)),
+        kind="gradient",
+        to="purple",
+    ),
+    "strip": on(
+        "black",
+        450,
+        150,
+        put("star", "orange", "large", (1, 0)),
+        put("cross", "green", "large", (1, 2)),
+        kind="noise",
+        grain=20,
+        seed=6,
+    ),
 }
 
 
 def moving(i, n):
-    return on("white", 320, 240, put("circle", "red", "large", (0.2 + 0.6 * i / (n - 1), 0.5)), put("square", "blue", "small", (2, 1)))
+    return on(
+        "white",
+        320,
+        240,
+        put("circle", "red", "large", (0.2 + 0.6 * i / (n - 1), 0.5)),
+        put("square", "blue", "small", (2, 1)),
+    )
 
 
 def appearing(i, n):
@@ -55,8 +120,37 @@ def film(path, scenes, fps):
         first.save(path, save_all=True, append_images=rest, duration=1000 // fps, loop=0)
         return
     w, h = scenes[0].width, scenes[0].height
-    subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{w}x{h}", "-r", str(fps), "-i", "-", "-c:v", "libx264",
-                    "-pix_fmt", "yuv420p", "-crf", "20", "-fflags", "+bitexact", "-flags:v", "+bitexact", str(path)], input=b"".join(draw(s).tobytes() for s in scenes), check=True)
+    subprocess.run(
+        [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-s",
+            f"{w}x{h}",
+            "-r",
+            str(fps),
+            "-i",
+            "-",
+            "-c:v",
+            "libx264",
+            "-pix_fmt",
+            "yuv420p",
+            "-crf",
+            "20",
+            "-fflags",
+            "+bitexact",
+            "-flags:v",
+            "+bitexact",
+            str(path),
+        ],
+        input=b"".join(draw(s).tobytes() for s in scenes),
+        check=True,
+    )
 
 
 def main(folder):

@@ -1,6 +1,10 @@
 """Makes training packs in other processes, so that drawing never waits for the training step or the other way round."""
+
 from __future__ import annotations
-import multiprocessing as mp, os, random
+
+import multiprocessing as mp
+import os
+import random
 
 
 def _work(make, seed, stage, start, stride, queue):
@@ -13,7 +17,10 @@ def _work(make, seed, stage, start, stride, queue):
 
 
 class Feed:
-    """Packs start, start + stride, ... Pack i depends on seed, stage and i only, so a resumed run sees what an unbroken one would have."""
+    """Packs start, start + stride, ...
+
+    Pack i depends on seed, stage and i only, so a resumed run sees what an unbroken one would have.
+    """
 
     def __init__(self, make, seed, stage, start=0, stride=1, ahead=6):
         ctx = mp.get_context("fork")

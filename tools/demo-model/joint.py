@@ -1,37 +1,57 @@
 """Conversations about pictures: packs of them, and one training step over a pack."""
+
 from __future__ import annotations
+
 import random
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-import hints, questions, samples, several, warmup
+
+import hint_labels
+import hints
+import questions
+import samples
+import several
+import warmup
 from chat import Chat, expand
 from draw import draw
 from model import Group
 from views import cut, labels
 from world import Scene
 
-HINTS = 0.05  # weight of what hints asks
-ROUND = 8  # lengths are multiples of it: matrix products are compiled for each size (2.5 ms on AMX), and sizes that come again are found in a cache
-FAR = 1 << 20  # an offset no text reaches: hides the padding
+HINTS = 0.05  # weight of the questions of hints.py in the loss
+# Lengths are padded to multiples of this: matrix products are compiled for each size (2.5 ms on AMX) and kept in a
+# cache, so few sizes should occur.
+ROUND = 8
+FAR = 1 << 20  # a media offset that no text reaches, which hides a padding crop
 
 
 def stills(media):
-    """[(scene, cut or whole)] of every still that the model is shown, and whether they are a clip's."""
-    clip = any(isinstance(m, list) for m in media)
-    return [x for m in media for x in ([(m, False)] if isinstance(m, Scene) else [(m[1], True)] if isinstance(m, tuple) else [(s, True) for s in m])], clip
+    """[(scene, is it shown as a whole only)] of every still that the model is shown, and whether they are a clip's."""
+    out, clip = [], False
+    for m in media:
+        if isinstance(m, Scene):
+            out.append((m, False))
+        elif isinstance(m, tuple):
+            out.append((m[1], True))
+        else:
+            out += [(s, True) for s in m]
+            clip = True
+    return out, clip
 
 
 def look(sample):
-    """crops, patch labels, view labels, hints.of_picture of a sample's media"""
+    """Lists with an entry a picture of the sample: crops, patch labels, view labels, hint_labels.of_picture."""
     crops, patch, view, shown = [], [], [], []
     seen, clip = stills(sample.media)
     for number, (s, whole) in enumerate(seen):
-        before = seen[number - 1][0] if number and (clip or len(seen) == 2) else None  # that it is compared with
+        before = seen[number - 1][0] if number and (clip or len(seen) == 2) else None  # is compared with it
         v, grid = cut(draw(s), whole)
         p, w = labels(s, grid)
         crops.append(v), patch.append(p), view.append(w)
-        shown.append(hints.of_picture(s, w, grid, number, before, clip))
+        shown.append(hint_labels.of_picture(s, w, grid, number, before, clip))
     return crops, patch, view, shown
 
 
@@ -41,88 +61,144 @@ def batch(chat: Chat, group, first):
     for s in group:
         seen, clip = stills(s.media)
         scenes = [scene for scene, _ in seen]
-        rows.append(chat.ids(expand(s), s.system, lambda text: hints.mentions(text, scenes, clip), lambda text: hints.listed(text, scenes, clip)))
+        named, listed = (partial(find, stills=scenes, clip=clip) for find in (hint_labels.mentions, hint_labels.listed))
+        rows.append(chat.ids(expand(s), s.system, named, listed))
     t, n = -(-max(len(r[0]) for r in rows) // ROUND) * ROUND, max(len(r[1]) for r in rows)
     ids, wanted = np.zeros((len(rows), t), np.int64), np.zeros((len(rows), t), bool)
     offsets, index = np.full((len(rows), n), FAR, np.int64), np.zeros((len(rows), n), np.int64)
     spans, pictures, named = [], [], []
     for i, (row, off, answers, markers, things) in enumerate(rows):
-        ids[i, :len(row)] = row
-        offsets[i, :len(off)] = off
-        index[i, :len(off)] = np.arange(first, first + len(off))
+        ids[i, : len(row)] = row
+        offsets[i, : len(off)] = off
+        index[i, : len(off)] = np.arange(first, first + len(off))
         first += len(off)
         pictures += [i * t + at for at in markers]
         named += [(i * t + at, label) for at, label in things]
-        for (a, b), turn in zip(answers, group[i].turns):
-            wanted[i, a - 1:b - 1] = True
+        for (a, b), turn in zip(answers, group[i].turns, strict=True):
+            wanted[i, a - 1 : b - 1] = True
             spans.append((turn[0], b - a))
-    where = np.array([at for at, _ in named], np.int64), np.array([label for _, label in named], np.int8).reshape(len(named), hints.N)
-    return dict(ids=ids, wanted=wanted, offsets=offsets, index=index, spans=spans, pictures=np.array(pictures, np.int64), named=where), first
+    where = (
+        np.array([at for at, _ in named], np.int64),
+        np.array([label for _, label in named], np.int8).reshape(len(named), hint_labels.WIDTH),
+    )
+    return dict(
+        ids=ids,
+        wanted=wanted,
+        offsets=offsets,
+        index=index,
+        spans=spans,
+        pictures=np.array(pictures, np.int64),
+        named=where,
+    ), first
 
 
-EASY = 800  # packs of the language stage before the whole variety: binding words to places is learnt from few patches in minutes, from many hardly
+# The language stage begins with this many easy packs: binding words to places is learnt in minutes from few patches,
+# and hardly from many.
+EASY = 800
 
 
 def easy(rng: random.Random):
     """Groups of a pack in which most pictures are one crop."""
-    bind = lambda: samples.one_picture(rng, False, turns=6, n=rng.choice([2, 3, 3, 4]), only=questions.BINDING)
-    return [[bind() for _ in range(5)], [bind() for _ in range(5)], [samples.one_picture(rng, False, turns=5) for _ in range(6)],
-            [samples.pictures(rng, turns=4) for _ in range(4)], [samples.clip(rng, turns=4) for _ in range(3)],
-            [samples.one_picture(rng, turns=5)], [samples.no_picture(rng)] if rng.random() < 0.3 else []]
+
+    def bind():
+        return samples.one_picture(rng, False, turns=6, n=rng.choice([2, 3, 3, 4]), only=questions.BINDING)
+
+    return [
+        [bind() for _ in range(5)],
+        [bind() for _ in range(5)],
+        [samples.one_picture(rng, False, turns=5) for _ in range(6)],
+        [samples.pictures(rng, turns=4) for _ in range(4)],
+        [samples.clip(rng, turns=4) for _ in range(3)],
+        [samples.one_picture(rng, turns=5)],
+        [samples.no_picture(rng)] if rng.random() < 0.3 else [],
+    ]
 
 
 def plan(rng: random.Random):
     """The groups of one pack."""
     k = rng.choice([5, 6, 7, 8, 8, 10, 12, 16, 20, 24, 28, 32])
-    compare = lambda: samples.one_picture(rng, False, turns=6, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
-    return [[samples.one_picture(rng) for _ in range(4)],
-            [samples.one_picture(rng, False) for _ in range(3)], [compare() for _ in range(3)],
-            [samples.pictures(rng) for _ in range(5)],
-            [samples.clip(rng) for _ in range(4)],
-            [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True) if rng.random() < 0.5 else samples.pictures(rng, k=k, turns=6)],
-            [samples.no_picture(rng)] if rng.random() < 0.5 else []]
+
+    def compare():
+        return samples.one_picture(rng, False, turns=6, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
+
+    return [
+        [samples.one_picture(rng) for _ in range(4)],
+        [samples.one_picture(rng, False) for _ in range(3)],
+        [compare() for _ in range(3)],
+        [samples.pictures(rng) for _ in range(5)],
+        [samples.clip(rng) for _ in range(4)],
+        [
+            samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)
+            if rng.random() < 0.5
+            else samples.pictures(rng, k=k, turns=6)
+        ],
+        [samples.no_picture(rng)] if rng.random() < 0.5 else [],
+    ]
 
 
 def practice(rng: random.Random):
-    """The same variety for training, with more of what takes longest to be learnt: lists, pictures by their number, many pictures, what differs, order.
+    """The same variety for training, with more of what takes longest to be learnt.
 
-    What one answer tells of the others (a list, an order, a difference) is asked in short conversations about more pictures.
+    That is lists, pictures by their number, many pictures, what differs, and order.
+
+    What one answer tells of the others (a list, an order, a difference) is asked in short conversations about more
+    pictures.
     """
-    lists = lambda: samples.one_picture(rng, False, turns=2, n=rng.choice([3, 4, 5, 6]), only=questions.LISTING)
-    compare = lambda: samples.one_picture(rng, False, turns=5, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
-    album = lambda *k: samples.pictures(rng, k=rng.choice(k), turns=14, kinds=several.HARDER)
-    return [[samples.one_picture(rng) for _ in range(2)], [samples.one_picture(rng, turns=3, only=["read"])],
-            [samples.one_picture(rng, False) for _ in range(3)], [lists() for _ in range(4)], [compare() for _ in range(2)],
-            [samples.pictures(rng, k=rng.choice([2, 3, 3, 4]), kinds=several.HARDER) for _ in range(4)],
-            [samples.compared(rng, turns=3, kinds=several.HARDER) for _ in range(5)],
-            [samples.clip(rng) for _ in range(3)], [samples.clip(rng, turns=2, kind="order") for _ in range(3)],
-            [album(5, 6, 7, 8, 10, 12)], [album(12, 16, 20, 24, 28, 32, 32)],
-            [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)] if rng.random() < 0.3 else [],
-            [samples.no_picture(rng)] if rng.random() < 0.3 else []]
+
+    def lists():
+        return samples.one_picture(rng, False, turns=2, n=rng.choice([3, 4, 5, 6]), only=questions.LISTING)
+
+    def compare():
+        return samples.one_picture(rng, False, turns=5, n=rng.choice([2, 2, 3, 4]), only=questions.COMPARING)
+
+    def album(*k):
+        return samples.pictures(rng, k=rng.choice(k), turns=14, kinds=several.HARDER)
+
+    return [
+        [samples.one_picture(rng) for _ in range(2)],
+        [samples.one_picture(rng, turns=3, only=["read"])],
+        [samples.one_picture(rng, False) for _ in range(3)],
+        [lists() for _ in range(4)],
+        [compare() for _ in range(2)],
+        [samples.pictures(rng, k=rng.choice([2, 3, 3, 4]), kinds=several.HARDER) for _ in range(4)],
+        [samples.compared(rng, turns=3, kinds=several.HARDER) for _ in range(5)],
+        [samples.clip(rng) for _ in range(3)],
+        [samples.clip(rng, turns=2, kind="order") for _ in range(3)],
+        [album(5, 6, 7, 8, 10, 12)],
+        [album(12, 16, 20, 24, 28, 32, 32)],
+        [samples.pictures(rng, k=rng.choice([None, 2, 3]), cut=True)] if rng.random() < 0.3 else [],
+        [samples.no_picture(rng)] if rng.random() < 0.3 else [],
+    ]
 
 
 def maker(tok, plan=plan, easy_packs=0):
-    """plan: the groups of a pack after the easy ones; as it stands, what is measured."""
+    """make_pack(rng, number) for Feed. plan: makes the groups of a pack after the easy ones; the default is what is
+    measured.
+    """
+    chat = Chat(tok)
+
     def make_pack(rng, number):
-        chat = maker.chat = getattr(maker, "chat", None) or Chat(tok)
         crops, patch, view, shown, groups, first = [], [], [], [], [], 0
         for group in filter(None, easy(rng) if number < easy_packs else plan(rng)):
             for s in group:
-                for rows, new in zip((crops, patch, view, shown), look(s)):
-                    rows += new
+                for rows, more in zip((crops, patch, view, shown), look(s), strict=True):
+                    rows.extend(more)
             b, first = batch(chat, group, first)
             groups.append(b)
         return np.concatenate(crops), np.concatenate(patch), np.concatenate(view), np.concatenate(shown), groups
+
     return make_pack
 
 
 def answers_right(logits, targets, spans):
-    """{skill: (right, asked)}; an answer is right when each of its tokens is the likeliest, which is what greedy decoding needs."""
+    """{skill: (right, asked)}; an answer is right when each of its tokens has the largest logit, as greedy decoding
+    needs.
+    """
     ok = (logits.argmax(-1) == targets).tolist()
     out, at = {}, 0
     for skill, n in spans:
         r, a = out.get(skill, (0, 0))
-        out[skill] = (r + all(ok[at:at + n]), a + 1)
+        out[skill] = (r + all(ok[at : at + n]), a + 1)
         at += n
     return out
 
@@ -151,13 +227,16 @@ def hinted(groups, shown):
         pictures.append(torch.from_numpy(b["pictures"] + base))
         named.append((torch.from_numpy(b["named"][0] + base), torch.from_numpy(b["named"][1])))
         base += b["ids"].size
-    return (torch.cat(pictures), shown), tuple(torch.cat(x) for x in zip(*named))
+    return (torch.cat(pictures), shown), tuple(torch.cat(x) for x in zip(*named, strict=True))
 
 
 def answer_loss(model, groups, embeds, tap=None):
     """Mean cross-entropy of the answers' tokens, {skill: (right, asked)}"""
     dtype = embeds.dtype
-    groups_ = [Group(model.c, *(torch.from_numpy(b[k]) for k in ("ids", "offsets", "index", "wanted")), dtype=dtype) for b in groups]
+    groups_ = [
+        Group(model.c, *(torch.from_numpy(b[k]) for k in ("ids", "offsets", "index", "wanted")), dtype=dtype)
+        for b in groups
+    ]
     logits = model.read(groups_, embeds, tap).float()
     targets = torch.cat([s.ids[:, 1:][s.wanted[:, :-1]] for s in groups_])
     return F.cross_entropy(logits, targets), answers_right(logits, targets, [x for b in groups for x in b["spans"]])

@@ -1,5 +1,7 @@
 """Muon for the hidden matrices, AdamW for the rest; float32 masters of bfloat16 working weights."""
+
 from __future__ import annotations
+
 import torch
 import torch.distributed as dist
 
@@ -16,16 +18,23 @@ def orthogonal(g, steps=5):
 
 
 def shared(groups):
-    """{shape: matrices} -> {shape: their nearest-orthogonal ones, bfloat16 [n, *shape]}; each rank works on every size-th matrix of a shape."""
+    """{shape: matrices} -> {shape: their nearest-orthogonal ones, bfloat16 [n, *shape]}
+
+    Of each shape a rank makes every size-th matrix, and the ranks exchange them.
+    """
     size, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
-    mine = {shape: orthogonal(torch.stack(matrices[rank::size])) for shape, matrices in groups.items() if matrices[rank::size]}
+    mine = {
+        shape: orthogonal(torch.stack(matrices[rank::size]))
+        for shape, matrices in groups.items()
+        if matrices[rank::size]
+    }
     if size == 1:
         return mine
     counts = {shape: [len(matrices[r::size]) for r in range(size)] for shape, matrices in groups.items()}
     lengths = [sum(n[r] * shape[0] * shape[1] for shape, n in counts.items()) for r in range(size)]
     send = torch.zeros(max(lengths), dtype=torch.bfloat16)
     if mine:
-        send[:lengths[rank]] = torch.cat([x.flatten() for x in mine.values()])
+        send[: lengths[rank]] = torch.cat([x.flatten() for x in mine.values()])
     got = [torch.empty_like(send) for _ in range(size)]
     dist.all_gather([x.view(torch.uint8) for x in got], send.view(torch.uint8))
     out = {shape: torch.empty(len(matrices), *shape, dtype=torch.bfloat16) for shape, matrices in groups.items()}
@@ -33,7 +42,7 @@ def shared(groups):
         at = 0
         for shape, n in counts.items():
             part = n[r] * shape[0] * shape[1]
-            out[shape][r::size] = flat[at:at + part].view(n[r], *shape)
+            out[shape][r::size] = flat[at : at + part].view(n[r], *shape)
             at += part
     return out
 
@@ -43,11 +52,10 @@ class Optimizer:
         """named: (name, working parameter) pairs."""
         self.named = list(named)
         self.masters = [p.detach().float().clone() for _, p in self.named]
-        matrix = lambda n, p: p.dim() == 2 and "embed" not in n and not n.startswith("heads")
         self.groups = {}
         rest = []
         for i, (n, p) in enumerate(self.named):
-            if matrix(n, p):
+            if p.dim() == 2 and "embed" not in n and not n.startswith("heads"):
                 self.groups.setdefault(tuple(p.shape), []).append(i)
             else:
                 rest.append(i)
@@ -59,7 +67,9 @@ class Optimizer:
     @torch.no_grad()
     def step(self, lr, clip=1.0, only=None):
         self.t += 1
-        grads = {i: p.grad.float() for i, (n, p) in enumerate(self.named) if p.grad is not None and (only is None or only(n))}
+        grads = {
+            i: p.grad.float() for i, (n, p) in enumerate(self.named) if p.grad is not None and (only is None or only(n))
+        }
         norm = torch.sqrt(sum(g.pow(2).sum() for g in grads.values()))
         if not torch.isfinite(norm):
             self.zero()
@@ -69,13 +79,19 @@ class Optimizer:
         for members in groups.values():
             for i in members:
                 self.m[i].lerp_(grads[i] * k, 1 - self.momentum)
-        turned = shared({shape: [torch.lerp(grads[i] * k, self.m[i], self.momentum) for i in members] for shape, members in groups.items() if members})
+        updates = shared(
+            {
+                shape: [torch.lerp(grads[i] * k, self.m[i], self.momentum) for i in members]
+                for shape, members in groups.items()
+                if members
+            }
+        )
         for shape, members in groups.items():
             scale = 0.2 * max(shape) ** 0.5
             for j, i in enumerate(members):
-                self.masters[i].mul_(1 - lr * self.decay).add_(turned[shape][j], alpha=-lr * scale)
+                self.masters[i].mul_(1 - lr * self.decay).add_(updates[shape][j], alpha=-lr * scale)
         b1, b2 = self.betas
-        c1, c2 = 1 - b1 ** self.t, 1 - b2 ** self.t
+        c1, c2 = 1 - b1**self.t, 1 - b2**self.t
         for i in self.rest:
             if i in grads:
                 g = grads[i] * k
@@ -96,6 +112,6 @@ class Optimizer:
 
     def load(self, s):
         self.t, self.m, self.v = s["t"], s["m"], s["v"]
-        for a, b, (_, p) in zip(self.masters, s["masters"], self.named):
+        for a, b, (_, p) in zip(self.masters, s["masters"], self.named, strict=True):
             a.copy_(b)
             p.data.copy_(b)

@@ -1,8 +1,12 @@
 """Training samples: pictures or clips with a conversation about them."""
+
 from __future__ import annotations
-import random
+
 from dataclasses import dataclass, field
-import clips, questions, several
+
+import clips
+import questions
+import several
 from world import scene
 
 SYSTEMS = ["Answer briefly.", "You are a helpful assistant.", "Be short."]
@@ -10,7 +14,7 @@ SYSTEMS = ["Answer briefly.", "You are a helpful assistant.", "Be short."]
 
 @dataclass
 class Sample:
-    media: list            # of Scene (cut), ("whole", Scene) or [Scene, ...] (a clip)
+    media: list  # of Scene (cut), ("whole", Scene) or [Scene, ...] (a clip)
     turns: list = field(default_factory=list)  # (skill, user text with <|image|> / <|video|>, answer)
     system: str | None = None
 
@@ -37,7 +41,7 @@ def talk(rng, sample, head, asks, group):
         if q in seen:
             continue
         seen.add(q)
-        if skill not in ("chat",):
+        if skill != "chat":
             q = questions.vary(rng, q)
         sample.turns.append((f"{group}/{skill}", (head if not sample.turns else "") + q, answer))
     return sample
@@ -65,7 +69,10 @@ def pictures(rng, k=None, cut=False, turns=None, kinds=None):
         return compared(rng, cut, turns or 4, kinds)
     k = k or rng.choice([2, 2, 3, 3, 4])
     scenes = several.album(rng, k, cut)
-    asks = [lambda: foreign(rng) if rng.random() < 0.02 else several.ask_album(rng, scenes, kinds) for _ in range(turns or rng.choice([4, 5, 6]))]
+    asks = [
+        lambda: foreign(rng) if rng.random() < 0.02 else several.ask_album(rng, scenes, kinds)
+        for _ in range(turns or rng.choice([4, 5, 6]))
+    ]
     return album(rng, scenes, cut, asks)
 
 
@@ -74,12 +81,17 @@ def compared(rng, cut=False, turns=4, kinds=None):
     two = None
     while not two:
         two = several.twins(rng, cut)
-    a, b, change = two
-    return album(rng, [a, b], cut, [lambda: several.ask_twins(rng, a, b, change) if rng.random() < 0.6 else several.ask_album(rng, [a, b], kinds) for _ in range(turns)])
+    *scenes, change = two
+
+    def ask():
+        return several.ask_twins(rng, change) if rng.random() < 0.6 else several.ask_album(rng, scenes, kinds)
+
+    return album(rng, scenes, cut, [ask] * turns)
 
 
 def album(rng, scenes, cut, asks):
-    return talk(rng, Sample([s if cut else ("whole", s) for s in scenes], system=system(rng)), front(rng, len(scenes)), asks, "several")
+    sample = Sample([s if cut else ("whole", s) for s in scenes], system=system(rng))
+    return talk(rng, sample, front(rng, len(scenes)), asks, "several")
 
 
 def clip(rng, turns=None, kind=None):
@@ -96,10 +108,14 @@ def no_picture(rng, turns=None):
         if r < 0.25:
             return "chat", rng.choice(questions.WHOAREYOU), questions.WHO
         if r < 0.55:
-            q = rng.choice(questions.DESCRIBE + questions.LIST + several.HOW_MANY + clips.DESCRIBE) if rng.random() < 0.4 else questions.ask(rng, scene(rng, cut=False), False)[1]
+            if rng.random() < 0.4:
+                q = rng.choice(questions.DESCRIBE + questions.LIST + several.HOW_MANY + clips.DESCRIBE)
+            else:
+                _, q, _ = questions.ask(rng, scene(rng, cut=False), False)
             return "blind", q, questions.NO_PICTURE
         while True:
             skill, q, a = foreign(rng)
             if not any(w in q for w in ("picture", "here", "see", "color", "colour", "Where is", "this", "many")):
                 return skill, q, a
+
     return talk(rng, Sample([], system=system(rng)), "", [one] * (turns or 4), "none")

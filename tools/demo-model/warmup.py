@@ -1,18 +1,27 @@
 """The dense warm-up: every patch says what is drawn there. The heads are dropped afterwards."""
+
 from __future__ import annotations
-from dataclasses import replace
+
 import random
+from dataclasses import replace
+
 import numpy as np
 import torch
-from torch import nn
 import torch.nn.functional as F
+from torch import nn
+
 from draw import draw
 from model import RMSNorm
 from views import PER_PATCH, PER_VIEW, cut, labels, outlines
 from world import scene
 
 VIEWS = 64  # a pack
-PRINT = [8, 16, 24, 32]  # letters and digits of a picture that is cut: few patches show any, so far more than a question would be asked about
+PRINT = [
+    8,
+    16,
+    24,
+    32,
+]  # letters and digits of a picture that is cut: few patches show any, so far more than a question would be asked about
 LOOKS = 640  # patches of a pack that are asked what is drawn around them
 
 
@@ -41,7 +50,7 @@ def wander(rng: random.Random, s):
     for _ in range(10):
         t = replace(s.things[i], x=rng.uniform(0.14, 0.86), y=rng.uniform(0.14, 0.86))
         if all(abs(t.x - o.x) > 0.3 or abs(t.y - o.y) > 0.3 for j, o in enumerate(s.things) if j != i):
-            return replace(s, things=s.things[:i] + (t,) + s.things[i + 1:])
+            return replace(s, things=(*s.things[:i], t, *s.things[i + 1 :]))
     return s
 
 
@@ -56,13 +65,16 @@ def make_pack(rng: random.Random, _):
         img, mask = draw(s, True)
         v, grid = cut(img, whole)
         p, w = labels(s, grid)
-        views.append(v), patch.append(p), view.append(w), drawn.append(outlines(mask, grid))
+        for rows, new in zip((views, patch, view, drawn), (v, p, w, outlines(mask, grid)), strict=True):
+            rows.append(new)
         n += len(v)
     return tuple(np.concatenate(x)[-VIEWS:] for x in (views, patch, view, drawn))
 
 
 def neighbourhood(drawn, index):
-    """drawn [n, 81, 49], patches [k] of n * 81 -> [k, 9 * 49]: the outlines of each patch and its neighbours, nothing beyond the edge."""
+    """drawn [n, 81, 49], patches [k] of n * 81 -> [k, 9 * 49]: the outlines of each patch and its neighbours, 0 past
+    the edge.
+    """
     n = drawn.shape[0]
     grid = F.pad(drawn.view(n, 9, 9, 49), (0, 0, 1, 1, 1, 1))
     crop, row, col = index // 81, index % 81 // 9, index % 9
@@ -72,8 +84,8 @@ def neighbourhood(drawn, index):
 def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None, taps=None):
     """embeds [n, 81, d] -> loss, {what: (right, asked)}; per-view questions are put to a few picked patches.
 
-    drawn: the outlines; each patch's own is asked of the second layer's output (taps), that of its surroundings of the third's, at patches where
-    there is something: the layers that follow make shapes and letters of them.
+    drawn: the outlines. The output of the second layer (taps) is asked for each patch's own, that of the third for the
+    ones around it, where there is something: the layers that follow make shapes and letters of them.
     """
     h = heads.norm(embeds)
     out = heads.patch(h).float().split(list(PER_PATCH.values()), -1)
@@ -81,15 +93,17 @@ def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None, taps=None):
     if drawn is not None:
         y = drawn.to(torch.bfloat16) / 255
         own = F.binary_cross_entropy_with_logits(heads.outline(heads.early(taps[1])), y)
-        something = ((patch[..., 0] > 0) | (patch[..., 5] > 0)).flatten().nonzero()[:, 0]
+        shape, glyph = (patch[..., list(PER_PATCH).index(name)] for name in ("shape", "glyph"))
+        something = ((shape > 0) | (glyph > 0)).flatten().nonzero()[:, 0]
         index = something[torch.randperm(len(something), generator=looks)[:LOOKS]]
-        around = F.binary_cross_entropy_with_logits(heads.around(heads.early(taps[2]).flatten(0, 1)[index]), neighbourhood(y, index))
+        around = F.binary_cross_entropy_with_logits(
+            heads.around(heads.early(taps[2]).flatten(0, 1)[index]), neighbourhood(y, index)
+        )
         loss = 8 * own + 8 * around
         seen["outline"], seen["around"] = (-1000 * own.item(), 1000), (-1000 * around.item(), 1000)
-    for i, (name, x) in enumerate(zip(PER_PATCH, out)):
-        y = patch[..., i]
-        ask = y >= 0
-        x, y = x[ask], y[ask].long()
+    for name, logits, label in zip(PER_PATCH, out, patch.unbind(-1), strict=True):
+        asked_at = label >= 0
+        x, y = logits[asked_at], label[asked_at].long()
         ce = F.cross_entropy(x, y, reduction="none")
         if name in ("shape", "middle", "glyph"):  # mostly nothing: the something counts as much
             some = y > 0
@@ -101,10 +115,9 @@ def dense_loss(heads: Heads, embeds, patch, view, pick, drawn=None, taps=None):
         loss = loss + part * {"middle": 0.5, "size": 0.7, "shape": 1.5}.get(name, 1.0)
         seen[name] = (int(right), int(asked))
     out = heads.view(h[:, pick]).float().split(list(PER_VIEW.values()), -1)
-    for i, (name, x) in enumerate(zip(PER_VIEW, out)):
-        y = view[:, i].long()
-        ask = y >= 0
-        x, y = x[ask], y[ask][:, None].expand(-1, len(pick))
+    for name, logits, label in zip(PER_VIEW, out, view.unbind(1), strict=True):
+        asked_at = label >= 0
+        x, y = logits[asked_at], label[asked_at].long()[:, None].expand(-1, len(pick))
         part = F.cross_entropy(x.flatten(0, 1), y.flatten())
         loss = loss + part * (0.08 if name.startswith("n_") else 0.5)
         key = "counts" if name.startswith("n_") else name

@@ -1,7 +1,12 @@
 """The demo model's whole world: shapes, colours, sizes and nine places. Draws nothing; see draw.py."""
+
 from __future__ import annotations
-import math, random
-from dataclasses import dataclass, field, replace
+
+import math
+import random
+from dataclasses import dataclass, replace
+
+from grid import CROP_SIZE, GRIDS, choose_grid
 
 SHAPES = ["circle", "square", "triangle", "star", "ring", "cross"]
 COLORS = {  # name -> (hue range in degrees or None, saturation range, value range)
@@ -17,8 +22,17 @@ COLORS = {  # name -> (hue range in degrees or None, saturation range, value ran
     "gray": (None, (0, 0.04), (0.44, 0.58)),
 }
 COLOR_NAMES = list(COLORS)
-CELLS = ["at the top left", "at the top", "at the top right", "on the left", "in the center", "on the right",
-         "at the bottom left", "at the bottom", "at the bottom right"]
+CELLS = [
+    "at the top left",
+    "at the top",
+    "at the top right",
+    "on the left",
+    "in the center",
+    "on the right",
+    "at the bottom left",
+    "at the bottom",
+    "at the bottom right",
+]
 DIGITS = "0123456789"
 LETTERS = "ACEHKLTUXY"  # those that small print does not confuse
 GLYPHS = DIGITS + LETTERS
@@ -30,12 +44,12 @@ SMALL, LARGE = (0.44, 0.53), (0.70, 0.84)  # diameter as a share of a cell's sho
 class Thing:
     shape: str
     color: str
-    size: str        # "small" | "large"
-    x: float         # centre, 0..1 of the picture's width
-    y: float         # centre, 0..1 of the picture's height
+    size: str  # "small" | "large"
+    x: float  # centre, 0..1 of the picture's width
+    y: float  # centre, 0..1 of the picture's height
     diameter: float  # share of a cell's shorter side
-    turn: float      # degrees
-    shade: tuple     # RGB, the jittered colour
+    turn: float  # degrees
+    shade: tuple  # RGB, the jittered colour
 
     @property
     def cell(self):
@@ -52,7 +66,7 @@ class Glyph:
     char: str
     x: float
     y: float
-    height: float   # pixels of the cut picture
+    height: float  # pixels of the cut picture
     ink: tuple
     plate: tuple | None
     bold: bool
@@ -63,62 +77,69 @@ class Scene:
     width: int
     height: int
     things: tuple = ()
-    backdrop: str = "plain"    # "plain" | "gradient" | "noise"
-    color: str = "white"       # of the backdrop; of a gradient the first colour
+    backdrop: str = "plain"  # "plain" | "gradient" | "noise"
+    color: str = "white"  # of the backdrop; of a gradient the first colour
     shades: tuple = ((255, 255, 255), (255, 255, 255))
-    angle: float = 0.0         # of a gradient
-    grain: int = 0             # noise over everything, standard deviation
-    smooth: bool = True        # antialiased edges
-    seed: int = 0              # of the grain
+    angle: float = 0.0  # of a gradient
+    grain: int = 0  # noise over everything, standard deviation
+    smooth: bool = True  # antialiased edges
+    seed: int = 0  # of the grain
     glyphs: tuple = ()
 
 
 def shade(rng: random.Random, color: str):
+    """RGB of a random shade of this colour, from HSV."""
     hue, sat, val = COLORS[color]
     h = rng.uniform(*hue) % 360 if hue else rng.uniform(0, 360)
     s, v = rng.uniform(*sat), rng.uniform(*val)
-    f = lambda n: v - v * s * max(0.0, min((n + h / 60) % 6, 4 - (n + h / 60) % 6, 1))
-    return tuple(round(255 * f(n)) for n in (5, 3, 1))
+
+    def channel(n):
+        k = (n + h / 60) % 6
+        return round(255 * (v - v * s * max(0.0, min(k, 4 - k, 1))))
+
+    return channel(5), channel(3), channel(1)
 
 
 def canvas(rng: random.Random, cut: bool):
     """Width and height: mostly photo-like, sometimes long strips."""
-    if rng.random() < 0.85:
-        ratio = math.exp(rng.uniform(-0.6, 0.6))
-    else:
-        ratio = math.exp(rng.uniform(-1.4, 1.4))
+    spread = 0.6 if rng.random() < 0.85 else 1.4
+    ratio = math.exp(rng.uniform(-spread, spread))
     if cut and rng.random() < 0.6:  # drawn at the size that cutting will use, which saves a resize
-        w, h = min(((126 * c, 126 * r) for r, c in GRIDS), key=lambda g: abs(math.log(g[0] / g[1] / ratio)))
-        return w, h
+        r, c = min(GRIDS, key=lambda g: abs(math.log(g[1] / g[0] / ratio)))
+        return CROP_SIZE * c, CROP_SIZE * r
     area = (rng.uniform(260, 520) if cut else rng.uniform(130, 300)) ** 2
     return max(100, round(math.sqrt(area * ratio))), max(100, round(math.sqrt(area / ratio)))
 
 
-GRIDS = [(2, 2), (1, 3), (1, 4), (3, 1), (4, 1), (2, 3), (3, 2)]
-
-
 def backdrop(rng: random.Random, color=None, kind=None):
     kind = kind or rng.choices(["plain", "gradient", "noise"], [5, 3, 2])[0]
-    color = color or rng.choice(COLOR_NAMES + ["white", "white", "gray", "black"])
+    color = color or rng.choice([*COLOR_NAMES, "white", "white", "gray", "black"])
     a = shade(rng, color)
     b = a
     if kind == "gradient":
         b = shade(rng, rng.choice([c for c in COLOR_NAMES if c != color]))
-        b = tuple(round(x + (y - x) * rng.uniform(0.5, 1)) for x, y in zip(a, b))
+        b = tuple(round(x + (y - x) * rng.uniform(0.5, 1)) for x, y in zip(a, b, strict=True))
     grain = rng.randint(14, 30) if kind == "noise" else rng.choice([0, 0, 0, 2, 4, 7])
-    return dict(backdrop=kind, color=color, shades=(a, b), angle=rng.uniform(0, 2 * math.pi), grain=grain,
-                smooth=rng.random() < 0.85, seed=rng.randrange(1 << 30))
+    return dict(
+        backdrop=kind,
+        color=color,
+        shades=(a, b),
+        angle=rng.uniform(0, 2 * math.pi),
+        grain=grain,
+        smooth=rng.random() < 0.85,
+        seed=rng.randrange(1 << 30),
+    )
 
 
 def distance(a, b):
     """A rough perceptual distance of two RGB colours."""
-    r, g, bl = (x - y for x, y in zip(a, b))
+    r, g, bl = (x - y for x, y in zip(a, b, strict=True))
     return math.sqrt(2 * r * r + 4 * g * g + 3 * bl * bl) / 3
 
 
 def visible(rgb, scene_shades):
     a, b = scene_shades
-    path = [tuple(x + (y - x) * t for x, y in zip(a, b)) for t in (0, 0.5, 1)]
+    path = [tuple(x + (y - x) * t for x, y in zip(a, b, strict=True)) for t in (0, 0.5, 1)]
     return all(distance(rgb, p) > 48 for p in path)
 
 
@@ -150,17 +171,25 @@ def scene(rng: random.Random, n=None, cut=True, size=None, back=None, glyphs=Non
     shapes = few_shapes if rng.random() < 0.5 else SHAPES
     colors = few_colors if rng.random() < 0.4 else colors
     strip = max(w / h, h / w) > 2.2
-    things = tuple(thing(rng, rng.choice(shapes), rng.choice(colors), "large" if strip and rng.random() < 0.6 else rng.choice(["small", "large"]),
-                         cell, w, h) for cell in sorted(rng.sample(range(9), n)))
-    s = Scene(w, h, things, **back)
+    things = []
+    for cell in sorted(rng.sample(range(9), n)):
+        shape, color = rng.choice(shapes), rng.choice(colors)
+        large = strip and rng.random() < 0.6
+        things.append(thing(rng, shape, color, "large" if large else rng.choice(["small", "large"]), cell, w, h))
+    s = Scene(w, h, tuple(things), **back)
     k = (rng.choices([0, 1, 2], [5, 4, 1])[0] if glyphs is None else glyphs) if cut else 0
     return add_glyphs(rng, s, k)
 
 
 def add_glyphs(rng: random.Random, s: Scene, k: int) -> Scene:
-    """Small print that only a crop resolves, beside the things and inside one crop: a digit, a letter or both, or (k > 2) many of any kind."""
-    from views import choose_grid
-    r, c = choose_grid(s.width, s.height, 126)
+    """Adds small print that only a crop resolves, beside the things and inside one crop.
+
+    k = 1, 2: a digit, a letter or both; more: the rest of any kind.
+    """
+    r, c = choose_grid(s.width, s.height)
+    w, h = c * CROP_SIZE, r * CROP_SIZE  # of the picture when it is cut
+    scale = CROP_SIZE * math.sqrt(c * r / (s.width * s.height))
+    m = min(s.width, s.height) / 3 * scale
     chars = [rng.choice(DIGITS), rng.choice(LETTERS)]
     rng.shuffle(chars)
     chars += rng.choices(GLYPHS, k=max(0, k - 2))
@@ -169,14 +198,12 @@ def add_glyphs(rng: random.Random, s: Scene, k: int) -> Scene:
         for _ in range(40):
             gh = rng.uniform(13, 17.5)
             x, y = rng.uniform(0.05, 0.95), rng.uniform(0.05, 0.95)
-            px, py = x * c * 126, y * r * 126
-            if min(px % 126, 126 - px % 126, py % 126, 126 - py % 126) < gh * 0.85:
+            px, py = x * w, y * h
+            if min(min(p % CROP_SIZE, CROP_SIZE - p % CROP_SIZE) for p in (px, py)) < gh * 0.85:
                 continue
-            scale = 126 * math.sqrt(c * r / (s.width * s.height))
-            m = min(s.width, s.height) / 3 * scale
-            if any(math.hypot(px - t.x * c * 126, py - t.y * r * 126) < t.diameter * m / 2 + gh for t in s.things):
+            if any(math.hypot(px - t.x * w, py - t.y * h) < t.diameter * m / 2 + gh for t in s.things):
                 continue
-            if any(math.hypot(px - g.x * c * 126, py - g.y * r * 126) < 3 * gh for g in out):
+            if any(math.hypot(px - g.x * w, py - g.y * h) < 3 * gh for g in out):
                 continue
             light = sum(s.shades[0]) + sum(s.shades[1]) > 6 * 128
             ink = tuple(rng.randint(0, 30) if light else rng.randint(225, 255) for _ in range(3))

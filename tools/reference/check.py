@@ -2,8 +2,8 @@
 
     python tools/reference/check.py [--seeds N] [--first SEED] [--keep FOLDER]
 
-Float files are held to the checkpoint; quantised ones to the reference on the values of the file itself, unpacked by the `gguf` package. Needs
-requirements.txt and a build of the project (npm ci). Last line: "N passed, N failed".
+Float files are held to the checkpoint; quantised ones to the reference on the values of the file itself, unpacked by
+the `gguf` package. Needs requirements.txt and a build of the project (npm ci). Last line: "N passed, N failed".
 """
 
 from __future__ import annotations
@@ -32,21 +32,33 @@ ROUNDING = 0.006  # of int8 activations, relative; see test/model/quantised.test
 
 
 def random_shape(r: random.Random) -> dict:
-    """Sizes that a model of this family could have, most of them awkward."""
+    """Config fields that a model of this family could have, most of them awkward."""
     dim = r.choice([16, 32, 48, 64, 128])
     kv_heads = r.choice([1, 1, 2, 3])
     heads = kv_heads * r.choice([1, 2, 3, 7])
     while heads * dim > 512:
         heads, kv_heads = heads // kv_heads, 1
         dim = min(dim, 64)
-    blocks = r.randint(1, 5)
-    v_heads, patch = r.choice([1, 2, 3, 4]), r.choice([7, 10, 14])
+    layers = r.randint(1, 5)
+    vision_heads, patch = r.choice([1, 2, 3, 4]), r.choice([7, 10, 14])
     return dict(
-        hidden=heads * dim, mlp=r.choice([96, 130, 256, 300]), blocks=blocks, heads=heads, kv_heads=kv_heads,
-        hyper=sorted(r.sample(range(1, blocks + 1), r.randint(1, blocks))), tied=r.random() < 0.5,
-        theta=r.choice([1e4, 1e6]), eps=r.choice([1e-6, 1e-5]), v_hidden=v_heads * r.choice([16, 24, 40, 72]),
-        v_mlp=r.choice([64, 100, 172]), v_blocks=r.randint(2, 4), v_heads=v_heads,
-        image=patch * r.randint(2, 6) + r.randint(0, patch - 1), patch=patch,
+        hidden_size=heads * dim,
+        intermediate_size=r.choice([96, 130, 256, 300]),
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        hyper_layers=sorted(r.sample(range(1, layers + 1), r.randint(1, layers))),
+        tie_word_embeddings=r.random() < 0.5,
+        rope_theta=r.choice([1e4, 1e6]),
+        rms_norm_eps=r.choice([1e-6, 1e-5]),
+        vision_config=dict(
+            hidden_size=vision_heads * r.choice([16, 24, 40, 72]),
+            intermediate_size=r.choice([64, 100, 172]),
+            num_hidden_layers=r.randint(2, 4),
+            num_attention_heads=vision_heads,
+            image_size=patch * r.randint(2, 6) + r.randint(0, patch - 1),
+            patch_size=patch,
+        ),
     )
 
 
@@ -90,7 +102,7 @@ def compare(folder: Path, score: Score, where: str) -> None:
                 embeds = reference.image_embeds(c, w, pixels.permute(0, 2, 3, 1))
                 got = read(folder / f"{name}.embeds.f32").reshape(embeds.shape)
                 error = float((got - embeds).norm() / embeds.norm())
-                bound = EMBEDS if tight else 2 * ROUNDING * math.sqrt(4 * c.vision_blocks + 2)
+                bound = EMBEDS if tight else 2 * ROUNDING * math.sqrt(4 * c.vision_num_layers + 2)
                 score.check(f"image_embeds {'float' if tight else 'int8'}", error, bound, place)
             want = reference.logits(c, w, ids, offsets, embeds)[-1]
             difference = (read(folder / f"{name}.logits.f32") - want) / want.std()
@@ -104,7 +116,7 @@ def compare(folder: Path, score: Score, where: str) -> None:
                 score.check("greedy ids", float(answers[name][:length] != greedy[:length]), 0.5, place)
             else:
                 rms = float(difference.pow(2).mean().sqrt())
-                score.check("logits int8", rms, 6 * ROUNDING * math.sqrt(4 * c.blocks + 1), place)
+                score.check("logits int8", rms, 6 * ROUNDING * math.sqrt(4 * c.num_layers + 1), place)
 
 
 @torch.inference_mode()

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""A checkpoint that computes the same with outlying activations: outliers.py CHECKPOINT OUT [--channels 4] [--times 1000]
+"""Makes a checkpoint that computes the same with outlying activations.
 
-A few channels of every norm's weight are multiplied, and the columns of the matrices that read them divided by the same: the function stays, but
-each row that enters these products has a few values that many times as large as SigLIP and Qwen2 are known for. For measuring what int8
-activations with a scale per block make of that (tools/bench/drift.mjs). Needs torch and safetensors.
+    outliers.py CHECKPOINT OUT [--channels 4] [--times 1000]
+
+A few channels of every norm's weight are multiplied, and the columns of the matrices that read them are divided by the
+same factor. The function stays, but a few values of each row that enters these products are that many times larger, as
+SigLIP and Qwen2 are known for. tools/bench/drift.mjs measures what int8 activations with a scale per block make of
+that. Needs torch and safetensors.
 """
+
 import argparse
 import pathlib
 import shutil

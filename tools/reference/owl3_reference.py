@@ -1,7 +1,7 @@
 """mPLUG-Owl3 as MODEL.md describes it, in plain PyTorch: no cache, no chunks, one mask, every step visible.
 
-Reads a Hugging Face checkpoint folder or a GGUF file (any type: values are dequantised) into one dictionary of tensors under the GGUF
-names, so that both run through the same lines. Slow on purpose; tiny models only.
+Reads a Hugging Face checkpoint folder or a GGUF file (any type: values are dequantised) into one dictionary of tensors
+under the GGUF names, so that both run through the same lines. Slow on purpose; tiny models only.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Tensors = dict[str, torch.Tensor]
 class Shape:
     """The numbers of a model; names as in native/model/config.h."""
 
-    blocks: int
-    hidden: int
-    heads: int
-    kv_heads: int
-    rms_eps: float
+    num_layers: int
+    hidden_size: int
+    num_heads: int
+    num_kv_heads: int
+    rms_norm_eps: float
     rope_theta: float
-    hyper_blocks: list[int]  # 0-based
-    image_size: int  # pixels a side of a crop
-    patch: int
-    vision_blocks: int  # layers that are run
-    vision_heads: int
-    vision_eps: float
+    hyper_layers: list[int]  # 0-based
+    crop_size: int  # pixels a side of a crop
+    patch_size: int
+    vision_num_layers: int  # layers that are run
+    vision_num_heads: int
+    vision_layer_norm_eps: float
 
     @property
     def head_dim(self) -> int:
-        return self.hidden // self.heads
+        return self.hidden_size // self.num_heads
 
 
 # --- forward pass ------------------------------------------------------------------------------------------------
@@ -92,23 +92,23 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, visible: torch.Ten
 def patches(c: Shape, crops: torch.Tensor) -> torch.Tensor:
     """uint8 crops [n, S, S, 3] -> [n, T, 3 * P * P] in the order channel, row, column."""
     x = (crops.to(torch.get_default_dtype()) / 255 - 0.5) / 0.5
-    n, side = crops.shape[0], c.image_size // c.patch
-    x = x.reshape(n, side, c.patch, side, c.patch, 3)  # n, py, y, px, x, channel
-    return x.permute(0, 1, 3, 5, 2, 4).reshape(n, side * side, 3 * c.patch * c.patch)
+    n, side = crops.shape[0], c.crop_size // c.patch_size
+    x = x.reshape(n, side, c.patch_size, side, c.patch_size, 3)  # n, py, y, px, x, channel
+    return x.permute(0, 1, 3, 5, 2, 4).reshape(n, side * side, 3 * c.patch_size * c.patch_size)
 
 
 def image_embeds(c: Shape, w: Tensors, crops: torch.Tensor) -> torch.Tensor:
     """uint8 crops [n, S, S, 3] -> [n, T, d]."""
     out = []
-    for x in patches(c, crops):
-        x = linear(w, "v.patch_embd", x) + w["v.position_embd.weight"]
+    for crop in patches(c, crops):
+        x = linear(w, "v.patch_embd", crop) + w["v.position_embd.weight"]
         everything = torch.ones(len(x), len(x), dtype=torch.bool)
-        for i in range(c.vision_blocks):
+        for i in range(c.vision_num_layers):
             blk = f"v.blk.{i}"
-            h = layer_norm(w, f"{blk}.ln1", x, c.vision_eps)
-            q, k, v = (linear(w, f"{blk}.attn_{n}", h).reshape(len(x), c.vision_heads, -1) for n in "qkv")
+            h = layer_norm(w, f"{blk}.ln1", x, c.vision_layer_norm_eps)
+            q, k, v = (linear(w, f"{blk}.attn_{n}", h).reshape(len(x), c.vision_num_heads, -1) for n in "qkv")
             x = x + linear(w, f"{blk}.attn_out", attend(q, k, v, everything))
-            h = layer_norm(w, f"{blk}.ln2", x, c.vision_eps)
+            h = layer_norm(w, f"{blk}.ln2", x, c.vision_layer_norm_eps)
             x = x + linear(w, f"{blk}.ffn_down", gelu_tanh(linear(w, f"{blk}.ffn_up", h)))
         out.append(linear(w, "mm.2", gelu_erf(linear(w, "mm.0", x))))
     return torch.stack(out)
@@ -119,26 +119,26 @@ def logits(c: Shape, w: Tensors, ids: list[int], offsets: list[int], embeds: tor
     x = w["token_embd.weight"][torch.tensor(ids)]
     position = torch.arange(len(ids))
     causal = position[:, None] >= position[None, :]
-    for i in range(c.blocks):
+    for i in range(c.num_layers):
         blk = f"blk.{i}"
-        h = rms_norm(w[f"{blk}.attn_norm.weight"], x, c.rms_eps)
-        q = rotate(linear(w, f"{blk}.attn_q", h).reshape(len(ids), c.heads, c.head_dim), position, c.rope_theta)
-        k = rotate(linear(w, f"{blk}.attn_k", h).reshape(len(ids), c.kv_heads, c.head_dim), position, c.rope_theta)
-        v = linear(w, f"{blk}.attn_v", h).reshape(len(ids), c.kv_heads, c.head_dim)
+        h = rms_norm(w[f"{blk}.attn_norm.weight"], x, c.rms_norm_eps)
+        q = rotate(linear(w, f"{blk}.attn_q", h).reshape(len(ids), c.num_heads, c.head_dim), position, c.rope_theta)
+        k = rotate(linear(w, f"{blk}.attn_k", h).reshape(len(ids), c.num_kv_heads, c.head_dim), position, c.rope_theta)
+        v = linear(w, f"{blk}.attn_v", h).reshape(len(ids), c.num_kv_heads, c.head_dim)
         visible = causal
-        if i in c.hyper_blocks and embeds is not None:
-            for offset, crop in reversed(list(zip(offsets, embeds))):
-                seen = rms_norm(w[f"{blk}.attn_norm.weight"], crop, c.rms_eps)
-                both = linear(w, f"{blk}.attn_visual_kv", seen).reshape(len(crop), c.kv_heads, 2, c.head_dim)
+        if i in c.hyper_layers and embeds is not None:
+            for offset, crop in reversed(list(zip(offsets, embeds, strict=True))):
+                seen = rms_norm(w[f"{blk}.attn_norm.weight"], crop, c.rms_norm_eps)
+                both = linear(w, f"{blk}.attn_visual_kv", seen).reshape(len(crop), c.num_kv_heads, 2, c.head_dim)
                 place = torch.full((len(crop),), offset)
                 k = torch.cat([rotate(both[:, :, 0], place, c.rope_theta), k])
                 v = torch.cat([both[:, :, 1], v])
                 sees = (position >= offset)[:, None].expand(-1, len(crop))
                 visible = torch.cat([sees, visible], 1)
         x = x + linear(w, f"{blk}.attn_output", attend(q, k, v, visible))
-        h = rms_norm(w[f"{blk}.ffn_norm.weight"], x, c.rms_eps)
+        h = rms_norm(w[f"{blk}.ffn_norm.weight"], x, c.rms_norm_eps)
         x = x + linear(w, f"{blk}.ffn_down", silu(linear(w, f"{blk}.ffn_gate", h)) * linear(w, f"{blk}.ffn_up", h))
-    x = rms_norm(w["output_norm.weight"], x, c.rms_eps)
+    x = rms_norm(w["output_norm.weight"], x, c.rms_norm_eps)
     return x @ w.get("output.weight", w["token_embd.weight"]).T
 
 
@@ -168,14 +168,30 @@ def names(vision_blocks: int, blocks: int) -> dict[str, str]:
         f"{root}.norm": "output_norm",
         "language_model.lm_head": "output",
     }
-    parts = {"layer_norm1": "ln1", "layer_norm2": "ln2", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
-             "self_attn.v_proj": "attn_v", "self_attn.out_proj": "attn_out", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"}
+    parts = {
+        "layer_norm1": "ln1",
+        "layer_norm2": "ln2",
+        "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k",
+        "self_attn.v_proj": "attn_v",
+        "self_attn.out_proj": "attn_out",
+        "mlp.fc1": "ffn_up",
+        "mlp.fc2": "ffn_down",
+    }
     for i in range(vision_blocks):
         out |= {f"vision_model.encoder.layers.{i}.{a}": f"v.blk.{i}.{b}" for a, b in parts.items()}
-    parts = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
-             "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-             "self_attn.v_kv_proj": "attn_visual_kv", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-             "mlp.down_proj": "ffn_down"}
+    parts = {
+        "input_layernorm": "attn_norm",
+        "post_attention_layernorm": "ffn_norm",
+        "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k",
+        "self_attn.v_proj": "attn_v",
+        "self_attn.o_proj": "attn_output",
+        "self_attn.v_kv_proj": "attn_visual_kv",
+        "mlp.gate_proj": "ffn_gate",
+        "mlp.up_proj": "ffn_up",
+        "mlp.down_proj": "ffn_down",
+    }
     for i in range(blocks):
         out |= {f"{root}.layers.{i}.{a}": f"blk.{i}.{b}" for a, b in parts.items()}
     return out
@@ -187,14 +203,20 @@ def read_checkpoint(folder: Path) -> tuple[Shape, Tensors]:
     j = json.loads((folder / "config.json").read_text())
     v = j["vision_config"]
     c = Shape(
-        blocks=j["num_hidden_layers"], hidden=j["hidden_size"], heads=j["num_attention_heads"],
-        kv_heads=j["num_key_value_heads"], rms_eps=j["rms_norm_eps"], rope_theta=j["rope_theta"],
-        hyper_blocks=[i - 1 for i in j["hyper_layers"]],
-        image_size=v["image_size"] // v["patch_size"] * v["patch_size"], patch=v["patch_size"],
-        vision_blocks=v["num_hidden_layers"] - 1, vision_heads=v["num_attention_heads"],
-        vision_eps=v.get("layer_norm_eps", 1e-6),
+        num_layers=j["num_hidden_layers"],
+        hidden_size=j["hidden_size"],
+        num_heads=j["num_attention_heads"],
+        num_kv_heads=j["num_key_value_heads"],
+        rms_norm_eps=j["rms_norm_eps"],
+        rope_theta=j["rope_theta"],
+        hyper_layers=[i - 1 for i in j["hyper_layers"]],
+        crop_size=v["image_size"] // v["patch_size"] * v["patch_size"],
+        patch_size=v["patch_size"],
+        vision_num_layers=v["num_hidden_layers"] - 1,
+        vision_num_heads=v["num_attention_heads"],
+        vision_layer_norm_eps=v.get("layer_norm_eps", 1e-6),
     )
-    table, w = names(c.vision_blocks, c.blocks), {}
+    table, w = names(c.vision_num_layers, c.num_layers), {}
     for name, tensor in load_file(folder / "model.safetensors").items():
         stem, _, kind = name.rpartition(".")
         if stem in table:
@@ -212,11 +234,18 @@ def read_gguf(path: Path) -> tuple[Shape, Tensors]:
         return reader.fields[f"mplugowl3.{name}"].contents()
 
     c = Shape(
-        blocks=key("block_count"), hidden=key("embedding_length"), heads=key("attention.head_count"),
-        kv_heads=key("attention.head_count_kv"), rms_eps=key("attention.layer_norm_rms_epsilon"),
-        rope_theta=key("rope.freq_base"), hyper_blocks=list(key("hyper_attention.blocks")),
-        image_size=key("vision.image_size"), patch=key("vision.patch_size"), vision_blocks=key("vision.block_count"),
-        vision_heads=key("vision.attention.head_count"), vision_eps=key("vision.attention.layer_norm_epsilon"),
+        num_layers=key("block_count"),
+        hidden_size=key("embedding_length"),
+        num_heads=key("attention.head_count"),
+        num_kv_heads=key("attention.head_count_kv"),
+        rms_norm_eps=key("attention.layer_norm_rms_epsilon"),
+        rope_theta=key("rope.freq_base"),
+        hyper_layers=list(key("hyper_attention.blocks")),
+        crop_size=key("vision.image_size"),
+        patch_size=key("vision.patch_size"),
+        vision_num_layers=key("vision.block_count"),
+        vision_num_heads=key("vision.attention.head_count"),
+        vision_layer_norm_eps=key("vision.attention.layer_norm_epsilon"),
     )
     w = {}
     for tensor in reader.tensors:

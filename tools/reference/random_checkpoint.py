@@ -1,6 +1,8 @@
-"""Random tiny checkpoints in Hugging Face layout, and cases for them: what the fidelity tests run on besides the golden one.
+"""Makes random tiny checkpoints in Hugging Face layout, with cases, which the fidelity tests run on.
 
-    python random_checkpoint.py TOKENIZER_JSON OUT     writes OUT/{few-kv-heads,wide-heads,late-hyper}/: model/, cases.json, tensors.safetensors
+    python random_checkpoint.py TOKENIZER_JSON OUT
+
+writes model/, cases.json and tensors.safetensors to OUT/few-kv-heads, OUT/wide-heads and OUT/late-hyper.
 """
 
 from __future__ import annotations
@@ -15,21 +17,75 @@ from safetensors.torch import save_file
 
 import owl3_reference as reference
 
-# Between them: heads of 16, 32 and 128, vision heads of 16, 24 and 72, one to six queries a KV head, tied and untied, an MLP that
-# is no multiple of 32 (as 4304 is none), image sizes that are no multiple of the patch, hyper attention early, late and everywhere.
+# Config fields of the checkpoints, under the names of config.json. Between them: heads of 16, 32 and 128, vision heads
+# of 16, 24 and 72, one to six queries a KV head, tied and untied, an MLP that is no multiple of 32 (as 4304 is none),
+# image sizes that are no multiple of the patch, hyper attention early, late and everywhere.
 SHAPES = {
-    "few-kv-heads": dict(hidden=96, mlp=160, blocks=3, heads=6, kv_heads=1, hyper=[2], tied=False, theta=1e6, eps=1e-6,
-                         v_hidden=48, v_mlp=100, v_blocks=3, v_heads=3, image=62, patch=14),
-    "wide-heads": dict(hidden=256, mlp=128, blocks=2, heads=2, kv_heads=1, hyper=[1, 2], tied=True, theta=1e6, eps=1e-6,
-                       v_hidden=144, v_mlp=172, v_blocks=2, v_heads=2, image=42, patch=14),
-    "late-hyper": dict(hidden=128, mlp=192, blocks=5, heads=4, kv_heads=4, hyper=[3, 5], tied=True, theta=1e4, eps=1e-5,
-                       v_hidden=96, v_mlp=128, v_blocks=4, v_heads=4, image=50, patch=10),
+    "few-kv-heads": dict(
+        hidden_size=96,
+        intermediate_size=160,
+        num_hidden_layers=3,
+        num_attention_heads=6,
+        num_key_value_heads=1,
+        hyper_layers=[2],
+        tie_word_embeddings=False,
+        rope_theta=1e6,
+        rms_norm_eps=1e-6,
+        vision_config=dict(
+            hidden_size=48,
+            intermediate_size=100,
+            num_hidden_layers=3,
+            num_attention_heads=3,
+            image_size=62,
+            patch_size=14,
+        ),
+    ),
+    "wide-heads": dict(
+        hidden_size=256,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        hyper_layers=[1, 2],
+        tie_word_embeddings=True,
+        rope_theta=1e6,
+        rms_norm_eps=1e-6,
+        vision_config=dict(
+            hidden_size=144,
+            intermediate_size=172,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=42,
+            patch_size=14,
+        ),
+    ),
+    "late-hyper": dict(
+        hidden_size=128,
+        intermediate_size=192,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        hyper_layers=[3, 5],
+        tie_word_embeddings=True,
+        rope_theta=1e4,
+        rms_norm_eps=1e-5,
+        vision_config=dict(
+            hidden_size=96,
+            intermediate_size=128,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            image_size=50,
+            patch_size=10,
+        ),
+    ),
 }
 VOCAB = 300  # 256 bytes, 3 special tokens, the rest unused
 
 
 def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
-    """Every weight, bias and norm differs from a no-op, and queries and keys are large enough that attention is far from uniform."""
+    """Every weight, bias and norm differs from a no-op, and queries and keys are large enough that attention is far
+    from uniform.
+    """
     g = torch.Generator().manual_seed(seed)
     w: dict[str, torch.Tensor] = {}
 
@@ -41,28 +97,30 @@ def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
         if bias:
             normal(f"{name}.bias", (out,), 0.2)
 
-    d, dv, kv = s["hidden"], s["v_hidden"], s["hidden"] // s["heads"] * s["kv_heads"]
-    positions = (s["image"] // s["patch"]) ** 2
+    vision = s["vision_config"]
+    d, dv, patch = s["hidden_size"], vision["hidden_size"], vision["patch_size"]
+    kv = d // s["num_attention_heads"] * s["num_key_value_heads"]
+    positions = (vision["image_size"] // patch) ** 2
     v = "vision_model"
-    normal(f"{v}.embeddings.patch_embedding.weight", (dv, 3, s["patch"], s["patch"]), 1 / math.sqrt(3 * s["patch"] ** 2))
+    normal(f"{v}.embeddings.patch_embedding.weight", (dv, 3, patch, patch), 1 / math.sqrt(3 * patch**2))
     normal(f"{v}.embeddings.patch_embedding.bias", (dv,), 0.2)
     normal(f"{v}.embeddings.position_embedding.weight", (positions, dv), 0.5)
-    for i in range(s["v_blocks"]):
+    for i in range(vision["num_hidden_layers"]):
         layer = f"{v}.encoder.layers.{i}"
         for n in (1, 2):
             normal(f"{layer}.layer_norm{n}.weight", (dv,), 0.2, 1)
             normal(f"{layer}.layer_norm{n}.bias", (dv,), 0.2)
         for n, gain in (("q_proj", 1.5), ("k_proj", 1.5), ("v_proj", 1), ("out_proj", 1)):
             linear(f"{layer}.self_attn.{n}", dv, dv, gain=gain)
-        linear(f"{layer}.mlp.fc1", s["v_mlp"], dv)
-        linear(f"{layer}.mlp.fc2", dv, s["v_mlp"])
+        linear(f"{layer}.mlp.fc1", vision["intermediate_size"], dv)
+        linear(f"{layer}.mlp.fc2", dv, vision["intermediate_size"])
     for n in ("weight", "bias"):  # stored by such checkpoints, never used
         normal(f"{v}.post_layernorm.{n}", (dv,), 0.2)
     linear("vision2text_model.0", d, dv)
     linear("vision2text_model.2", d, d)
     root = "language_model.model"
     normal(f"{root}.embed_tokens.weight", (VOCAB, d), 0.3)
-    for i in range(s["blocks"]):
+    for i in range(s["num_hidden_layers"]):
         layer = f"{root}.layers.{i}"
         normal(f"{layer}.input_layernorm.weight", (d,), 0.2, 1)
         normal(f"{layer}.post_attention_layernorm.weight", (d,), 0.2, 1)
@@ -70,27 +128,44 @@ def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
         linear(f"{layer}.self_attn.k_proj", kv, d, gain=1.5)
         linear(f"{layer}.self_attn.v_proj", kv, d)
         linear(f"{layer}.self_attn.o_proj", d, d, bias=False)
-        if i + 1 in s["hyper"]:
+        if i + 1 in s["hyper_layers"]:
             linear(f"{layer}.self_attn.v_kv_proj", 2 * kv, d, gain=1.5)
-        linear(f"{layer}.mlp.gate_proj", s["mlp"], d, bias=False)
-        linear(f"{layer}.mlp.up_proj", s["mlp"], d, bias=False)
-        linear(f"{layer}.mlp.down_proj", d, s["mlp"], bias=False, gain=2)
+        linear(f"{layer}.mlp.gate_proj", s["intermediate_size"], d, bias=False)
+        linear(f"{layer}.mlp.up_proj", s["intermediate_size"], d, bias=False)
+        linear(f"{layer}.mlp.down_proj", d, s["intermediate_size"], bias=False, gain=2)
     # Logits with a deviation of about 4, so that greedy text has few ties.
-    normal(f"{root}.norm.weight", (d,), 0.2, 4 / (0.3 * math.sqrt(d)) if s["tied"] else 4)
-    if not s["tied"]:
+    normal(f"{root}.norm.weight", (d,), 0.2, 4 / (0.3 * math.sqrt(d)) if s["tie_word_embeddings"] else 4)
+    if not s["tie_word_embeddings"]:
         linear("language_model.lm_head", VOCAB, d, bias=False)
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file(w, folder / "model.safetensors", metadata={"format": "pt"})
     config = {
-        "architectures": ["mPLUGOwl3Model"], "model_type": "mplugowl3", "hidden_size": d, "intermediate_size": s["mlp"],
-        "num_hidden_layers": s["blocks"], "num_attention_heads": s["heads"], "num_key_value_heads": s["kv_heads"],
-        "vocab_size": VOCAB, "max_position_embeddings": 4096, "rope_theta": s["theta"], "rms_norm_eps": s["eps"],
-        "hidden_act": "silu", "tie_word_embeddings": s["tied"], "hyper_layers": s["hyper"], "bos_token_id": 256,
+        "architectures": ["mPLUGOwl3Model"],
+        "model_type": "mplugowl3",
+        "hidden_size": d,
+        "intermediate_size": s["intermediate_size"],
+        "num_hidden_layers": s["num_hidden_layers"],
+        "num_attention_heads": s["num_attention_heads"],
+        "num_key_value_heads": s["num_key_value_heads"],
+        "vocab_size": VOCAB,
+        "max_position_embeddings": 4096,
+        "rope_theta": s["rope_theta"],
+        "rms_norm_eps": s["rms_norm_eps"],
+        "hidden_act": "silu",
+        "tie_word_embeddings": s["tie_word_embeddings"],
+        "hyper_layers": s["hyper_layers"],
+        "bos_token_id": 256,
         "eos_token_id": 258,
-        "vision_config": {"hidden_size": dv, "image_size": s["image"], "intermediate_size": s["v_mlp"],
-                          "model_type": "siglip_vision_model", "num_attention_heads": s["v_heads"],
-                          "num_hidden_layers": s["v_blocks"], "patch_size": s["patch"]},
+        "vision_config": {
+            "hidden_size": dv,
+            "image_size": vision["image_size"],
+            "intermediate_size": vision["intermediate_size"],
+            "model_type": "siglip_vision_model",
+            "num_attention_heads": vision["num_attention_heads"],
+            "num_hidden_layers": vision["num_hidden_layers"],
+            "patch_size": vision["patch_size"],
+        },
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1))
     (folder / "tokenizer.json").write_text(json.dumps(byte_tokenizer(tokenizer), ensure_ascii=False))
@@ -99,8 +174,12 @@ def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
 def byte_tokenizer(path: Path) -> dict:
     """A Qwen2 tokenizer cut down to its 256 bytes and special tokens."""
     t = json.loads(path.read_text())
-    t["model"]["vocab"] = {token: i for i, (token, _) in enumerate(
-        sorted(((k, n) for k, n in t["model"]["vocab"].items() if len(k) == 1), key=lambda item: item[1]))}
+    t["model"]["vocab"] = {
+        token: i
+        for i, (token, _) in enumerate(
+            sorted(((k, n) for k, n in t["model"]["vocab"].items() if len(k) == 1), key=lambda item: item[1])
+        )
+    }
     assert len(t["model"]["vocab"]) == 256
     t["model"]["merges"] = []
     for i, token in enumerate(t["added_tokens"]):
@@ -109,7 +188,9 @@ def byte_tokenizer(path: Path) -> dict:
 
 
 def make_cases(c: reference.Shape, w: reference.Tensors, seed: int, new: int = 8):
-    """Ids, offsets and pixels at random: no crop, one, several (two at one place, one at the very end), and more than a page of text."""
+    """Ids, offsets and pixels at random: no crop, one, several (two at one place, one at the very end), and more than a
+    page of text.
+    """
     g = torch.Generator().manual_seed(seed)
     tensors, cases = {}, []
     plans = {"text": (5, []), "one crop": (12, [3]), "four crops": (40, [0, 7, 7, 39]), "long": (150, [10, 70, 130])}
@@ -118,7 +199,7 @@ def make_cases(c: reference.Shape, w: reference.Tensors, seed: int, new: int = 8
         key = name.replace(" ", "_")
         embeds = None
         if offsets:
-            s = c.image_size
+            s = c.crop_size
             smooth = torch.rand((len(offsets), 3, 4, 4), generator=g, dtype=torch.float32)
             smooth = torch.nn.functional.interpolate(smooth, size=(s, s), mode="bilinear")
             noise = torch.rand(smooth.shape, generator=g, dtype=torch.float32)
@@ -144,7 +225,13 @@ def main() -> None:
         write_checkpoint(out / name / "model", shape, seed, tokenizer)
         c, w = reference.read_checkpoint(out / name / "model")
         write_cases(out / name, c, w, seed)
-        print(name, [(x["name"], round(min(x["gap"]), 3), x["greedy_ids"]) for x in json.loads((out / name / "cases.json").read_text())])
+        print(
+            name,
+            [
+                (x["name"], round(min(x["gap"]), 3), x["greedy_ids"])
+                for x in json.loads((out / name / "cases.json").read_text())
+            ],
+        )
 
 
 if __name__ == "__main__":

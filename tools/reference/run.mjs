@@ -1,5 +1,6 @@
-// Runs the engine for check.py: node run.mjs FOLDER. FOLDER holds model/, cases.json, tensors.safetensors; writes FOLDER/TYPE.gguf and, for each
-// type, precision and case, FOLDER/TYPE-PRECISION-CASE.{embeds,logits}.f32 and the greedy ids in FOLDER/answers.json. Needs a build (npm run build).
+// Runs the engine for check.py: node run.mjs FOLDER. FOLDER holds model/, cases.json and tensors.safetensors. The script writes FOLDER/TYPE.gguf
+// and, for each type, precision and case, FOLDER/TYPE-PRECISION-CASE.{embeds,logits}.f32, and the greedy ids to FOLDER/answers.json. It needs a
+// build (npm run build).
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { convertCheckpoint } from "../../dist/convert/convert.js";

@@ -1,0 +1,19 @@
+// What the operations of the CPU backend work with.
+#pragma once
+#include "base/thread_pool.h"
+#include "cpu/dispatch.h"
+#include "cpu/workspace.h"
+#include "ops/backend.h"
+
+namespace owl3::cpu {
+
+/// Only one operation of a backend runs at a time.
+struct Context {
+  ThreadPool& pool;
+  Workspace& workspace;
+  const Kernels& kernels;
+  ops::Precision precision;
+  unsigned forms = 0;  ///< activations that the matrices loaded so far are multiplied with: a bit for each gemm::Form
+};
+
+}  // namespace owl3::cpu

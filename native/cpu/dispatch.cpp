@@ -1,0 +1,84 @@
+#include "cpu/dispatch.h"
+
+#include "base/error.h"
+
+namespace owl3::cpu {
+
+// What the kernel files export, each in the namespaces of the instruction sets that CMakeLists.txt compiles it for.
+#define OWL3_EXPORTS(isa)                                 \
+  namespace isa {                                         \
+  extern const gemm::Kernels gemm_kernels;                \
+  extern const gemm::GemvByFetch gemv_kernels;            \
+  extern const gemm::Product<gemm::Int8Rows> gemm_int8;   \
+  extern const gemm::Product<gemm::Bf16Rows> gemm_bf16;   \
+  extern const gemm::Product<gemm::Int16Rows> gemm_int16; \
+  extern const attention::Kernels attention_kernels;      \
+  extern const attention::Vision attention_vision;        \
+  extern const rope::Kernels rope_kernels;                \
+  extern const peaks::Loops peak_loops;                   \
+  extern double (*const peak_int8)(int64_t);              \
+  extern double (*const peak_bf16)(int64_t);              \
+  }
+OWL3_EXPORTS(scalar)
+OWL3_EXPORTS(avx2)
+OWL3_EXPORTS(avx512)
+OWL3_EXPORTS(avx512bf16)
+OWL3_EXPORTS(amx)
+OWL3_EXPORTS(neon)
+#undef OWL3_EXPORTS
+
+gemm::Fetch best_fetch() {
+  return made_by_intel() ? gemm::Fetch::lines : gemm::Fetch::pages;
+}
+
+/// An instruction set is the one before it, with what it does better.
+Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
+  const auto gemv = [&](const gemm::GemvByFetch& g) { return fetch == gemm::Fetch::lines ? g.lines : g.pages; };
+  Kernels k{scalar::gemm_kernels, scalar::attention_kernels, scalar::rope_kernels, scalar::peak_loops};
+  Isa built = Isa::scalar;
+#if defined(__x86_64__)
+  if (isa >= Isa::avx2) {
+    k = {avx2::gemm_kernels, avx2::attention_kernels, avx2::rope_kernels, avx2::peak_loops};
+    k.gemm.gemv = gemv(avx2::gemv_kernels);
+    built = Isa::avx2;
+  }
+  if (isa >= Isa::avx512) {
+    k = {avx512::gemm_kernels, avx512::attention_kernels, avx512::rope_kernels, avx512::peak_loops};
+    k.gemm.gemv = gemv(avx512::gemv_kernels);
+    k.gemm.int16 = avx512::gemm_int16;              // vpdpwssd
+    k.attention.vision = avx512::attention_vision;  // twelve rows at a time
+    built = Isa::avx512;
+  }
+#endif
+#ifdef OWL3_HAVE_AVX512BF16
+  if (isa >= Isa::avx512bf16) {  // vdpbf16ps
+    k.attention.vision.bf16 = avx512bf16::attention_vision.bf16;
+    k.peaks.bf16 = avx512bf16::peak_bf16;
+    built = Isa::avx512bf16;
+  }
+#endif
+#ifdef OWL3_HAVE_AMX
+  if (isa >= Isa::amx) {  // tiles
+    k.gemm.int8 = amx::gemm_int8;
+    k.gemm.bf16 = amx::gemm_bf16;
+    k.gemm.int16 = {};
+    k.gemm.bulk_quants_bf16 = true;
+    k.attention.vision.split = amx::attention_vision.split;
+    k.attention.vision.bf16 = amx::attention_vision.bf16;
+    k.peaks.int8 = amx::peak_int8;
+    k.peaks.bf16 = amx::peak_bf16;
+    built = Isa::amx;
+  }
+#endif
+#if defined(__aarch64__)
+  if (isa == Isa::neon) {
+    k = {neon::gemm_kernels, neon::attention_kernels, neon::rope_kernels, neon::peak_loops};
+    k.gemm.gemv = gemv(neon::gemv_kernels);
+    built = Isa::neon;
+  }
+#endif
+  if (built != isa) throw Error(ErrorCode::unsupported, std::string("this build has no kernels for ") + isa_name(isa));
+  return k;
+}
+
+}  // namespace owl3::cpu

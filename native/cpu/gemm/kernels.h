@@ -1,0 +1,128 @@
+// Kernels of the matrix products: what gemm.cpp (loops over tiles and threads) and each instruction set agree on.
+//
+// Every kernel works on panels of 16 outputs (packed.h) and some rows, and adds up a row's products in the order of k,
+// however many rows there are: that is what makes results independent of batches and chunks.
+//
+//   int8    Activations are blocks of 32 with a scale: the least of a grid (rows.h) that is not below amax / 127. A
+//           block's products are summed exactly in int32, then
+//               acc = fma(float(sum), weight scale * activation scale, acc)
+//           and where weights have minima
+//               acc = fma(min, -(activation scale * sum of q), acc).
+//           Q6_K has two sums and scales in a block.
+//   f32     acc = fma(x, w, acc), one k after the other.
+//   int16   As int8, with blocks of 64 columns, float weights too (kernels_int16.cpp). Precision::fast.
+//   bf16    Float sums of bfloat16 products. Float weights: activations and weights as sums of two bfloat16 (16 bits;
+//           BF16 weights are one), all products but that of both low parts. Quantised weights (bulk use): both rounded
+//           to one bfloat16.
+//
+// GEMV kernels compute the same, to the bit, for few rows (decoding a token or a few): weights go from packed records to
+// registers to products, and cost one read of memory for all rows.
+#pragma once
+#include "cpu/gemm/packed.h"
+#include "ops/backend.h"
+
+namespace owl3::cpu::gemm {
+
+/// Activations as int8 blocks; the padding beyond k is zeros.
+struct Int8Rows {
+  int8_t* q;       ///< [rows, padded]
+  float* scale;    ///< [rows, padded / 32]
+  float* negsum;   ///< [rows, padded / 32]: -(scale * sum of q)
+  int32_t* sum;    ///< [rows, padded / 16]: sums of q over 16
+  int64_t padded;  ///< multiple of 256
+};
+struct F32Rows {
+  float* x;        ///< [rows, padded]
+  int64_t padded;  ///< multiple of 32
+};
+/// Activations as two bfloat16 that add up to them (up to 2^-17); `low` may be null. In tiles of 16 rows and 32
+/// columns: [rows / 16][padded / 32][16][32]; the last tiles' missing rows hold anything.
+struct Bf16Rows {
+  uint16_t* high;
+  uint16_t* low;
+  int64_t padded;  ///< multiple of 32
+};
+/// Activations as int16 blocks; the padding beyond k is zeros.
+struct Int16Rows {
+  int16_t* q;      ///< [rows, padded]
+  float* scale;    ///< [rows, padded / 64]
+  int64_t padded;  ///< multiple of 64
+};
+
+/// How a kernel likes its calls.
+struct Blocking {
+  int32_t max_panels;   ///< of a call
+  int32_t tile_panels;  ///< that share the registers: calls of a multiple are best
+  int32_t max_rows;     ///< of a call
+};
+// Weights are unpacked for each call, so it should have many rows; int8 takes as many as have 256 columns in L2.
+constexpr Blocking int8_blocking{.max_panels = 8, .tile_panels = 2, .max_rows = 256};
+constexpr Blocking f32_blocking{.max_panels = 4, .tile_panels = 3, .max_rows = 768};
+constexpr Blocking bf16_blocking{.max_panels = 16, .tile_panels = 2, .max_rows = 768};
+constexpr Blocking int16_blocking{.max_panels = 6, .tile_panels = 3, .max_rows = 768};
+
+constexpr int64_t max_gemv_rows = 12;
+constexpr int32_t int16_block = 64;            ///< columns that share a scale
+constexpr int32_t chunk = 256;                 ///< columns unpacked at a time: a panel's share and its rows' stay in L1
+constexpr int64_t scratch_bytes = 128 * 1024;  ///< memory of a kernel call
+
+/// Floats from one panel's sums to the next: whole tiles of rows.
+static constexpr int64_t sums_stride(int64_t rows) {
+  return (rows + 15) / 16 * 256;
+}
+
+/// acc [panel][rows, 16] = products of rows [row, row + rows) with panels [panel, panel + panels). `scratch` has
+/// scratch_bytes.
+template <class Rows>
+using Multiply = void (*)(const Packed& w, int64_t panel, int32_t panels, const Rows& x, int64_t row, int64_t rows,
+                          float* acc, void* scratch);
+
+/// A product and the form of the activations that it takes.
+template <class Rows>
+struct Product {
+  /// x [padded] (a multiple of 32) as row `row`; entries up to rows.padded become zeros.
+  void (*convert)(const float* x, int64_t padded, const Rows& rows, int64_t row);
+  Multiply<Rows> multiply;
+};
+
+/// What happens to the sums of some panels.
+struct Epilogue {
+  const float* acc;      ///< [panel][rows, 16]
+  const float* gate;     ///< as acc, or null
+  int64_t panel_stride;  ///< floats from one panel's sums to the next
+  const float* bias;     ///< of these outputs, or null
+  const float* residual;
+  int64_t residual_rows;  ///< as LinearOutput
+  float* y;               ///< of these outputs
+  int64_t ldy, row, rows;
+  int64_t n;  ///< outputs that exist: the last panel may have fewer than 16
+  ops::Activation activation;
+};
+
+/// The products of at most max_gemv_rows rows: of quantised types and of F32, F16, BF16.
+struct Gemv {
+  Multiply<Int8Rows> int8;
+  Multiply<F32Rows> f32;
+};
+/// What the GEMV kernels prefetch: the beginnings of pages, which no processor does itself, or every line. What is best
+/// depends on the processor, not on the instruction set.
+enum class Fetch : uint8_t { pages, lines };
+struct GemvByFetch {
+  Gemv pages, lines;
+};
+
+struct Kernels {
+  /// x [k] -> y [padded, a multiple of 16], normalised, zeros behind k.
+  void (*norm)(const ops::Norm& norm, const float* x, float* y, int64_t k, int64_t padded);
+  void (*epilogue)(const Epilogue& e);
+  Product<Int8Rows> int8;
+  Multiply<F32Rows> f32;
+  Product<Bf16Rows> bf16;  ///< null where there is nothing faster than f32 and int8
+  Product<Int16Rows>
+      int16;              ///< for float weights of bulk use under Precision::fast; null where bf16 or f32 takes those
+  Gemv gemv;              ///< null where the others serve
+  bool unsigned_q8;       ///< how Q8_0 is packed for int8 and gemv
+  bool bulk_quants_bf16;  ///< whether quantised weights of bulk use are multiplied by bf16
+};
+
+}  // namespace owl3::cpu::gemm
