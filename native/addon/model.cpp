@@ -164,8 +164,8 @@ Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   set(o, "numLayers", c.blocks);
   set(o, "hiddenSize", c.hidden);
   set(o, "intermediateSize", c.mlp);
-  set(o, "heads", c.heads);
-  set(o, "kvHeads", c.kv_heads);
+  set(o, "numHeads", c.heads);
+  set(o, "numKvHeads", c.kv_heads);
   set(o, "headDim", c.head_dim);
   set(o, "vocabSize", c.vocab);
   set(o, "contextLength", c.context);
@@ -179,7 +179,7 @@ Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   set(v, "hiddenSize", c.vision.hidden);
   set(v, "intermediateSize", c.vision.mlp);
   set(v, "numLayers", c.vision.blocks);
-  set(v, "heads", c.vision.heads);
+  set(v, "numHeads", c.vision.heads);
   o.Set("vision", v);
   return o;
 }

@@ -16,7 +16,7 @@ export function visionAttention({ vision: v, cropTokens }: NativeConfig): number
 
 /** Matrix products of a prefill of n tokens, logits of the last one. */
 export function prefillProducts(c: NativeConfig, n: number): number {
-  const kv = c.kvHeads * c.headDim;
+  const kv = c.numKvHeads * c.headDim;
   const layer = 2 * c.hiddenSize ** 2 + 2 * c.hiddenSize * kv + 3 * c.hiddenSize * c.intermediateSize;
   return (2 * (n * c.numLayers * layer + c.hiddenSize * c.vocabSize)) / 1e9;
 }
@@ -29,6 +29,6 @@ export function decodeBytes(
   positions: number,
   kvBytes: number,
 ): number {
-  const position = 2 * c.kvHeads * c.headDim * kvBytes;
+  const position = 2 * c.numKvHeads * c.headDim * kvBytes;
   return weights + position * (c.numLayers * positions + c.hyperLayers.length * crops * c.cropTokens);
 }

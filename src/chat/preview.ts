@@ -16,7 +16,7 @@ export interface PreviewOptions
     Omit<ChatOptions, "messages">,
     Omit<AskOptions, "onPlan" | "onPrefilled"> {}
 
-/** What a run would give to the model, and the memory that it would take. */
+/** The input that a run would give to the model, and the memory that it would take. */
 export interface Preview {
   prompt: string;
   ids: number[];

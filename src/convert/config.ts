@@ -5,8 +5,8 @@ export interface ModelConfig {
   numLayers: number;
   hiddenSize: number;
   intermediateSize: number;
-  heads: number;
-  kvHeads: number;
+  numHeads: number;
+  numKvHeads: number;
   headDim: number;
   vocabSize: number;
   contextLength: number;
@@ -23,7 +23,7 @@ export interface ModelConfig {
     numLayers: number;
     hiddenSize: number;
     intermediateSize: number;
-    heads: number;
+    numHeads: number;
     patchSize: number;
     /** Side of a crop: patch * floor(image_size / patch). */
     cropSize: number;
@@ -42,11 +42,12 @@ export function parseConfig(json: unknown, path: string): ModelConfig {
   if (c.boolean("use_sliding_window") === true) c.refuse("use_sliding_window", "false", "true, which is not supported");
   const numLayers = c.integer("num_hidden_layers", 1, 1024);
   const hiddenSize = c.integer("hidden_size", 1, 1 << 20);
-  const heads = c.integer("num_attention_heads", 1, 4096);
-  const kvHeads = c.integer("num_key_value_heads", 1, heads, heads);
-  if (hiddenSize % heads !== 0 || (hiddenSize / heads) % 2 !== 0)
-    c.refuse("hidden_size", `an even multiple of the ${heads} heads`, String(hiddenSize));
-  if (heads % kvHeads !== 0) c.refuse("num_key_value_heads", `a divisor of the ${heads} heads`, String(kvHeads));
+  const numHeads = c.integer("num_attention_heads", 1, 4096);
+  const numKvHeads = c.integer("num_key_value_heads", 1, numHeads, numHeads);
+  if (hiddenSize % numHeads !== 0 || (hiddenSize / numHeads) % 2 !== 0)
+    c.refuse("hidden_size", `an even multiple of the ${numHeads} heads`, String(hiddenSize));
+  if (numHeads % numKvHeads !== 0)
+    c.refuse("num_key_value_heads", `a divisor of the ${numHeads} heads`, String(numKvHeads));
   const v = c.object("vision_config");
   if (v.string("hidden_act", "gelu_pytorch_tanh") !== "gelu_pytorch_tanh")
     v.refuse("hidden_act", `"gelu_pytorch_tanh"`, "another");
@@ -62,9 +63,9 @@ export function parseConfig(json: unknown, path: string): ModelConfig {
     numLayers,
     hiddenSize,
     intermediateSize: c.integer("intermediate_size", 1, 1 << 20),
-    heads,
-    kvHeads,
-    headDim: hiddenSize / heads,
+    numHeads,
+    numKvHeads,
+    headDim: hiddenSize / numHeads,
     vocabSize: c.integer("vocab_size", 1, 1 << 24),
     contextLength: c.integer("max_position_embeddings", 1, 1 << 30),
     ropeTheta: ropeTheta(c),
@@ -78,7 +79,7 @@ export function parseConfig(json: unknown, path: string): ModelConfig {
       numLayers: v.integer("num_hidden_layers", 2, 1024),
       hiddenSize: visionHidden,
       intermediateSize: v.integer("intermediate_size", 1, 1 << 20),
-      heads: visionHeads,
+      numHeads: visionHeads,
       patchSize,
       cropSize,
       positions: (cropSize / patchSize) ** 2,

@@ -45,8 +45,7 @@ function planTensors({ config, tensors }: Checkpoint, tied: boolean, file: FileT
     const others = missing.length > 1 ? ` and ${missing.length - 1} others are` : " is";
     throw new ModelFileError(`tensor ${missing[0]}${others} missing from the checkpoint.`);
   }
-  const feedForward = config.vision.intermediateSize;
-  const widened = visionFeedForward(feedForward, file);
+  const widened = visionFeedForward(config.vision.intermediateSize, file);
   return layout.map(({ name, source, shape }) => {
     const found = tensors.get(source);
     if (!found || found.shape.join() !== shape.join())
@@ -68,11 +67,11 @@ function planTensors({ config, tensors }: Checkpoint, tied: boolean, file: FileT
   });
 }
 
-/** The shape of a vision MLP tensor that is zero-padded to `feedForward`: ffn_up gets more rows, ffn_down longer ones. */
-export function widenedShape(name: string, shape: readonly number[], feedForward: number): number[] {
-  if (/^v\.blk\.\d+\.ffn_up\.weight$/.test(name)) return [shape[0] ?? 1, feedForward];
-  if (/^v\.blk\.\d+\.ffn_up\.bias$/.test(name)) return [feedForward];
-  if (/^v\.blk\.\d+\.ffn_down\.weight$/.test(name)) return [feedForward, shape[1] ?? 1];
+/** The shape of a vision MLP tensor that is zero-padded to `intermediateSize`: ffn_up gets more rows, ffn_down longer ones. */
+export function widenedShape(name: string, shape: readonly number[], intermediateSize: number): number[] {
+  if (/^v\.blk\.\d+\.ffn_up\.weight$/.test(name)) return [shape[0] ?? 1, intermediateSize];
+  if (/^v\.blk\.\d+\.ffn_up\.bias$/.test(name)) return [intermediateSize];
+  if (/^v\.blk\.\d+\.ffn_down\.weight$/.test(name)) return [intermediateSize, shape[1] ?? 1];
   return [...shape];
 }
 
@@ -95,8 +94,8 @@ export function modelEntries(
   own("context_length", "u32", c.contextLength);
   own("embedding_length", "u32", c.hiddenSize);
   own("feed_forward_length", "u32", c.intermediateSize);
-  own("attention.head_count", "u32", c.heads);
-  own("attention.head_count_kv", "u32", c.kvHeads);
+  own("attention.head_count", "u32", c.numHeads);
+  own("attention.head_count_kv", "u32", c.numKvHeads);
   own("attention.layer_norm_rms_epsilon", "f32", c.rmsEps);
   own("rope.freq_base", "f32", c.ropeTheta);
   own("vocab_size", "u32", c.vocabSize);
@@ -106,7 +105,7 @@ export function modelEntries(
   own("vision.embedding_length", "u32", c.vision.hiddenSize);
   own("vision.feed_forward_length", "u32", visionFeedForward(c.vision.intermediateSize, options.type));
   own("vision.block_count", "u32", runVisionLayers(c.vision));
-  own("vision.attention.head_count", "u32", c.vision.heads);
+  own("vision.attention.head_count", "u32", c.vision.numHeads);
   own("vision.attention.layer_norm_epsilon", "f32", c.vision.eps);
   own("vision.image_mean", "f32[]", [0.5, 0.5, 0.5]);
   own("vision.image_std", "f32[]", [0.5, 0.5, 0.5]);

@@ -21,7 +21,7 @@ export function tensorLayout(c: ModelConfig, tied: boolean): TensorLayout[] {
 
   const root = "language_model.model";
   add("token_embd.weight", `${root}.embed_tokens.weight`, c.vocabSize, c.hiddenSize);
-  const kv = c.kvHeads * c.headDim;
+  const kv = c.numKvHeads * c.headDim;
   for (let n = 0; n < c.numLayers; n++) {
     const blk = `blk.${n}`;
     const layer = `${root}.layers.${n}`;

@@ -21,10 +21,10 @@ export async function quantizeFile(input: string, output: string, options: Quant
   if (file.metadata["general.architecture"] !== "mplugowl3")
     throw new ModelFileError(`${input} is a GGUF file of another architecture, not mplugowl3.`);
   const blockCount = count(file, "mplugowl3.block_count");
-  const feedForward = visionFeedForward(count(file, widthKey), options.type);
+  const intermediateSize = visionFeedForward(count(file, widthKey), options.type);
   const tied = !file.tensors.some((tensor) => tensor.name === "output.weight");
   const plan: TensorPlan[] = file.tensors.map((tensor) => {
-    const shape = widenedShape(tensor.name, tensor.shape, feedForward);
+    const shape = widenedShape(tensor.name, tensor.shape, intermediateSize);
     const type = tensorType(tensor.name, shape, options.type, { blockCount, tied });
     const source = { path: input, name: tensor.name, dtype: tensor.type, shape: tensor.shape, offset: tensor.offset };
     return { name: tensor.name, type, shape, source };
@@ -34,7 +34,7 @@ export async function quantizeFile(input: string, output: string, options: Quant
     options.warn?.(
       `${repacked} tensors of ${input} are quantised already: converting the checkpoint would lose less precision.`,
     );
-  return writeGguf(output, entriesFor(file, options.type, feedForward), plan, options);
+  return writeGguf(output, entriesFor(file, options.type, intermediateSize), plan, options);
 }
 
 function count(file: GgufInfo, key: string): number {
@@ -45,10 +45,10 @@ function count(file: GgufInfo, key: string): number {
 }
 
 /** Copies the file's metadata, with the entries that depend on the type replaced. */
-function entriesFor(file: GgufInfo, type: FileType, feedForward: number): GgufEntry[] {
+function entriesFor(file: GgufInfo, type: FileType, intermediateSize: number): GgufEntry[] {
   const changed = new Map<string, number>([
     ["general.file_type", fileTypes[type]],
-    [widthKey, feedForward],
+    [widthKey, intermediateSize],
   ]);
   if (isQuantized(type)) changed.set("general.quantization_version", 2);
   const dropped = new Set(["general.alignment", "general.quantization_version", ...changed.keys()]);

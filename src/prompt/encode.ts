@@ -1,4 +1,4 @@
-import { type Chunk, promptText, slotText } from "./template.js";
+import { type Chunk, placeholder, promptText } from "./template.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 export interface EncodedPrompt {
@@ -16,7 +16,7 @@ export interface EncodedPrompt {
 export function encodePrompt(chunks: readonly Chunk[], tokenizer: Tokenizer): EncodedPrompt {
   const ids: number[] = [];
   const mediaOffset: number[] = [];
-  const slot = tokenizer.encode([{ text: slotText, special: false }]);
+  const slot = tokenizer.encode([{ text: placeholder, special: false }]);
   for (const chunk of chunks) {
     if (chunk.kind === "slot") mediaOffset.push(ids.length);
     const more = chunk.kind === "slot" ? slot : chunk.kind === "ids" ? chunk.ids : tokenizer.encode(chunk.segments);

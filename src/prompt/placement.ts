@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.js";
-import { slotText } from "./template.js";
+import { placeholder } from "./template.js";
 
 export interface PlacementOptions {
   /** Media replace `<|image|>` in the text; it is an error if their numbers differ. */
@@ -17,11 +17,11 @@ export function placeMedia<M>(
   media: readonly M[],
   options: PlacementOptions = {},
 ): (M | { type: "text"; text: string })[] {
-  const pieces = options.literal ? [text] : text.split(slotText);
+  const pieces = options.literal ? [text] : text.split(placeholder);
   const places = pieces.length - 1;
   if (options.interleave && places !== media.length)
     throw new UsageError(
-      `the prompt has ${places} ${slotText} for ${media.length} ${media.length === 1 ? "picture or video" : "pictures and videos"}`,
+      `the prompt has ${places} ${placeholder} for ${media.length} ${media.length === 1 ? "picture or video" : "pictures and videos"}`,
     );
   const inside = media.length > 0 && places === media.length;
   const texts = inside ? pieces : [...media.map((_, i) => (i === 0 ? "" : "\n")), media.length ? `\n${text}` : text];

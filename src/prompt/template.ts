@@ -1,8 +1,8 @@
 import { UsageError } from "../errors.js";
 import type { Message, Part } from "./messages.js";
 
-/** The text of a crop's slot. To the tokenizer it is ordinary text: only a media part makes a slot of it. */
-export const slotText = "<|image|>";
+/** The text of a crop's placeholder. To the tokenizer it is ordinary text: only a media part makes a placeholder of it. */
+export const placeholder = "<|image|>";
 
 /** A piece of text; special tokens such as turn markers are recognised in it only if `special` is set. */
 export interface Segment {
@@ -58,7 +58,7 @@ export function renderMessages(messages: readonly Message[], options: RenderOpti
 export function promptText(chunks: readonly Chunk[]): string {
   return chunks
     .map((chunk) => {
-      if (chunk.kind === "slot") return slotText;
+      if (chunk.kind === "slot") return placeholder;
       return chunk.kind === "ids" ? chunk.text : chunk.segments.map((s) => s.text).join("");
     })
     .join("");
@@ -88,9 +88,9 @@ class ChunkList {
   }
 
   text(text: string, special: boolean): this {
-    if (special && text.includes(slotText))
+    if (special && text.includes(placeholder))
       throw new UsageError(
-        `with special tokens allowed, every ${slotText} in a text must stand for a picture that is given`,
+        `with special tokens allowed, every ${placeholder} in a text must stand for a picture that is given`,
       );
     if (text) this.#segments.push({ text, special });
     return this;

@@ -11,7 +11,7 @@ describe("config.json", () => {
     expect(config).toMatchObject({
       numLayers: 2,
       headDim: 32,
-      kvHeads: 1,
+      numKvHeads: 1,
       hyperLayers: [0, 1],
       ropeTheta: 1e6,
       tied: true,
