@@ -10,10 +10,10 @@ export interface Segment {
   special: boolean;
 }
 
-/** A unit that is tokenized by itself: text, the slot of one crop, or an answer that was generated here and keeps its ids. */
+/** A unit that is tokenized by itself: text, the placeholder of one crop, or an answer that was generated here and keeps its ids. */
 export type Chunk =
   | { kind: "text"; segments: Segment[] }
-  | { kind: "slot" }
+  | { kind: "placeholder" }
   | { kind: "ids"; ids: readonly number[]; text: string };
 
 export interface RenderOptions {
@@ -58,7 +58,7 @@ export function renderMessages(messages: readonly Message[], options: RenderOpti
 export function promptText(chunks: readonly Chunk[]): string {
   return chunks
     .map((chunk) => {
-      if (chunk.kind === "slot") return placeholder;
+      if (chunk.kind === "placeholder") return placeholder;
       return chunk.kind === "ids" ? chunk.text : chunk.segments.map((s) => s.text).join("");
     })
     .join("");
@@ -77,7 +77,7 @@ function textOf(message: Message): string {
     .join("");
 }
 
-/** Collects segments into chunks: a slot or `close` ends a chunk of text. */
+/** Collects segments into chunks: a placeholder or `close` ends a chunk of text. */
 class ChunkList {
   readonly chunks: Chunk[] = [];
   #segments: Segment[] = [];
@@ -106,15 +106,15 @@ class ChunkList {
     if (part.type === "text") this.text(part.text, special);
     else if (part.type === "video") {
       this.template("<|start_video_frame|>");
-      for (let i = 0; i < part.frameCount; i++) this.#slot();
+      for (let i = 0; i < part.frameCount; i++) this.#placeholder();
       this.template("<|end_video_frame|>");
     } else if (part.grid) {
       const [rows, columns] = part.grid;
       this.template(`<|start_cut|>${rows}*${columns}\n`);
       for (let r = 0; r < rows; r++)
-        for (let c = 0; c < columns; c++) this.#slot().template(c + 1 < columns ? " " : "\n");
-      this.#slot().template("<|end_cut|>");
-    } else this.#slot();
+        for (let c = 0; c < columns; c++) this.#placeholder().template(c + 1 < columns ? " " : "\n");
+      this.#placeholder().template("<|end_cut|>");
+    } else this.#placeholder();
   }
 
   close(): this {
@@ -123,9 +123,9 @@ class ChunkList {
     return this;
   }
 
-  #slot(): this {
+  #placeholder(): this {
     this.close();
-    this.chunks.push({ kind: "slot" });
+    this.chunks.push({ kind: "placeholder" });
     return this;
   }
 }
