@@ -6,7 +6,6 @@ export type { Preview, PreviewOptions } from "./chat/preview.js";
 export type { OnProgress, Progress, Timings } from "./chat/progress.js";
 export { type ConvertOptions, convertCheckpoint } from "./convert/convert.js";
 export { type QuantizeOptions, quantizeFile } from "./convert/quantize.js";
-export type { FileType } from "./convert/types.js";
 export type { WriteProgress } from "./convert/write.js";
 export type { AnswerPiece, FinishReason, Token, TokenChoice } from "./decode/generate.js";
 export type { SamplingOptions } from "./decode/sampling.js";
@@ -23,6 +22,7 @@ export {
   UsageError,
   UserError,
 } from "./errors.js";
+export type { FileType } from "./gguf/file-types.js";
 export type { FrameReport, VideoOptions } from "./media/frames.js";
 export type { GgufMetadata, KvType, MemoryPlan, NativeConfig as ModelConfig } from "./native/binding.js";
 export type { InputImage, InputMessage, InputPart, InputVideo, Role, TextPart } from "./prompt/messages.js";

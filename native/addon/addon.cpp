@@ -1,7 +1,9 @@
 // The addon's export list.
 #include "exports.h"
 
-static Napi::Object init(Napi::Env env, Napi::Object exports) {
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
   using namespace owl3::addon;
   export_system(env, exports);
   export_gguf(env, exports);
@@ -10,5 +12,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_model(env, exports);
   return exports;
 }
+
+}  // namespace
 
 NODE_API_MODULE(owl3, init)

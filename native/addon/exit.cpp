@@ -1,3 +1,4 @@
+// exitNow.
 #include <cstdlib>
 
 #include "exports.h"

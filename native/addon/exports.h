@@ -1,13 +1,13 @@
-// Each file of this room adds its functions to the addon's exports.
+// The functions by which each file of this room adds to the addon's exports.
 #pragma once
 #include <napi.h>
 
 namespace owl3::addon {
 
-void export_system(Napi::Env env, Napi::Object exports);
-void export_gguf(Napi::Env env, Napi::Object exports);   // readGguf, readSafetensors, createWriter
-void export_exit(Napi::Env env, Napi::Object exports);   // exitNow
-void export_image(Napi::Env env, Napi::Object exports);  // resize, cutImage
-void export_model(Napi::Env env, Napi::Object exports);  // openModel, createSampler
+void export_system(Napi::Env env, Napi::Object exports);  // systemInfo, measurePeaks, measureBandwidth
+void export_gguf(Napi::Env env, Napi::Object exports);    // formats, readGguf, readSafetensors, createWriter
+void export_exit(Napi::Env env, Napi::Object exports);    // exitNow
+void export_image(Napi::Env env, Napi::Object exports);   // resize, cutImage
+void export_model(Napi::Env env, Napi::Object exports);   // openModel, createSampler
 
 }  // namespace owl3::addon

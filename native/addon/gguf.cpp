@@ -1,15 +1,16 @@
-// readGguf, readSafetensors.
+// formats, readGguf, readSafetensors.
 #include "gguf/gguf.h"
 
 #include "convert/safetensors.h"
 #include "exports.h"
 #include "gguf.h"
-#include "worker.h"
+#include "handles.h"
 #include "writer.h"
 
 namespace owl3::addon {
-
 namespace {
+
+constexpr int64_t kMaxSafeInteger = (int64_t{1} << 53) - 1;  // JavaScript's Number.MAX_SAFE_INTEGER
 
 Napi::Value to_value(Napi::Env env, bool v) {
   return Napi::Boolean::New(env, v);
@@ -21,12 +22,11 @@ Napi::Value to_value(Napi::Env env, const std::string& v) {
   return Napi::String::New(env, v);
 }
 Napi::Value to_value(Napi::Env env, int64_t v) {
-  constexpr int64_t kSafe = (int64_t{1} << 53) - 1;
-  if (v < -kSafe || v > kSafe) return Napi::BigInt::New(env, v);
+  if (v < -kMaxSafeInteger || v > kMaxSafeInteger) return Napi::BigInt::New(env, v);
   return Napi::Number::New(env, static_cast<double>(v));
 }
 Napi::Value to_value(Napi::Env env, uint64_t v) {
-  if (v >= uint64_t{1} << 53) return Napi::BigInt::New(env, v);
+  if (v > uint64_t{kMaxSafeInteger}) return Napi::BigInt::New(env, v);
   return Napi::Number::New(env, static_cast<double>(v));
 }
 template <class T>
@@ -40,7 +40,7 @@ Napi::Value to_value(Napi::Env env, const std::vector<T>& list) {
   return out;
 }
 
-/// An own property, whatever the name.
+/// Defines an own property, whatever its name ("__proto__" too).
 void define(Napi::Object object, const std::string& key, Napi::Value value) {
   object.DefineProperty(Napi::PropertyDescriptor::Value(
       Napi::String::New(object.Env(), key), value,
@@ -57,9 +57,24 @@ Napi::Object types_to_js(Napi::Env env, const gguf::File& file) {
   return out;
 }
 
+Napi::Value formats(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array out = Napi::Array::New(env, gguf::formats().size());
+  uint32_t n = 0;
+  for (const gguf::Format& f : gguf::formats()) {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("name", f.name);
+    o.Set("blockSize", f.block_size);
+    o.Set("blockBytes", f.block_bytes);
+    o.Set("quantised", gguf::quantised(f.type));
+    out.Set(n++, o);
+  }
+  return out;
+}
+
 Napi::Value read_gguf(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), [path = info[0].ToString().Utf8Value()] { return gguf::File::open(path); },
+      info.Env(), [path = to_string(info[0], "the path")] { return gguf::File::open(path); },
       [](Napi::Env env, const std::shared_ptr<const gguf::File>& file) -> Napi::Value {
         Napi::Array tensors = Napi::Array::New(env, file->tensors().size());
         uint32_t n = 0;
@@ -85,7 +100,7 @@ Napi::Value read_gguf(const Napi::CallbackInfo& info) {
 
 Napi::Value read_safetensors_file(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), [path = info[0].ToString().Utf8Value()] { return convert::read_safetensors(path); },
+      info.Env(), [path = to_string(info[0], "the path")] { return convert::read_safetensors(path); },
       [](Napi::Env env, const std::vector<convert::SafetensorsTensor>& tensors) -> Napi::Value {
         Napi::Array out = Napi::Array::New(env, tensors.size());
         uint32_t n = 0;
@@ -112,6 +127,7 @@ Napi::Object metadata_to_js(Napi::Env env, const gguf::File& file) {
 }
 
 void export_gguf(Napi::Env env, Napi::Object exports) {
+  exports.Set("formats", Napi::Function::New(env, formats, "formats"));
   exports.Set("readGguf", Napi::Function::New(env, read_gguf, "readGguf"));
   exports.Set("readSafetensors", Napi::Function::New(env, read_safetensors_file, "readSafetensors"));
   export_writer(env, exports);

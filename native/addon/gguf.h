@@ -6,7 +6,7 @@
 
 namespace owl3::addon {
 
-/// An object of all keys (also one called "__proto__"). 64-bit integers that a double can't hold become BigInt.
+/// An object with all keys of the file. 64-bit integers that a double can't hold become BigInt.
 Napi::Object metadata_to_js(Napi::Env env, const gguf::File& file);
 
 }  // namespace owl3::addon

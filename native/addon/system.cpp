@@ -1,8 +1,8 @@
 // systemInfo, measurePeaks, measureBandwidth.
 #include "backends/backends.h"
 #include "exports.h"
+#include "handles.h"
 #include "ops/machine.h"
-#include "worker.h"
 
 namespace owl3::addon {
 namespace {
@@ -37,7 +37,7 @@ Napi::Value system_info(const Napi::CallbackInfo& info) {
 
 Napi::Value peaks(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), [threads = info[0].ToNumber().Int32Value()] { return ops::measure_peaks(threads); },
+      info.Env(), [threads = to_threads(info[0])] { return ops::measure_peaks(threads); },
       [](Napi::Env env, ops::MachinePeaks p) -> Napi::Value {
         Napi::Object out = Napi::Object::New(env);
         out.Set("int8", p.int8);
@@ -50,7 +50,7 @@ Napi::Value peaks(const Napi::CallbackInfo& info) {
 Napi::Value bandwidth(const Napi::CallbackInfo& info) {
   return run_async(
       info.Env(),
-      [threads = info[0].ToNumber().Int32Value(), seconds = info[1].ToNumber().DoubleValue()] {
+      [threads = to_threads(info[0]), seconds = to_double(info[1], "seconds")] {
         return ops::measure_bandwidth(threads, seconds);
       },
       [](Napi::Env env, double rate) -> Napi::Value { return Napi::Number::New(env, rate); });

@@ -1,6 +1,6 @@
-// The one template by which work leaves the main thread: `work` runs on a libuv worker and sees no JavaScript, `done`
-// turns its result into a value on the main thread. An owl3::Error becomes an Error with `code`; anything else becomes
-// code "internal".
+// Worker is the one template by which work leaves the main thread: `work` runs on a libuv thread and sees no JavaScript,
+// `done` turns its result into a value on the main thread. An owl3::Error becomes an Error with its `code`, any other
+// exception one with the code "internal".
 #pragma once
 #include <napi.h>
 

@@ -1,154 +1,107 @@
 // createWriter: the handle of a GGUF file being written.
 #include "writer.h"
 
-#include <algorithm>
-#include <cmath>
+#include <atomic>
 
 #include "convert/conversion.h"
-#include "worker.h"
+#include "handles.h"
 
 namespace owl3::addon {
-
 namespace {
 
-[[noreturn]] void invalid(const std::string& what) {
-  throw Error(ErrorCode::invalid_argument, what);
-}
-
-gguf::Type type_from_js(const std::string& name) {
+gguf::Type type_from_js(Napi::Value v) {
+  const std::string name = to_string(v, "a metadata type");
   const bool array = name.ends_with("[]");
   const std::string scalar = array ? name.substr(0, name.size() - 2) : name;
   for (uint32_t k = 0; k <= static_cast<uint32_t>(gguf::Kind::f64); k++) {
     const auto kind = static_cast<gguf::Kind>(k);
     if (kind != gguf::Kind::array && scalar == gguf::kind_name(kind)) return {kind, array};
   }
-  invalid("no metadata type " + name);
+  throw invalid(v.Env(), "there is no metadata type " + name);
 }
 
+/// The value of entry `e`, whose elements `read` reads.
 template <class T>
-T scalar_from_js(const std::string& key, Napi::Value v);
-
-template <>
-bool scalar_from_js(const std::string& key, Napi::Value v) {
-  if (!v.IsBoolean()) invalid("key " + key + " needs a boolean");
-  return v.As<Napi::Boolean>();
-}
-template <>
-std::string scalar_from_js(const std::string& key, Napi::Value v) {
-  if (!v.IsString()) invalid("key " + key + " needs a string");
-  return v.As<Napi::String>();
-}
-template <>
-double scalar_from_js(const std::string& key, Napi::Value v) {
-  if (!v.IsNumber()) invalid("key " + key + " needs a number");
-  return v.As<Napi::Number>();
-}
-template <>
-int64_t scalar_from_js(const std::string& key, Napi::Value v) {
-  bool lossless = true;
-  if (v.IsBigInt()) {
-    const int64_t n = v.As<Napi::BigInt>().Int64Value(&lossless);
-    if (lossless) return n;
-  } else if (v.IsNumber()) {
-    const double d = v.As<Napi::Number>();
-    if (d == std::trunc(d) && std::abs(d) < 0x1p53) return static_cast<int64_t>(d);
-  }
-  invalid("key " + key + " needs an integer");
-}
-template <>
-uint64_t scalar_from_js(const std::string& key, Napi::Value v) {
-  bool lossless = true;
-  if (v.IsBigInt()) {
-    const uint64_t n = v.As<Napi::BigInt>().Uint64Value(&lossless);
-    if (lossless) return n;
-  } else if (v.IsNumber()) {
-    const double d = v.As<Napi::Number>();
-    if (d == std::trunc(d) && d >= 0 && d < 0x1p53) return static_cast<uint64_t>(d);
-  }
-  invalid("key " + key + " needs an integer that is not negative");
-}
-
-template <class T>
-gguf::Value value_from_js(const gguf::Entry& e, Napi::Value v) {
-  if (!e.type.array) return scalar_from_js<T>(e.key, v);
-  if (!v.IsArray()) invalid("key " + e.key + " needs an array");
-  const Napi::Array list = v.As<Napi::Array>();
+gguf::Value value_from_js(const gguf::Entry& e, Napi::Value v, T (*read)(Napi::Value, const std::string&)) {
+  const std::string name = "key " + e.key;
+  if (!e.type.array) return read(v, name);
+  const Napi::Array list = to_array(v, name);
   std::vector<T> out;
   out.reserve(list.Length());
   for (uint32_t i = 0; i < list.Length(); i++) {
     const Napi::HandleScope scope(v.Env());
-    out.push_back(scalar_from_js<T>(e.key, list.Get(i)));
+    out.push_back(read(list.Get(i), name));
   }
   return out;
 }
 
 gguf::Entry entry_from_js(Napi::Object o) {
-  gguf::Entry e{o.Get("key").ToString(), type_from_js(o.Get("type").ToString()), {}};
+  gguf::Entry e{to_string(o.Get("key"), "a metadata key"), type_from_js(o.Get("type")), {}};
   const Napi::Value v = o.Get("value");
   switch (e.type.kind) {
     case gguf::Kind::boolean:
-      e.value = value_from_js<bool>(e, v);
+      e.value = value_from_js(e, v, to_bool);
       break;
     case gguf::Kind::string:
-      e.value = value_from_js<std::string>(e, v);
+      e.value = value_from_js(e, v, to_string);
       break;
     case gguf::Kind::f32:
     case gguf::Kind::f64:
-      e.value = value_from_js<double>(e, v);
+      e.value = value_from_js(e, v, to_double);
       break;
     case gguf::Kind::u8:
     case gguf::Kind::u16:
     case gguf::Kind::u32:
     case gguf::Kind::u64:
-      e.value = value_from_js<uint64_t>(e, v);
+      e.value = value_from_js(e, v, to_uint64);
       break;
     default:
-      e.value = value_from_js<int64_t>(e, v);
+      e.value = value_from_js(e, v, to_int64);
   }
   return e;
 }
 
 DType dtype_from_js(const std::string& tensor, Napi::Value v) {
-  const std::string name = v.ToString();
+  const std::string name = to_string(v, "the type of tensor " + tensor);
   const gguf::Format* f = gguf::find_format(std::string_view(name));
-  if (!f) invalid("tensor " + tensor + " has the type " + name + ", which can't be converted");
+  if (!f) throw invalid(v.Env(), "tensor " + tensor + " has the type " + name + ", which can't be converted");
   return f->type;
 }
 
 std::vector<int64_t> shape_from_js(const std::string& tensor, Napi::Value v) {
-  if (!v.IsArray()) invalid("tensor " + tensor + " needs a shape");
-  const Napi::Array list = v.As<Napi::Array>();
+  const std::string name = "the shape of tensor " + tensor;
+  const Napi::Array list = to_array(v, name);
   std::vector<int64_t> out;
-  for (uint32_t i = 0; i < list.Length(); i++) out.push_back(scalar_from_js<int64_t>(tensor, list.Get(i)));
+  for (uint32_t i = 0; i < list.Length(); i++) out.push_back(to_int64(list.Get(i), name));
   return out;
 }
 
 convert::TensorPlan plan_from_js(Napi::Object o) {
   convert::TensorPlan p;
-  p.spec.name = o.Get("name").ToString();
+  p.spec.name = to_string(o.Get("name"), "a tensor's name");
   p.spec.type = dtype_from_js(p.spec.name, o.Get("type"));
   p.spec.shape = shape_from_js(p.spec.name, o.Get("shape"));
-  if (!o.Get("source").IsObject()) {  // random values
+  if (o.Get("source").IsUndefined()) {  // random values
     p.source.shape = p.spec.shape;
     return p;
   }
-  const Napi::Object source = o.Get("source").ToObject();
-  p.source.path = source.Get("path").ToString();
-  p.source.name = source.Get("name").ToString();
+  const Napi::Object source = to_object(o.Get("source"), "the source of tensor " + p.spec.name);
+  p.source.path = to_string(source.Get("path"), "the path of tensor " + p.spec.name);
+  p.source.name = to_string(source.Get("name"), "the source's name of tensor " + p.spec.name);
   p.source.type = dtype_from_js(p.source.name, source.Get("dtype"));
   p.source.shape = shape_from_js(p.source.name, source.Get("shape"));
-  p.source.offset = scalar_from_js<uint64_t>(p.source.name, source.Get("offset"));
+  p.source.offset = to_uint64(source.Get("offset"), "the offset of tensor " + p.source.name);
   return p;
 }
 
-/// What the handle and its running worker share.
+/// The state that the handle and its running worker share.
 struct State {
   explicit State(std::unique_ptr<convert::Conversion> c) : conversion(std::move(c)) {}
   std::unique_ptr<convert::Conversion> conversion;
   std::atomic<bool> busy = false;
 };
 
-/// Ends a claim when the worker is done.
+/// RAII: releases the writer when the worker finishes.
 struct Release {
   State& state;
   ~Release() { state.busy = false; }
@@ -179,13 +132,11 @@ class Writer : public Napi::ObjectWrap<Writer> {
     return Napi::Number::New(info.Env(), state_ ? static_cast<double>(state_->conversion->bytes_done()) : 0);
   }
 
-  /// Claims the writer for one call.
+  /// Claims the writer for one call, until its Release.
   std::shared_ptr<State> claim(Napi::Env env) {
-    return guarded(env, [&] {
-      if (!state_) invalid("the writer is closed");
-      if (state_->busy.exchange(true)) invalid("the writer is busy");
-      return state_;
-    });
+    if (!state_) throw invalid(env, "the writer is closed");
+    if (state_->busy.exchange(true)) throw invalid(env, "the writer is busy");
+    return state_;
   }
 
   Napi::Value write_next(const Napi::CallbackInfo& info) {
@@ -226,17 +177,19 @@ class Writer : public Napi::ObjectWrap<Writer> {
   std::shared_ptr<State> state_;
 };
 
-/// On the main thread: whoever ends the process then has the handle by which to remove the temporary file.
+/// Runs on the main thread, so that whoever ends the process then has the handle by which to remove the temporary file.
 Napi::Value create_writer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&] {
-    const Napi::Array entries = info[1].As<Napi::Array>(), tensors = info[2].As<Napi::Array>();
+    const std::string path = to_string(info[0], "the path");
+    const Napi::Array entries = to_array(info[1], "the metadata"), tensors = to_array(info[2], "the tensors");
     std::vector<gguf::Entry> metadata;
     std::vector<convert::TensorPlan> plan;
-    for (uint32_t i = 0; i < entries.Length(); i++) metadata.push_back(entry_from_js(entries.Get(i).ToObject()));
-    for (uint32_t i = 0; i < tensors.Length(); i++) plan.push_back(plan_from_js(tensors.Get(i).ToObject()));
-    const auto threads = static_cast<int>(std::clamp<int64_t>(scalar_from_js<int64_t>("threads", info[3]), 0, 1024));
-    const std::string path = info[0].ToString();
+    for (uint32_t i = 0; i < entries.Length(); i++)
+      metadata.push_back(entry_from_js(to_object(entries.Get(i), "an entry of the metadata")));
+    for (uint32_t i = 0; i < tensors.Length(); i++)
+      plan.push_back(plan_from_js(to_object(tensors.Get(i), "an entry of the tensors")));
+    const int threads = to_threads(info[3]);
     return Writer::create(env, std::make_unique<convert::Conversion>(path, metadata, std::move(plan), threads));
   });
 }

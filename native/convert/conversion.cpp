@@ -3,19 +3,23 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <exception>
-#include <mutex>
 #include <random>
 #include <thread>
 
 #include "base/checked.h"
+#include "base/parallel.h"
 
 namespace owl3::convert {
+namespace {
 
-static constexpr int64_t kPiece = 1 << 18;       // values a thread works on at a time
-static constexpr int64_t kLongestRow = 1 << 26;  // a piece is at least a row
+constexpr int64_t kPieceValues = 1 << 18;  // a thread works on this many values at a time, and on at least a row
+constexpr int64_t kMaxRowValues = 1 << 26;
 
-static std::vector<gguf::TensorSpec> specs(const std::vector<TensorPlan>& tensors) {
+[[noreturn]] void fail_aborted() {
+  throw Error(ErrorCode::invalid_argument, "the writer was aborted");
+}
+
+std::vector<gguf::TensorSpec> specs(const std::vector<TensorPlan>& tensors) {
   std::vector<gguf::TensorSpec> out;
   for (const TensorPlan& t : tensors) {
     const auto bad = [&](const char* what) {
@@ -26,11 +30,33 @@ static std::vector<gguf::TensorSpec> specs(const std::vector<TensorPlan>& tensor
     for (size_t i = 0; i < from.size(); i++)
       if (from[i] < 1 || from[i] > to[i] || (i > 1 && from[i] != to[i]))
         bad("must be as large as its source, or have more rows or columns");
-    if (to[0] > kLongestRow) bad("has rows that are too long");
+    if (to[0] > kMaxRowValues) bad("has rows that are too long");
     out.push_back(t.spec);
   }
   return out;
 }
+
+int64_t row_count(const std::vector<int64_t>& shape) {
+  int64_t n = 1;
+  for (size_t i = 1; i < shape.size(); i++) n *= shape[i];
+  return n;
+}
+
+void check_values(const TensorPlan& t, const std::vector<float>& values, int64_t n) {
+  const float limit = t.spec.type == DType::f16 ? 65520.0f : std::numeric_limits<float>::infinity();
+  for (int64_t i = 0; i < n; i++)
+    if (!(std::abs(values[static_cast<size_t>(i)]) < limit))
+      throw Error(ErrorCode::bad_model, t.source.path + ": tensor " + t.source.name + " holds the value " +
+                                            std::to_string(values[static_cast<size_t>(i)]) + ", which " +
+                                            gguf::format(t.spec.type).name + " can't hold");
+}
+
+}  // namespace
+
+struct Conversion::Buffers {
+  std::vector<char> raw, packed;
+  std::vector<float> values, widened;
+};
 
 Conversion::Conversion(const std::string& path, const std::vector<gguf::Entry>& entries,
                        std::vector<TensorPlan> tensors, int threads)
@@ -44,30 +70,10 @@ const gguf::InputFile& Conversion::input(const std::string& path) {
   return *slot;
 }
 
-static int64_t row_count(const std::vector<int64_t>& shape) {
-  int64_t n = 1;
-  for (size_t i = 1; i < shape.size(); i++) n *= shape[i];
-  return n;
-}
-
-struct Conversion::Buffers {
-  std::vector<char> raw, packed;
-  std::vector<float> values, widened;
-};
-
-static void check_values(const TensorPlan& t, const std::vector<float>& values, int64_t n) {
-  const float limit = t.spec.type == DType::f16 ? 65520.0f : std::numeric_limits<float>::infinity();
-  for (int64_t i = 0; i < n; i++)
-    if (!(std::abs(values[static_cast<size_t>(i)]) < limit))
-      throw Error(ErrorCode::bad_model, t.source.path + ": tensor " + t.source.name + " holds the value " +
-                                            std::to_string(values[static_cast<size_t>(i)]) + ", which " +
-                                            gguf::format(t.spec.type).name + " can't hold");
-}
-
-/// Stored rows [first, first + rows).
+/// Writes rows [first, first + rows) of the stored tensor.
 void Conversion::convert_rows(const TensorPlan& t, const gguf::InputFile& in, int64_t first, int64_t rows, Buffers& b) {
   const int64_t cols = t.spec.shape[0], source_cols = t.source.shape[0];
-  const int64_t source_rows = std::clamp<int64_t>(row_count(t.source.shape) - first, 0, rows);  // the rest are zeros
+  const int64_t source_rows = std::clamp<int64_t>(row_count(t.source.shape) - first, 0, rows);  // others are zeros
   const uint64_t raw_row = gguf::row_bytes(t.source.type, source_cols), packed_row = gguf::row_bytes(t.spec.type, cols);
   b.raw.resize(raw_row * static_cast<uint64_t>(source_rows));
   in.read(checked_add(t.source.offset, raw_row * static_cast<uint64_t>(first), "source"), b.raw.data(), b.raw.size());
@@ -75,7 +81,7 @@ void Conversion::convert_rows(const TensorPlan& t, const gguf::InputFile& in, in
   const uint64_t at = packed_row * static_cast<uint64_t>(first), bytes = packed_row * static_cast<uint64_t>(rows);
   const size_t index = static_cast<size_t>(&t - tensors_.data());
   const bool same_type = t.source.type == t.spec.type;
-  if (same_type && gguf::format(t.spec.type).block_size > 1 && cols == source_cols && rows == source_rows)
+  if (same_type && gguf::quantised(t.spec.type) && cols == source_cols && rows == source_rows)
     return writer_.write(index, at, b.raw.data(), bytes);  // packed already: unpacking and packing would lose
 
   b.values.resize(static_cast<size_t>(n));
@@ -89,20 +95,20 @@ void Conversion::convert_rows(const TensorPlan& t, const gguf::InputFile& in, in
     values = b.widened.data();
   }
   b.packed.resize(bytes);
-  gguf::quantize_row(t.spec.type, values, b.packed.data(), rows * cols);
+  gguf::quantize_row(t.spec.type, values, b.packed.data(), rows * cols, isa_);
   writer_.write(index, at, b.packed.data(), bytes);
 }
 
-/// Normal values of standard deviation 0.02 (about 1 in vectors that scale), a few hundred thousand of them over and
-/// over.
+/// Fills a tensor with normal values of standard deviation 0.02 (around 1 in vectors that scale). The same kPieceValues
+/// values repeat, so that packing them once is enough.
 void Conversion::write_random(const TensorPlan& t) {
   const bool scales = t.spec.shape.size() == 1 && t.spec.name.ends_with(".weight");
-  std::vector<float> values(kPiece);
+  std::vector<float> values(kPieceValues);
   std::minstd_rand random;
   std::normal_distribution<float> normal(scales ? 1.0f : 0.0f, 0.02f);
   for (float& v : values) v = normal(random);
-  std::vector<char> packed(gguf::row_bytes(t.spec.type, kPiece));
-  gguf::quantize_row(t.spec.type, values.data(), packed.data(), kPiece);
+  std::vector<char> packed(gguf::row_bytes(t.spec.type, kPieceValues));
+  gguf::quantize_row(t.spec.type, values.data(), packed.data(), kPieceValues, isa_);
   const uint64_t bytes = gguf::row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(row_count(t.spec.shape));
   for (uint64_t at = 0; at < bytes && !aborted_; at += packed.size()) {
     const uint64_t n = std::min<uint64_t>(packed.size(), bytes - at);
@@ -117,23 +123,21 @@ void Conversion::begin() {
 }
 
 const TensorPlan& Conversion::write_next() {
-  if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
+  if (aborted_) fail_aborted();
   if (next_ == tensors_.size()) throw Error(ErrorCode::invalid_argument, "every tensor is written already");
   begin();
   const TensorPlan& t = tensors_[next_];
   if (t.source.path.empty()) {
     write_random(t);
-    if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
+    if (aborted_) fail_aborted();
     next_++;
     return t;
   }
   const gguf::InputFile& in = input(t.source.path);
-  const int64_t rows = row_count(t.spec.shape), piece = std::max<int64_t>(1, kPiece / t.spec.shape[0]);
+  const int64_t rows = row_count(t.spec.shape), piece = std::max<int64_t>(1, kPieceValues / t.spec.shape[0]);
   const int64_t pieces = (rows + piece - 1) / piece;
   std::atomic<int64_t> next_piece = 0;
-  std::exception_ptr failure;
-  std::mutex failure_lock;
-  const auto work = [&] {
+  parallel(static_cast<int>(std::min<int64_t>(threads_, pieces)), [&](int) {
     try {
       Buffers buffers;
       for (int64_t i; !aborted_ && (i = next_piece++) < pieces;) {
@@ -142,29 +146,17 @@ const TensorPlan& Conversion::write_next() {
         done_ += gguf::row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(n);
       }
     } catch (...) {
-      const std::lock_guard lock(failure_lock);
-      if (!failure) failure = std::current_exception();
-      next_piece = pieces;  // nobody starts another
+      next_piece = pieces;  // the other threads start no further piece
+      throw;
     }
-  };
-  std::vector<std::thread> others;
-  for (int i = 1; i < std::min<int64_t>(threads_, pieces); i++) {
-    try {
-      others.emplace_back(work);
-    } catch (const std::system_error&) {
-      break;  // no more threads to be had: fewer do it too
-    }
-  }
-  work();
-  for (std::thread& o : others) o.join();
-  if (failure) std::rethrow_exception(failure);
-  if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
+  });
+  if (aborted_) fail_aborted();
   next_++;
   return t;
 }
 
 void Conversion::finish() {
-  if (aborted_) throw Error(ErrorCode::invalid_argument, "the writer was aborted");
+  if (aborted_) fail_aborted();
   if (left() > 0)
     throw Error(ErrorCode::invalid_argument, "tensor " + tensors_[next_].spec.name + " is not written yet");
   begin();

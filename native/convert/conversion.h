@@ -1,5 +1,5 @@
-// Writing a GGUF file tensor by tensor from tensors of other files: rows are read, widened with zeros, packed and
-// written in pieces by all threads at once, so that memory stays small whatever the size of a tensor.
+// Writing a GGUF file tensor by tensor from tensors of other files: rows are read, padded with zeros, packed and written
+// in pieces by all threads at once, so that memory stays small whatever the size of a tensor.
 #pragma once
 #include <atomic>
 #include <map>
@@ -10,10 +10,10 @@
 
 namespace owl3::convert {
 
-/// Where a tensor's values come from. `shape` in GGUF order.
+/// The origin of a tensor's values. `shape` is in GGUF order.
 struct TensorSource {
-  std::string path;  ///< empty: random values, the same in every run (models for measurements)
-  std::string name;  ///< in that file, for messages
+  std::string path;  ///< empty: the values are random and the same in every run (models for measurements)
+  std::string name;  ///< the tensor's name in that file, for messages
   DType type;
   std::vector<int64_t> shape;
   uint64_t offset;  ///< from the start of the file
@@ -27,18 +27,20 @@ struct TensorPlan {
 
 class Conversion {
  public:
-  /// Creates the temporary file, empty: quick. `threads` 0: one for each core. Errors: invalid_argument, io.
+  /// Creates the temporary file, still empty. `threads` 0 means one per core. Errors: invalid_argument, io, those of
+  /// choose_isa().
   Conversion(const std::string& path, const std::vector<gguf::Entry>& entries, std::vector<TensorPlan> tensors,
              int threads);
 
   /// Writes the next tensor. Errors: not_found, unreadable, bad_model (a value that is NaN, infinite or too large for
-  /// the format; a source shorter than its shape), io, invalid_argument (nothing left, or aborted).
+  /// the format, or a source shorter than its shape), io, invalid_argument (nothing is left, or it was aborted).
   const TensorPlan& write_next();
+  /// The number of tensors that are still to be written.
   size_t left() const { return tensors_.size() - next_; }
   uint64_t file_bytes() const { return writer_.file_bytes(); }
-  /// Bytes of tensor data written so far; may be asked at any time.
+  /// Bytes of tensor data written so far; may be called at any time.
   uint64_t bytes_done() const { return done_; }
-  /// Flushes and renames into place; invalid_argument while tensors are left.
+  /// Flushes and renames into place. Error: invalid_argument while tensors are left.
   void finish();
   /// Stops a running write_next() soon and removes the temporary file.
   void abort();
@@ -54,6 +56,7 @@ class Conversion {
   gguf::Writer writer_;
   std::map<std::string, std::unique_ptr<gguf::InputFile>> inputs_;
   int threads_;
+  Isa isa_ = choose_isa();
   size_t next_ = 0;
   bool begun_ = false;
   std::atomic<uint64_t> done_ = 0;

@@ -9,18 +9,18 @@ namespace owl3::convert {
 
 class JsonScanner {
  public:
-  /// `where` starts every message: Error{bad_model, where + what was wrong at which byte}.
+  /// `where` starts the message of every Error{bad_model}, which goes on with the fault and its byte.
   JsonScanner(std::string_view text, std::string where) : text_(text), where_(std::move(where)) {}
 
-  /// Takes `c` (after white space), or throws.
+  /// Skips white space and `c`; throws when another character comes next.
   void expect(char c);
-  /// Takes `c` when it comes next.
+  /// Skips white space, and `c` when it comes next; tells whether it did.
   bool accept(char c);
-  /// A string with its escapes resolved to UTF-8.
+  /// Reads a string; its escapes become UTF-8.
   std::string string();
-  /// An integer in [0, 2^63).
+  /// Reads an integer in [0, 2^63).
   int64_t integer();
-  /// Nothing but white space may be left.
+  /// Throws when anything but white space is left.
   void end();
   [[noreturn]] void fail(const std::string& what) const;
 

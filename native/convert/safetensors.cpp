@@ -12,13 +12,14 @@
 #include "gguf/input.h"
 
 namespace owl3::convert {
+namespace {
 
-static constexpr uint64_t kMaxHeader = 100'000'000;  // the limit of the format's own library
-static constexpr size_t kMaxTensors = 1 << 16;
-static constexpr size_t kMaxDimensions = 8;
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own library
+constexpr size_t kMaxTensors = 1 << 16;
+constexpr size_t kMaxDimensions = 8;
 
-/// Bytes of a value, 0 for a type that the format does not have.
-static uint64_t dtype_bytes(std::string_view dtype) {
+/// The size of a value in bytes, 0 for a type that the format does not have.
+uint64_t dtype_bytes(std::string_view dtype) {
   static constexpr std::pair<std::string_view, uint64_t> kSizes[] = {
       {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"U16", 2}, {"I16", 2}, {"F16", 2},
       {"BF16", 2}, {"U32", 4}, {"I32", 4}, {"F32", 4},     {"U64", 8},     {"I64", 8}, {"F64", 8},
@@ -28,8 +29,8 @@ static uint64_t dtype_bytes(std::string_view dtype) {
   return 0;
 }
 
-/// Skips `__metadata__`: strings to strings.
-static void skip_metadata(JsonScanner& json) {
+/// Skips `__metadata__`, which maps strings to strings.
+void skip_metadata(JsonScanner& json) {
   json.expect('{');
   if (json.accept('}')) return;
   do {
@@ -45,7 +46,7 @@ struct Description {
   uint64_t begin = 0, end = 0;  // from the start of the data
 };
 
-static Description read_description(JsonScanner& json) {
+Description read_description(JsonScanner& json) {
   Description d;
   bool dtype = false, shape = false, place = false;
   json.expect('{');
@@ -81,7 +82,8 @@ static Description read_description(JsonScanner& json) {
   return d;
 }
 
-static void place(const std::string& where, Description& d, uint64_t data_start, uint64_t file_size) {
+/// Computes the tensor's size and checks that it lies inside the file.
+void place(const std::string& where, Description& d, uint64_t data_start, uint64_t file_size) {
   SafetensorsTensor& t = d.tensor;
   const auto bad = [&](const std::string& what) {
     throw Error(ErrorCode::bad_model, where + "tensor " + t.name + " " + what);
@@ -98,6 +100,8 @@ static void place(const std::string& where, Description& d, uint64_t data_start,
   t.offset = data_start + d.begin;
   t.bytes = bytes;
 }
+
+}  // namespace
 
 std::vector<SafetensorsTensor> parse_safetensors_header(const std::string& path, std::string_view text,
                                                         uint64_t data_start, uint64_t file_size) {
@@ -142,7 +146,7 @@ std::vector<SafetensorsTensor> read_safetensors(const std::string& path) {
   if (file.size() < 8) bad("is too short for a safetensors file");
   uint64_t length;
   file.read(0, &length, 8);
-  if (length > kMaxHeader || length > file.size() - 8)
+  if (length > kMaxHeaderBytes || length > file.size() - 8)
     bad("is not a safetensors file, or truncated: it claims a header of " + std::to_string(length) + " bytes");
   std::string json(length, '\0');
   file.read(8, json.data(), length);

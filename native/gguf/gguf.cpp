@@ -1,4 +1,4 @@
-// Opening GGUF files: the typed look-ups. Parsing is in gguf_parse.cpp.
+// Opening GGUF files, and typed access to their keys. Parsing is in gguf_parse.cpp.
 #include "gguf/gguf.h"
 
 #include <cmath>
@@ -8,6 +8,22 @@
 #include "gguf/input.h"
 
 namespace owl3::gguf {
+namespace {
+
+/// Describes a value for messages.
+std::string describe(const Value& v) {
+  if (const auto* i = std::get_if<int64_t>(&v)) return std::to_string(*i);
+  if (const auto* u = std::get_if<uint64_t>(&v)) return std::to_string(*u);
+  if (const auto* d = std::get_if<double>(&v)) return std::to_string(*d);
+  if (const auto* b = std::get_if<bool>(&v)) return *b ? "true" : "false";
+  return std::holds_alternative<std::string>(v) ? "a string" : "an array";
+}
+
+std::string range(int64_t lo, int64_t hi) {
+  return "in " + std::to_string(lo) + ".." + std::to_string(hi);
+}
+
+}  // namespace
 
 std::shared_ptr<const File> File::open(const std::string& path) {
   const Mapping m = map_file(path);
@@ -61,19 +77,6 @@ const Value& File::required(std::string_view key, const char* expected) const {
 
 void File::wrong(std::string_view key, const std::string& expected, const std::string& found) const {
   throw Error(ErrorCode::bad_model, path_ + ": key " + std::string(key) + " must be " + expected + ", found " + found);
-}
-
-/// What a value is, for messages.
-static std::string describe(const Value& v) {
-  if (const auto* i = std::get_if<int64_t>(&v)) return std::to_string(*i);
-  if (const auto* u = std::get_if<uint64_t>(&v)) return std::to_string(*u);
-  if (const auto* d = std::get_if<double>(&v)) return std::to_string(*d);
-  if (const auto* b = std::get_if<bool>(&v)) return *b ? "true" : "false";
-  return std::holds_alternative<std::string>(v) ? "a string" : "an array";
-}
-
-static std::string range(int64_t lo, int64_t hi) {
-  return "in " + std::to_string(lo) + ".." + std::to_string(hi);
 }
 
 int64_t File::integer(std::string_view key, int64_t lo, int64_t hi) const {

@@ -1,5 +1,5 @@
 // GGUF files: metadata keys and a directory of tensors over a read-only mapping. Everything in the file is hostile
-// until checked: lengths and counts are capped and checked against the bytes left before anything is allocated.
+// until checked: lengths and counts are capped and compared with the bytes left before anything is allocated.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -36,18 +36,18 @@ struct Tensor {
 enum class Kind : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 const char* kind_name(Kind kind);  ///< for example "u32"
 
-/// How a metadata value is stored; values themselves are widened.
+/// How a metadata value is stored in the file (Value holds it widened).
 struct Type {
-  Kind kind;  ///< of the value, or of the array's elements; never `array`
+  Kind kind;  ///< the kind of the value, or of the array's elements; never `array`
   bool array = false;
 };
 
 class File {
  public:
-  /// Maps and checks a file. Errors: not_found, unreadable, bad_model (naming the file, and key or tensor, and what was
-  /// expected; also for big-endian files, other versions and types that are not read).
+  /// Maps and checks a file. Errors: not_found, unreadable, and bad_model, which names the file, the key or tensor and
+  /// what was expected (also for big-endian files, other versions and types that are not read).
   static std::shared_ptr<const File> open(const std::string& path);
-  /// The same checks over bytes that the caller keeps alive; `name` stands for the path.
+  /// Checks bytes that the caller keeps alive in the same way; `name` stands for the path.
   static std::shared_ptr<const File> from_memory(const std::string& name, std::span<const char> bytes);
   ~File();
   File(const File&) = delete;
@@ -63,12 +63,13 @@ class File {
 
   /// The tensor, or nullptr.
   const Tensor* find(std::string_view name) const;
-  /// Its bytes in the mapping (valid as long as this object).
+  /// The tensor's bytes in the mapping (valid as long as this object).
   const void* data(const Tensor& t) const { return base_ + t.offset; }
   /// Tells the system that these pages are no longer needed (after a backend has repacked them).
   void release(const Tensor& t) const;
 
   bool has(std::string_view key) const { return value(key) != nullptr; }
+  /// The value of a key, or nullptr.
   const Value* value(std::string_view key) const;
   /// An integer key in [lo, hi], or Error{bad_model} naming file and key.
   int64_t integer(std::string_view key, int64_t lo, int64_t hi) const;

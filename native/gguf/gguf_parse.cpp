@@ -1,71 +1,60 @@
+// Parsing: every count and length is checked against its limit and the bytes left before anything is allocated.
 #include "gguf/gguf_parse.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/checked.h"
 
 namespace owl3::gguf {
+namespace {
 
 // GGUF is little-endian and so is every machine we build for; a big-endian one would need swaps here and in the blocks.
 static_assert(std::endian::native == std::endian::little);
 
-// Far above every real file, low enough that a hostile one can't make us allocate much more than its own size.
-static constexpr uint64_t kMaxKeys = 1 << 16;
-static constexpr uint64_t kMaxTensors = 1 << 16;
-static constexpr uint64_t kMaxName = 1 << 10;
-static constexpr uint64_t kMaxString = 1 << 26;
-static constexpr uint64_t kMaxArray = 1 << 24;
-static constexpr int64_t kMaxDimension = int64_t{1} << 40;
+// Limits far above every real file, and low enough that a hostile one can't make us allocate much more than its size.
+constexpr uint64_t kMaxKeys = 1 << 16;
+constexpr uint64_t kMaxTensors = 1 << 16;
+constexpr uint64_t kMaxName = 1 << 10;    // bytes
+constexpr uint64_t kMaxString = 1 << 26;  // bytes
+constexpr uint64_t kMaxArray = 1 << 24;   // elements
+constexpr int64_t kMaxDimension = int64_t{1} << 40;
+constexpr uint64_t kMaxValues = uint64_t{1} << 62;
+
+// Bytes that a key takes at least (name length, one letter, type, one byte), and a tensor (name length, number of
+// dimensions, one dimension, type, offset).
+constexpr uint64_t kMinKeyBytes = 14;
+constexpr uint64_t kMinTensorBytes = 32;
+
+/// The name of a GGML tensor type that we don't read, for the message, or nullptr.
+const char* foreign_type(uint32_t type) {
+  static constexpr std::pair<uint32_t, const char*> kNames[] = {
+      {3, "Q4_1"},    {7, "Q5_1"}, {9, "Q8_1"}, {10, "Q2_K"}, {11, "Q3_K"}, {15, "Q8_K"}, {20, "IQ4_NL"},
+      {23, "IQ4_XS"}, {24, "I8"},  {25, "I16"}, {26, "I32"},  {27, "I64"},  {28, "F64"},  {39, "MXFP4"}};
+  for (const auto& [number, name] : kNames)
+    if (number == type) return name;
+  return nullptr;
+}
+
+/// Names come from the file: no control characters may reach a terminal.
+std::string printable(std::string text) {
+  for (char& c : text)
+    if (c < 0x20 || c > 0x7e) c = '?';
+  return text;
+}
+
+bool known(uint32_t kind) {
+  return kind <= static_cast<uint32_t>(Kind::f64);
+}
+
+}  // namespace
 
 const char* kind_name(Kind kind) {
   static constexpr const char* kNames[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                            "bool", "string", "array", "u64", "i64", "f64"};
   return kNames[static_cast<uint32_t>(kind)];
-}
-
-/// Names of GGML tensor types that we don't read, for the message.
-static const char* foreign_type(uint32_t type) {
-  switch (type) {
-    case 3:
-      return "Q4_1";
-    case 7:
-      return "Q5_1";
-    case 9:
-      return "Q8_1";
-    case 10:
-      return "Q2_K";
-    case 11:
-      return "Q3_K";
-    case 15:
-      return "Q8_K";
-    case 20:
-      return "IQ4_NL";
-    case 23:
-      return "IQ4_XS";
-    case 24:
-      return "I8";
-    case 25:
-      return "I16";
-    case 26:
-      return "I32";
-    case 27:
-      return "I64";
-    case 28:
-      return "F64";
-    case 39:
-      return "MXFP4";
-    default:
-      return nullptr;
-  }
-}
-
-/// Names come from the file: no control characters may reach a terminal.
-static std::string printable(std::string text) {
-  for (char& c : text)
-    if (c < 0x20 || c > 0x7e) c = '?';
-  return text;
 }
 
 void Parser::bad(const std::string& what) const {
@@ -120,15 +109,9 @@ void Parser::read_header() {
     bad("claims " + std::to_string(tensors_) + " tensors; at most " + std::to_string(kMaxTensors) + " are allowed");
   if (keys_ > kMaxKeys)
     bad("claims " + std::to_string(keys_) + " metadata keys; at most " + std::to_string(kMaxKeys) + " are allowed");
-  // The least a key (name length, one letter, type, one byte) and a tensor (name length, dimensions, one size, type,
-  // offset) take.
-  if (keys_ * 14 + tensors_ * 32 > left())
+  if (keys_ * kMinKeyBytes + tensors_ * kMinTensorBytes > left())
     bad("is too short for the " + std::to_string(keys_) + " keys and " + std::to_string(tensors_) +
         " tensors it claims");
-}
-
-static bool known(uint32_t kind) {
-  return kind <= static_cast<uint32_t>(Kind::f64);
 }
 
 void Parser::read_entry(uint64_t n) {
@@ -189,11 +172,11 @@ Value Parser::read_scalar(Kind kind, const std::string& key) {
 }
 
 Value Parser::read_array(Kind kind, uint64_t count, const std::string& key) {
-  static constexpr uint8_t kLeast[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};  // bytes an element takes at least
+  static constexpr uint8_t kMinBytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};  // of an element
   if (count > kMaxArray)
     bad("key " + key + " claims " + std::to_string(count) + " elements; at most " + std::to_string(kMaxArray) +
         " are allowed");
-  if (count * kLeast[static_cast<uint32_t>(kind)] > left())
+  if (count * kMinBytes[static_cast<uint32_t>(kind)] > left())
     bad("key " + key + " claims " + std::to_string(count) + " elements, more than the file has room for");
   const auto fill = [&]<class T>(std::vector<T> out) -> Value {
     out.reserve(count);
@@ -255,7 +238,7 @@ void Parser::read_tensor(uint64_t n) {
     t.bytes = checked_mul(t.bytes, static_cast<uint64_t>(t.shape[i]), what);
     values = checked_mul(values, static_cast<uint64_t>(t.shape[i]), what);
   }
-  if (values > uint64_t{1} << 62) bad("tensor " + t.name + " has more values than any machine can hold");
+  if (values > kMaxValues) bad("tensor " + t.name + " has more values than any machine can hold");
   if (!f_.tensor_index_.emplace(t.name, n).second) bad("tensor " + t.name + " occurs twice");
   f_.tensors_.push_back(std::move(t));
 }

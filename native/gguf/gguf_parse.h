@@ -1,4 +1,4 @@
-// Reading the header of a GGUF file: metadata and tensor directory. Internal to this room.
+// The parser of a GGUF file's header: metadata and tensor directory. Internal to this room.
 #pragma once
 #include "gguf/gguf.h"
 

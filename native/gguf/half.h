@@ -1,12 +1,14 @@
-// IEEE half precision in portable, branch-poor code. `static`: these are compiled once per instruction set (see
-// quant_search.h), and a shared inline copy could be the one for a machine that this one is not.
+// IEEE half and bfloat16 conversions. They round to nearest even, and NaN stays NaN. The namespace is anonymous because
+// this header is compiled with several instruction sets: the linker would keep one copy of a shared inline function,
+// and that could be one that this machine cannot run.
 #pragma once
 #include <cstdint>
 
 namespace owl3::gguf {
+namespace {
 
-/// Exact; NaN keeps its payload.
-static inline float half_to_float(uint16_t h) {
+/// Exact; NaN keeps its payload. The code has no branches, so that compilers vectorise it.
+inline float f16_to_f32(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16;
   const uint32_t magnitude = h & 0x7fffu;
   // Subnormal halves are integer multiples of 2^-24, which floats hold exactly.
@@ -18,8 +20,8 @@ static inline float half_to_float(uint16_t h) {
   return __builtin_bit_cast(float, sign | bits);
 }
 
-/// Round to nearest even; past 65519 to infinity; NaN stays NaN.
-static inline uint16_t float_to_half(float f) {
+/// Values of magnitude 65520 and more become infinity.
+inline uint16_t f32_to_f16(float f) {
   const uint32_t u = __builtin_bit_cast(uint32_t, f);
   const uint32_t sign = (u >> 16) & 0x8000u;
   const uint32_t a = u & 0x7fffffffu;
@@ -31,4 +33,16 @@ static inline uint16_t float_to_half(float f) {
   return static_cast<uint16_t>(sign | h);
 }
 
+/// Exact.
+inline float bf16_to_f32(uint16_t h) {
+  return __builtin_bit_cast(float, static_cast<uint32_t>(h) << 16);
+}
+
+inline uint16_t f32_to_bf16(float f) {
+  const uint32_t u = __builtin_bit_cast(uint32_t, f);
+  if ((u & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((u >> 16) | 0x40u);  // quiet NaN
+  return static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+}
+
+}  // namespace
 }  // namespace owl3::gguf

@@ -12,8 +12,9 @@
 #include "base/error.h"
 
 namespace owl3::gguf {
+namespace {
 
-static int open_for_reading(const std::string& path, uint64_t& size) {
+int open_for_reading(const std::string& path, uint64_t& size) {
   if (path.find('\0') != std::string::npos) throw Error(ErrorCode::not_found, "a file name can't hold a NUL byte");
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // non-blocking: a FIFO must not hang us
   if (fd < 0) {
@@ -30,6 +31,8 @@ static int open_for_reading(const std::string& path, uint64_t& size) {
   size = static_cast<uint64_t>(s.st_size);
   return fd;
 }
+
+}  // namespace
 
 Mapping map_file(const std::string& path) {
   Mapping m{nullptr, 0};

@@ -1,4 +1,4 @@
-// Files as input: mapped read-only, or read at places.
+// Input files, mapped read-only or read at given offsets.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -9,23 +9,24 @@ struct Mapping {
   const char* base;
   uint64_t size;
 };
-/// Errors: not_found, unreadable (also for what is not a regular file). An empty file gives {nullptr, 0}.
+/// Maps a file. An empty one gives {nullptr, 0}. Errors: not_found, unreadable (also for anything but a regular file).
 Mapping map_file(const std::string& path);
 void unmap(const Mapping& m);
-/// Tells the system that the whole pages in [base + offset, + bytes) are not needed for now.
+/// Tells the system that the whole pages in the `bytes` bytes from base + offset on are not needed for now.
 void drop_pages(const char* base, uint64_t offset, uint64_t bytes);
 
-/// A file read at places, without mapping it: pages read do not count as ours, and a file that shrinks gives an error.
+/// Positional reads (pread) instead of a mapping: the page cache is not charged to this process, and a file that
+/// shrinks gives an error instead of a signal.
 class InputFile {
  public:
-  /// Errors: not_found, unreadable (also for what is not a regular file).
+  /// Opens a file. Errors: not_found, unreadable (also for anything but a regular file).
   explicit InputFile(const std::string& path);
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
   uint64_t size() const { return size_; }
   const std::string& path() const { return path_; }
-  /// Exactly `bytes` bytes from `offset` on; any number of threads may. Error unreadable.
+  /// Reads exactly `bytes` bytes from `offset` on; any number of threads may do so at once. Error: unreadable.
   void read(uint64_t offset, void* dst, uint64_t bytes) const;
 
  private:

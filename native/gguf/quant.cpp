@@ -1,26 +1,21 @@
-// Packing of rows: the search kernels of this machine, and the plain formats.
+// The table of formats and the switches over it, all generated from OWL3_FORMATS.
 #include "gguf/quant.h"
 
-#include <cmath>
-#include <cstring>
+#include <string>
 
-#include "gguf/blocks.h"
-#include "gguf/half.h"
-#include "gguf/quant_search.h"
+#include "base/checked.h"
+#include "gguf/formats/formats.h"
+#include "gguf/formats/quantize.h"
 
 namespace owl3::gguf {
+namespace {
 
-static const QuantSearch& search() {
-#if defined(__x86_64__)
-  static const QuantSearch& best = __builtin_cpu_supports("avx2") ? kQuantSearchAvx2 : kQuantSearchBase;
-  return best;
-#else
-  return kQuantSearchBase;
-#endif
-}
+#define OWL3_ROW(type, name, number) {DType::type, #name, name::kBlockSize, sizeof(name::Block)},
+constexpr Format kFormats[] = {OWL3_FORMATS(OWL3_ROW)};
+#undef OWL3_ROW
 
-static void require_finite(const float* src, int64_t n) {
-  uint32_t seen = 0;  // an exponent of all ones anywhere
+void require_finite(const float* src, int64_t n) {
+  uint32_t seen = 0;  // becomes 1 where an exponent is all ones
   for (int64_t i = 0; i < n; i++) {
     const uint32_t exponent = __builtin_bit_cast(uint32_t, src[i]) & 0x7f800000u;
     seen |= exponent == 0x7f800000u ? 1u : 0u;
@@ -28,34 +23,69 @@ static void require_finite(const float* src, int64_t n) {
   if (seen) throw Error(ErrorCode::bad_model, "a value is NaN or infinite");
 }
 
-void quantize_row(DType type, const float* src, void* dst, int64_t n) {
+}  // namespace
+
+std::span<const Format> formats() {
+  return kFormats;
+}
+
+const Format* find_format(uint32_t type) {
+  for (const Format& f : kFormats)
+    if (static_cast<uint32_t>(f.type) == type) return &f;
+  return nullptr;
+}
+
+const Format* find_format(std::string_view name) {
+  for (const Format& f : kFormats)
+    if (f.name == name) return &f;
+  return nullptr;
+}
+
+const Format& format(DType type) {
+  const Format* f = find_format(static_cast<uint32_t>(type));
+  if (!f) throw Error(ErrorCode::internal, "no format " + std::to_string(static_cast<uint32_t>(type)));
+  return *f;
+}
+
+bool quantised(DType type) {
+  return format(type).block_size > 1;
+}
+
+uint64_t row_bytes(DType type, int64_t cols) {
+  const Format& f = format(type);
+  if (cols < 0 || cols % f.block_size != 0)
+    throw Error(ErrorCode::bad_model, "a row of " + std::to_string(cols) + " values is no multiple of " + f.name +
+                                          "'s block of " + std::to_string(f.block_size));
+  return checked_mul(static_cast<uint64_t>(cols) / f.block_size, f.block_bytes, "row");
+}
+
+void dequantize_row(DType type, const void* src, float* dst, int64_t n) {
   row_bytes(type, n);  // checks n
-  const int64_t blocks = n / format(type).block_size;
-  if (format(type).block_size > 1) require_finite(src, n);
   switch (type) {
-    case DType::f32:
-      std::memcpy(dst, src, static_cast<size_t>(n) * 4);
-      return;
-    case DType::f16:
-    case DType::bf16:
-      for (int64_t i = 0; i < n; i++) {
-        const uint16_t h = type == DType::f16 ? float_to_half(src[i]) : f32_to_bf16(src[i]);
-        std::memcpy(static_cast<char*>(dst) + 2 * i, &h, 2);
-      }
-      return;
-    case DType::q8_0:
-      return search().q8_0(src, dst, blocks);
-    case DType::q4_0:
-      return search().q4_0(src, dst, blocks);
-    case DType::q5_0:
-      return search().q5_0(src, dst, blocks);
-    case DType::q4_k:
-      return search().q4_k(src, dst, blocks);
-    case DType::q5_k:
-      return search().q5_k(src, dst, blocks);
-    case DType::q6_k:
-      return search().q6_k(src, dst, blocks);
+#define OWL3_CASE(type, name, number) \
+  case DType::type:                   \
+    return dequantize_blocks<name>(src, dst, n / name::kBlockSize);
+    OWL3_FORMATS(OWL3_CASE)
+#undef OWL3_CASE
   }
+}
+
+Isa quantize_isa(Isa isa) {
+#ifdef OWL3_QUANTIZE_AVX2
+  if (isa >= Isa::avx2 && isa <= Isa::amx) return Isa::avx2;
+#endif
+  (void)isa;
+  return Isa::scalar;
+}
+
+void quantize_row(DType type, const float* src, void* dst, int64_t n, Isa isa) {
+  row_bytes(type, n);  // checks n
+  if (quantised(type)) require_finite(src, n);
+#ifdef OWL3_QUANTIZE_AVX2
+  if (quantize_isa(isa) == Isa::avx2) return avx2::quantize(type, src, dst, n);
+#endif
+  (void)isa;
+  scalar::quantize(type, src, dst, n);
 }
 
 }  // namespace owl3::gguf

@@ -13,10 +13,9 @@
 #include "base/error.h"
 
 namespace owl3::gguf {
-
 namespace {
 
-/// While it lives, writing past a file size limit fails with EFBIG instead of killing the process.
+/// While an object of this class lives, writing past a file size limit fails with EFBIG instead of killing the process.
 class WithoutSizeSignal {
  public:
   WithoutSizeSignal() {
@@ -36,7 +35,7 @@ class WithoutSizeSignal {
   sigset_t set_, before_;
 };
 
-/// The folder of a path, for opening.
+/// The folder that a path names a file in.
 std::string folder(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -52,7 +51,7 @@ TempFile::TempFile(const std::string& path) : path_(path), temp_(path + ".partia
   for (;;) {
     fd_ = ::open(temp_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (fd_ < 0) fail("can't create its temporary file beside it", errno);
-    // Locked, so that two processes never write one file; NFS may have no locks, then we go without.
+    // The lock keeps two processes from writing one file; where NFS has no locks we go without.
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       ::close(fd_);
       throw Error(ErrorCode::io, path_ + ": another process is writing it (" + temp_ + " is locked)");

@@ -1,5 +1,5 @@
-// A file that appears under its name only when it is whole: written beside it as NAME.partial, flushed to disk,
-// renamed.
+// A file that appears under its name only when it is complete: it is written beside it as NAME.partial, flushed to disk
+// and renamed.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -9,21 +9,21 @@ namespace owl3::gguf {
 
 class TempFile {
  public:
-  /// Creates PATH.partial, replacing one that a killed process left. Errors: io (no permission, no such folder, another
+  /// Creates PATH.partial, replacing one that a killed process left. Error: io (no permission, no such folder, another
   /// process is writing it).
   explicit TempFile(const std::string& path);
   ~TempFile();
   TempFile(const TempFile&) = delete;
   TempFile& operator=(const TempFile&) = delete;
 
-  /// Claims disk space up front where the file system can, so that a full disk shows before hours of work. Error io.
+  /// Claims disk space up front where the file system can, so that a full disk shows before hours of work. Error: io.
   void reserve(uint64_t bytes);
-  /// Writes at an offset; any number of threads may. Error io (disk full, file too large).
+  /// Writes at an offset; any number of threads may do so at once. Error: io (disk full, file too large).
   void write(uint64_t offset, const void* data, uint64_t bytes);
-  /// Flushes to disk and renames into place. Error io.
+  /// Flushes to disk and renames into place. Error: io.
   void commit();
-  /// Removes the temporary file; after commit() or twice it does nothing. Safe while others write: they then write to a
-  /// file without a name, which is gone with this object.
+  /// Removes the temporary file; after commit(), or a second time, it does nothing. It is safe while other threads write:
+  /// they then write to a file without a name, which is gone with this object.
   void discard();
 
  private:

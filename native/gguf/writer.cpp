@@ -8,7 +8,6 @@
 #include "base/checked.h"
 
 namespace owl3::gguf {
-
 namespace {
 
 class Header {
@@ -40,7 +39,7 @@ class Header {
 template <class T>
 void Header::scalar(const Entry& e, const T& v) {
   const auto mismatch = [&] {
-    throw Error(ErrorCode::invalid_argument, "key " + e.key + ": the value is no " + kind_name(e.type.kind));
+    throw Error(ErrorCode::invalid_argument, "key " + e.key + ": the value is not of kind " + kind_name(e.type.kind));
   };
   if constexpr (std::is_same_v<T, std::string>) {
     e.type.kind == Kind::string ? text(v) : mismatch();
@@ -85,7 +84,9 @@ void Header::entry(const Entry& e) {
           v.size();
         };
         if (kList != e.type.array)
-          throw Error(ErrorCode::invalid_argument, "key " + e.key + ": an array where none should be, or none");
+          throw Error(
+              ErrorCode::invalid_argument,
+              "key " + e.key + (e.type.array ? ": the value must be an array" : ": the value must not be an array"));
         if constexpr (kList) {
           put<uint64_t>(v.size());
           for (const typename T::value_type& x : v) scalar<typename T::value_type>(e, x);
@@ -159,7 +160,7 @@ void Writer::begin() {
   file_.reserve(end_);
   file_.write(0, header_.data(), header_.size());
   header_ = {};
-  // The padding after each tensor, also where the file system does not give zeros for what is not written.
+  // The padding after each tensor is written too: not every file system gives zeros for what was not written.
   static constexpr char kZeros[kAlignment] = {};
   for (const Place& p : places_) file_.write(p.offset + p.bytes, kZeros, aligned(p.bytes) - p.bytes);
 }

@@ -1,4 +1,4 @@
-// Writing GGUF version 3: the whole header first, then tensor data at known places in any order.
+// Writing GGUF version 3: the complete header first, then tensor data at known offsets in any order.
 #pragma once
 #include <string>
 #include <vector>
@@ -28,15 +28,15 @@ class Writer {
   /// Lays the file out and creates its temporary file, empty: quick. Errors: invalid_argument (a name twice, a bad
   /// shape or value), io.
   Writer(const std::string& path, const std::vector<Entry>& entries, const std::vector<TensorSpec>& tensors);
-  /// Claims the disk space and writes the header; before write(). Error io.
+  /// Claims the disk space and writes the header; comes before write(). Error: io.
   void begin();
 
-  /// Bytes of tensor `index`.
+  /// The size of tensor `index` in bytes.
   uint64_t bytes(size_t index) const { return places_[index].bytes; }
   uint64_t file_bytes() const { return end_; }
-  /// Writes a part of a tensor; any number of threads may. Error io.
+  /// Writes a part of a tensor; any number of threads may do so at once. Error: io.
   void write(size_t index, uint64_t offset, const void* data, uint64_t bytes);
-  /// Flushes and renames into place; every byte of every tensor must have been written. Error io.
+  /// Flushes and renames into place; every byte of every tensor must have been written. Error: io.
   void finish() { file_.commit(); }
   /// Removes the temporary file. Destroying an unfinished writer does the same.
   void abort() { file_.discard(); }

@@ -5,18 +5,18 @@
 namespace owl3::image {
 namespace {
 
-// Keys' cubic with a = -0.5; the order of operations is Pillow's, so that every double rounds alike.
+/// Keys' cubic convolution kernel with a = -0.5. The order of operations is Pillow's, so that every double rounds alike.
 double cubic(double x) {
-  constexpr double a = -0.5;
+  constexpr double kA = -0.5;
   if (x < 0.0) x = -x;
-  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
-  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * a;
+  if (x < 1.0) return ((kA + 2.0) * x - (kA + 3.0)) * x * x + 1;
+  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * kA;
   return 0.0;
 }
 
 int32_t fixed_point(double k) {
-  constexpr double one = 1 << kPrecisionBits;
-  return static_cast<int32_t>(k < 0 ? -0.5 + k * one : 0.5 + k * one);
+  constexpr double kOne = 1 << kPrecisionBits;
+  return static_cast<int32_t>(k < 0 ? -0.5 + k * kOne : 0.5 + k * kOne);
 }
 
 }  // namespace
@@ -26,9 +26,9 @@ Coefficients bicubic(int in, int out) {
   const double filter_scale = scale < 1.0 ? 1.0 : scale;
   const double support = 2.0 * filter_scale;
   const double inverse = 1.0 / filter_scale;
-  const int most = static_cast<int>(std::ceil(support)) * 2 + 1;
+  const int max_count = static_cast<int>(std::ceil(support)) * 2 + 1;
   Coefficients c;
-  c.stride = most < in ? most : in;
+  c.stride = max_count < in ? max_count : in;
   c.first.resize(out);
   c.count.resize(out);
   c.weight.assign(static_cast<size_t>(out) * c.stride, 0);

@@ -1,4 +1,4 @@
-// Pictures as the model takes them: Pillow's BICUBIC bit for bit, and the cutting of a picture into crops.
+// Resizing as Pillow's BICUBIC does it, bit for bit, and the cutting of a picture into the crops that the model takes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -6,10 +6,10 @@
 
 namespace owl3::image {
 
-/// No side of a picture, given or asked for, may be longer: bounds the coefficients' memory and the work for 1 x N
-/// pictures.
+/// The longest side, in pixels, that a source or a result may have. It bounds the coefficients' memory and the work for
+/// 1 x N pictures.
 inline constexpr int kMaxSide = 1 << 20;
-/// No picture, given or asked for, may have more pixels.
+/// The largest number of pixels that a source or a result may have.
 inline constexpr int64_t kMaxPixels = int64_t{1} << 28;
 
 struct View {
@@ -17,14 +17,14 @@ struct View {
   int width, height;
 };
 
-/// `source` resized to width x height, [height, width, 3], as Pillow up to 12.2 does `Image.resize(..., BICUBIC)` with
-/// RGB: antialiased, horizontal pass first, each pass rounded to 8 bits, a pass left out when that size stays. Throws
-/// Error{invalid_argument} for sides outside 1..kMaxSide or more than kMaxPixels, Error{out_of_memory}. threads: at
-/// most so many, 0: as many as the machine has. The result does not depend on it.
+/// Resizes `source` to width x height, [height, width, 3], as Pillow up to 12.2 does `Image.resize(..., BICUBIC)` with
+/// RGB: antialiased, horizontal pass first, each pass rounded to 8 bits, and without the pass of a side that stays. Uses
+/// at most `threads` threads (0: one per core); the result does not depend on it. Errors: invalid_argument for sides
+/// outside 1..kMaxSide or more than kMaxPixels, out_of_memory.
 std::vector<uint8_t> resize(View source, int width, int height, int threads = 0);
 
-/// Crops of a picture, [n, s, s, 3]: resized to (cols * s) x (rows * s) and cut row by row, then the global view s x s.
-/// rows == 0: only the global view. Throws as resize does.
+/// The crops of a picture, [n, s, s, 3]: it is resized to (cols * s) x (rows * s) and cut row by row; the global view
+/// s x s follows. With rows == 0 there is only the global view. Errors: those of resize.
 std::vector<uint8_t> cut(View source, int s, int rows, int cols, int threads = 0);
 
 }  // namespace owl3::image

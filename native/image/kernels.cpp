@@ -4,7 +4,7 @@
 
 #include "image/coefficients.h"
 
-// One body, compiled for the base instruction set and (x86-64) for AVX2, where the 32-bit products are one instruction.
+// The kernels have one body, which is compiled for the base instruction set of the build and (x86-64) for AVX2, where the 32-bit products are one instruction.
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)  // gcc 12, clang
 #define OWL3_SHUFFLE 1
@@ -15,7 +15,7 @@
 namespace owl3::image {
 namespace {
 
-constexpr int kLanes = Kernels::lanes;
+constexpr int kLanes = Kernels::kLanes;
 // The sums stay below 2^31 for weights of a normalised kernel; unsigned arithmetic keeps any others defined.
 using Sum = uint32_t;
 
@@ -98,24 +98,19 @@ OWL3_INLINE void finish_body(const int32_t* __restrict sums, int64_t n, uint8_t*
   constexpr Kernels table{transpose, column, accumulate, finish};                                                 \
   }
 
-OWL3_KERNELS(base, )
+OWL3_KERNELS(scalar, )
 #if defined(__x86_64__)
 OWL3_KERNELS(avx2, __attribute__((target("avx2"))))
 #endif
 
 }  // namespace
 
-const Kernels& base_kernels() {
-  return base::table;
-}
-
-const Kernels& kernels() {
+const Kernels& kernels(Isa isa) {
 #if defined(__x86_64__)
-  static const Kernels& best = __builtin_cpu_supports("avx2") ? avx2::table : base::table;
-  return best;
-#else
-  return base::table;
+  if (isa >= Isa::avx2 && isa <= Isa::amx) return avx2::table;
 #endif
+  (void)isa;
+  return scalar::table;
 }
 
 }  // namespace owl3::image

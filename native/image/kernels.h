@@ -2,15 +2,17 @@
 #pragma once
 #include <cstdint>
 
+#include "base/isa.h"
+
 namespace owl3::image {
 
 struct Kernels {
-  /// Source rows handled at once by the horizontal pass: each is a lane of a vector.
-  static constexpr int lanes = 16;
+  /// The horizontal pass handles this many source rows at once: each is a lane of a vector.
+  static constexpr int kLanes = 16;
 
-  /// n <= lanes rows of `bytes` bytes, `stride` apart -> to[bytes][lanes]; lanes from n on hold anything.
+  /// Transposes n <= kLanes rows of `bytes` bytes, `stride` apart, to to[bytes][kLanes]; lanes from n on are undefined.
   void (*transpose)(const uint8_t* rows, int64_t stride, int n, int64_t bytes, uint8_t* to);
-  /// One output column: from[count][3][lanes] weighted -> to[lane * stride + channel] for the first n lanes.
+  /// Computes one output column: to[lane * stride + channel] from from[count][3][kLanes], for the first n lanes.
   void (*column)(const uint8_t* from, const int32_t* weight, int count, int n, int64_t stride, uint8_t* to);
   /// sums[i] += weight * row[i]
   void (*accumulate)(int32_t* sums, const uint8_t* row, int32_t weight, int64_t n);
@@ -18,9 +20,8 @@ struct Kernels {
   void (*finish)(const int32_t* sums, int64_t n, uint8_t* out);
 };
 
-/// The fastest kernels this machine runs, chosen once.
-const Kernels& kernels();
-/// The same compiled for the build's base instruction set: the slow twin that tests compare with.
-const Kernels& base_kernels();
+/// The kernels for a machine with `isa`. Those of Isa::scalar are the twin that tests compare the others with. Errors:
+/// those of choose_isa().
+const Kernels& kernels(Isa isa = choose_isa());
 
 }  // namespace owl3::image

@@ -1,17 +1,36 @@
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <string>
+#include <thread>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "image/coefficients.h"
 #include "image/image.h"
 #include "image/kernels.h"
-#include "image/parallel.h"
 
 namespace owl3::image {
 namespace {
 
-constexpr int kLanes = Kernels::lanes;
+constexpr int kLanes = Kernels::kLanes;
+constexpr int kMaxThreads = 64;
+
+/// Threads for a resize that may use `wanted` (0: one per core, up to 16: more gain nothing at the sizes of photos).
+int thread_count(int wanted) {
+  if (wanted > 0) return std::min(wanted, kMaxThreads);
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
+}
+
+/// Runs f(), with a failed allocation as Error{out_of_memory}.
+template <class F>
+auto or_out_of_memory(F f) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory to resize a picture");
+  }
+}
 
 void check(const char* what, int width, int height) {
   const bool fits = width >= 1 && height >= 1 && width <= kMaxSide && height <= kMaxSide &&
@@ -23,9 +42,9 @@ void check(const char* what, int width, int height) {
                                                  std::to_string(kMaxPixels));
 }
 
-// One resize, done in bands of output rows so that threads share nothing. The vertical sums of a band are kept as
-// 32-bit integers and fed row by row from the horizontal pass: no intermediate picture, which for 1 x N ones would be
-// thousands of times the input.
+/// One resize, computed in bands of output rows so that threads share nothing. The vertical sums of a band are kept as
+/// 32-bit integers and fed row by row from the horizontal pass: there is no intermediate picture, which for 1 x N ones
+/// would be thousands of times the input.
 struct Plan {
   View source;
   int width, height;
@@ -37,7 +56,7 @@ struct Plan {
   int64_t row_bytes() const { return int64_t{3} * width; }
   const uint8_t* source_row(int y) const { return source.rgb + int64_t{3} * source.width * y; }
 
-  // Rows y .. y + n of the source after the horizontal pass, packed, in `to`.
+  /// Writes rows [y, y + n) of the source after the horizontal pass, packed, to `to`.
   void horizontal_rows(int y, int n, uint8_t* transposed, uint8_t* to) const {
     const int64_t in_bytes = int64_t{3} * source.width;
     kernels.transpose(source_row(y), in_bytes, n, in_bytes, transposed);
@@ -46,7 +65,7 @@ struct Plan {
                      row_bytes(), to + int64_t{3} * x);
   }
 
-  // Output rows begin .. end.
+  /// Computes output rows [begin, end).
   void band(int begin, int end) const {
     const int64_t bytes = row_bytes();
     const int in_begin = vertical ? rows.first[begin] : begin;
@@ -80,16 +99,24 @@ struct Plan {
 };
 
 void resize_into(View source, int width, int height, int threads, uint8_t* out) {
-  Plan plan{source, width, height, width != source.width, height != source.height, {}, {}, kernels(), out};
+  Plan plan{.source = source,
+            .width = width,
+            .height = height,
+            .horizontal = width != source.width,
+            .vertical = height != source.height,
+            .columns = {},
+            .rows = {},
+            .kernels = kernels(),
+            .out = out};
   if (plan.horizontal) plan.columns = bicubic(source.width, width);
   if (plan.vertical) plan.rows = bicubic(source.height, height);
-  // A band costs its share of the picture plus the rows it shares with its neighbours: keep bands high, and small jobs
-  // on one thread.
+  // A band costs its share of the picture plus the source rows that it shares with its neighbours: bands have at least 16
+  // rows, a thread at least half a million operations, and all scratch together at most 256 MiB.
   const int64_t work = static_cast<int64_t>(source.width) * source.height +
                        int64_t{4} * width * (height + static_cast<int64_t>(source.height));
   const int64_t scratch = int64_t{3} * kLanes * (static_cast<int64_t>(source.width) + width);
-  const int64_t most = std::min({work / 500'000, int64_t{height} / 16, (int64_t{256} << 20) / scratch});
-  const int bands = static_cast<int>(std::clamp<int64_t>(most, 1, thread_count(threads)));
+  const int64_t max_bands = std::min({work / 500'000, int64_t{height} / 16, (int64_t{256} << 20) / scratch});
+  const int bands = static_cast<int>(std::clamp<int64_t>(max_bands, 1, thread_count(threads)));
   parallel(bands, [&](int i) {
     const int begin = static_cast<int>(static_cast<int64_t>(height) * i / bands),
               end = static_cast<int>(static_cast<int64_t>(height) * (i + 1) / bands);

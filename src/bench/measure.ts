@@ -1,4 +1,5 @@
 import { greedySampling } from "../decode/sampling.js";
+import { isFloat } from "../gguf/formats.js";
 import type { GgufInfo, KvType, MachinePeaks, NativeConfig, NativeEmbeds, NativeModel } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 import { decodeBytes, prefillProducts, visionAttention, visionProducts } from "./work.js";
@@ -203,7 +204,7 @@ class Bench {
   /** The kind of products that a weight's format calls for. */
   #product(tensor: string): "int8" | "bf16" | "fp32" {
     const type = this.file.tensors.find(({ name }) => name === tensor)?.type ?? "F32";
-    if (!["F32", "F16", "BF16"].includes(type) && this.options.precision !== "exact") return "int8";
+    if (!isFloat(type) && this.options.precision !== "exact") return "int8";
     return type !== "F32" && this.options.precision !== "exact" && this.#peaks.bf16 > 0 ? "bf16" : "fp32";
   }
 

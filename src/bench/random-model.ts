@@ -1,7 +1,8 @@
 import { parseConfig } from "../convert/config.js";
 import { modelEntries, widenedShape } from "../convert/convert.js";
 import { storedShape, tensorLayout } from "../convert/layout.js";
-import { type FileType, tensorType, visionFeedForward } from "../convert/types.js";
+import { tensorType, visionFeedForward } from "../convert/types.js";
+import type { FileType } from "../gguf/file-types.js";
 import { native, nativeCall } from "../native/native.js";
 
 /** The published sizes of the language models; all have the same vision tower. Hyper layers are those of MODEL.md (2B's are not published). */

@@ -1,9 +1,11 @@
 import { ModelFileError } from "../errors.js";
+import { type FileType, fileTypes, isQuantized } from "../gguf/file-types.js";
+import { isFloat } from "../gguf/formats.js";
 import type { GgufEntry, TensorPlan } from "../native/binding.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { isUnused, runVisionLayers, storedShape, tensorLayout } from "./layout.js";
 import { tokenizerEntries } from "./tokenizer.js";
-import { type FileType, fileTypes, isQuantized, tensorType, visionFeedForward } from "./types.js";
+import { tensorType, visionFeedForward } from "./types.js";
 import { type WriteOptions, writeGguf } from "./write.js";
 
 export interface ConvertOptions extends WriteOptions {
@@ -52,7 +54,7 @@ function planTensors({ config, tensors }: Checkpoint, tied: boolean, file: FileT
       throw new ModelFileError(
         `tensor ${source} in ${found?.path} has shape [${found?.shape.join(", ")}], expected [${shape.join(", ")}].`,
       );
-    if (!["F32", "F16", "BF16"].includes(found.dtype))
+    if (!isFloat(found.dtype))
       throw new ModelFileError(
         `tensor ${source} in ${found.path} has dtype ${found.dtype}, expected F32, F16 or BF16.`,
       );
@@ -87,7 +89,7 @@ export function modelEntries(
   add("general.name", "string", options.name ?? name);
   if (options.license) add("general.license", "string", options.license);
   if (options.sourceUrl) add("general.source.url", "string", options.sourceUrl);
-  add("general.file_type", "u32", fileTypes[options.type]);
+  add("general.file_type", "u32", fileTypes[options.type].number);
   if (isQuantized(options.type)) add("general.quantization_version", "u32", 2);
   const own = (key: string, type: GgufEntry["type"], value: GgufEntry["value"]) => add(`mplugowl3.${key}`, type, value);
   own("block_count", "u32", c.numLayers);

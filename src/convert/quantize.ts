@@ -1,8 +1,10 @@
 import { ModelFileError } from "../errors.js";
+import { type FileType, fileTypes, isQuantized } from "../gguf/file-types.js";
+import { isFloat } from "../gguf/formats.js";
 import type { GgufEntry, GgufInfo, TensorPlan } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 import { widenedShape } from "./convert.js";
-import { type FileType, fileTypes, isQuantized, tensorType, visionFeedForward } from "./types.js";
+import { tensorType, visionFeedForward } from "./types.js";
 import { type WriteOptions, writeGguf } from "./write.js";
 
 export interface QuantizeOptions extends WriteOptions {
@@ -29,7 +31,7 @@ export async function quantizeFile(input: string, output: string, options: Quant
     const source = { path: input, name: tensor.name, dtype: tensor.type, shape: tensor.shape, offset: tensor.offset };
     return { name: tensor.name, type, shape, source };
   });
-  const repacked = plan.filter((tensor) => !["F32", "F16", "BF16", tensor.type].includes(tensor.source.dtype)).length;
+  const repacked = plan.filter(({ type, source }) => !isFloat(source.dtype) && source.dtype !== type).length;
   if (repacked > 0)
     options.warn?.(
       `${repacked} tensors of ${input} are quantised already: converting the checkpoint would lose less precision.`,
@@ -47,7 +49,7 @@ function count(file: GgufInfo, key: string): number {
 /** Copies the file's metadata, with the entries that depend on the type replaced. */
 function entriesFor(file: GgufInfo, type: FileType, intermediateSize: number): GgufEntry[] {
   const changed = new Map<string, number>([
-    ["general.file_type", fileTypes[type]],
+    ["general.file_type", fileTypes[type].number],
     [widthKey, intermediateSize],
   ]);
   if (isQuantized(type)) changed.set("general.quantization_version", 2);

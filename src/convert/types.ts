@@ -1,49 +1,6 @@
-/** Types a whole file can be converted to, with llama.cpp's number of each (`general.file_type`). */
-export const fileTypes = {
-  f32: 0,
-  f16: 1,
-  bf16: 32,
-  q8_0: 7,
-  q6_k: 18,
-  q5_k_m: 17,
-  q4_k_m: 15,
-  q4_0: 2,
-} as const;
-export type FileType = keyof typeof fileTypes;
-
-export function isFileType(name: string): name is FileType {
-  return Object.hasOwn(fileTypes, name);
-}
-
-/** Values in a block of each format. */
-const blockSizes = {
-  F32: 1,
-  F16: 1,
-  BF16: 1,
-  Q8_0: 32,
-  Q4_0: 32,
-  Q5_0: 32,
-  Q4_K: 256,
-  Q5_K: 256,
-  Q6_K: 256,
-} as const;
-export type TensorType = keyof typeof blockSizes;
-
-/** What most matrices of a file get. */
-const base: Record<FileType, TensorType> = {
-  f32: "F32",
-  f16: "F16",
-  bf16: "BF16",
-  q8_0: "Q8_0",
-  q6_k: "Q6_K",
-  q5_k_m: "Q5_K",
-  q4_k_m: "Q4_K",
-  q4_0: "Q4_0",
-};
-
-export function isQuantized(type: FileType): boolean {
-  return blockSizes[base[type]] > 1;
-}
+import { ModelFileError } from "../errors.js";
+import { type FileType, fileTypes, isQuantized } from "../gguf/file-types.js";
+import { bitsPerValue, formats } from "../gguf/formats.js";
 
 export interface ModelShape {
   /** Layers of the language model. */
@@ -53,24 +10,25 @@ export interface ModelShape {
 }
 
 /** The format of a tensor, by its GGUF name and shape (row length first), in a file of type `file`. */
-export function tensorType(name: string, shape: readonly number[], file: FileType, model: ModelShape): TensorType {
+export function tensorType(name: string, shape: readonly number[], file: FileType, model: ModelShape): string {
   if (shape.length === 1 || name === "v.position_embd.weight") return "F32";
   // Rows of 3 * 14 * 14 values: no multiple of 32, and a hundredth of the vision tower's weights.
-  if (name === "v.patch_embd.weight") return isQuantized(file) ? "F16" : base[file];
+  if (name === "v.patch_embd.weight") return isQuantized(file) ? "F16" : fileTypes[file].format;
   return fitting(wanted(name, file, model), shape[0] ?? 1);
 }
 
-function wanted(name: string, file: FileType, model: ModelShape): TensorType {
-  if (!isQuantized(file) || file === "q8_0") return base[file];
+function wanted(name: string, file: FileType, model: ModelShape): string {
+  const { format, mixed } = fileTypes[file];
+  if (!isQuantized(file) || format === "Q8_0") return format;
   // Vision tower and projector are a twentieth of the 7B model and feed everything: eight bits always, as others keep them.
   if (name.startsWith("v.") || name.startsWith("mm.")) return "Q8_0";
   if (name === "output.weight" || (model.tied && name === "token_embd.weight")) return "Q6_K";
-  if (file === "q4_k_m" || file === "q5_k_m") {
-    if (name.endsWith(".attn_visual_kv.weight")) return "Q6_K"; // few, and holds values as attn_v does
+  if (mixed) {
+    if (name.endsWith(".attn_visual_kv.weight")) return "Q6_K"; // a small matrix, and its values serve as attn_v's do
     const block = /^blk\.(\d+)\.(?:attn_v|ffn_down)\.weight$/.exec(name);
     if (block && needsMoreBits(Number(block[1]), model.blockCount)) return "Q6_K";
   }
-  return base[file];
+  return format;
 }
 
 /** llama.cpp's pattern: the first and last eighth of the layers, and every third between. */
@@ -79,11 +37,15 @@ function needsMoreBits(block: number, count: number): boolean {
   return block < eighth || block >= Math.floor((7 * count) / 8) || (block - eighth) % 3 === 2;
 }
 
-/** The next format whose blocks divide a row: K-quants fall back to a 32-block format that is at least as exact. */
-function fitting(type: TensorType, cols: number): TensorType {
-  if (cols % blockSizes[type] === 0) return type;
-  if (cols % 32 !== 0) return "F16";
-  return type === "Q4_K" ? "Q5_0" : "Q8_0";
+/** `type`, or, where its blocks do not divide a row, the smallest format with more bits whose blocks do. */
+function fitting(type: string, cols: number): string {
+  const own = formats().get(type);
+  if (!own) throw new ModelFileError(`no tensor can be written as ${type}.`);
+  if (cols % own.blockSize === 0) return type;
+  const larger = [...formats().values()].filter(
+    (format) => cols % format.blockSize === 0 && bitsPerValue(format) > bitsPerValue(own),
+  );
+  return larger.reduce((best, format) => (bitsPerValue(format) < bitsPerValue(best) ? format : best)).name;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { ModelFileError } from "../errors.js";
 import type { GgufInfo } from "../native/binding.js";
+import { fileTypeName } from "./file-types.js";
 
 /** The content of a GGUF file, as `owl3 info --json` prints it. Only an mPLUG-Owl3 file has `model`. */
 export interface FileDescription {
@@ -147,21 +148,6 @@ function describeSampling(m: Metadata): ModelDescription["sampling"] {
     if (value !== undefined) sampling[key] = value;
   }
   return sampling;
-}
-
-/** The name that llama.cpp gives to a value of `general.file_type`. */
-function fileTypeName(value: unknown): string | null {
-  const names = new Map<unknown, string>([
-    [0, "f32"],
-    [1, "f16"],
-    [2, "q4_0"],
-    [7, "q8_0"],
-    [15, "q4_k_m"],
-    [17, "q5_k_m"],
-    [18, "q6_k"],
-    [32, "bf16"],
-  ]);
-  return names.get(value) ?? null;
 }
 
 /** Checked access to metadata, which may hold anything. */

@@ -3,13 +3,14 @@ import { mkdir, open, readFile, rename, rm, statfs, writeFile } from "node:fs/pr
 import path from "node:path";
 import { FileError, SeveralFilesError, UsageError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
+import { type FileType, sizeShare } from "../gguf/file-types.js";
 import { bytesHere, download, limiter } from "./download.js";
 import { ggufName, isFile, modelFolder, repoFolder, repoName, safeFile } from "./folder.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 
 export interface PullOptions extends HubOptions {
   /** The type of the GGUF file. */
-  type: string;
+  type: FileType;
   /** Branch, tag or commit; default: main. */
   revision?: string;
   /** A GGUF file of the repository that is fetched as it is. */
@@ -57,18 +58,6 @@ interface Manifest {
 
 const manifestName = "pull.json";
 const checkpointFolder = "checkpoint";
-
-/** Share of a 16-bit checkpoint's size that its GGUF file takes, rounded up. */
-const shares: Record<string, number> = {
-  f32: 2,
-  f16: 1,
-  bf16: 1,
-  q8_0: 0.6,
-  q6_k: 0.5,
-  q5_k_m: 0.45,
-  q4_k_m: 0.4,
-  q4_0: 0.4,
-};
 
 /** Fetches a model. Throws UsageError, UserError or FileError. */
 export async function pullModel(name: string, options: PullOptions): Promise<Pulled> {
@@ -232,7 +221,7 @@ async function checkSpace(
   folder: string,
   options: PullOptions,
 ): Promise<void> {
-  const converted = manifest.into === "" ? 0 : progress.bytesTotal * (shares[options.type] ?? 1);
+  const converted = manifest.into === "" ? 0 : progress.bytesTotal * sizeShare(options.type);
   const needed = progress.bytesTotal - progress.bytesDone + converted;
   const free = await (options.freeBytes ?? freeBytes)(folder);
   if (free < needed)

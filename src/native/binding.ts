@@ -36,6 +36,14 @@ export interface GgufEntry {
   value: GgufScalar | GgufScalar[];
 }
 
+/** A format of tensor data; GGML's, see native/gguf/formats. */
+export interface Format {
+  name: string; // "Q4_K"
+  blockSize: number; // values in a block, 1 where there are none
+  blockBytes: number;
+  quantised: boolean;
+}
+
 export interface SafetensorsTensor {
   name: string;
   dtype: string;
@@ -268,6 +276,8 @@ export interface Binding {
     grid: [number, number] | null,
   ): Promise<Uint8Array>;
 
+  /** The formats of tensor data that are read and written, all of them. */
+  formats(): Format[];
   readGguf(path: string): Promise<GgufInfo>;
   readSafetensors(path: string): Promise<SafetensorsTensor[]>;
   /**

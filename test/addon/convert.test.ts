@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
 import { quantizeFile } from "../../src/convert/quantize.js";
-import { type FileType, fileTypes, tensorType } from "../../src/convert/types.js";
+import { tensorType } from "../../src/convert/types.js";
+import { fileTypeNames, fileTypes } from "../../src/gguf/file-types.js";
 import type { GgufTensorInfo } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
 import { goldenCheckpoint } from "../support/checkpoint.js";
@@ -12,7 +13,7 @@ import { converter } from "../support/model.js";
 
 const convertedTo = converter("golden/model");
 const folder = temporaryFolder();
-const types = Object.keys(fileTypes) as FileType[];
+const types = fileTypeNames;
 
 /** Values of an F32 tensor of a file. */
 function floats(file: Buffer, tensor: GgufTensorInfo): Float32Array {
@@ -105,7 +106,7 @@ describe("convert", () => {
     const unpacked = join(folder, `${type}-as-f32.gguf`);
     await quantizeFile(await convertedTo(type), unpacked, { type: "f32" });
     const values = await open(unpacked);
-    expect(file.info.metadata["general.file_type"]).toBe(fileTypes[type]);
+    expect(file.info.metadata["general.file_type"]).toBe(fileTypes[type].number);
     for (const tensor of file.info.tensors) {
       expect(tensor.type, tensor.name).toBe(tensorType(tensor.name, tensor.shape, type, { blockCount: 6, tied: true }));
       const got = values.tensors.get(tensor.name);

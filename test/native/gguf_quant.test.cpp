@@ -1,31 +1,50 @@
 // Formats against Python gguf (unpacking, bit for bit) and against the errors of other quantisers (packing).
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "fixtures.h"
+#include "forced_isa.h"
 #include "gguf/gguf.h"
-#include "gguf/quant_search.h"
+#include "gguf/quant.h"
 #include "harness.h"
 
 using namespace owl3;
 
-static constexpr DType kBlockTypes[] = {DType::q8_0, DType::q4_0, DType::q5_0, DType::q4_k, DType::q5_k, DType::q6_k};
+namespace {
+
+std::vector<DType> quantised_types() {
+  std::vector<DType> types;
+  for (const gguf::Format& f : gguf::formats())
+    if (gguf::quantised(f.type)) types.push_back(f.type);
+  return types;
+}
+
+TEST("quant: the list of formats is complete and its numbers are GGML's") {
+  CHECK_EQ(gguf::formats().size(), 9u);
+  CHECK_EQ(quantised_types().size(), 6u);
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) CHECK(!gguf::quantised(type));
+  CHECK(gguf::find_format(30u) == &gguf::format(DType::bf16));
+  CHECK(gguf::find_format(14u) == gguf::find_format(std::string_view("Q6_K")));
+  CHECK(gguf::find_format(3u) == nullptr);  // Q4_1
+}
 
 TEST("quant: dequantises bit for bit as Python gguf") {
   const auto f = gguf::File::open(test::fixture("gguf/python.gguf"));
-  for (const char* name : {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K"}) {
-    const gguf::Tensor* packed = f->find(std::string("packed.") + name);
-    const gguf::Tensor* values = f->find(std::string("values.") + name);
+  for (const gguf::Format& format : gguf::formats()) {
+    const std::string name = format.name;
+    const gguf::Tensor* packed = f->find("packed." + name);
+    const gguf::Tensor* values = f->find("values." + name);
     CHECK(packed && values && packed->shape == values->shape);
-    CHECK_EQ(std::string(gguf::format(packed->type).name), name);
+    CHECK(packed->type == format.type);
     CHECK(gguf::find_format(std::string_view(name)) == &gguf::format(packed->type));
     std::vector<float> got(static_cast<size_t>(packed->rows() * packed->cols()));
     gguf::dequantize_row(packed->type, f->data(*packed), got.data(), static_cast<int64_t>(got.size()));
     const auto* want = static_cast<const char*>(f->data(*values));
     for (size_t i = 0; i < got.size(); i++)
       if (std::memcmp(&got[i], want + 4 * i, 4) != 0)
-        test::fail(__FILE__, __LINE__, std::string(name) + " value " + std::to_string(i) + " differs");
+        test::fail(__FILE__, __LINE__, name + " value " + std::to_string(i) + " differs");
   }
 }
 
@@ -58,7 +77,7 @@ TEST("quant: half conversions are exact and round to nearest even") {
 }
 
 /// Sums of four uniform values, near enough to normal, from a generator that Python can repeat.
-static std::vector<float> weights(size_t n) {
+std::vector<float> weights(size_t n) {
   std::vector<float> x(n);
   uint32_t state = 12345;
   for (float& v : x) {
@@ -72,7 +91,7 @@ static std::vector<float> weights(size_t n) {
   return x;
 }
 
-static double relative_rmse(const std::vector<float>& x, const std::vector<float>& y) {
+double relative_rmse(const std::vector<float>& x, const std::vector<float>& y) {
   double error = 0, power = 0;
   for (size_t i = 0; i < x.size(); i++) {
     error += (double{x[i]} - y[i]) * (double{x[i]} - y[i]);
@@ -81,7 +100,7 @@ static double relative_rmse(const std::vector<float>& x, const std::vector<float
   return std::sqrt(error / power);
 }
 
-static std::vector<float> round_trip(DType type, const std::vector<float>& x) {
+std::vector<float> round_trip(DType type, const std::vector<float>& x) {
   std::vector<char> packed(gguf::row_bytes(type, static_cast<int64_t>(x.size())));
   std::vector<float> y(x.size());
   gguf::quantize_row(type, x.data(), packed.data(), static_cast<int64_t>(x.size()));
@@ -90,40 +109,47 @@ static std::vector<float> round_trip(DType type, const std::vector<float>& x) {
 }
 
 TEST("quant: copies for every instruction set give the same bytes, for any number of blocks") {
-#if defined(__x86_64__)
-  if (!__builtin_cpu_supports("avx2")) return;
   const std::vector<float> x = weights(256 * 19);
-  const auto same = [&](auto base, auto fast, DType type) {
-    const gguf::Format& f = gguf::format(type);
+  for (const gguf::Format& f : gguf::formats())
     for (const int64_t blocks : {1, 2, 7, 8, 9, 19}) {
-      std::vector<char> a(static_cast<size_t>(blocks) * f.block_bytes), b(a.size());
-      base(x.data(), a.data(), blocks);
-      fast(x.data(), b.data(), blocks);
-      CHECK(a == b);
+      std::vector<char> plain(static_cast<size_t>(blocks) * f.block_bytes), fast(plain.size());
+      gguf::quantize_row(f.type, x.data(), plain.data(), blocks * f.block_size, Isa::scalar);
+      for (const Isa isa : all_isas) {
+        if (!isa_available(isa)) continue;
+        gguf::quantize_row(f.type, x.data(), fast.data(), blocks * f.block_size, isa);
+        CHECK(plain == fast);
+      }
     }
-  };
-  const gguf::QuantSearch &base = gguf::kQuantSearchBase, &fast = gguf::kQuantSearchAvx2;
-  same(base.q8_0, fast.q8_0, DType::q8_0);
-  same(base.q4_0, fast.q4_0, DType::q4_0);
-  same(base.q5_0, fast.q5_0, DType::q5_0);
-  same(base.q4_k, fast.q4_k, DType::q4_k);
-  same(base.q5_k, fast.q5_k, DType::q5_k);
-  same(base.q6_k, fast.q6_k, DType::q6_k);
-#endif
+}
+
+TEST("quant: the search obeys OWL3_ISA") {
+  {
+    const test::ForcedIsa forced("scalar");
+    CHECK(gguf::quantize_isa() == Isa::scalar);
+  }
+  for (const Isa isa : {Isa::avx2, Isa::avx512, Isa::amx}) {
+    if (!isa_available(isa)) continue;
+    const test::ForcedIsa forced(isa_name(isa));
+    CHECK(gguf::quantize_isa() == Isa::avx2);
+  }
+  const test::ForcedIsa forced("abacus");
+  const float x[32] = {};
+  char packed[64];
+  CHECK_THROWS(gguf::quantize_row(DType::q8_0, x, packed, 32), ErrorCode::invalid_argument);
 }
 
 TEST("quant: extreme blocks stay finite and are reproduced as well as the format can") {
-  for (const DType type : kBlockTypes) {
+  for (const DType type : quantised_types()) {
     const auto check = [&](const char* what, double tolerance, auto value) {
       std::vector<float> x(512);
-      float largest = 0;
+      float max_abs = 0;
       for (size_t i = 0; i < x.size(); i++) {
         x[i] = value(i);
-        largest = std::max(largest, std::abs(x[i]));
+        max_abs = std::max(max_abs, std::abs(x[i]));
       }
       const std::vector<float> y = round_trip(type, x);
       for (size_t i = 0; i < x.size(); i++)
-        if (!(std::abs(x[i] - y[i]) <= tolerance * largest))
+        if (!(std::abs(x[i] - y[i]) <= tolerance * max_abs))
           test::fail(__FILE__, __LINE__,
                      std::string(gguf::format(type).name) + ", " + what + ": " + std::to_string(x[i]) + " became " +
                          std::to_string(y[i]));
@@ -147,7 +173,7 @@ TEST("quant: NaN and infinity are refused where a block would hide them") {
   std::vector<char> packed(2048);
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     x[77] = bad;
-    for (const DType type : kBlockTypes)
+    for (const DType type : quantised_types())
       CHECK_THROWS(gguf::quantize_row(type, x.data(), packed.data(), 256), ErrorCode::bad_model);
     gguf::quantize_row(DType::f16, x.data(), packed.data(), 256);
   }
@@ -171,6 +197,8 @@ TEST("quant: errors are at most those of Python gguf and llama.cpp") {
       {"skewed", DType::q8_0, 0.00447565}, {"skewed", DType::q4_0, 0.07129175}, {"skewed", DType::q5_0, 0.03558870},
       {"skewed", DType::q4_k, 0.04013444}, {"skewed", DType::q5_k, 0.02018096}, {"skewed", DType::q6_k, 0.01504225},
   };
+  for (const DType type : quantised_types())
+    CHECK_EQ(std::count_if(std::begin(kCases), std::end(kCases), [&](const Case& c) { return c.type == type; }), 3);
   const std::vector<float> normal = weights(65536);
   for (const Case& c : kCases) {
     std::vector<float> x = normal;
@@ -186,3 +214,5 @@ TEST("quant: errors are at most those of Python gguf and llama.cpp") {
                      std::to_string(c.rmse));
   }
 }
+
+}  // namespace

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "forced_isa.h"
 #include "harness.h"
 #include "image/coefficients.h"
 #include "image/image.h"
@@ -19,8 +20,8 @@ static std::vector<uint8_t> noise(int64_t n, uint32_t seed) {
 }
 
 TEST("image: the fastest kernels give what the base ones give") {
-  const image::Kernels &fast = image::kernels(), &base = image::base_kernels();
-  constexpr int L = image::Kernels::lanes;
+  const image::Kernels &fast = image::kernels(), &base = image::kernels(Isa::scalar);
+  constexpr int L = image::Kernels::kLanes;
   for (int64_t bytes : {3, 15, 16, 48, 51, 300}) {
     for (int n : {1, 7, L}) {
       const auto rows = noise(n * (bytes + 5), 7);
@@ -53,6 +54,18 @@ TEST("image: the fastest kernels give what the base ones give") {
     fast.column(from.data(), weight.data(), count, L, 9, a.data());
     base.column(from.data(), weight.data(), count, L, 9, b.data());
     CHECK(a == b);
+  }
+}
+
+TEST("image: the kernels obey OWL3_ISA") {
+  {
+    const test::ForcedIsa forced("scalar");
+    CHECK(&image::kernels() == &image::kernels(Isa::scalar));
+  }
+  for (const Isa isa : {Isa::avx2, Isa::avx512, Isa::amx}) {
+    if (!isa_available(isa)) continue;
+    const test::ForcedIsa forced(isa_name(isa));
+    CHECK(&image::kernels() != &image::kernels(Isa::scalar));
   }
 }
 

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
-import type { FileType } from "../../src/convert/types.js";
 import { greedySampling } from "../../src/decode/sampling.js";
+import type { FileType } from "../../src/gguf/file-types.js";
 import type {
   KvType,
   MediaSlot,

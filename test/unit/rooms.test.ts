@@ -14,14 +14,14 @@ const typescript: Record<string, string[]> = {
   version: [],
   prompt: ["errors"],
   media: ["errors", "prompt"],
-  models: ["errors", "format"],
+  models: ["errors", "format", "gguf"],
   native: ["errors"],
   gguf: ["errors", "native"],
-  convert: ["errors", "native"],
+  convert: ["errors", "native", "gguf"],
   vision: ["errors", "native", "media", "prompt"],
   decode: ["errors", "native"],
   chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode"],
-  bench: ["format", "native", "convert", "decode"],
+  bench: ["format", "native", "gguf", "convert", "decode"],
   cli: [
     "errors",
     "format",
@@ -36,7 +36,7 @@ const typescript: Record<string, string[]> = {
     "chat",
     "bench",
   ],
-  index: ["errors", "prompt", "media", "native", "convert", "vision", "decode", "chat"],
+  index: ["errors", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "chat"],
 };
 const native: Record<string, string[]> = {
   base: [],

@@ -5,18 +5,7 @@
 #include <cstring>
 
 #include "cpu/gemm/packed.h"
-#include "gguf/blocks.h"
-
-#define OWL3_FORMATS(X) \
-  X(f32, F32, 0)        \
-  X(f16, F16, 1)        \
-  X(bf16, BF16, 30)     \
-  X(q8_0, Q8_0, 8)      \
-  X(q4_0, Q4_0, 2)      \
-  X(q5_0, Q5_0, 6)      \
-  X(q4_k, Q4_K, 12)     \
-  X(q5_k, Q5_K, 13)     \
-  X(q6_k, Q6_K, 14)
+#include "gguf/formats/formats.h"
 
 namespace owl3::cpu::gemm {
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type BenchPart, benchParts, measureModel } from "../../bench/measure.js";
 import { type BenchShape, benchShapes, writeRandomModel } from "../../bench/random-model.js";
-import { type FileType, fileTypes } from "../../convert/types.js";
+import { type FileType, fileTypeNames } from "../../gguf/file-types.js";
 import { resolveModel } from "../../models/resolve.js";
 import { onInterrupt } from "../interrupt.js";
 import { integer, jsonOption, modelOption, precisionOption, threadsOption } from "../options.js";
@@ -34,9 +34,7 @@ export function addBenchCommand(program: Command): void {
         .choices(benchShapes)
         .conflicts("model"),
     )
-    .addOption(
-      new Option("-t, --type <type>", "type of the random weights").choices(Object.keys(fileTypes)).default("q4_k_m"),
-    )
+    .addOption(new Option("-t, --type <type>", "type of the random weights").choices(fileTypeNames).default("q4_k_m"))
     .addOption(threadsOption())
     .addOption(precisionOption())
     .addOption(new Option("--repeat <n>", "repeats of each measurement").argParser(integer(1, 100)).default(3))

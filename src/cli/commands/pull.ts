@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import { type FileType, fileTypes } from "../../convert/types.js";
 import { formatBytes } from "../../format.js";
+import { type FileType, fileTypeNames } from "../../gguf/file-types.js";
 import type { PullProgress } from "../../models/pull.js";
 import { duration, progressBar } from "../format.js";
 import { onInterrupt } from "../interrupt.js";
@@ -35,7 +35,7 @@ export function addPullCommand(program: Command): void {
     .command("pull")
     .description("fetch a released model and convert it to a GGUF file")
     .argument("<name>", "the model's name")
-    .addOption(new Option("-t, --type <type>", "type of the weights").choices(Object.keys(fileTypes)).default("q4_k_m"))
+    .addOption(new Option("-t, --type <type>", "type of the weights").choices(fileTypeNames).default("q4_k_m"))
     .option("--revision <rev>", "branch, tag or commit (default: main)")
     .option("--file <name>", "take this GGUF file of the repository")
     .option("--delete-source", "remove the checkpoint after it is converted")

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
-import { type FileType, fileTypes } from "../../convert/types.js";
 import type { WriteOptions, WriteProgress } from "../../convert/write.js";
 import { formatBytes } from "../../format.js";
+import { type FileType, fileTypeNames } from "../../gguf/file-types.js";
 import { duration, progressBar } from "../format.js";
 import { onInterrupt } from "../interrupt.js";
 import { quietOption, threadsOption } from "../options.js";
@@ -16,9 +16,7 @@ export interface WriteFlags {
 /** Adds the options that convert and quantize share. */
 export function addWriteOptions(command: Command): Command {
   return command
-    .addOption(
-      new Option("-t, --type <type>", "type of the weights").choices(Object.keys(fileTypes)).makeOptionMandatory(),
-    )
+    .addOption(new Option("-t, --type <type>", "type of the weights").choices(fileTypeNames).makeOptionMandatory())
     .addOption(threadsOption())
     .addOption(quietOption());
 }
