@@ -78,7 +78,7 @@ export async function writeRandomModel(
     return {
       name,
       shape: stored,
-      type: tensorType(name, stored, type, { blockCount: config.numLayers, tied: size.tied }),
+      type: tensorType(name, stored, type, { numLayers: config.numLayers, tied: size.tied }),
     };
   });
   const entries = modelEntries({ name: `random ${shape} ${type}`, config }, { type });

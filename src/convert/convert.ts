@@ -62,7 +62,7 @@ function planTensors({ config, tensors }: Checkpoint, tied: boolean, file: FileT
     const to = widenedShape(name, from, widened);
     return {
       name,
-      type: tensorType(name, to, file, { blockCount: config.numLayers, tied }),
+      type: tensorType(name, to, file, { numLayers: config.numLayers, tied }),
       shape: to,
       source: { path: found.path, name: source, dtype: found.dtype, shape: from, offset: found.offset },
     };

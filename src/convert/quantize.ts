@@ -22,12 +22,12 @@ export async function quantizeFile(input: string, output: string, options: Quant
   const file = await nativeCall(native().readGguf(input));
   if (file.metadata["general.architecture"] !== "mplugowl3")
     throw new ModelFileError(`${input} is a GGUF file of another architecture, not mplugowl3.`);
-  const blockCount = count(file, "mplugowl3.block_count");
+  const numLayers = count(file, "mplugowl3.block_count");
   const intermediateSize = visionFeedForward(count(file, widthKey), options.type);
   const tied = !file.tensors.some((tensor) => tensor.name === "output.weight");
   const plan: TensorPlan[] = file.tensors.map((tensor) => {
     const shape = widenedShape(tensor.name, tensor.shape, intermediateSize);
-    const type = tensorType(tensor.name, shape, options.type, { blockCount, tied });
+    const type = tensorType(tensor.name, shape, options.type, { numLayers, tied });
     const source = { path: input, name: tensor.name, dtype: tensor.type, shape: tensor.shape, offset: tensor.offset };
     return { name: tensor.name, type, shape, source };
   });
