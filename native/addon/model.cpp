@@ -161,11 +161,11 @@ Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   Napi::Object o = Napi::Object::New(env);
   const auto set = [&](Napi::Object& to, const char* key, int32_t v) { to.Set(key, Napi::Number::New(env, v)); };
   o.Set("name", c.name);
-  set(o, "blockCount", c.num_layers);
+  set(o, "numLayers", c.num_layers);
   set(o, "hiddenSize", c.hidden_size);
   set(o, "intermediateSize", c.intermediate_size);
-  set(o, "heads", c.num_heads);
-  set(o, "kvHeads", c.num_kv_heads);
+  set(o, "numHeads", c.num_heads);
+  set(o, "numKvHeads", c.num_kv_heads);
   set(o, "headDim", c.head_dim);
   set(o, "vocabSize", c.vocab_size);
   set(o, "contextLength", c.context_length);
@@ -178,8 +178,8 @@ Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   Napi::Object v = Napi::Object::New(env);
   set(v, "hiddenSize", c.vision.hidden_size);
   set(v, "intermediateSize", c.vision.intermediate_size);
-  set(v, "blockCount", c.vision.num_layers);
-  set(v, "heads", c.vision.num_heads);
+  set(v, "numLayers", c.vision.num_layers);
+  set(v, "numHeads", c.vision.num_heads);
   o.Set("vision", v);
   return o;
 }

@@ -4,17 +4,17 @@ import type { GgufInfo, KvType, MachinePeaks, NativeConfig, NativeEmbeds, Native
 import { native, nativeCall } from "../native/native.js";
 import { decodeBytes, prefillProducts, visionAttention, visionProducts } from "./work.js";
 
-/** One measured piece of work: best and median of the repeats, and how it stands to the machine's limit. */
+/** A measurement: the best and the median of its repeats, and its share of the machine's limit. */
 export interface Measurement {
   name: string;
   unit: "s" | "ms" | "tok/s";
   best: number;
   median: number;
-  /** What was reached of which limit, both in the limit's unit (10^9 operations a second, or GB/s). */
+  /** The rate that was reached and its limit, both in 10^9 operations a second or in GB/s. */
   limit?: { of: "int8" | "bf16" | "fp32" | "bandwidth"; reached: number; limit: number; share: number };
 }
 
-/** What can be measured alone. */
+/** The parts that can be measured alone. */
 export const benchParts = ["picture", "clip", "vision", "prefill", "decode"] as const;
 export type BenchPart = (typeof benchParts)[number];
 
@@ -23,7 +23,7 @@ export interface BenchOptions {
   repeat: number;
   precision: "auto" | "fast" | "exact";
   parts: readonly BenchPart[];
-  /** Told what is being measured now. */
+  /** Called with the name of each measurement when it starts. */
   onStep?: (text: string) => void;
   signal?: AbortSignal;
 }
@@ -34,10 +34,10 @@ export interface BenchResult {
   threads: number;
   kvType: KvType;
   peaks: MachinePeaks;
-  /** Mean of the readings around decoding, GB/s; 0 without any. */
+  /** Mean of the bandwidths measured around decoding, in GB/s; 0 if decoding was not measured. */
   bandwidth: number;
   measurements: Measurement[];
-  /** Most memory the process had when one picture had been answered, in bytes. */
+  /** Peak memory of the process after one picture was answered, in bytes. */
   peakMemory: number;
 }
 
@@ -88,7 +88,7 @@ class Bench {
     const only = (part: BenchPart, measure: () => Promise<void>) =>
       this.options.parts.includes(part) ? measure() : undefined;
     await only("picture", () => this.#picture());
-    const peakMemory = process.resourceUsage().maxRSS * 1024; // before anything a user would not do
+    const peakMemory = process.resourceUsage().maxRSS * 1024; // taken before the measurements that are unlike a user's work
     await only("clip", () => this.#clip());
     await only("vision", () => this.#vision());
     await only("prefill", () => this.#prefill());
@@ -110,7 +110,7 @@ class Bench {
     };
   }
 
-  /** Time to the first token of one picture of seven crops, from its pixels on. */
+  /** Measures the time to the first token for one picture of seven crops, from its pixels on. */
   async #picture(): Promise<void> {
     const [width, height] = [4032, 3024];
     const rgb = noise(width * height * 3);
@@ -201,7 +201,7 @@ class Bench {
     return rate;
   }
 
-  /** Which products a weight's format calls for, and their peak here. */
+  /** The kind of products that a weight's format calls for. */
   #product(tensor: string): "int8" | "bf16" | "fp32" {
     const type = this.file.tensors.find(({ name }) => name === tensor)?.type ?? "F32";
     if (!isFloat(type) && this.options.precision !== "exact") return "int8";
@@ -214,7 +214,7 @@ class Bench {
     if (limit > 0) m.limit = { of, reached, limit, share: reached / limit };
   }
 
-  /** Seconds to tokens a second. */
+  /** Converts seconds to tokens a second. */
   #rate(m: Measurement, tokens: number): void {
     m.best = tokens / m.best;
     m.median = tokens / m.median;
@@ -228,7 +228,7 @@ class Bench {
     per = 1,
   ): Promise<Measurement> {
     this.#step(name);
-    await work(); // grows scratch, touches memory
+    await work(); // the first run grows scratch and touches memory
     const times: number[] = [];
     for (let i = 0; i < repeat; i++) {
       this.options.signal?.throwIfAborted();
@@ -248,12 +248,12 @@ class Bench {
   }
 }
 
-/** Spread over the vocabulary. */
+/** Makes n ids that are spread over the vocabulary. */
 function ids(n: number, vocabulary: number): Int32Array {
   return Int32Array.from({ length: n }, (_, i) => (i * 7919) % vocabulary);
 }
 
-/** Crops placed evenly over the prompt. */
+/** Places n crops evenly over the prompt. */
 function media(embeds: NativeEmbeds, n: number, tokens: number) {
   return Array.from({ length: n }, (_, crop) => ({
     offset: Math.floor(((crop + 1) * tokens) / (n + 2)),
@@ -262,7 +262,7 @@ function media(embeds: NativeEmbeds, n: number, tokens: number) {
   }));
 }
 
-/** Bytes that no compressor or shortcut could profit from, the same in every run. */
+/** Makes pseudo-random bytes, the same in every run, so that no shortcut profits from regular pixels. */
 function noise(n: number): Uint8Array {
   const bytes = new Uint8Array(n);
   for (let i = 0, x = 1; i < n; i++) {

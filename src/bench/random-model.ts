@@ -5,43 +5,43 @@ import { tensorType, visionFeedForward } from "../convert/types.js";
 import type { FileType } from "../gguf/file-types.js";
 import { native, nativeCall } from "../native/native.js";
 
-/** The published sizes of the language model; the vision tower is the same for all. Layers as in MODEL.md (2B's are not published). */
+/** The published sizes of the language models; all have the same vision tower. Hyper layers are those of MODEL.md (2B's are not published). */
 const sizes = {
   "0.5b": {
-    layers: 24,
-    hidden: 896,
-    mlp: 4864,
-    heads: 14,
-    kvHeads: 2,
-    vocab: 151851,
-    hyper: [6, 13, 20, 22],
+    numLayers: 24,
+    hiddenSize: 896,
+    intermediateSize: 4864,
+    numHeads: 14,
+    numKvHeads: 2,
+    vocabSize: 151851,
+    hyperLayers: [6, 13, 20, 22],
     tied: true,
   },
   "2b": {
-    layers: 28,
-    hidden: 1536,
-    mlp: 8960,
-    heads: 12,
-    kvHeads: 2,
-    vocab: 151851,
-    hyper: [7, 15, 23, 26],
+    numLayers: 28,
+    hiddenSize: 1536,
+    intermediateSize: 8960,
+    numHeads: 12,
+    numKvHeads: 2,
+    vocabSize: 151851,
+    hyperLayers: [7, 15, 23, 26],
     tied: true,
   },
   "7b": {
-    layers: 28,
-    hidden: 3584,
-    mlp: 18944,
-    heads: 28,
-    kvHeads: 4,
-    vocab: 151651,
-    hyper: [7, 15, 23, 26],
+    numLayers: 28,
+    hiddenSize: 3584,
+    intermediateSize: 18944,
+    numHeads: 28,
+    numKvHeads: 4,
+    vocabSize: 151651,
+    hyperLayers: [7, 15, 23, 26],
     tied: false,
   },
 } as const;
 export type BenchShape = keyof typeof sizes;
 export const benchShapes = Object.keys(sizes) as BenchShape[];
 
-/** Writes a model of real shapes and random weights, without a tokenizer. Returns its bytes. */
+/** Writes a model of published shapes with random weights and without a tokenizer. Returns its size in bytes. */
 export async function writeRandomModel(
   path: string,
   shape: BenchShape,
@@ -51,15 +51,15 @@ export async function writeRandomModel(
   const size = sizes[shape];
   const config = parseConfig(
     {
-      num_hidden_layers: size.layers,
-      hidden_size: size.hidden,
-      intermediate_size: size.mlp,
-      num_attention_heads: size.heads,
-      num_key_value_heads: size.kvHeads,
-      vocab_size: size.vocab,
+      num_hidden_layers: size.numLayers,
+      hidden_size: size.hiddenSize,
+      intermediate_size: size.intermediateSize,
+      num_attention_heads: size.numHeads,
+      num_key_value_heads: size.numKvHeads,
+      vocab_size: size.vocabSize,
       max_position_embeddings: 32768,
       rope_theta: 1e6,
-      hyper_layers: size.hyper,
+      hyper_layers: size.hyperLayers,
       tie_word_embeddings: size.tied,
       vision_config: {
         hidden_size: 1152,
@@ -72,13 +72,13 @@ export async function writeRandomModel(
     },
     shape,
   );
-  const widened = visionFeedForward(config.vision.feedForward, type);
+  const widened = visionFeedForward(config.vision.intermediateSize, type);
   const tensors = tensorLayout(config, size.tied).map(({ name, shape: layout }) => {
     const stored = widenedShape(name, storedShape(layout), widened);
     return {
       name,
       shape: stored,
-      type: tensorType(name, stored, type, { blockCount: config.layers, tied: size.tied }),
+      type: tensorType(name, stored, type, { numLayers: config.numLayers, tied: size.tied }),
     };
   });
   const entries = modelEntries({ name: `random ${shape} ${type}`, config }, { type });

@@ -1,7 +1,7 @@
 import { formatBytes } from "../format.js";
 import type { BenchResult, Measurement } from "./measure.js";
 
-/** The result as lines of a table: what was measured, best and median, and its share of the machine's limit. */
+/** Formats a result as the lines of a table: each measurement's best and median and its share of the machine's limit. */
 export function reportLines(result: BenchResult): string[] {
   const { peaks } = result;
   const rows = [["", "best", "median", "reached", "limit", "share"], ...result.measurements.map(row)];

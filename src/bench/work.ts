@@ -6,22 +6,22 @@ import type { NativeConfig } from "../native/binding.js";
 export function visionProducts({ vision: v, hiddenSize, cropTokens, patchSize }: NativeConfig): number {
   const layer = 4 * v.hiddenSize ** 2 + 2 * v.hiddenSize * v.intermediateSize;
   const ends = 3 * patchSize ** 2 * v.hiddenSize + v.hiddenSize * hiddenSize + hiddenSize ** 2;
-  return (2 * cropTokens * (v.blockCount * layer + ends)) / 1e9;
+  return (2 * cropTokens * (v.numLayers * layer + ends)) / 1e9;
 }
 
 /** Attention of the vision tower for one crop. */
 export function visionAttention({ vision: v, cropTokens }: NativeConfig): number {
-  return (4 * v.blockCount * cropTokens ** 2 * v.hiddenSize) / 1e9;
+  return (4 * v.numLayers * cropTokens ** 2 * v.hiddenSize) / 1e9;
 }
 
 /** Matrix products of a prefill of n tokens, logits of the last one. */
 export function prefillProducts(c: NativeConfig, n: number): number {
-  const kv = c.kvHeads * c.headDim;
+  const kv = c.numKvHeads * c.headDim;
   const layer = 2 * c.hiddenSize ** 2 + 2 * c.hiddenSize * kv + 3 * c.hiddenSize * c.intermediateSize;
-  return (2 * (n * c.blockCount * layer + c.hiddenSize * c.vocabSize)) / 1e9;
+  return (2 * (n * c.numLayers * layer + c.hiddenSize * c.vocabSize)) / 1e9;
 }
 
-/** Bytes that decoding one token reads: `weights` of them, and keys and values. */
+/** Bytes that decoding one token reads: the weights, and keys and values. */
 export function decodeBytes(
   c: NativeConfig,
   weights: number,
@@ -29,6 +29,6 @@ export function decodeBytes(
   positions: number,
   kvBytes: number,
 ): number {
-  const position = 2 * c.kvHeads * c.headDim * kvBytes;
-  return weights + position * (c.blockCount * positions + c.hyperLayers.length * crops * c.cropTokens);
+  const position = 2 * c.numKvHeads * c.headDim * kvBytes;
+  return weights + position * (c.numLayers * positions + c.hyperLayers.length * crops * c.cropTokens);
 }

@@ -16,7 +16,7 @@ export interface PreviewOptions
     Omit<ChatOptions, "messages">,
     Omit<AskOptions, "onPlan" | "onPrefilled"> {}
 
-/** What a run would give to the model, and the memory that it would take. */
+/** The input that a run would give to the model, and the memory that it would take. */
 export interface Preview {
   prompt: string;
   ids: number[];
@@ -29,8 +29,8 @@ export interface Preview {
 }
 
 /**
- * Does what a run does before it computes anything: opens the media, makes the prompt, plans the memory. Reads only the header of the model
- * file. Throws what the run would throw up to there, but no MemoryError.
+ * Opens the media, renders the prompt and plans the memory as a run does before it computes anything. Only the header of the model file is
+ * read. Throws the errors that the run would throw up to there, except MemoryError.
  */
 export async function preview(
   binding: Binding,
@@ -43,7 +43,7 @@ export async function preview(
   const file = await nativeCall(binding.readGguf(path));
   const { model } = describeFile(file);
   if (!model) throw new ModelFileError(`${path} is not an mPLUG-Owl3 model.`);
-  const modelContext = model.language.context;
+  const modelContext = model.language.context_length;
   checkContextLength(options.contextLength, modelContext);
   const conversation = new Conversation(
     replace.tools ?? promptTools(file.metadata, path),

@@ -12,11 +12,11 @@ import {
   UserError,
 } from "../errors.js";
 
-/** What the user is told about an error, and the exit code. */
+/** Explains an error in one sentence and gives its exit code. */
 export function explain(error: unknown): { message: string; exitCode: number } {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return { message: "", exitCode: ExitCode.ok };
-    // Commander without a command prints help and calls that an error; nothing more has to be said.
+    // Without a command, commander prints the help and throws this error, to which nothing is to be added.
     if (error.code === "commander.help") return { message: "", exitCode: ExitCode.usage };
     return { message: error.message.replace(/^error: /, ""), exitCode: ExitCode.usage };
   }
@@ -42,7 +42,7 @@ export function explain(error: unknown): { message: string; exitCode: number } {
   return { message: `unexpected error: ${String(error)}`, exitCode: ExitCode.failure };
 }
 
-/** What to do about an error, in the words of the command line; the library does not know them. */
+/** Advises what to do about an error in terms of the command line, which the library does not know. */
 function advice(error: UserError): string | undefined {
   if (error instanceof ContextError)
     return error.chosen ? "give a larger --ctx, or ask about less." : "ask about less.";

@@ -1,25 +1,25 @@
 /**
- * Text of the model, file names and strings of model files are other people's words: nothing in them may steer a terminal. The filter
- * drops C0 and C1 controls but newline and tab, marks that reorder text, characters that are invisible, and lone surrogates.
+ * Filters text of models, file names and strings of model files, which are not trusted: nothing in them may steer a terminal. The filter
+ * removes C0 and C1 controls except newline and tab, marks that reorder text and invisible characters, and replaces lone surrogates.
  */
 
-// Bidirectional controls, zero-width and invisible marks, deprecated format characters, tags, supplementary variation selectors. The
-// joiners U+200C and U+200D stay: scripts and emoji need them.
+// The ranges are controls, bidirectional controls, zero-width and invisible marks, deprecated format characters, tags and supplementary
+// variation selectors. The joiners U+200C and U+200D stay, since scripts and emoji need them.
 const unsafe =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the filter is about control characters
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
 
-/** `text` without anything that could act on a terminal. */
+/** Removes everything that could act on a terminal. */
 export function safeText(text: string): string {
   return text.replace(/\p{Surrogate}/gu, "\ufffd").replace(unsafe, "");
 }
 
-/** `text` for one line of a message: safe, and without line breaks. */
+/** Makes text safe for one line of a message: without line breaks, too. */
 export function safeLine(text: string): string {
   return safeText(text.replace(/[\t\n\u2028\u2029]+/g, " "));
 }
 
-/** JSON that is safe to show: the same value, with every unsafe character written as an escape. */
+/** Serialises to JSON that is safe to show: the value is the same, and every unsafe character is written as an escape. */
 export function safeJson(value: unknown, indent?: number): string {
   const json = JSON.stringify(value, (_, v) => (typeof v === "bigint" ? Number(v) : v), indent);
   return json.replace(unsafe, (c) =>
@@ -27,7 +27,7 @@ export function safeJson(value: unknown, indent?: number): string {
   );
 }
 
-/** safeText over a stream, whatever its pieces: a character cut in two is held until its other half comes. */
+/** Applies safeText to a stream: a surrogate pair that is cut in two is held until its other half arrives. */
 export class StreamFilter {
   #held = "";
 

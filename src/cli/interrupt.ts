@@ -2,8 +2,8 @@ import { ExitCode } from "../errors.js";
 import { exitNow } from "../native/native.js";
 
 /**
- * Ctrl-C. What must not be left behind (a half-written file, a hidden cursor) registers a synchronous cleanup; a command that wants to
- * live on (a chat whose answer is stopped) takes the key for as long as it needs it.
+ * Handles Ctrl-C. Code that must not leave something behind (a half-written file, a hidden cursor) registers a synchronous cleanup; a command
+ * that goes on (a chat whose answer is stopped) takes the key for as long as it needs it.
  */
 const cleanups = new Set<() => void>();
 const takers: (() => void)[] = [];
@@ -14,7 +14,7 @@ export function onInterrupt(clean: () => void): () => void {
   return () => cleanups.delete(clean);
 }
 
-/** While taken, Ctrl-C calls `taker` and does not end the process. Returns what gives it back. */
+/** Makes Ctrl-C call `taker` instead of ending the process, until the returned function is called. */
 export function takeInterrupt(taker: () => void): () => void {
   takers.push(taker);
   return () => {
@@ -23,17 +23,19 @@ export function takeInterrupt(taker: () => void): () => void {
   };
 }
 
+/** Runs all registered cleanups. */
 export function cleanUp(): void {
   for (const clean of cleanups) {
     try {
       clean();
     } catch {
-      // The process is ending; the others still have to be cleaned up.
+      // The process ends anyway, and the other cleanups still have to run.
     }
   }
   cleanups.clear();
 }
 
+/** Installs the handlers of SIGINT, SIGTERM and SIGHUP. */
 export function installInterrupt(): void {
   process.on("SIGINT", () => {
     const taker = takers.at(-1);
@@ -47,6 +49,6 @@ export function installInterrupt(): void {
 function interrupted(code: number): void {
   cleanUp();
   if (process.stderr.isTTY) process.stderr.write("\u001b[?25h\n");
-  // process.exit() would come back only after the native work under way: seconds, for a picture.
+  // process.exit() would wait for running native work, which takes seconds for a picture.
   exitNow(code);
 }

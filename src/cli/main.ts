@@ -10,7 +10,7 @@ import { cleanUp, installInterrupt } from "./interrupt.js";
 /** Runs the CLI; the only place that sets an exit code. */
 export async function main(argv: string[]): Promise<void> {
   installInterrupt();
-  // The reader of a pipe has gone away (`owl3 ... | head -1`): it has what it wanted.
+  // If the reader of a pipe has gone (`owl3 ... | head -1`), it has all that it wanted.
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       cleanUp();
@@ -48,7 +48,7 @@ const examples = `Examples:
   echo "What is a convolution?" | owl3 chat -q
 Exit codes: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory, 130 Ctrl-C.`;
 
-/** One sentence on stderr and the documented exit code; a stack only with OWL3_DEBUG=1. */
+/** Ends with one sentence on stderr and the documented exit code; the stack is shown only with OWL3_DEBUG=1. */
 function fail(error: unknown): void {
   const { message, exitCode } = explain(error);
   cleanUp();

@@ -1,8 +1,8 @@
 import { InvalidArgumentError, Option } from "commander";
 
-/** Parsers and options that several commands share. A parser's error is one sentence and exit code 2. */
+/** Parsers and options that several commands share. An error of a parser is one sentence and gives exit code 2. */
 
-/** An integer from `min` to `max`, written in decimal digits. */
+/** Parses an integer from `min` to `max`, written in decimal digits. */
 export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -11,7 +11,7 @@ export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: stri
   };
 }
 
-/** A finite number from `min` to `max`. */
+/** Parses a finite number from `min` to `max`. */
 export function number(min: number, max = Number.MAX_VALUE): (text: string) => number {
   return (text) => {
     const value = text.trim() === "" ? Number.NaN : Number(text);
@@ -24,7 +24,7 @@ function range(min: number, max: number): string {
   return max >= Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
 }
 
-/** For options that may be given several times. */
+/** Collects the values of an option that may be given several times. */
 export function collect(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), text];
 }
@@ -34,8 +34,8 @@ export const modelOption = (): Option =>
 export const threadsOption = (): Option =>
   new Option("--threads <n>", "threads of the engine (default: physical cores)").argParser(integer(1, 1024));
 export const deviceOption = (): Option =>
-  new Option("--device <name>", "where to compute").choices(["auto", "cpu"]).default("auto", "auto");
+  new Option("--device <name>", "device that computes").choices(["auto", "cpu"]).default("auto", "auto");
 export const precisionOption = (): Option =>
   new Option("--precision <p>", "arithmetic: fast or exact").choices(["auto", "fast", "exact"]).default("auto");
 export const jsonOption = (what = "print one JSON object"): Option => new Option("--json", what);
-export const quietOption = (): Option => new Option("-q, --quiet", "nothing but the answer");
+export const quietOption = (): Option => new Option("-q, --quiet", "print nothing but the answer");

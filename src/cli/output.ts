@@ -3,30 +3,30 @@ import type { Ora } from "ora";
 import { StreamFilter, safeJson, safeLine, safeText } from "./filter.js";
 
 /**
- * Where a command's words go. stdout is the answer and nothing else; progress, warnings and timings go to stderr. A pipe gets no escape
- * codes, NO_COLOR takes the colours away, --quiet all but the answer, --json leaves one JSON value on stdout.
+ * The output of a command. The answer goes to stdout, and nothing else; progress, warnings and timings go to stderr. A pipe gets no escape
+ * codes, NO_COLOR turns colours off, --quiet everything but the answer, and --json leaves one JSON value on stdout.
  */
 export interface Output {
-  /** A line of the answer, filtered. */
+  /** Writes a line of the answer, filtered. */
   line(text?: string): void;
-  /** A line that stands out on a terminal. */
+  /** Writes a line that stands out on a terminal. */
   heading(text: string): void;
-  /** A piece of streamed model text, filtered across pieces; endText() ends it with a newline when it has none. */
+  /** Writes a piece of streamed text, filtered across pieces; endText() ends the text with a newline if it has none. */
   text(piece: string): void;
   endText(): void;
-  /** One JSON value on stdout, a line (indented on a terminal). */
+  /** Writes one JSON value: on one line, or indented on a terminal. */
   json(value: unknown): void;
-  /** A remark on stderr, not shown with --quiet. */
+  /** Writes a remark to stderr; --quiet suppresses it. */
   note(text: string): void;
-  /** A warning on stderr, not shown with --quiet. */
+  /** Writes a warning to stderr; --quiet suppresses it. */
   warn(text: string): void;
-  /** A spinner on stderr: moving on a terminal, silent elsewhere and with --quiet. */
+  /** Shows a spinner on stderr if that is a terminal and --quiet was not given. */
   progress(text: string): Progress;
 }
 
 export interface Progress {
   update(text: string): void;
-  /** Takes the spinner away (before an error is shown). */
+  /** Removes the spinner; call it before an error is shown. */
   stop(): void;
 }
 
@@ -59,20 +59,20 @@ export function createOutput(options: { quiet?: boolean | undefined } = {}): Out
     warn: (text) => {
       if (!quiet) process.stderr.write(`${yellow("warning:")} ${safeLine(text)}\n`);
     },
-    // A terminal that says it has no columns (one made without a size) would make ora clear endless lines.
+    // On a terminal without a size, which reports 0 columns, ora would clear lines without end.
     progress: (text) => (quiet || process.stderr.isTTY !== true || !process.stderr.columns ? silent : spinner(text)),
   };
 }
 
 const silent: Progress = { update: () => {}, stop: () => {} };
 
-/** Shown once ora is loaded, unless it is no longer wanted then. */
+/** Shows a spinner once ora is loaded, unless it was stopped before. */
 function spinner(text: string): Progress {
   let shown: Ora | undefined;
   let wanted: string | undefined = safeLine(text);
   import("ora").then(({ default: ora }) => {
     if (wanted === undefined) return;
-    // discardStdin would take Ctrl-C away from us; the readline of a chat owns the keyboard.
+    // With discardStdin Ctrl-C would not reach us; the readline of a chat owns the keyboard.
     const color = useColor(process.stderr) ? ("cyan" as const) : (false as const);
     shown = ora({ text: wanted, stream: process.stderr, discardStdin: false, color }).start();
   });
@@ -90,7 +90,7 @@ function spinner(text: string): Progress {
   };
 }
 
-/** NO_COLOR (https://no-color.org) counts when set and not empty. */
+/** Whether a stream gets colours; NO_COLOR (https://no-color.org) counts if it is set and not empty. */
 export function useColor(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }

@@ -6,7 +6,7 @@ import type { SafetensorsTensor } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 import { Fields, type ModelConfig, parseConfig } from "./config.js";
 
-/** A Hugging Face checkpoint folder: its JSON files, and where each tensor lies. */
+/** A Hugging Face checkpoint folder: its JSON files and the location of each tensor. */
 export interface Checkpoint {
   name: string;
   config: ModelConfig;
@@ -18,6 +18,7 @@ export interface Checkpoint {
 const megabyte = 1 << 20;
 const indexName = "model.safetensors.index.json";
 
+/** Opens a checkpoint folder. Throws FileError or ModelFileError. */
 export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   const info = await stat(folder).catch(() => undefined);
   if (!info) throw new FileError(`${folder}: no such folder.`);

@@ -1,38 +1,38 @@
 import { ModelFileError } from "../errors.js";
 
-/** The sizes of a checkpoint, from its config.json, each checked. */
+/** The sizes of a checkpoint, read from its config.json and checked. */
 export interface ModelConfig {
-  layers: number;
-  hidden: number;
-  feedForward: number;
-  heads: number;
-  kvHeads: number;
+  numLayers: number;
+  hiddenSize: number;
+  intermediateSize: number;
+  numHeads: number;
+  numKvHeads: number;
   headDim: number;
-  vocab: number;
+  vocabSize: number;
   contextLength: number;
-  ropeBase: number;
+  ropeTheta: number;
   rmsEps: number;
-  /** undefined: tied when the checkpoint has no lm_head. */
+  /** Whether the output matrix is the embedding; undefined: it is if the checkpoint has no lm_head. */
   tied: boolean | undefined;
-  /** 0-based. */
+  /** Indices of the layers with hyper attention, counted from 0; config.json counts from 1. */
   hyperLayers: number[];
   bosId: number | undefined;
   eosId: number | undefined;
   padId: number | undefined;
   vision: {
-    layers: number;
-    hidden: number;
-    feedForward: number;
-    heads: number;
-    patch: number;
+    numLayers: number;
+    hiddenSize: number;
+    intermediateSize: number;
+    numHeads: number;
+    patchSize: number;
     /** Side of a crop: patch * floor(image_size / patch). */
-    side: number;
+    cropSize: number;
     positions: number;
     eps: number;
   };
 }
 
-/** Checks a parsed config.json; `path` is for messages. */
+/** Checks a parsed config.json; `path` names it in messages. Throws ModelFileError. */
 export function parseConfig(json: unknown, path: string): ModelConfig {
   const c = new Fields(json, path);
   const modelType = c.string("model_type", "mplugowl3");
@@ -40,55 +40,56 @@ export function parseConfig(json: unknown, path: string): ModelConfig {
   if (c.string("hidden_act", "silu") !== "silu") c.refuse("hidden_act", `"silu"`, "another");
   if (c.has("rope_scaling")) c.refuse("rope_scaling", "null", "a scaling, which is not supported");
   if (c.boolean("use_sliding_window") === true) c.refuse("use_sliding_window", "false", "true, which is not supported");
-  const layers = c.integer("num_hidden_layers", 1, 1024);
-  const hidden = c.integer("hidden_size", 1, 1 << 20);
-  const heads = c.integer("num_attention_heads", 1, 4096);
-  const kvHeads = c.integer("num_key_value_heads", 1, heads, heads);
-  if (hidden % heads !== 0 || (hidden / heads) % 2 !== 0)
-    c.refuse("hidden_size", `an even multiple of the ${heads} heads`, String(hidden));
-  if (heads % kvHeads !== 0) c.refuse("num_key_value_heads", `a divisor of the ${heads} heads`, String(kvHeads));
+  const numLayers = c.integer("num_hidden_layers", 1, 1024);
+  const hiddenSize = c.integer("hidden_size", 1, 1 << 20);
+  const numHeads = c.integer("num_attention_heads", 1, 4096);
+  const numKvHeads = c.integer("num_key_value_heads", 1, numHeads, numHeads);
+  if (hiddenSize % numHeads !== 0 || (hiddenSize / numHeads) % 2 !== 0)
+    c.refuse("hidden_size", `an even multiple of the ${numHeads} heads`, String(hiddenSize));
+  if (numHeads % numKvHeads !== 0)
+    c.refuse("num_key_value_heads", `a divisor of the ${numHeads} heads`, String(numKvHeads));
   const v = c.object("vision_config");
   if (v.string("hidden_act", "gelu_pytorch_tanh") !== "gelu_pytorch_tanh")
     v.refuse("hidden_act", `"gelu_pytorch_tanh"`, "another");
   if (v.integer("num_channels", 1, 16, 3) !== 3) v.refuse("num_channels", "3", "another");
-  const patch = v.integer("patch_size", 1, 1024);
-  const side = patch * Math.floor(v.integer("image_size", patch, 1 << 16) / patch);
+  const patchSize = v.integer("patch_size", 1, 1024);
+  const cropSize = patchSize * Math.floor(v.integer("image_size", patchSize, 1 << 16) / patchSize);
   const visionHidden = v.integer("hidden_size", 1, 1 << 20);
   const visionHeads = v.integer("num_attention_heads", 1, 4096);
   if (visionHidden % visionHeads !== 0)
     v.refuse("hidden_size", `a multiple of the ${visionHeads} heads`, String(visionHidden));
   const token = (key: string) => (c.has(key) ? c.integer(key, 0, 1 << 30) : undefined);
   return {
-    layers,
-    hidden,
-    feedForward: c.integer("intermediate_size", 1, 1 << 20),
-    heads,
-    kvHeads,
-    headDim: hidden / heads,
-    vocab: c.integer("vocab_size", 1, 1 << 24),
+    numLayers,
+    hiddenSize,
+    intermediateSize: c.integer("intermediate_size", 1, 1 << 20),
+    numHeads,
+    numKvHeads,
+    headDim: hiddenSize / numHeads,
+    vocabSize: c.integer("vocab_size", 1, 1 << 24),
     contextLength: c.integer("max_position_embeddings", 1, 1 << 30),
-    ropeBase: ropeBase(c),
+    ropeTheta: ropeTheta(c),
     rmsEps: c.number("rms_norm_eps", 1e-6),
     tied: c.boolean("tie_word_embeddings"),
-    hyperLayers: c.integers("hyper_layers", 1, layers).map((layer) => layer - 1),
+    hyperLayers: c.integers("hyper_layers", 1, numLayers).map((layer) => layer - 1),
     bosId: token("bos_token_id"),
     eosId: token("eos_token_id"),
     padId: token("pad_token_id"),
     vision: {
-      layers: v.integer("num_hidden_layers", 2, 1024),
-      hidden: visionHidden,
-      feedForward: v.integer("intermediate_size", 1, 1 << 20),
-      heads: visionHeads,
-      patch,
-      side,
-      positions: (side / patch) ** 2,
+      numLayers: v.integer("num_hidden_layers", 2, 1024),
+      hiddenSize: visionHidden,
+      intermediateSize: v.integer("intermediate_size", 1, 1 << 20),
+      numHeads: visionHeads,
+      patchSize,
+      cropSize,
+      positions: (cropSize / patchSize) ** 2,
       eps: v.number("layer_norm_eps", 1e-6),
     },
   };
 }
 
-/** Newer configs keep rope_theta in rope_parameters; 10000 is the default of the reference's Qwen2. */
-function ropeBase(c: Fields): number {
+/** Reads rope_theta, which newer configs keep in rope_parameters; 10000 is the default of the reference's Qwen2. */
+function ropeTheta(c: Fields): number {
   if (!c.has("rope_parameters")) return c.number("rope_theta", 10000);
   const rope = c.object("rope_parameters");
   if (rope.string("rope_type", "default") !== "default")
@@ -123,10 +124,10 @@ export class Fields {
   integer(key: string, lo: number, hi: number, fallback?: number): number {
     const value = this.get(key) ?? fallback;
     if (typeof value === "number" && Number.isInteger(value) && value >= lo && value <= hi) return value;
-    this.refuse(key, `a whole number in ${lo}..${hi}`, shown(value));
+    this.refuse(key, `an integer from ${lo} to ${hi}`, shown(value));
   }
 
-  /** A number above 0 (`zero`: or 0). */
+  /** A positive number; with `zero`, 0 is allowed, too. */
   number(key: string, fallback: number, zero = false): number {
     const value = this.get(key) ?? fallback;
     if (typeof value === "number" && (value > 0 || (zero && value === 0)) && value < 1e30) return value;
@@ -145,13 +146,13 @@ export class Fields {
     this.refuse(key, "true or false", shown(value));
   }
 
-  /** Distinct whole numbers in ascending order. */
+  /** Distinct integers in ascending order. */
   integers(key: string, lo: number, hi: number): number[] {
     const value = this.get(key);
     const fits = (n: unknown) => typeof n === "number" && Number.isInteger(n) && n >= lo && n <= hi;
     if (Array.isArray(value) && value.every(fits) && new Set(value).size === value.length)
       return [...value].sort((a, b) => a - b);
-    this.refuse(key, `a list of different whole numbers in ${lo}..${hi}`, shown(value));
+    this.refuse(key, `a list of distinct integers from ${lo} to ${hi}`, shown(value));
   }
 
   object(key: string): Fields {

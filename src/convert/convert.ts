@@ -10,11 +10,11 @@ import { type WriteOptions, writeGguf } from "./write.js";
 
 export interface ConvertOptions extends WriteOptions {
   type: FileType;
-  /** `general.name`; the folder's name when absent. */
+  /** Value of `general.name`; default: the name of the folder. */
   name?: string;
   license?: string;
   sourceUrl?: string;
-  /** Told of things that are left out. */
+  /** Called for everything that is skipped. */
   warn?: (message: string) => void;
 }
 
@@ -31,10 +31,10 @@ export async function convertCheckpoint(folder: string, output: string, options:
   const plan = planTensors(checkpoint, tied, options.type);
   const used = new Set(plan.map((tensor) => tensor.source.name));
   const left = [...tensors.keys()].filter((name) => !used.has(name) && !isUnused(name, config, tied));
-  if (left.length > 0) warn(`${left.length} tensors of the checkpoint are unknown and left out (${left[0]} ...).`);
+  if (left.length > 0) warn(`${left.length} tensors of the checkpoint are unknown and skipped (${left[0]} ...).`);
   const entries = [
     ...modelEntries(checkpoint, options),
-    ...tokenizerEntries(checkpoint.tokenizer.json, checkpoint.tokenizer.path, config.vocab, warn),
+    ...tokenizerEntries(checkpoint.tokenizer.json, checkpoint.tokenizer.path, config.vocabSize, warn),
     ...specialEntries(checkpoint),
   ];
   return writeGguf(output, entries, plan, options);
@@ -47,8 +47,7 @@ function planTensors({ config, tensors }: Checkpoint, tied: boolean, file: FileT
     const others = missing.length > 1 ? ` and ${missing.length - 1} others are` : " is";
     throw new ModelFileError(`tensor ${missing[0]}${others} missing from the checkpoint.`);
   }
-  const feedForward = config.vision.feedForward;
-  const widened = visionFeedForward(feedForward, file);
+  const widened = visionFeedForward(config.vision.intermediateSize, file);
   return layout.map(({ name, source, shape }) => {
     const found = tensors.get(source);
     if (!found || found.shape.join() !== shape.join())
@@ -63,21 +62,22 @@ function planTensors({ config, tensors }: Checkpoint, tied: boolean, file: FileT
     const to = widenedShape(name, from, widened);
     return {
       name,
-      type: tensorType(name, to, file, { blockCount: config.layers, tied }),
+      type: tensorType(name, to, file, { numLayers: config.numLayers, tied }),
       shape: to,
       source: { path: found.path, name: source, dtype: found.dtype, shape: from, offset: found.offset },
     };
   });
 }
 
-/** Zero rows for the vision MLP's ffn_up, zero columns for its ffn_down. */
-export function widenedShape(name: string, shape: readonly number[], feedForward: number): number[] {
-  if (/^v\.blk\.\d+\.ffn_up\.weight$/.test(name)) return [shape[0] ?? 1, feedForward];
-  if (/^v\.blk\.\d+\.ffn_up\.bias$/.test(name)) return [feedForward];
-  if (/^v\.blk\.\d+\.ffn_down\.weight$/.test(name)) return [feedForward, shape[1] ?? 1];
+/** The shape of a vision MLP tensor that is zero-padded to `intermediateSize`: ffn_up gets more rows, ffn_down longer ones. */
+export function widenedShape(name: string, shape: readonly number[], intermediateSize: number): number[] {
+  if (/^v\.blk\.\d+\.ffn_up\.weight$/.test(name)) return [shape[0] ?? 1, intermediateSize];
+  if (/^v\.blk\.\d+\.ffn_up\.bias$/.test(name)) return [intermediateSize];
+  if (/^v\.blk\.\d+\.ffn_down\.weight$/.test(name)) return [intermediateSize, shape[1] ?? 1];
   return [...shape];
 }
 
+/** The metadata of a model but for its tokenizer. */
 export function modelEntries(
   { name, config: c }: Pick<Checkpoint, "name" | "config">,
   options: Pick<ConvertOptions, "type" | "name" | "license" | "sourceUrl">,
@@ -92,32 +92,32 @@ export function modelEntries(
   add("general.file_type", "u32", fileTypes[options.type].number);
   if (isQuantized(options.type)) add("general.quantization_version", "u32", 2);
   const own = (key: string, type: GgufEntry["type"], value: GgufEntry["value"]) => add(`mplugowl3.${key}`, type, value);
-  own("block_count", "u32", c.layers);
+  own("block_count", "u32", c.numLayers);
   own("context_length", "u32", c.contextLength);
-  own("embedding_length", "u32", c.hidden);
-  own("feed_forward_length", "u32", c.feedForward);
-  own("attention.head_count", "u32", c.heads);
-  own("attention.head_count_kv", "u32", c.kvHeads);
+  own("embedding_length", "u32", c.hiddenSize);
+  own("feed_forward_length", "u32", c.intermediateSize);
+  own("attention.head_count", "u32", c.numHeads);
+  own("attention.head_count_kv", "u32", c.numKvHeads);
   own("attention.layer_norm_rms_epsilon", "f32", c.rmsEps);
-  own("rope.freq_base", "f32", c.ropeBase);
-  own("vocab_size", "u32", c.vocab);
+  own("rope.freq_base", "f32", c.ropeTheta);
+  own("vocab_size", "u32", c.vocabSize);
   own("hyper_attention.blocks", "i32[]", c.hyperLayers);
-  own("vision.image_size", "u32", c.vision.side);
-  own("vision.patch_size", "u32", c.vision.patch);
-  own("vision.embedding_length", "u32", c.vision.hidden);
-  own("vision.feed_forward_length", "u32", visionFeedForward(c.vision.feedForward, options.type));
+  own("vision.image_size", "u32", c.vision.cropSize);
+  own("vision.patch_size", "u32", c.vision.patchSize);
+  own("vision.embedding_length", "u32", c.vision.hiddenSize);
+  own("vision.feed_forward_length", "u32", visionFeedForward(c.vision.intermediateSize, options.type));
   own("vision.block_count", "u32", runVisionLayers(c.vision));
-  own("vision.attention.head_count", "u32", c.vision.heads);
+  own("vision.attention.head_count", "u32", c.vision.numHeads);
   own("vision.attention.layer_norm_epsilon", "f32", c.vision.eps);
   own("vision.image_mean", "f32[]", [0.5, 0.5, 0.5]);
   own("vision.image_std", "f32[]", [0.5, 0.5, 0.5]);
   return entries;
 }
 
-/** Special ids, and the sampling defaults of generation_config.json. */
+/** The special ids and the sampling defaults of generation_config.json. */
 function specialEntries({ config, generation: g }: Checkpoint): GgufEntry[] {
   const entries: GgufEntry[] = [];
-  const last = config.vocab - 1;
+  const last = config.vocabSize - 1;
   const eosIds = Array.isArray(g.get("eos_token_id"))
     ? g.integers("eos_token_id", 0, last)
     : g.has("eos_token_id")

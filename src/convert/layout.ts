@@ -1,13 +1,13 @@
 import type { ModelConfig } from "./config.js";
 
-/** One stored tensor: its name here and in the checkpoint, and the shape it has there (last dimension fastest). */
+/** A tensor to store: its names in GGUF and in the checkpoint, and its shape in the checkpoint (the last dimension varies fastest). */
 export interface TensorLayout {
   name: string;
   source: string;
   shape: number[];
 }
 
-/** Every tensor of a model in the order in which it is stored (see MODEL.md, "GGUF layout"). */
+/** Lists every tensor of a model in the order in which it is stored (see MODEL.md, "GGUF layout"). */
 export function tensorLayout(c: ModelConfig, tied: boolean): TensorLayout[] {
   const list: TensorLayout[] = [];
   const add = (name: string, source: string, ...shape: number[]) => list.push({ name, source, shape });
@@ -16,28 +16,29 @@ export function tensorLayout(c: ModelConfig, tied: boolean): TensorLayout[] {
     add(`${name}.bias`, `${source}.bias`, out);
   };
   visionLayout(c.vision, add, linear);
-  linear("mm.0", "vision2text_model.0", c.hidden, c.vision.hidden);
-  linear("mm.2", "vision2text_model.2", c.hidden, c.hidden);
+  linear("mm.0", "vision2text_model.0", c.hiddenSize, c.vision.hiddenSize);
+  linear("mm.2", "vision2text_model.2", c.hiddenSize, c.hiddenSize);
 
   const root = "language_model.model";
-  add("token_embd.weight", `${root}.embed_tokens.weight`, c.vocab, c.hidden);
-  const kv = c.kvHeads * c.headDim;
-  for (let n = 0; n < c.layers; n++) {
+  add("token_embd.weight", `${root}.embed_tokens.weight`, c.vocabSize, c.hiddenSize);
+  const kv = c.numKvHeads * c.headDim;
+  for (let n = 0; n < c.numLayers; n++) {
     const blk = `blk.${n}`;
     const layer = `${root}.layers.${n}`;
-    add(`${blk}.attn_norm.weight`, `${layer}.input_layernorm.weight`, c.hidden);
-    linear(`${blk}.attn_q`, `${layer}.self_attn.q_proj`, c.hidden, c.hidden);
-    linear(`${blk}.attn_k`, `${layer}.self_attn.k_proj`, kv, c.hidden);
-    linear(`${blk}.attn_v`, `${layer}.self_attn.v_proj`, kv, c.hidden);
-    if (c.hyperLayers.includes(n)) linear(`${blk}.attn_visual_kv`, `${layer}.self_attn.v_kv_proj`, 2 * kv, c.hidden);
-    add(`${blk}.attn_output.weight`, `${layer}.self_attn.o_proj.weight`, c.hidden, c.hidden);
-    add(`${blk}.ffn_norm.weight`, `${layer}.post_attention_layernorm.weight`, c.hidden);
-    add(`${blk}.ffn_gate.weight`, `${layer}.mlp.gate_proj.weight`, c.feedForward, c.hidden);
-    add(`${blk}.ffn_up.weight`, `${layer}.mlp.up_proj.weight`, c.feedForward, c.hidden);
-    add(`${blk}.ffn_down.weight`, `${layer}.mlp.down_proj.weight`, c.hidden, c.feedForward);
+    add(`${blk}.attn_norm.weight`, `${layer}.input_layernorm.weight`, c.hiddenSize);
+    linear(`${blk}.attn_q`, `${layer}.self_attn.q_proj`, c.hiddenSize, c.hiddenSize);
+    linear(`${blk}.attn_k`, `${layer}.self_attn.k_proj`, kv, c.hiddenSize);
+    linear(`${blk}.attn_v`, `${layer}.self_attn.v_proj`, kv, c.hiddenSize);
+    if (c.hyperLayers.includes(n))
+      linear(`${blk}.attn_visual_kv`, `${layer}.self_attn.v_kv_proj`, 2 * kv, c.hiddenSize);
+    add(`${blk}.attn_output.weight`, `${layer}.self_attn.o_proj.weight`, c.hiddenSize, c.hiddenSize);
+    add(`${blk}.ffn_norm.weight`, `${layer}.post_attention_layernorm.weight`, c.hiddenSize);
+    add(`${blk}.ffn_gate.weight`, `${layer}.mlp.gate_proj.weight`, c.intermediateSize, c.hiddenSize);
+    add(`${blk}.ffn_up.weight`, `${layer}.mlp.up_proj.weight`, c.intermediateSize, c.hiddenSize);
+    add(`${blk}.ffn_down.weight`, `${layer}.mlp.down_proj.weight`, c.hiddenSize, c.intermediateSize);
   }
-  add("output_norm.weight", `${root}.norm.weight`, c.hidden);
-  if (!tied) add("output.weight", "language_model.lm_head.weight", c.vocab, c.hidden);
+  add("output_norm.weight", `${root}.norm.weight`, c.hiddenSize);
+  if (!tied) add("output.weight", "language_model.lm_head.weight", c.vocabSize, c.hiddenSize);
   return list;
 }
 
@@ -45,15 +46,15 @@ type Add = (name: string, source: string, ...shape: number[]) => void;
 
 function visionLayout(v: ModelConfig["vision"], add: Add, linear: Add): void {
   const root = "vision_model";
-  add("v.patch_embd.weight", `${root}.embeddings.patch_embedding.weight`, v.hidden, 3, v.patch, v.patch);
-  add("v.patch_embd.bias", `${root}.embeddings.patch_embedding.bias`, v.hidden);
-  add("v.position_embd.weight", `${root}.embeddings.position_embedding.weight`, v.positions, v.hidden);
+  add("v.patch_embd.weight", `${root}.embeddings.patch_embedding.weight`, v.hiddenSize, 3, v.patchSize, v.patchSize);
+  add("v.patch_embd.bias", `${root}.embeddings.patch_embedding.bias`, v.hiddenSize);
+  add("v.position_embd.weight", `${root}.embeddings.position_embedding.weight`, v.positions, v.hiddenSize);
   for (let n = 0; n < runVisionLayers(v); n++) {
     const blk = `v.blk.${n}`;
     const layer = `${root}.encoder.layers.${n}`;
     const norm = (name: string, source: string) => {
-      add(`${name}.weight`, `${source}.weight`, v.hidden);
-      add(`${name}.bias`, `${source}.bias`, v.hidden);
+      add(`${name}.weight`, `${source}.weight`, v.hiddenSize);
+      add(`${name}.bias`, `${source}.bias`, v.hiddenSize);
     };
     norm(`${blk}.ln1`, `${layer}.layer_norm1`);
     for (const [name, source] of [
@@ -62,19 +63,19 @@ function visionLayout(v: ModelConfig["vision"], add: Add, linear: Add): void {
       ["attn_v", "v_proj"],
       ["attn_out", "out_proj"],
     ])
-      linear(`${blk}.${name}`, `${layer}.self_attn.${source}`, v.hidden, v.hidden);
+      linear(`${blk}.${name}`, `${layer}.self_attn.${source}`, v.hiddenSize, v.hiddenSize);
     norm(`${blk}.ln2`, `${layer}.layer_norm2`);
-    linear(`${blk}.ffn_up`, `${layer}.mlp.fc1`, v.feedForward, v.hidden);
-    linear(`${blk}.ffn_down`, `${layer}.mlp.fc2`, v.hidden, v.feedForward);
+    linear(`${blk}.ffn_up`, `${layer}.mlp.fc1`, v.intermediateSize, v.hiddenSize);
+    linear(`${blk}.ffn_down`, `${layer}.mlp.fc2`, v.hiddenSize, v.intermediateSize);
   }
 }
 
-/** The last layer's output is not used (hidden_states[-2]). */
+/** Number of vision layers that are run: the reference takes hidden_states[-2], so the last layer is not used. */
 export function runVisionLayers(v: ModelConfig["vision"]): number {
-  return v.layers - 1;
+  return v.numLayers - 1;
 }
 
-/** Tensors of a checkpoint that the model does not use; anything else left over deserves a warning. */
+/** Whether the model does not use a tensor of the checkpoint; any other that is not stored deserves a warning. */
 export function isUnused(source: string, c: ModelConfig, tied: boolean): boolean {
   const last = `vision_model.encoder.layers.${runVisionLayers(c.vision)}.`;
   return (
@@ -87,7 +88,7 @@ export function isUnused(source: string, c: ModelConfig, tied: boolean): boolean
   );
 }
 
-/** Shape as GGUF stores it: fastest dimension first; the patch convolution as a matrix [3 * patch * patch, hidden]. */
+/** The shape in GGUF, whose first dimension varies fastest; the patch convolution becomes a matrix [3 * patchSize^2, hiddenSize]. */
 export function storedShape(shape: readonly number[]): number[] {
   if (shape.length === 4) return [shape.slice(1).reduce((a, b) => a * b, 1), shape[0] ?? 1];
   return [...shape].reverse();

@@ -4,7 +4,7 @@ import type { GgufEntry } from "../native/binding.js";
 /** `tokenizer.ggml.token_type` values. */
 const tokenType = { normal: 1, control: 3, userDefined: 4, unused: 5 } as const;
 
-/** Qwen2's pre-tokenizer: what `tokenizer.ggml.pre = "qwen2"` stands for. */
+/** The pre-tokenizer of Qwen2, which `tokenizer.ggml.pre = "qwen2"` names. */
 const qwen2Split =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
@@ -15,8 +15,8 @@ interface TokenizerJson {
 }
 
 /**
- * The tokenizer's GGUF entries for an embedding of `rows` rows: rows without a token become unused ones, added tokens past the last
- * row are left out with a warning.
+ * Makes the tokenizer's GGUF entries for an embedding of `rows` rows. Rows without a token become unused tokens; added tokens past the last
+ * row are skipped with a warning.
  */
 export function tokenizerEntries(
   json: unknown,
@@ -28,7 +28,7 @@ export function tokenizerEntries(
   const tokens: (string | undefined)[] = new Array(rows).fill(undefined);
   const types: number[] = new Array(rows).fill(tokenType.unused);
   for (const [token, id] of Object.entries(tokenizer.model.vocab)) {
-    if (!Number.isInteger(id) || id < 0) refuse(path, `token ${JSON.stringify(token)} has no whole number as its id`);
+    if (!Number.isInteger(id) || id < 0) refuse(path, `token ${JSON.stringify(token)} has an id that is no integer`);
     if (id >= rows) refuse(path, `token ${JSON.stringify(token)} has id ${id}, but the embedding has ${rows} rows`);
     if (tokens[id] !== undefined) refuse(path, `id ${id} is given twice`);
     tokens[id] = token;
@@ -47,7 +47,7 @@ export function tokenizerEntries(
     types[id] = special ? tokenType.control : tokenType.userDefined;
   }
   if (dropped.length > 0)
-    warn(`${dropped.length} added tokens lie past the embedding's ${rows} rows and are left out (${dropped[0]} ...).`);
+    warn(`${dropped.length} added tokens lie past the embedding's ${rows} rows and are skipped (${dropped[0]} ...).`);
   return [
     { key: "tokenizer.ggml.model", type: "string", value: "gpt2" },
     { key: "tokenizer.ggml.pre", type: "string", value: "qwen2" },
@@ -74,7 +74,7 @@ function checked(json: unknown, path: string): TokenizerJson {
   return tokenizer;
 }
 
-/** Merges are "a b" in older files, ["a", "b"] in newer ones. */
+/** A merge is "a b" in older files and ["a", "b"] in newer ones. */
 function mergeText(merge: unknown, path: string): string {
   const parts = typeof merge === "string" ? merge.split(" ") : merge;
   if (

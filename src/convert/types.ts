@@ -4,7 +4,7 @@ import { bitsPerValue, formats } from "../gguf/formats.js";
 
 export interface ModelShape {
   /** Layers of the language model. */
-  blockCount: number;
+  numLayers: number;
   /** The embedding is the output matrix too. */
   tied: boolean;
 }
@@ -26,7 +26,7 @@ function wanted(name: string, file: FileType, model: ModelShape): string {
   if (mixed) {
     if (name.endsWith(".attn_visual_kv.weight")) return "Q6_K"; // a small matrix, and its values serve as attn_v's do
     const block = /^blk\.(\d+)\.(?:attn_v|ffn_down)\.weight$/.exec(name);
-    if (block && needsMoreBits(Number(block[1]), model.blockCount)) return "Q6_K";
+    if (block && needsMoreBits(Number(block[1]), model.numLayers)) return "Q6_K";
   }
   return format;
 }

@@ -4,7 +4,7 @@ import type { GgufEntry, TensorPlan } from "../native/binding.js";
 import { native, nativeCall, nativeSync } from "../native/native.js";
 
 export interface WriteOptions {
-  /** 0 or absent: one for each core. */
+  /** 0 or absent: one thread for each core. */
   threads?: number;
   signal?: AbortSignal;
   /** Called a few times a second, and at the end. */
@@ -18,7 +18,7 @@ export interface WriteProgress {
   tensorsTotal: number;
 }
 
-/** Writes a whole GGUF file; nothing is left at `path` (or beside it) unless it succeeds. Returns its size. */
+/** Writes a GGUF file and returns its size in bytes. Unless it succeeds, nothing is left at `path` or beside it. */
 export async function writeGguf(
   path: string,
   entries: GgufEntry[],
@@ -59,7 +59,7 @@ function interrupted(): UserError {
   return new UserError("interrupted; no file was written.", ExitCode.interrupted);
 }
 
-/** Where to write: through a symbolic link to its target, never onto an input. */
+/** The file to write: the target of a symbolic link, and never an input. */
 async function outputPath(path: string, inputs: Set<string>): Promise<string> {
   const output = await realpath(path).catch(() => path);
   const there = await stat(output).catch(() => undefined);

@@ -21,25 +21,25 @@ export interface FileDescription {
 export interface ModelDescription {
   parameters: { language: number; vision: number };
   language: {
-    layers: number;
-    hidden: number;
-    feed_forward: number;
-    heads: number;
-    kv_heads: number;
+    num_layers: number;
+    hidden_size: number;
+    intermediate_size: number;
+    num_heads: number;
+    num_kv_heads: number;
     head_dim: number;
-    vocab: number;
-    context: number;
-    rope_base: number;
-    tied_output: boolean;
+    vocab_size: number;
+    context_length: number;
+    rope_theta: number;
+    tie_word_embeddings: boolean;
   };
   /** Indices of the layers with hyper attention, counted from 0. */
   hyper_layers: number[];
   vision: {
-    layers: number;
-    hidden: number;
-    feed_forward: number;
-    heads: number;
-    patch: number;
+    num_layers: number;
+    hidden_size: number;
+    intermediate_size: number;
+    num_heads: number;
+    patch_size: number;
     crop_size: number;
     crop_tokens: number;
   };
@@ -96,24 +96,24 @@ function describeModel(file: GgufInfo, m: Metadata): ModelDescription {
       vision: countValues(file, isVision),
     },
     language: {
-      layers,
-      hidden,
-      feed_forward: own("feed_forward_length"),
-      heads,
-      kv_heads: own("attention.head_count_kv"),
+      num_layers: layers,
+      hidden_size: hidden,
+      intermediate_size: own("feed_forward_length"),
+      num_heads: heads,
+      num_kv_heads: own("attention.head_count_kv"),
       head_dim: Math.floor(hidden / heads),
-      vocab: m.list("tokenizer.ggml.tokens").length,
-      context: own("context_length"),
-      rope_base: m.number("mplugowl3.rope.freq_base") ?? 10000,
-      tied_output: !file.tensors.some((tensor) => tensor.name === "output.weight"),
+      vocab_size: m.list("tokenizer.ggml.tokens").length,
+      context_length: own("context_length"),
+      rope_theta: m.number("mplugowl3.rope.freq_base") ?? 10000,
+      tie_word_embeddings: !file.tensors.some((tensor) => tensor.name === "output.weight"),
     },
     hyper_layers: m.list("mplugowl3.hyper_attention.blocks").map(Number),
     vision: {
-      layers: own("vision.block_count"),
-      hidden: own("vision.embedding_length"),
-      feed_forward: own("vision.feed_forward_length"),
-      heads: own("vision.attention.head_count"),
-      patch,
+      num_layers: own("vision.block_count"),
+      hidden_size: own("vision.embedding_length"),
+      intermediate_size: own("vision.feed_forward_length"),
+      num_heads: own("vision.attention.head_count"),
+      patch_size: patch,
       crop_size: side,
       crop_tokens: Math.floor(side / patch) ** 2,
     },

@@ -1,34 +1,27 @@
 /**
- * One file from a hub, in parts that several connections fetch. What has arrived is kept in FILE.part with a list of the parts' own hashes
- * beside it (FILE.part.json), so that a later run goes on; the file gets its name only when its hash is the hub's.
+ * Downloads one file of a hub in parts, over several connections. The parts that have arrived are kept in FILE.part, and their hashes beside
+ * it in FILE.part.json, so that a later run resumes; the file gets its name only when its hash is that of the hub.
  */
 import { createHash, type Hash } from "node:crypto";
-import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { FileError, UserError } from "../errors.js";
+import { freshState, lengthOf, partPath, readState, type State, statePath, writeState } from "./download-state.js";
 import { type Hub, type HubFile, reasonOf, Transient } from "./hub.js";
 
 export const defaultPartSize = 16 * 2 ** 20;
 const readSize = 2 ** 20;
 
 export interface DownloadOptions {
-  /** Bytes a part; a file's own once it has begun. */
+  /** Bytes of a part; a download that has begun keeps its own. */
   partSize?: number;
   signal?: AbortSignal;
-  /** Bytes that arrived (negative: bytes that turned out to be damaged and are fetched again). */
+  /** Called with the number of bytes that arrived; it is negative for bytes that were damaged and are fetched again. */
   onBytes?: (bytes: number) => void;
   /** Runs one fetch when a connection is free. */
   slot?: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-interface State {
-  size: number;
-  hash: string;
-  partSize: number;
-  /** sha256 of each part as it arrived; null: not here yet. */
-  parts: (string | null)[];
-}
-
-/** Bytes of a file that are here from an earlier run. */
+/** Counts the bytes of a file that an earlier run fetched. */
 export async function bytesHere(file: HubFile, target: string): Promise<number> {
   if ((await stat(target).catch(() => null))?.size === file.size) return file.size;
   const state = await readState(target, file);
@@ -51,7 +44,7 @@ export async function download(
   }
 }
 
-/** True when `target` is there with the hub's hash. */
+/** Whether `target` exists and has the hash that the hub lists. */
 export async function isComplete(file: HubFile, target: string): Promise<boolean> {
   if ((await stat(target).catch(() => null))?.size !== file.size) return false;
   const handle = await open(target, "r");
@@ -97,7 +90,7 @@ class Download {
     try {
       await this.#handle.truncate(file.size);
       if (!before) await this.#save();
-      // In order, behind the fetching: the whole file's hash, which also finds parts that were damaged on the disk.
+      // The whole file is hashed in order while parts arrive, which also finds parts that were damaged on the disk.
       const fetches = this.#state.parts.map((part, i) => (part ? undefined : this.#fetchPart(i)));
       for (const fetch of fetches) fetch?.catch((error) => this.#failed.abort(error));
       let matches: boolean;
@@ -114,7 +107,7 @@ class Download {
         await rm(partPath(target), { force: true });
         await rm(statePath(target), { force: true });
         throw new UserError(
-          `${file.path} arrives damaged each time: its hash is not the one ${this.#hub.endpoint.host} names.`,
+          `${file.path} arrives damaged each time: its hash is not the one that ${this.#hub.endpoint.host} lists.`,
         );
       }
       await this.#handle.sync();
@@ -126,7 +119,7 @@ class Download {
     await rm(statePath(target), { force: true });
   }
 
-  /** Hashes the whole file part by part as they arrive; a part that the disk has lost is fetched again. */
+  /** Hashes the file part by part as they arrive; a part that was damaged on the disk is fetched again. Returns whether the hash is right. */
   async #verify(fetches: readonly (Promise<void> | undefined)[]): Promise<boolean> {
     let hash = wholeHash(this.#file);
     for (let i = 0; i < this.#state.parts.length; i++) {
@@ -146,7 +139,7 @@ class Download {
     return hash.digest("hex") === this.#file.hash.hex;
   }
 
-  /** Something was damaged on its way: fetches part after part again until one that differs makes the file right. */
+  /** Repairs a file that was damaged on its way: fetches part after part again until one that differs makes the hash right. */
   async #repair(): Promise<boolean> {
     for (let i = 0; i < this.#state.parts.length; i++) {
       const before = this.#state.parts[i];
@@ -197,7 +190,7 @@ class Download {
     });
   }
 
-  /** The bytes from `from` to `to`, or as many as come before the connection ends (then throws Transient). */
+  /** Yields the bytes from `from` to `to`; throws Transient if the connection ends before. */
   async *#bytes(from: number, to: number): AsyncGenerator<Uint8Array> {
     if (from === to) return;
     const [file, hub, signal] = [this.#file, this.#hub, this.#signal] as const;
@@ -205,28 +198,28 @@ class Download {
     const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${to - 1}` };
     const { response, linked } = await hub.get(this.#url, file.path, headers, signal);
     const stop = () => response.body?.cancel().catch(() => {});
-    // The hub names the content's hash (large files); another one means that what it serves is not what it listed.
+    // For large files the hub names the hash of the content: if it is another one, the file has changed since it was listed.
     if (file.hash.kind === "sha256" && linked && /^[0-9a-f]{64}$/.test(linked) && linked !== file.hash.hex) {
       await stop();
-      throw new UserError(`${file.path} is another file now than ${hub.endpoint.host} listed: run the command again.`);
+      throw new UserError(`${file.path} has changed since ${hub.endpoint.host} listed it: run the command again.`);
     }
     const range = response.headers.get("content-range");
     if (!whole && (response.status !== 206 || range !== `bytes ${from}-${to - 1}/${file.size}`)) {
       await stop();
       if (response.status === 206)
-        throw new Transient(`${hub.endpoint.host} sends another part of ${file.path} than was asked for.`);
-      throw new Transient(`${hub.endpoint.host} does not send parts of ${file.path}.`);
+        throw new Transient(`${hub.endpoint.host} sent another part of ${file.path} than was requested.`);
+      throw new Transient(`${hub.endpoint.host} does not serve parts of ${file.path}.`);
     }
     const length = response.headers.get("content-length");
     if (length !== null && !response.headers.has("content-encoding") && Number(length) !== to - from) {
       await stop();
-      throw new Transient(`${hub.endpoint.host} sends ${file.path} in another length than it listed.`);
+      throw new Transient(`${hub.endpoint.host} serves ${file.path} in another length than it listed.`);
     }
     let left = to - from;
     try {
       for await (const bytes of response.body ?? []) {
         if (bytes.length > left)
-          throw new Transient(`${hub.endpoint.host} sends more of ${file.path} than was asked for.`);
+          throw new Transient(`${hub.endpoint.host} sent more of ${file.path} than was requested.`);
         left -= bytes.length;
         yield bytes;
       }
@@ -239,16 +232,12 @@ class Download {
   }
 
   #save(): Promise<void> {
-    this.#saving = this.#saving.then(async () => {
-      const file = statePath(this.#target);
-      await writeFile(`${file}.tmp`, JSON.stringify(this.#state));
-      await rename(`${file}.tmp`, file);
-    });
+    this.#saving = this.#saving.then(() => writeState(this.#target, this.#state));
     return this.#saving;
   }
 }
 
-/** Runs at most `n` works at a time, first come, first served. */
+/** Makes a function that runs at most `n` tasks at a time, in the order of its calls. */
 export function limiter(n: number): <T>(work: () => Promise<T>) => Promise<T> {
   let running = 0;
   const waiting: (() => void)[] = [];
@@ -265,34 +254,7 @@ export function limiter(n: number): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-const partPath = (target: string) => `${target}.part`;
-const statePath = (target: string) => `${target}.part.json`;
-const lengthOf = (state: State, i: number) => Math.min(state.partSize, state.size - i * state.partSize);
-
-function freshState(file: HubFile, partSize: number): State {
-  const parts = new Array<null>(Math.ceil(file.size / partSize)).fill(null);
-  return { size: file.size, hash: file.hash.hex, partSize, parts };
-}
-
-/** What an earlier run noted about this very file, if it makes sense. */
-async function readState(target: string, file: HubFile): Promise<State | undefined> {
-  try {
-    const state = JSON.parse(await readFile(statePath(target), "utf8")) as State;
-    const sane =
-      state.size === file.size &&
-      state.hash === file.hash.hex &&
-      Number.isSafeInteger(state.partSize) &&
-      state.partSize > 0 &&
-      Array.isArray(state.parts) &&
-      state.parts.length === Math.ceil(file.size / state.partSize) &&
-      state.parts.every((part) => part === null || /^[0-9a-f]{64}$/.test(part));
-    return sane && (await stat(partPath(target))).isFile() ? state : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Git hashes a file as "blob SIZE\0CONTENT". */
+/** Starts the hash of a file; git hashes it as "blob SIZE\0CONTENT". */
 function wholeHash(file: HubFile): Hash {
   return file.hash.kind === "sha256" ? createHash("sha256") : createHash("sha1").update(`blob ${file.size}\0`);
 }

@@ -1,4 +1,4 @@
-/** Where models live, and what may name one. Every path made from a name that came from elsewhere is made here. */
+/** The folders of models and the names that they may have. Every path that is made from a foreign name is made here. */
 import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
@@ -27,7 +27,7 @@ export const shortNames: Readonly<Record<string, string>> = {
   "1b": "mPLUG/mPLUG-Owl3-1B-241014",
 };
 
-/** owner/name of a repository, from its name or short name. */
+/** Resolves a name or short name to owner/name of a repository. Throws UsageError. */
 export function repoName(name: string): string {
   const repo = shortNames[name.toLowerCase()] ?? name;
   if (
@@ -41,7 +41,7 @@ export function repoName(name: string): string {
   return repo;
 }
 
-/** True for text that repoName() takes. */
+/** Whether repoName() accepts a name. */
 export function isRepoName(name: string): boolean {
   try {
     repoName(name);
@@ -62,12 +62,12 @@ export function repoOfFolder(folder: string): string | undefined {
   return isRepoName(repo) && !(repo in shortNames) ? repo : undefined;
 }
 
-/** The converted file of a repository inside its folder. */
+/** The name of a repository's converted file. */
 export function ggufName(repo: string, type: string): string {
   return `${repoName(repo).split("/")[1]}-${type}.gguf`;
 }
 
-/** A path inside a repository that may become one inside `folder`: plain segments only, none hidden, none of Windows' device names. */
+/** Maps a path inside a repository to one inside `folder`. Throws UsageError for hidden or unusual segments and Windows' device names. */
 export function safeFile(folder: string, file: string): string {
   const segments = file.split("/");
   const plain = (s: string) =>

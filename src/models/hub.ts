@@ -1,4 +1,4 @@
-/** A Hugging Face-compatible hub over HTTP: addresses, retries, redirects, and what of its answers is believed. */
+/** A client of Hugging Face-compatible hubs: addresses, retries, redirects, and the checks of their answers. */
 import { EnvHttpProxyAgent, fetch, type Response } from "undici";
 import { UsageError, UserError } from "../errors.js";
 import { repoName } from "./folder.js";
@@ -6,11 +6,11 @@ import { repoName } from "./folder.js";
 export interface HubOptions {
   /** Default: $HF_ENDPOINT, else https://huggingface.co. */
   endpoint?: string;
-  /** Default: $HF_TOKEN. Sent to the endpoint's origin only. */
+  /** Default: $HF_TOKEN. It is sent to the endpoint's origin only. */
   token?: string;
   /** Default: $HF_HUB_OFFLINE. */
   offline?: boolean;
-  /** Longest silence of a server, in milliseconds. */
+  /** Milliseconds that a server may be silent. */
   stall?: number;
   /** The first pause before a retry, in milliseconds; it doubles. */
   pause?: number;
@@ -21,21 +21,21 @@ export interface HubOptions {
 export interface HubFile {
   path: string;
   size: number;
-  /** sha256 of the content (large files), or git's blob hash of it. */
+  /** The sha256 of the content (large files) or its git blob hash. */
   hash: { kind: "sha256" | "git"; hex: string };
 }
 
 const attempts = 6;
-const mostRedirects = 5;
-const mostJson = 16 * 2 ** 20;
-const mostFiles = 10_000;
-const longestWait = 300_000;
+const maxRedirects = 5;
+const maxJson = 16 * 2 ** 20;
+const maxFiles = 10_000;
+const maxWait = 300_000;
 
-/** A failure that another try may not have. */
+/** A failure that may not occur again when the request is repeated. */
 export class Transient extends UserError {
   constructor(
     message: string,
-    /** Milliseconds the server asked to wait. */
+    /** Milliseconds that the server asked to wait. */
     readonly wait?: number,
     options?: ErrorOptions,
   ) {
@@ -59,7 +59,7 @@ export class Hub {
     this.endpoint = new URL(endpoint.replace(/\/+$/, ""));
     this.#token = options.token || env.HF_TOKEN || undefined;
     if (this.#token && !/^[\x21-\x7e]+$/.test(this.#token))
-      throw new UsageError("HF_TOKEN holds characters that no token has.");
+      throw new UsageError("HF_TOKEN holds characters that are not allowed in a token.");
     this.offline = options.offline ?? /^(1|true|yes|on)$/i.test(env.HF_HUB_OFFLINE ?? "");
     this.#stall = options.stall ?? 60_000;
     this.#pause = options.pause ?? 1000;
@@ -77,28 +77,28 @@ export class Hub {
     return this.#dispatcher.destroy();
   }
 
-  /** The commit a revision (branch, tag, commit) stands for. */
+  /** Resolves a revision (branch, tag, commit) to its commit. */
   async commit(repo: string, revision: string, signal?: AbortSignal): Promise<string> {
     const address = this.#url(`/api/models/${repoName(repo)}/revision/${encodeURIComponent(revision)}`);
     const { value } = await this.#json(address, `${repo} (${revision})`, signal);
     const sha = (value as { sha?: unknown } | null)?.sha;
-    if (typeof sha !== "string" || !/^[0-9a-f]{40}$/.test(sha)) throw this.#nonsense(`the commit of ${repo}`);
+    if (typeof sha !== "string" || !/^[0-9a-f]{40}$/.test(sha)) throw this.#unexpected(`the commit of ${repo}`);
     return sha;
   }
 
-  /** All files of a repository at a commit. */
+  /** Lists all files of a repository at a commit. */
   async files(repo: string, commit: string, signal?: AbortSignal): Promise<HubFile[]> {
     const files: HubFile[] = [];
     let next: URL | undefined = this.#url(`/api/models/${repoName(repo)}/tree/${commit}?recursive=true`);
     for (let page = 0; next && page < 100; page++) {
       const { value, link }: { value: unknown; link: string | null } = await this.#json(next, repo, signal);
-      if (!Array.isArray(value)) throw this.#nonsense(`the files of ${repo}`);
+      if (!Array.isArray(value)) throw this.#unexpected(`the files of ${repo}`);
       for (const entry of value) {
         const file = hubFile(entry);
-        if (file === undefined) throw this.#nonsense(`the files of ${repo}`);
+        if (file === undefined) throw this.#unexpected(`the files of ${repo}`);
         if (file) files.push(file);
       }
-      if (files.length > mostFiles) throw this.#nonsense(`the files of ${repo}`);
+      if (files.length > maxFiles) throw this.#unexpected(`the files of ${repo}`);
       const more: string | undefined = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
       const page2: URL | undefined = more && URL.canParse(more, next.href) ? new URL(more, next) : undefined;
       next = page2?.origin === this.endpoint.origin ? page2 : undefined;
@@ -110,7 +110,7 @@ export class Hub {
     return this.#url(`/${repoName(repo)}/resolve/${commit}/${file.split("/").map(encodeURIComponent).join("/")}`);
   }
 
-  /** Repeats `work` while it fails in ways that may pass; `progressed` says whether a try got on, which starts the count anew. */
+  /** Repeats `work` while it throws Transient. If `progressed` tells that an attempt got further, the count of attempts starts anew. */
   async retrying<T>(work: () => Promise<T>, progressed: () => boolean, signal?: AbortSignal): Promise<T> {
     for (let failures = 1; ; failures++) {
       try {
@@ -121,14 +121,14 @@ export class Hub {
         if (progressed()) failures = 1;
         if (failures >= attempts) throw error;
         const pause = error.wait ?? this.#pause * 2 ** (failures - 1) * (0.75 + Math.random() / 2);
-        await sleep(Math.min(pause, longestWait), signal);
+        await sleep(Math.min(pause, maxWait), signal);
       }
     }
   }
 
   /**
-   * One GET, redirects followed. `linked` is the hash that the hub (not the host it redirects to) names. Throws Transient for what may pass
-   * and UserError with one sentence about `what` for what will not.
+   * Sends a GET request and follows redirects. `linked` is the hash that the hub itself names, not a host that it redirects to. Throws
+   * Transient for failures that a later attempt may not have, and UserError, which names `what`, for others.
    */
   async get(
     url: URL,
@@ -139,12 +139,12 @@ export class Hub {
     if (this.offline) throw new UserError(`${what} is not here, and nothing is fetched offline.`);
     let at = url;
     let linked: string | undefined;
-    for (let hop = 0; hop <= mostRedirects; hop++) {
+    for (let hop = 0; hop <= maxRedirects; hop++) {
       const authorization =
         this.#token && at.origin === this.endpoint.origin ? { authorization: `Bearer ${this.#token}` } : {};
-      // A proxy that closes each connection is tried again and again by the dispatcher: only a clock ends that.
+      // The dispatcher retries a proxy that closes each connection without end: only a timer stops it.
       const silent = new AbortController();
-      const timer = setTimeout(() => silent.abort(new Error("it does not answer")), this.#stall);
+      const timer = setTimeout(() => silent.abort(new Error("it does not respond")), this.#stall);
       const response = await fetch(at.href, {
         headers: { "user-agent": "owl3", "accept-encoding": "identity", ...headers, ...authorization },
         redirect: "manual",
@@ -165,13 +165,16 @@ export class Hub {
       }
       await response.body?.cancel().catch(() => {});
       const location = response.headers.get("location");
-      if (!location || !URL.canParse(location, at.href)) throw new UserError(`${at.host} sends ${what} nowhere.`);
+      if (!location || !URL.canParse(location, at.href))
+        throw new UserError(`${at.host} redirected ${what} without a location.`);
       const to = new URL(location, at);
       if (!/^https?:$/.test(to.protocol) || (at.protocol === "https:" && to.protocol === "http:"))
-        throw new UserError(`${at.host} sends ${what} to an address that is not safe (${to.protocol}//${to.host}).`);
+        throw new UserError(
+          `${at.host} redirected ${what} to an address that is not safe (${to.protocol}//${to.host}).`,
+        );
       at = to;
     }
-    throw new UserError(`${url.host} redirects ${what} in circles.`);
+    throw new UserError(`${url.host} redirected ${what} more than ${maxRedirects} times.`);
   }
 
   async #json(url: URL, what: string, signal?: AbortSignal): Promise<{ value: unknown; link: string | null }> {
@@ -184,17 +187,19 @@ export class Hub {
           for await (const chunk of response.body ?? []) {
             chunks.push(chunk);
             size += chunk.length;
-            if (size > mostJson) throw this.#nonsense(what);
+            if (size > maxJson) throw this.#unexpected(what);
           }
         } catch (error) {
           if (error instanceof UserError) throw error;
           signal?.throwIfAborted();
-          throw new Transient(`${url.host} broke off: ${reasonOf(error)}.`, undefined, { cause: error });
+          throw new Transient(`the response of ${url.host} broke off: ${reasonOf(error)}.`, undefined, {
+            cause: error,
+          });
         }
         try {
           return { value: JSON.parse(Buffer.concat(chunks).toString("utf8")), link: response.headers.get("link") };
         } catch {
-          throw this.#nonsense(what);
+          throw this.#unexpected(what);
         }
       },
       () => false,
@@ -206,23 +211,23 @@ export class Hub {
     const { status } = response;
     if (status === 401 || status === 403)
       return new UserError(
-        `${at.host} does not give ${what}: ${this.#token ? "the token in HF_TOKEN may not read it" : "it does not exist, or it needs a token in HF_TOKEN"}.`,
+        `${at.host} refused access to ${what}: ${this.#token ? "the token in HF_TOKEN may not read it" : "it does not exist, or it needs a token in HF_TOKEN"}.`,
       );
     if (status === 404) return new UserError(`${at.host} has no ${what}.`);
-    if (status === 416) return new UserError(`${at.host} has ${what} in another length than it said.`);
+    if (status === 416) return new UserError(`${at.host} serves ${what} in another length than it listed.`);
     const wait = status === 429 || status === 503 ? retryAfter(response.headers.get("retry-after")) : undefined;
     if (status === 408 || status === 425 || status === 429 || status >= 500)
       return new Transient(
         status === 429
-          ? `${at.host} asks to slow down; try again later.`
-          : `${at.host} has trouble with ${what} (status ${status}).`,
+          ? `${at.host} limits the rate of requests; try again later.`
+          : `${at.host} failed to serve ${what} (status ${status}).`,
         wait,
       );
-    return new UserError(`${at.host} refuses ${what} (status ${status}).`);
+    return new UserError(`${at.host} refused ${what} (status ${status}).`);
   }
 
-  #nonsense(what: string): UserError {
-    return new UserError(`${this.endpoint.host} gives an answer about ${what} that makes no sense.`);
+  #unexpected(what: string): UserError {
+    return new UserError(`${this.endpoint.host} returned an unexpected response for ${what}.`);
   }
 
   #url(path: string): URL {
@@ -230,7 +235,7 @@ export class Hub {
   }
 }
 
-/** One entry of a listing: null for a folder, undefined for nonsense. */
+/** Checks an entry of a listing: null for a folder, undefined for an invalid one. */
 function hubFile(entry: unknown): HubFile | null | undefined {
   const { type, path, size, oid, lfs } = (entry ?? {}) as Record<string, unknown>;
   if (type === "directory") return null;
@@ -251,7 +256,7 @@ function retryAfter(value: string | null): number | undefined {
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
-/** Proxies of the environment that was given, not of the process. */
+/** Reads the proxies of the given environment, which may not be that of the process. */
 function proxies(env: NodeJS.ProcessEnv): { httpProxy?: string; httpsProxy?: string; noProxy?: string } {
   const all = env.ALL_PROXY ?? env.all_proxy;
   const http = env.http_proxy ?? env.HTTP_PROXY ?? all ?? "";
@@ -262,20 +267,20 @@ function proxies(env: NodeJS.ProcessEnv): { httpProxy?: string; httpsProxy?: str
   return { httpProxy: http, httpsProxy: https, noProxy: env.no_proxy ?? env.NO_PROXY ?? "" };
 }
 
-/** The short reason inside a fetch error. */
+/** Explains an error of fetch in a few words. */
 export function reasonOf(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const { code, message } = inner as NodeJS.ErrnoException;
   const known: Record<string, string> = {
     ENOTFOUND: "there is no such host",
-    EAI_AGAIN: "the name can't be looked up",
+    EAI_AGAIN: "its name can't be resolved",
     ECONNREFUSED: "the connection is refused",
     ECONNRESET: "the connection was cut",
     UND_ERR_SOCKET: "the connection was cut",
-    UND_ERR_CONNECT_TIMEOUT: "it does not answer",
-    UND_ERR_HEADERS_TIMEOUT: "it does not answer",
-    UND_ERR_BODY_TIMEOUT: "it fell silent",
-    ETIMEDOUT: "it does not answer",
+    UND_ERR_CONNECT_TIMEOUT: "it does not respond",
+    UND_ERR_HEADERS_TIMEOUT: "it does not respond",
+    UND_ERR_BODY_TIMEOUT: "it stopped responding",
+    ETIMEDOUT: "it does not respond",
   };
   return known[code ?? ""] ?? (message || String(error));
 }

@@ -1,4 +1,4 @@
-/** What the model folder holds. */
+/** Lists and removes the models of the model folder. */
 import type { Dirent } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
@@ -8,17 +8,18 @@ import { isRepoName, modelFolder, repoFolder, repoName, repoOfFolder, shortNames
 export interface InstalledModel {
   /** owner/name */
   name: string;
-  /** "7b", where there is one. */
+  /** Its short name, such as "7b", if it has one. */
   short?: string;
   folder: string;
-  /** Files that chat can open, the newest first. */
+  /** The files that a chat can open, the newest first. */
   gguf: { path: string; bytes: number; modified: Date }[];
-  /** All that it takes on the disk. */
+  /** Bytes of all its files on the disk. */
   bytes: number;
-  /** A download that is not finished, or a checkpoint that is not converted. */
+  /** Whether its download is not finished or its checkpoint not converted. */
   partial: boolean;
 }
 
+/** Lists the installed models by name. */
 export async function listModels(folder = modelFolder()): Promise<InstalledModel[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [] as Dirent[];
@@ -32,7 +33,7 @@ export async function listModels(folder = modelFolder()): Promise<InstalledModel
   return models;
 }
 
-/** The model of a name or short name, if it is installed. */
+/** Finds an installed model by its name or short name. */
 export async function findModel(name: string, folder = modelFolder()): Promise<InstalledModel | undefined> {
   if (!isRepoName(name)) return undefined;
   const repo = repoName(name);
@@ -40,7 +41,7 @@ export async function findModel(name: string, folder = modelFolder()): Promise<I
   return (await stat(where).catch(() => null))?.isDirectory() ? describe(repo, where) : undefined;
 }
 
-/** Removes a model; returns what it took on the disk. */
+/** Removes a model and returns its description. Throws UsageError if it is not installed. */
 export async function removeModel(name: string, folder = modelFolder()): Promise<InstalledModel> {
   const model = await findModel(name, folder);
   if (!model) throw new UsageError(`${repoName(name)} is not in ${folder}.`);

@@ -1,4 +1,4 @@
-/** Fetching a released model into the model folder: its checkpoint's files, to be converted, or a ready GGUF file. */
+/** Fetches a released model into the model folder: the files of its checkpoint, which is then converted, or a ready GGUF file. */
 import { mkdir, open, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { FileError, SeveralFilesError, UsageError, UserError } from "../errors.js";
@@ -9,16 +9,16 @@ import { ggufName, isFile, modelFolder, repoFolder, repoName, safeFile } from ".
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 
 export interface PullOptions extends HubOptions {
-  /** Type of the GGUF file that is wanted. */
+  /** The type of the GGUF file. */
   type: FileType;
   /** Branch, tag or commit; default: main. */
   revision?: string;
-  /** A GGUF file of the repository to take as it is. */
+  /** A GGUF file of the repository that is fetched as it is. */
   file?: string;
   folder?: string;
   connections?: number;
   partSize?: number;
-  /** Free bytes of a folder's disk: what a pull and its converted file would take must fit. */
+  /** Returns the free bytes of a folder's disk, which must hold the pulled and the converted files. */
   freeBytes?: (folder: string) => Promise<number>;
   signal?: AbortSignal;
   onProgress?: (progress: PullProgress) => void;
@@ -35,22 +35,22 @@ export interface Pulled {
   /** owner/name */
   repo: string;
   folder: string;
-  /** The GGUF file; it is still to be made from `checkpoint` when that is given. */
+  /** The GGUF file; if `checkpoint` is given, it is still to be made from it. */
   gguf: string;
-  /** Folder of the checkpoint to convert; absent when the GGUF file is there. */
+  /** The folder of the checkpoint to convert; absent if the GGUF file exists. */
   checkpoint?: string;
   /** Nothing had to be fetched. */
   already: boolean;
   sourceUrl: string;
 }
 
-/** What was fetched, noted in the model's folder: enough to go on and to check offline. */
+/** The record of a pull in the model's folder, by which it is resumed and checked offline. */
 interface Manifest {
   repo: string;
   revision: string;
   commit: string;
   files: HubFile[];
-  /** Folder-relative path of each file is its own below this one; "" for ready GGUF files. */
+  /** The subfolder of the files; "" for ready GGUF files. */
   into: string;
   /** GGUF files in the folder that belong to this commit. */
   gguf: string[];
@@ -59,6 +59,7 @@ interface Manifest {
 const manifestName = "pull.json";
 const checkpointFolder = "checkpoint";
 
+/** Fetches a model. Throws UsageError, UserError or FileError. */
 export async function pullModel(name: string, options: PullOptions): Promise<Pulled> {
   const repo = repoName(name);
   const folder = repoFolder(options.folder ?? modelFolder(), repo);
@@ -78,7 +79,7 @@ export async function pullModel(name: string, options: PullOptions): Promise<Pul
   }
 }
 
-/** Notes that the GGUF file of a pull has been made, and removes the checkpoint if that is wanted. */
+/** Records that the GGUF file of a pull was made, and removes the checkpoint if that is wanted. */
 export async function finishPull(pulled: Pulled, options: { deleteSource?: boolean } = {}): Promise<void> {
   const manifest = await readManifest(pulled.folder);
   const name = path.basename(pulled.gguf);
@@ -114,7 +115,7 @@ async function pullInto(hub: Hub, repo: string, folder: string, options: PullOpt
   return { repo, folder, gguf: path.join(folder, ggufName(repo, options.type)), checkpoint: into, already, sourceUrl };
 }
 
-/** Which files of which commit: asked of the hub, or known from an earlier run when offline. */
+/** Chooses the commit and its files: by the hub's listing or, offline, by the record of an earlier run. */
 async function plan(
   hub: Hub,
   repo: string,
@@ -134,7 +135,7 @@ async function plan(
   return { repo, revision, commit, files: chosen, into, gguf: same ? before.gguf : [] };
 }
 
-/** A checkpoint's files, or the GGUF file of the wanted type. */
+/** Chooses the files of a checkpoint, or the GGUF file of the wanted type. */
 function choose(repo: string, files: readonly HubFile[], options: PullOptions): HubFile[] {
   const here = files.filter(({ path: file }) => !file.includes("/"));
   const gguf = files.filter(({ path: file }) => file.endsWith(".gguf"));
@@ -181,7 +182,7 @@ async function fetchAll(
   const report = () => options.onProgress?.({ ...progress });
   report();
   const slot = limiter(options.connections ?? 4);
-  // One failure stops the others; what they have is kept.
+  // One failure stops the others; the parts that they have fetched are kept.
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
   let fetched = 0;
@@ -260,7 +261,7 @@ async function writeManifest(folder: string, manifest: Manifest): Promise<void> 
   await rename(`${file}.tmp`, file);
 }
 
-/** One pull of a model at a time: a file with the process's id, taken over when that process is gone. */
+/** Allows one pull of a model at a time: locks by a file with the id of the process, which is taken over if that process is gone. */
 async function lock(folder: string, repo: string): Promise<() => Promise<void>> {
   const file = path.join(folder, "pull.lock");
   for (let tries = 0; tries < 3; tries++) {

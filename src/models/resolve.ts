@@ -6,15 +6,15 @@ import { findModel } from "./list.js";
 
 export interface ResolveOptions {
   env?: NodeJS.ProcessEnv;
-  /** Told in one line when the packaged demo model is used because none was chosen. */
+  /** Called with a line of text when the packaged demo model is used because none was chosen. */
   note?: (line: string) => void;
-  /** The model when none is chosen. */
+  /** The model that is used if none is chosen. */
   fallback?: string;
 }
 
 /**
- * The GGUF file a model's name stands for: a path, or the name (or short name) of a pulled model. Without a name: $OWL3_MODEL, then `model`
- * of the config file, then the demo model of the package.
+ * Finds the GGUF file of a model by its path, its name or its short name. Without a name: $OWL3_MODEL, then `model` of the config file, then
+ * the demo model of the package. Throws FileError, UsageError or NoModelError.
  */
 export async function resolveModel(name: string | undefined, options: ResolveOptions = {}): Promise<string> {
   const env = options.env ?? process.env;
@@ -57,6 +57,6 @@ async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefin
   if (model === undefined) return undefined;
   if (typeof model !== "string" || !model) throw new UsageError(`${file}: "model" must be a file or a model's name.`);
   if (model.startsWith("~/")) return path.join(env.HOME ?? "", model.slice(2));
-  // A file named relative to the config file is one wherever the command runs.
+  // A relative path counts from the config file, wherever the command runs.
   return isRepoName(model) || path.isAbsolute(model) ? model : path.resolve(path.dirname(file), model);
 }

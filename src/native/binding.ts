@@ -109,11 +109,11 @@ export interface ModelOptions {
 
 export interface NativeConfig {
   name: string;
-  blockCount: number;
+  numLayers: number;
   hiddenSize: number;
   intermediateSize: number;
-  heads: number;
-  kvHeads: number;
+  numHeads: number;
+  numKvHeads: number;
   headDim: number;
   /** Rows of the token embedding. */
   vocabSize: number;
@@ -124,7 +124,7 @@ export interface NativeConfig {
   cropSize: number;
   patchSize: number;
   cropTokens: number;
-  vision: { hiddenSize: number; intermediateSize: number; blockCount: number; heads: number };
+  vision: { hiddenSize: number; intermediateSize: number; numLayers: number; numHeads: number };
 }
 
 /** Work that memory is planned for. */
@@ -292,7 +292,7 @@ export interface Binding {
   ): NativeWriter;
 
   openModel(path: string, options: ModelOptions): Promise<NativeModel>;
-  /** What {@link NativeModel.plan} gives once the model is open, from the header of its file alone. */
+  /** Plans memory as {@link NativeModel.plan} does once the model is open, but reads only the header of its file. */
   planModel(path: string, options: ModelOptions, work: Work): Promise<MemoryPlan>;
   createSampler(options: SamplerOptions): NativeSampler;
 }

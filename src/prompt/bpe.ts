@@ -1,6 +1,6 @@
 import { charsOf } from "./bytes.js";
 
-/** Qwen2's pre-tokenizer. White_Space instead of \s, which in JavaScript knows other characters; no (?i:) before Node 23. */
+/** Qwen2's pre-tokenizer. It has White_Space for \s, which means other characters in JavaScript, and spells out (?i:), which Node 22 lacks. */
 const words =
   /'(?:[sSſ]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\p{White_Space}\p{L}\p{N}]+[\r\n]*|\p{White_Space}*[\r\n]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
@@ -13,17 +13,14 @@ const cachedWords = 1 << 16;
 const cachedLength = 64;
 const positions = 2 ** 32;
 
-/** Byte-pair encoding of words by a vocabulary and ranked merges. */
+/** Encodes words by byte-pair encoding with a vocabulary and ranked merges. */
 export class Bpe {
   readonly #cache = new Map<string, readonly number[]>();
 
   readonly #vocab: ReadonlyMap<string, number>;
   readonly #ranks: ReadonlyMap<string, number>;
 
-  /**
-   * @param vocab ids by token, in the byte alphabet; holds every byte
-   * @param ranks rank by "left right"
-   */
+  /** `vocab` maps tokens, in the byte alphabet, to ids and holds every byte; `ranks` maps "left right" to the rank of that merge. */
   constructor(vocab: ReadonlyMap<string, number>, ranks: ReadonlyMap<string, number>) {
     this.#vocab = vocab;
     this.#ranks = ranks;
@@ -41,8 +38,8 @@ export class Bpe {
   }
 
   /**
-   * Merges neighbours, lowest rank first and leftmost among equals, until none is left to merge: a linked list and a heap, so that a word of
-   * a million letters is no attack.
+   * Merges adjacent symbols, lowest rank first and leftmost among equals, until no merge is left. A linked list and a heap keep the time near
+   * linear, so that a word of a million letters is no attack.
    */
   #merge(chars: string): string[] {
     const symbols = Array.from(chars);
@@ -58,7 +55,7 @@ export class Bpe {
     for (let top = heap.pop(); top !== undefined; top = heap.pop()) {
       const i = top % positions;
       const right = next[i] as number;
-      // An entry is stale when either side has changed since: then the pair's rank is another one.
+      // An entry is stale if either side has changed since, since then the pair has another rank.
       if (!symbols[i] || this.#rank(symbols, i, right) !== Math.floor(top / positions)) continue;
       symbols[i] = (symbols[i] as string) + symbols[right];
       symbols[right] = "";
@@ -74,7 +71,7 @@ export class Bpe {
   #rank(symbols: readonly string[], left: number, right: number): number | undefined {
     if (right >= symbols.length) return undefined;
     const rank = this.#ranks.get(`${symbols[left]} ${symbols[right]}`);
-    // A merge whose result is no token can't be written down.
+    // A merge whose result is no token has no id.
     return rank !== undefined && this.#vocab.has(`${symbols[left]}${symbols[right]}`) ? rank : undefined;
   }
 }

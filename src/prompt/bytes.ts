@@ -1,4 +1,4 @@
-/** GPT-2's byte alphabet: every byte has a printable character by which vocabularies write it. */
+/** GPT-2's byte alphabet: vocabularies write every byte as a printable character. */
 
 const printable = (b: number) => (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
 
@@ -10,7 +10,7 @@ export const byteChars: readonly string[] = (() => {
 
 const bytesOfChars = new Map(byteChars.map((char, b) => [char, b]));
 
-/** Bytes of a token's text, or undefined when it holds a character outside the alphabet. */
+/** Decodes a token's text to bytes; undefined if it holds a character outside the alphabet. */
 export function bytesOf(token: string): Uint8Array | undefined {
   const out = new Uint8Array(token.length);
   for (let i = 0; i < token.length; i++) {
@@ -23,7 +23,7 @@ export function bytesOf(token: string): Uint8Array | undefined {
 
 const utf8 = new TextEncoder();
 
-/** Text as the alphabet's characters; a lone surrogate becomes U+FFFD. */
+/** Writes text in the alphabet; a lone surrogate becomes U+FFFD. */
 export function charsOf(text: string): string {
   let out = "";
   for (const b of utf8.encode(text)) out += byteChars[b];

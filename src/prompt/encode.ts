@@ -1,26 +1,30 @@
-import { type Chunk, promptText, slotText } from "./template.js";
+import { type Chunk, placeholder, promptText } from "./template.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 export interface EncodedPrompt {
   ids: number[];
-  /** For each slot, in order, the index in `ids` at which it starts: from there on its crop is visible. */
+  /** The index in `ids` at which each placeholder starts, in order: its crop is visible from there on. */
   mediaOffset: number[];
-  /** The rendered prompt, to be shown. */
+  /** The rendered prompt as readable text. */
   text: string;
 }
 
 /**
- * Ids of a rendered conversation. Each chunk is tokenized by itself. A slot is only what a media part put there: a `<|image|>` that somebody
- * typed has the same ids, since they are its ordinary tokens, but gets no offset, so no picture attaches to it, and it does not split the
- * text around it.
+ * Tokenizes a rendered conversation, each chunk by itself. Only media parts make placeholders: a `<|image|>` that somebody typed has the same ids,
+ * since they are its ordinary tokens, but gets no offset, so that no picture belongs to it, and it does not split the text around it.
  */
 export function encodePrompt(chunks: readonly Chunk[], tokenizer: Tokenizer): EncodedPrompt {
   const ids: number[] = [];
   const mediaOffset: number[] = [];
-  const slot = tokenizer.encode([{ text: slotText, special: false }]);
+  const placeholderIds = tokenizer.encode([{ text: placeholder, special: false }]);
   for (const chunk of chunks) {
-    if (chunk.kind === "slot") mediaOffset.push(ids.length);
-    const more = chunk.kind === "slot" ? slot : chunk.kind === "ids" ? chunk.ids : tokenizer.encode(chunk.segments);
+    if (chunk.kind === "placeholder") mediaOffset.push(ids.length);
+    const more =
+      chunk.kind === "placeholder"
+        ? placeholderIds
+        : chunk.kind === "ids"
+          ? chunk.ids
+          : tokenizer.encode(chunk.segments);
     for (const id of more) ids.push(id);
   }
   return { ids, mediaOffset, text: promptText(chunks) };

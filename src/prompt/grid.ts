@@ -1,6 +1,6 @@
 import type { Grid } from "./messages.js";
 
-/** The grids the model was trained with, in the order that decides ties. */
+/** The grids that the model was trained with; of equal ones the first wins. */
 export const grids: readonly Grid[] = [
   [2, 2],
   [1, 3],
@@ -14,14 +14,14 @@ export const grids: readonly Grid[] = [
 const f32 = Math.fround;
 
 /**
- * The grid that fits a width x height picture best when a crop has side `s`: first by shape, then by size. Sides and areas are integers and
- * ratios are single precision, step by step as the reference computes them, so that near ties fall the same way.
+ * Chooses the grid of crops of side `cropSize` that fits a picture best, first by shape, then by size. Sides and areas are integers and
+ * ratios are single precision, step by step as in the reference, so that near ties fall the same way.
  */
-export function chooseGrid(width: number, height: number, s: number): Grid {
+export function chooseGrid(width: number, height: number, cropSize: number): Grid {
   let best = grids[0] as Grid;
   let bestRank = Number.NEGATIVE_INFINITY;
   for (const grid of grids) {
-    const box = { width: grid[1] * s, height: grid[0] * s };
+    const box = { width: grid[1] * cropSize, height: grid[0] * cropSize };
     const shaped = { width: box.width, height: Math.trunc(f32(f32(height / width) * f32(box.width))) };
     const rank = f32(f32(overlap(box, shaped) * 100) + overlap(box, { width, height }));
     if (rank > bestRank) {
@@ -32,7 +32,7 @@ export function chooseGrid(width: number, height: number, s: number): Grid {
   return [best[0], best[1]];
 }
 
-/** Crops of a picture that is cut into a grid: its cells and the global view; without a grid only that. */
+/** Number of crops of a picture: the cells of its grid and the global view; without a grid only that. */
 export function cropCount(grid: Grid | null): number {
   return grid ? grid[0] * grid[1] + 1 : 1;
 }

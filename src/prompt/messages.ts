@@ -1,15 +1,15 @@
 /**
- * The conversation as data. Two stages share one shape: an `InputMessage` says where its media are (a path, bytes, a data: URL), a
- * `Message` holds media that are already sized (a picture's grid, a video's number of frames), which is all a prompt needs to know of them.
- * Parts are taken exactly where they stand; nothing is added between them.
+ * The types of a conversation. Two stages share one shape: an `InputMessage` tells where its media are (a path, bytes, a data: URL); a
+ * `Message` holds media that are already sized (a picture's grid, a video's number of frames), which is all that a prompt needs. Parts keep
+ * their order; nothing is added between them.
  */
 
 export type Role = "system" | "user" | "assistant";
 
-/** Rows and columns a picture is cut into; the global view comes on top. */
+/** The rows and columns that a picture is cut into; the global view is shown in addition. */
 export type Grid = [rows: number, columns: number];
 
-/** Pixels as the decoders give them: RGB8, [height, width, 3]. */
+/** A decoded picture: RGB8, [height, width, 3]. */
 export interface RgbImage {
   width: number;
   height: number;
@@ -20,12 +20,12 @@ export interface TextPart {
   type: "text";
   text: string;
 }
-/** A picture in a prompt: its grid, or null when it is not cut (only the global view). */
+/** A picture in a prompt, with its grid; null if only its global view is shown. */
 export interface ImagePart {
   type: "image";
   grid: Grid | null;
 }
-/** A video in a prompt: one crop a frame. */
+/** A video in a prompt; each frame is one crop. */
 export interface VideoPart {
   type: "video";
   frameCount: number;
@@ -34,8 +34,8 @@ export type MediaPart = ImagePart | VideoPart;
 export type Part = TextPart | MediaPart;
 
 /**
- * One turn. `ids` of an assistant turn are the ids it was generated as (without the closing markers): they are kept as they are, since
- * tokenizing the text again may give others and would make the KV cache of the turn useless.
+ * A turn. `ids` of an assistant turn are the ids that it was generated as, without the closing markers: tokenizing its text again may give
+ * others, and the KV cache of the turn would be lost.
  */
 export interface Message<P extends Part = Part> {
   role: Role;
@@ -43,14 +43,14 @@ export interface Message<P extends Part = Part> {
   ids?: readonly number[];
 }
 
-/** Demuxer (ffmpeg's name) of a clip, or an animated picture format. */
+/** The demuxer of a clip, by ffmpeg's name, or an animated picture format. */
 export type Container = "mov" | "matroska" | "avi" | "gif" | "webp";
 
-/** A medium that was opened far enough to know what it is. A file is read when its pixels are needed. */
+/** A medium that was opened and identified by its first bytes. The rest of a file is read when its pixels are needed. */
 export type Source = {
-  /** What to call it in messages. */
+  /** Its name in messages. */
   name: string;
-  /** Animated GIF and WebP are images, too, and can be opened as clips: they have a container. */
+  /** Animated GIF and WebP are images that can be opened as clips, too: they have a container. */
   kind: "image" | "video";
   container: Container | null;
 } & ({ path: string; bytes?: undefined } | { bytes: Uint8Array; path?: undefined });

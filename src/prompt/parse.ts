@@ -2,12 +2,12 @@ import { fileURLToPath } from "node:url";
 import { UsageError } from "../errors.js";
 import type { InputMessage, InputPart, Role } from "./messages.js";
 
-const mostMessages = 10_000;
+const maxMessages = 10_000;
 
 /**
- * A conversation given as JSON (`--messages`): `[{role, content}]`, content a string or parts `{type: "text", text}`,
+ * Parses a conversation that is given as JSON: `[{role, content}]`, where content is a string or parts `{type: "text", text}`,
  * `{type: "image", path}`, `{type: "video", path}`, `{type: "video", frames: [paths]}`, and OpenAI's `image_url` with file and data URLs.
- * A `{messages: [...]}` around it is taken, too. `name` is what errors call the source.
+ * `{messages: [...]}` around it is accepted, too. `name` is the name of the source in errors. Throws UsageError.
  */
 export function parseMessages(json: string, name: string): InputMessage[] {
   let value: unknown;
@@ -18,7 +18,7 @@ export function parseMessages(json: string, name: string): InputMessage[] {
   }
   if (typeof value === "object" && value !== null && "messages" in value) value = value.messages;
   if (!Array.isArray(value) || value.length === 0) throw new UsageError(`${name}: expected a list of messages`);
-  if (value.length > mostMessages) throw new UsageError(`${name} holds more than ${mostMessages} messages`);
+  if (value.length > maxMessages) throw new UsageError(`${name} holds more than ${maxMessages} messages`);
   return value.map((item, i) => {
     const message = parseMessage(item, `${name}: message ${i + 1}`);
     if (message.role === "system" && i > 0)
@@ -54,7 +54,7 @@ function parsePart(value: unknown, role: Role, where: string): InputPart {
   throw new UsageError(`${where}: type must be "text", "image", "image_url" or "video"`);
 }
 
-/** file: URLs become paths; data: URLs stay as they are; nothing is fetched. */
+/** Converts file: URLs to paths; data: URLs stay as they are; nothing is fetched. */
 function pathOf(url: string, where: string): string {
   if (/^data:/i.test(url)) return url;
   if (!/^file:/i.test(url))
@@ -62,7 +62,7 @@ function pathOf(url: string, where: string): string {
   try {
     return fileURLToPath(url);
   } catch {
-    throw new UsageError(`${where}: ${url.slice(0, 100)} is no path on this machine`);
+    throw new UsageError(`${where}: ${url.slice(0, 100)} is not a local path`);
   }
 }
 

@@ -1,27 +1,27 @@
 import { UsageError } from "../errors.js";
-import { slotText } from "./template.js";
+import { placeholder } from "./template.js";
 
 export interface PlacementOptions {
-  /** `<|image|>` in the text says where the media go; a number other than that of the media is an error. */
+  /** Media replace `<|image|>` in the text; it is an error if their numbers differ. */
   interleave?: boolean;
-  /** The text stands for itself: no `<|image|>` in it is a place. */
+  /** No `<|image|>` in the text is a place for media. */
   literal?: boolean;
 }
 
 /**
- * A prompt and its media as the parts of one message. Media stand where the text says `<|image|>`, if `interleave` asks for that or there are
- * as many as media; otherwise they come first, each followed by a newline.
+ * Combines a prompt and its media to the parts of one message. The media replace `<|image|>` if `interleave` asks for it or if there are as
+ * many of both; otherwise they come first, each followed by a newline.
  */
 export function placeMedia<M>(
   text: string,
   media: readonly M[],
   options: PlacementOptions = {},
 ): (M | { type: "text"; text: string })[] {
-  const pieces = options.literal ? [text] : text.split(slotText);
+  const pieces = options.literal ? [text] : text.split(placeholder);
   const places = pieces.length - 1;
   if (options.interleave && places !== media.length)
     throw new UsageError(
-      `the prompt has ${places} ${slotText} for ${media.length} ${media.length === 1 ? "picture or video" : "pictures and videos"}`,
+      `the prompt has ${places} ${placeholder} for ${media.length} ${media.length === 1 ? "picture or video" : "pictures and videos"}`,
     );
   const inside = media.length > 0 && places === media.length;
   const texts = inside ? pieces : [...media.map((_, i) => (i === 0 ? "" : "\n")), media.length ? `\n${text}` : text];

@@ -1,4 +1,4 @@
-/** Text of a growing list of ids: characters whose bytes are spread over tokens are held until they are complete. */
+/** Turns a growing list of ids into text: characters whose bytes are spread over tokens are held until they are complete. */
 export class TextStream {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -8,12 +8,12 @@ export class TextStream {
     this.#bytes = bytes;
   }
 
-  /** The text that `id` completes, often all of its own, sometimes none. */
+  /** Adds an id and returns the text that it completes: often its own, sometimes none. */
   push(id: number): string {
     return this.#decoder.decode(this.#bytes(id), { stream: true });
   }
 
-  /** What was held back, as U+FFFD; the stream then begins anew. */
+  /** Ends the text: incomplete characters are returned as U+FFFD. The stream then starts anew. */
   end(): string {
     return this.#decoder.decode();
   }

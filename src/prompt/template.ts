@@ -1,29 +1,29 @@
 import { UsageError } from "../errors.js";
 import type { Message, Part } from "./messages.js";
 
-/** The text of a crop's slot. To the tokenizer it is ordinary text: what makes it a slot is that a media part put it there. */
-export const slotText = "<|image|>";
+/** The text of a crop's placeholder. To the tokenizer it is ordinary text: only a media part makes a placeholder of it. */
+export const placeholder = "<|image|>";
 
-/** A piece of text; only where `special` is set may it hold special tokens such as turn markers. */
+/** A piece of text; special tokens such as turn markers are recognised in it only if `special` is set. */
 export interface Segment {
   text: string;
   special: boolean;
 }
 
-/** What is tokenized by itself: text, the slot of one crop, or an answer that was generated here and keeps its ids. */
+/** A unit that is tokenized by itself: text, the placeholder of one crop, or an answer that was generated here and keeps its ids. */
 export type Chunk =
   | { kind: "text"; segments: Segment[] }
-  | { kind: "slot" }
+  | { kind: "placeholder" }
   | { kind: "ids"; ids: readonly number[]; text: string };
 
 export interface RenderOptions {
-  /** Special tokens in texts act as such, as in the reference implementation. Off: they are plain characters. */
+  /** Whether special tokens in texts act as such, as in the reference implementation; by default they are plain text. */
   allowSpecial?: boolean;
 }
 
 /**
- * The chat template: a conversation as the chunks the model was trained with, up to where the next answer begins. The last message is the
- * user's. Appending an answer and a further question appends chunks and leaves the earlier ones as they are.
+ * Renders a conversation by the chat template as the chunks that the model was trained with, up to the place where the next answer begins.
+ * The last message must be the user's. An answer and a further question append chunks and leave the earlier ones unchanged.
  */
 export function renderMessages(messages: readonly Message[], options: RenderOptions = {}): Chunk[] {
   const special = options.allowSpecial ?? false;
@@ -54,11 +54,11 @@ export function renderMessages(messages: readonly Message[], options: RenderOpti
   return out.chunks;
 }
 
-/** The rendered prompt as text, for people to read. */
+/** The rendered prompt as readable text. */
 export function promptText(chunks: readonly Chunk[]): string {
   return chunks
     .map((chunk) => {
-      if (chunk.kind === "slot") return slotText;
+      if (chunk.kind === "placeholder") return placeholder;
       return chunk.kind === "ids" ? chunk.text : chunk.segments.map((s) => s.text).join("");
     })
     .join("");
@@ -77,7 +77,7 @@ function textOf(message: Message): string {
     .join("");
 }
 
-/** Collects segments into chunks: text runs on until a slot or `close` ends it. */
+/** Collects segments into chunks: a placeholder or `close` ends a chunk of text. */
 class ChunkList {
   readonly chunks: Chunk[] = [];
   #segments: Segment[] = [];
@@ -88,9 +88,9 @@ class ChunkList {
   }
 
   text(text: string, special: boolean): this {
-    if (special && text.includes(slotText))
+    if (special && text.includes(placeholder))
       throw new UsageError(
-        `with special tokens allowed, every ${slotText} in a text must stand for a picture that is given`,
+        `with special tokens allowed, every ${placeholder} in a text must stand for a picture that is given`,
       );
     if (text) this.#segments.push({ text, special });
     return this;
@@ -106,15 +106,15 @@ class ChunkList {
     if (part.type === "text") this.text(part.text, special);
     else if (part.type === "video") {
       this.template("<|start_video_frame|>");
-      for (let i = 0; i < part.frameCount; i++) this.#slot();
+      for (let i = 0; i < part.frameCount; i++) this.#placeholder();
       this.template("<|end_video_frame|>");
     } else if (part.grid) {
       const [rows, columns] = part.grid;
       this.template(`<|start_cut|>${rows}*${columns}\n`);
       for (let r = 0; r < rows; r++)
-        for (let c = 0; c < columns; c++) this.#slot().template(c + 1 < columns ? " " : "\n");
-      this.#slot().template("<|end_cut|>");
-    } else this.#slot();
+        for (let c = 0; c < columns; c++) this.#placeholder().template(c + 1 < columns ? " " : "\n");
+      this.#placeholder().template("<|end_cut|>");
+    } else this.#placeholder();
   }
 
   close(): this {
@@ -123,9 +123,9 @@ class ChunkList {
     return this;
   }
 
-  #slot(): this {
+  #placeholder(): this {
     this.close();
-    this.chunks.push({ kind: "slot" });
+    this.chunks.push({ kind: "placeholder" });
     return this;
   }
 }

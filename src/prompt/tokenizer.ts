@@ -4,15 +4,15 @@ import { byteChars, bytesOf } from "./bytes.js";
 import { TextStream } from "./stream.js";
 import type { Segment } from "./template.js";
 
-/** Longest text in UTF-16 units: far more than fits any context, and short enough for the pre-tokenizer's backtracking. */
-const longestText = 4_000_000;
-const mostTokens = 1_000_000;
+/** Maximum length of a text in UTF-16 units: far more than fits any context, and short enough for the pre-tokenizer's backtracking. */
+const maxText = 4_000_000;
+const maxTokens = 1_000_000;
 const markers = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"] as const;
 
-/** Token types of GGUF. */
+/** Values of `tokenizer.ggml.token_type`. */
 const kind = { normal: 1, control: 3, userDefined: 4, unused: 5 } as const;
 
-/** Text to ids and back by the vocabulary and merges of a GGUF file: Qwen2's byte-level BPE. */
+/** Converts text to ids and back by Qwen2's byte-level BPE, with the vocabulary and merges of a GGUF file. */
 export class Tokenizer {
   /** Ids at which an answer ends. */
   readonly stopIds: readonly number[];
@@ -58,12 +58,12 @@ export class Tokenizer {
     this.#addedPattern = new RegExp(longestFirst.map((t) => t.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "g");
   }
 
-  /** From a GGUF file's metadata, which is not trusted. `name` is what errors call the file. */
+  /** Makes a tokenizer from a GGUF file's metadata, which is not trusted. `name` is the name of the file in errors. Throws ModelFileError. */
   static fromMetadata(metadata: Readonly<Record<string, unknown>>, name: string): Tokenizer {
     const bad = (key: string, wanted: string) => new ModelFileError(`${name}: tokenizer.ggml.${key} must be ${wanted}`);
     const list = <T>(key: string, type: "string" | "number", wanted: string): T[] => {
       const value = metadata[`tokenizer.ggml.${key}`];
-      if (!Array.isArray(value) || value.length > mostTokens || value.some((x) => typeof x !== type))
+      if (!Array.isArray(value) || value.length > maxTokens || value.some((x) => typeof x !== type))
         throw bad(key, wanted);
       return value as T[];
     };
@@ -76,12 +76,12 @@ export class Tokenizer {
     return new Tokenizer(tokens, types, merges, name);
   }
 
-  /** Ids of text that is tokenized in one go. Special tokens are recognised inside runs of special segments only. */
+  /** Tokenizes segments as one text. Special tokens are recognised only inside runs of special segments. */
   encode(segments: readonly Segment[]): number[] {
     const ids: number[] = [];
     let plain = "";
     const flush = () => {
-      if (plain.length > longestText) throw new UsageError(`a text is longer than ${longestText} characters`);
+      if (plain.length > maxText) throw new UsageError(`a text is longer than ${maxText} characters`);
       for (const word of splitWords(plain.normalize("NFC"))) for (const id of this.#bpe.encodeWord(word)) ids.push(id);
       plain = "";
     };
@@ -100,7 +100,7 @@ export class Tokenizer {
     return ids;
   }
 
-  /** Ids of plain text: nothing in it is special. */
+  /** Tokenizes plain text: nothing in it is special. */
   encodeText(text: string): number[] {
     return this.encode([{ text, special: false }]);
   }
@@ -109,7 +109,7 @@ export class Tokenizer {
     return this.#types[id] === kind.control;
   }
 
-  /** UTF-8 bytes of a token; none for an id outside the vocabulary (embedding rows that no token uses). */
+  /** The UTF-8 bytes of a token; none for an id without a token (embedding rows may be unused). */
   bytes(id: number): Uint8Array {
     const token = this.#tokens[id];
     if (token === undefined || this.#types[id] === kind.unused) return new Uint8Array(0);
@@ -117,24 +117,24 @@ export class Tokenizer {
     return plain ?? this.#utf8.encode(token);
   }
 
-  /** Text of ids, special tokens left out unless `special` is set. Bytes that are no UTF-8 become U+FFFD. */
+  /** The text of ids, without special tokens unless `special` is set. Bytes that are not UTF-8 become U+FFFD. */
   decode(ids: readonly number[], special = false): string {
     const stream = this.stream(special);
     return ids.map((id) => stream.push(id)).join("") + stream.end();
   }
 
-  /** Text as it arrives, id by id. */
+  /** Starts a stream that turns ids into text one by one. */
   stream(special = false): TextStream {
     return new TextStream((id) => (!special && this.isSpecial(id) ? new Uint8Array(0) : this.bytes(id)));
   }
 
-  /** One token as people read it, for logs and `--json`: ill-formed UTF-8 becomes U+FFFD. */
+  /** The readable text of one token: ill-formed UTF-8 becomes U+FFFD. */
   tokenText(id: number): string {
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(this.bytes(id));
   }
 }
 
-/** Neighbours of one sort as one segment. */
+/** Merges adjacent segments of the same kind. */
 function joined(segments: readonly Segment[]): Segment[] {
   const out: Segment[] = [];
   for (const { text, special } of segments) {

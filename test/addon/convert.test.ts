@@ -108,7 +108,7 @@ describe("convert", () => {
     const values = await open(unpacked);
     expect(file.info.metadata["general.file_type"]).toBe(fileTypes[type].number);
     for (const tensor of file.info.tensors) {
-      expect(tensor.type, tensor.name).toBe(tensorType(tensor.name, tensor.shape, type, { blockCount: 6, tied: true }));
+      expect(tensor.type, tensor.name).toBe(tensorType(tensor.name, tensor.shape, type, { numLayers: 6, tied: true }));
       const got = values.tensors.get(tensor.name);
       const want = exact.tensors.get(tensor.name);
       if (!got || !want) throw new Error(tensor.name);

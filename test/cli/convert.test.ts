@@ -51,7 +51,7 @@ describe("owl3 convert", () => {
     writeFileSync(index, JSON.stringify({ metadata: {}, weight_map: map }));
     const out = join(place(), "a.gguf");
     expect(owl3("convert", path, "-o", out, "-t", "bf16").code).toBe(0);
-    expect(JSON.parse(owl3("info", out, "--json").out).model.language.layers).toBe(2);
+    expect(JSON.parse(owl3("info", out, "--json").out).model.language.num_layers).toBe(2);
 
     rmSync(join(path, "model-00002-of-00002.safetensors"));
     const missing = owl3("convert", path, "-o", out, "-t", "bf16");
@@ -89,13 +89,13 @@ describe("owl3 convert", () => {
       "a size of the wrong type",
       configured({ hidden_size: "64" }),
       4,
-      /hidden_size must be a whole number in .*, found "64"/,
+      /hidden_size must be an integer from .*, found "64"/,
     ],
     [
       "a hyper layer past the last",
       configured({ hyper_layers: [3] }),
       4,
-      /hyper_layers must be .* in 1\.\.2, found \[3\]/,
+      /hyper_layers must be .* from 1 to 2, found \[3\]/,
     ],
     ["a scaled rope", configured({ rope_scaling: { type: "yarn" } }), 4, /rope_scaling/],
     [

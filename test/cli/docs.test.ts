@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { ExitCode } from "../../src/errors.js";
 import { root, temporaryFolder } from "../support/files.js";
 
-// What a document shows as a command runs: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
+// The commands that a document shows are run: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
 // configured; a comment after it is what it prints. Lines that need the network or that install are in plain ``` blocks.
 const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
 const folder = temporaryFolder();

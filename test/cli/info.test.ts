@@ -32,7 +32,8 @@ describe("owl3 info", () => {
   test("--json", async () => {
     const info = JSON.parse(owl3("info", golden, "--json", "--tensors", "--crops", "10", "--ctx", "1000").out);
     expect(info.file_bytes).toBe(statSync(golden).size);
-    expect(info.model.hyper_layers).toEqual([0, 3]);
+    const language = { num_layers: 6, hidden_size: 256, num_heads: 4, num_kv_heads: 2, head_dim: 64 };
+    expect(info.model).toMatchObject({ hyper_layers: [0, 3], language, vision: { crop_size: 126, patch_size: 14 } });
     expect(info.model.sampling).toEqual({
       do_sample: true,
       temperature: 0.7,

@@ -19,7 +19,7 @@ describe("owl3 quantize", () => {
     expect(JSON.parse(owl3("info", q8, "--json").out).file_type).toBe("q8_0");
     const again = owl3("quantize", q8, join(to, "q4.gguf"), "--type", "q4_k_m");
     expect(again.code).toBe(0);
-    expect(again.err).toMatch(/warning: \d+ tensors of .* are quantized already/);
+    expect(again.err).toMatch(/warning: \d+ tensors of .* are quantised already/);
     expect(owl3("quantize", q8, join(to, "q4.gguf"), "--type", "q4_k_m", "-q")).toEqual({ code: 0, out: "", err: "" });
   });
 

@@ -21,7 +21,7 @@ interface Question {
   cut: boolean;
   messages: InputMessage[];
   answer: string;
-  /** What PyTorch answers in float32 with the weights of the shipped file, and its smallest lead (log-probability) over another answer. */
+  /** The answer of PyTorch in float32 with the weights of the shipped file, and its smallest lead (log-probability) over another answer. */
   model: string;
   gap: number;
 }
@@ -86,7 +86,7 @@ const shipped = (): Promise<Map<string, string>> => {
   return asked;
 };
 
-/** What was answered otherwise than by PyTorch though its lead was larger than `lead`. */
+/** The answers that differ from those of PyTorch though its lead was larger than `lead`. */
 function others(answers: Map<string, string>, lead: number, among = short): object[] {
   return among
     .filter(({ id, model, gap }) => gap > lead && answers.get(id) !== model)

@@ -27,8 +27,8 @@ const folder = temporaryFolder();
 // of test/fixtures/random, 8 for the golden one, whose queries and keys are 2.5 times as large as a layer that keeps sizes has them, so
 // that a softmax is nearly a maximum. The bounds are twice to three times that.
 const r = 0.006;
-const embedsBound = (c: NativeConfig) => 2 * r * Math.sqrt(4 * c.vision.blockCount + 2);
-const logitsBound = (c: NativeConfig, amplified: number) => amplified * r * Math.sqrt(4 * c.blockCount + 1);
+const embedsBound = (c: NativeConfig) => 2 * r * Math.sqrt(4 * c.vision.numLayers + 2);
+const logitsBound = (c: NativeConfig, amplified: number) => amplified * r * Math.sqrt(4 * c.numLayers + 1);
 
 const checkpoints = { golden: 16, "random/few-kv-heads": 6, "random/wide-heads": 6 };
 

@@ -234,7 +234,7 @@ export function openFake(fake: Fake): Promise<Owl> {
   return Owl.openWith(fake.binding, import.meta.filename, {}, { tools, loadMedia: mediaOf(fake) });
 }
 
-/** What Owl.preview() gives over the fake engine. */
+/** Previews a run over the fake engine. */
 export function previewFake(fake: Fake, messages: InputMessage[], options: PreviewOptions = {}): Promise<Preview> {
   return preview(fake.binding, "fake.gguf", messages, options, { tools, loadMedia: mediaOf(fake) });
 }

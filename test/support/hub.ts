@@ -12,7 +12,7 @@ export interface Request {
   sent: number;
 }
 
-/** What a test does to one request; true: it has answered. */
+/** Handles one request instead of the hub; returns true if it has answered. */
 export type Trouble = (request: Request, res: ServerResponse, body: Buffer, hub: FakeHub) => boolean | Promise<boolean>;
 
 export const repo = "someone/tiny-owl";

@@ -18,15 +18,15 @@ import { Keyboard } from "./keyboard.js";
 import { mediaPart } from "./media.js";
 import { ProgressView, summary } from "./view.js";
 
-const help = `  /image PATH   show a picture, or all of a folder, with the next question
-  /video PATH   show a video with the next question
+const help = `  /image PATH   add a picture, or all of a folder, to the next question
+  /video PATH   add a video to the next question
   /regen        answer the last question again
   /clear        forget everything but the system message
-  /save FILE    write the conversation as JSON (owl3 chat --messages FILE goes on)
-  /help         this list
+  /save FILE    write the conversation as JSON (owl3 chat --messages FILE resumes it)
+  /help         print this list
   Ctrl-C stops an answer, Ctrl-D leaves.`;
 
-/** A conversation on a terminal. */
+/** Holds a conversation on a terminal. */
 export async function converse(input: ChatInput, flags: ChatFlags, out: Output): Promise<void> {
   const view = new ProgressView(out);
   const owl = await Owl.open(input.model, { ...owlOptions(flags), onProgress: view.on });
@@ -34,7 +34,7 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
   const keyboard = await Keyboard.open();
   const conversation = new Terminal(owl, input, flags, out, view);
   try {
-    out.note(`${path.basename(input.model)} on ${owl.backend}; /help lists what can be done, Ctrl-D leaves.`);
+    out.note(`${path.basename(input.model)} on ${owl.backend}; /help lists the commands, Ctrl-D leaves.`);
     conversation.announce();
     for (;;) {
       const line = await keyboard.ask(">>> ");
@@ -59,7 +59,7 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
 class Terminal {
   readonly #chat: Chat;
   #waiting: (InputImage | InputVideo)[];
-  /** The questions as they were asked, for /save. */
+  /** The conversation as it was asked, for /save. */
   #asked: InputMessage[];
   readonly #flags: ChatFlags;
   readonly #out: Output;
@@ -84,7 +84,7 @@ class Terminal {
       );
   }
 
-  /** A line of the user's: a command or a question. */
+  /** Handles a line of the user: a command or a question. */
   async take(line: string): Promise<void> {
     const [, command, rest = ""] = /^\/([a-z]+)(?:\s+(.*))?$/s.exec(line) ?? [];
     switch (command) {
@@ -142,7 +142,7 @@ class Terminal {
     if (last?.role === "assistant") this.#asked.push({ role: "assistant", content: last.text });
   }
 
-  /** Streams an answer; Ctrl-C stops it and keeps what was said. */
+  /** Streams an answer; Ctrl-C stops it and keeps the text so far. */
   async #show(start: (options: AskOptions) => Answer): Promise<void> {
     const controller = new AbortController();
     const release = takeInterrupt(() => controller.abort());
@@ -192,20 +192,20 @@ class Terminal {
   }
 }
 
-/** A part as --messages takes it, with paths that hold from any folder; a picture that came without one goes in whole. */
+/** Converts a part to the form that --messages reads, with absolute paths; a picture without a path is embedded as a data: URL. */
 function saved(part: InputPart): unknown {
   if (part.type === "text") return part;
   if ("path" in part) return { ...part, path: /^[a-z]+:/i.test(part.path) ? part.path : path.resolve(part.path) };
   if ("frames" in part) return { ...part, frames: part.frames.map((frame) => path.resolve(frame)) };
   const file = "source" in part ? part.source.path : undefined;
   if (file !== undefined) return { type: part.type, path: path.resolve(file) };
-  if (part.type === "video") throw new FileError("a video that came through stdin can't be saved: give it as a file.");
+  if (part.type === "video") throw new FileError("a video from stdin can't be saved: give it as a file.");
   const data = "source" in part ? (part.source.bytes as Uint8Array) : part.data;
   const url = `data:application/octet-stream;base64,${Buffer.from(data).toString("base64")}`;
   return { type: "image_url", image_url: { url } };
 }
 
-/** A path as people type or drop it into a terminal: in quotes, with escaped spaces, from the home folder. */
+/** Expands a path as people type it or drop it into a terminal: in quotes, with escaped spaces, with ~ for the home folder. */
 export function expandPath(text: string): string {
   const quoted = /^(["'])(.*)\1$/.exec(text);
   const plain = quoted ? (quoted[2] as string) : text.replace(/\\(.)/g, "$1");

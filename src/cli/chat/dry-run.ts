@@ -6,7 +6,7 @@ import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js"
 import type { ChatInput } from "./input.js";
 import { ProgressView } from "./view.js";
 
-/** `--dry-run`: prints what the model would be given; it is not loaded. */
+/** `--dry-run`: prints the input of the model and the planned memory; the model is not loaded. */
 export async function dryRun(input: ChatInput, flags: ChatFlags, out: Output): Promise<void> {
   const view = new ProgressView(out);
   const question = input.question === undefined ? [] : [{ role: "user" as const, content: input.question }];

@@ -2,7 +2,7 @@ import type { PromptTensors } from "../../chat/options.js";
 import type { NativeConfig } from "../../native/binding.js";
 import { writeSafetensors } from "./safetensors.js";
 
-/** `--dump`: what the model made of the prompt, for people who compare implementations. */
+/** `--dump`: writes the tensors that a prompt gave, which serve to compare implementations. */
 export function dumpTensors(path: string, tensors: PromptTensors, config: NativeConfig): Promise<void> {
   const { cropSize: s, cropTokens, hiddenSize } = config;
   return writeSafetensors(path, [
@@ -20,7 +20,7 @@ export function dumpTensors(path: string, tensors: PromptTensors, config: Native
   ]);
 }
 
-/** uint8 [n, s, s, 3] to float32 [n, 3, s, s] in -1..1, rounded to float32 after each step as the reference does. */
+/** Converts uint8 [n, s, s, 3] to float32 [n, 3, s, s] in -1..1, rounded to float32 after each step as in the reference. */
 export function normalize(pixels: Uint8Array, s: number): Float32Array {
   const table = Float32Array.from({ length: 256 }, (_, x) => {
     const unit = Math.fround(x / 255);

@@ -4,6 +4,7 @@ import type { VideoOptions } from "../../media/frames.js";
 import type { DecoderChoice } from "../../media/video.js";
 import type { KvType } from "../../native/binding.js";
 
+/** The options of `owl3 chat` and `owl3 video` as commander parses them. */
 export interface ChatFlags {
   model?: string;
   prompt?: string;
@@ -52,7 +53,7 @@ export function chatOptions(flags: ChatFlags): ChatOptions {
   return { system, contextLength: ctx, cut, allowSpecial, kvType, video: videoOptions(flags) };
 }
 
-/** What was said of videos; the rest is left to the sampler's defaults. */
+/** The video options that were given; the others keep their defaults. */
 export function videoOptions({ fps, maxFrames, start, end, frames, decoder }: ChatFlags): VideoOptions {
   const given = Object.entries({ fps, maxFrames, start, end, frames, decoder }).filter(
     ([, value]) => value !== undefined,

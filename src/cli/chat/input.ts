@@ -3,7 +3,7 @@ import { access, readFile } from "node:fs/promises";
 import { FileError, UsageError } from "../../errors.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
 
-/** What a chat is asked: turns that have been, pictures, and the question, if there is one. */
+/** The input of a chat: earlier turns, media, and the question, if there is one. */
 export interface ChatInput {
   model: string;
   messages: InputMessage[];
@@ -11,21 +11,22 @@ export interface ChatInput {
   question: InputPart[] | undefined;
 }
 
-/** Most that is read from stdin or a --messages file: pictures and conversations are far smaller. */
-const largestInput = 256 * 1024 * 1024;
+/** Limit for stdin and --messages files in bytes: pictures and conversations are far smaller. */
+const maxInput = 256 * 1024 * 1024;
 
+/** Reads stdin to its end; `what` names it in errors. */
 export async function readStdin(what: string): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let size = 0;
   for await (const piece of process.stdin as AsyncIterable<Buffer>) {
     size += piece.length;
-    if (size > largestInput) throw new FileError(`${what} on stdin is larger than ${largestInput} bytes.`);
+    if (size > maxInput) throw new FileError(`${what} on stdin is larger than ${maxInput} bytes.`);
     pieces.push(piece);
   }
   return Buffer.concat(pieces);
 }
 
-/** Text that is UTF-8, from stdin ("-") or a file. */
+/** Reads UTF-8 text from stdin ("-") or a file; `what` names it in errors. Throws FileError or UsageError. */
 export async function readText(path: string, what: string): Promise<string> {
   const bytes =
     path === "-"
@@ -43,7 +44,7 @@ export async function readText(path: string, what: string): Promise<string> {
 }
 
 /**
- * Splits the arguments into media and prompt: the last one is the prompt when no --prompt was given, it holds white space, and no file has
+ * Splits the arguments into media and prompt: the last one is the prompt if no --prompt was given, it holds white space, and no file has
  * that name.
  */
 export async function splitArguments(

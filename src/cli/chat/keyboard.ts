@@ -3,11 +3,11 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 
-const longestHistory = 500;
+const maxHistory = 500;
 
 /**
- * Lines from a terminal, with history. Between lines the terminal is its own again, so that Ctrl-C during an answer is the usual signal and
- * what is typed ahead waits for the next line.
+ * Reads lines from a terminal, with history. The terminal is in its normal mode between lines, so that Ctrl-C during an answer is the usual
+ * signal and text that is typed ahead waits for the next line.
  */
 export class Keyboard {
   #history: string[];
@@ -22,17 +22,17 @@ export class Keyboard {
     const base = process.env.XDG_STATE_HOME || path.join(homedir(), ".local", "state");
     const file = path.join(base, "owl3", "history");
     const text = await readFile(file, "utf8").catch(() => "");
-    return new Keyboard(text.split("\n").filter(Boolean).slice(0, longestHistory), file);
+    return new Keyboard(text.split("\n").filter(Boolean).slice(0, maxHistory), file);
   }
 
-  /** The next line, or several pasted at once; undefined when the user leaves (Ctrl-D, or Ctrl-C twice on an empty line). */
+  /** Reads the next line, or several that are pasted at once; undefined if the user leaves (Ctrl-D, or Ctrl-C twice on an empty line). */
   ask(prompt: string): Promise<string | undefined> {
     const line = createInterface({
       input: process.stdin,
       output: process.stdout,
       terminal: true,
       history: [...this.#history],
-      historySize: longestHistory,
+      historySize: maxHistory,
       removeHistoryDuplicates: true,
       prompt,
     });
@@ -44,7 +44,7 @@ export class Keyboard {
       let leaving = false;
       line.on("line", (text) => {
         lines.push(text);
-        // A paste arrives in one piece: its further lines belong to the same question. What it leaves unfinished waits for Enter.
+        // A paste arrives in one piece, so its further lines belong to the same question. An unfinished last line waits for Enter.
         setImmediate(() => {
           if (line.line === "") line.close();
         });
@@ -65,10 +65,10 @@ export class Keyboard {
     });
   }
 
-  /** Keeps the history for next time, for the user alone; that this fails is no reason to complain. */
+  /** Saves the history, readable by the user alone. Failures are ignored, since the conversation does not depend on it. */
   async save(): Promise<void> {
     await mkdir(path.dirname(this.#file), { recursive: true, mode: 0o700 })
-      .then(() => writeFile(this.#file, `${this.#history.slice(0, longestHistory).join("\n")}\n`, { mode: 0o600 }))
+      .then(() => writeFile(this.#file, `${this.#history.slice(0, maxHistory).join("\n")}\n`, { mode: 0o600 }))
       .catch(() => {});
   }
 }

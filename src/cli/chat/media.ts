@@ -3,8 +3,8 @@ import { openSource } from "../../media/source.js";
 import type { InputImage, InputVideo } from "../../prompt/messages.js";
 
 /**
- * Opens what a MEDIA argument names and tells its kind by its first bytes, never by its name; "-" is read here. An animation is a picture,
- * its first, unless a video is asked for.
+ * Opens a MEDIA argument and identifies it by its first bytes, never by its name; "-" is read here. An animation counts as a picture, its
+ * first frame, unless a video is asked for.
  */
 export async function mediaPart(medium: string, as?: "image" | "video"): Promise<InputImage | InputVideo> {
   const source = await openSource(medium);

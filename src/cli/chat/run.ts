@@ -8,15 +8,15 @@ import type { ChatFlags } from "./flags.js";
 import { type ChatInput, readText, splitArguments } from "./input.js";
 import { mediaPart } from "./media.js";
 
-/** How `owl3 video` differs from `owl3 chat`. */
+/** The differences between `owl3 video` and `owl3 chat`. */
 export interface RunOptions {
-  /** The arguments are videos; these pictures come after them. */
+  /** The arguments are videos, and these pictures follow them. */
   video?: { pictures: string[] };
-  /** Asked when there is no question and no conversation is opened. */
+  /** The question that is asked if none was given and no conversation is opened. */
   defaultQuestion?: string;
 }
 
-/** Reads what was given, then answers and ends, or opens a conversation. */
+/** Reads the input, then answers the question and ends, or opens a conversation. */
 export async function runChat(args: string[], flags: ChatFlags, options: RunOptions = {}): Promise<void> {
   const out = createOutput(flags);
   const { resolveModel } = await import("../../models/resolve.js");
@@ -66,18 +66,18 @@ function checkCombination({ media, prompt }: { media: string[]; prompt: string |
   const readers = media.filter((name) => name === "-").length + (flags.messages === "-" ? 1 : 0);
   if (readers > 1) throw new UsageError("only one thing can be read from stdin (-).");
   if (flags.logprobs !== undefined && !flags.json)
-    throw new UsageError("--logprobs shows the likeliest tokens in --json; give both.");
+    throw new UsageError("--logprobs needs --json, which prints the alternatives.");
   if (flags.dryRun && flags.dump !== undefined)
     throw new UsageError("--dump needs the model to run; leave out --dry-run.");
   if (prompt?.trim() === "") throw new UsageError("the prompt is empty.");
 }
 
-/** A conversation needs somebody at both ends. */
+/** Whether a conversation can be opened: both stdin and stdout must be a terminal. */
 function isTerminal({ json, dryRun, dump }: ChatFlags): boolean {
   return process.stdin.isTTY === true && process.stdout.isTTY === true && !json && !dryRun && dump === undefined;
 }
 
-/** The question from a pipe; where nothing comes through one, the question to fall back on. */
+/** Reads the question from a pipe; without one, returns `fallback`. Throws UsageError if there is none either. */
 async function pipedPrompt(media: string[], flags: ChatFlags, fallback: string | undefined): Promise<string> {
   const missing = 'there is no question: give one with -p "...", as the last argument, or through a pipe.';
   const taken = process.stdin.isTTY || media.includes("-") || flags.messages === "-";

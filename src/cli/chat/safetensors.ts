@@ -6,11 +6,11 @@ import { onInterrupt } from "../interrupt.js";
 export interface DumpTensor {
   name: string;
   shape: number[];
-  /** Made when their turn comes, so that not all of them have to be in memory; each is float32 and little-endian as this machine is. */
+  /** The values in pieces, each of which is made when it is written, so that they need not be in memory together. */
   pieces: (() => Float32Array)[];
 }
 
-/** Writes float32 tensors as a safetensors file, to a temporary file that is renamed at the end. */
+/** Writes float32 tensors as a safetensors file: to a temporary file, which is renamed at the end. The machine must be little-endian. */
 export async function writeSafetensors(path: string, tensors: readonly DumpTensor[]): Promise<void> {
   const header: Record<string, unknown> = {};
   let offset = 0;

@@ -4,10 +4,10 @@ import { formatBytes } from "../../format.js";
 import { memoryJson } from "../json.js";
 import type { Output, Progress } from "../output.js";
 
-/** Shows the engine's progress as one spinner line on stderr. */
+/** Shows the progress of an answer as a spinner line on stderr. */
 export class ProgressView {
   #shown: Progress | undefined;
-  /** Milliseconds a crop, of the last that were run. */
+  /** Milliseconds a crop took in the last call of the vision tower. */
   #pace = 0;
   readonly #out: Output;
 
@@ -22,7 +22,7 @@ export class ProgressView {
       case "preprocess":
         return this.#show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
       case "encode":
-        return this.#show(this.#looking(progress));
+        return this.#show(this.#encoding(progress));
       case "prefill":
         return this.#show(`reading the prompt: ${progress.done} of ${progress.total} tokens`);
       case "beams":
@@ -30,14 +30,14 @@ export class ProgressView {
     }
   };
 
-  /** "looking: 12 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB" */
-  #looking(progress: Extract<EngineProgress, { stage: "encode" }>): string {
+  /** Formats the progress of encoding: "encoding: 12 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB". */
+  #encoding(progress: Extract<EngineProgress, { stage: "encode" }>): string {
     const { done, total, decoded, msPerCrop, msLeft, unit, memory } = progress;
     if (msPerCrop > 0) this.#pace = msPerCrop;
     const pace =
       unit === "frame" ? `${(1000 / this.#pace).toFixed(1)} frames/s` : `${(this.#pace / 1000).toFixed(2)} s/crop`;
     const parts = [
-      `looking: ${done} of ${total} ${unit}s${decoded > done ? ` (${decoded} decoded)` : ""}`,
+      `encoding: ${done} of ${total} ${unit}s${decoded > done ? ` (${decoded} decoded)` : ""}`,
       this.#pace > 0 ? pace : "",
       msLeft === undefined || done === total ? "" : `${Math.ceil(msLeft / 1000)} s left`,
       `memory ${formatBytes(memory)}`,
@@ -50,26 +50,26 @@ export class ProgressView {
     else this.#shown = this.#out.progress(text);
   }
 
-  /** Takes the line away, before anything else is written. */
+  /** Removes the line; call it before anything else is written. */
   stop(): void {
     this.#shown?.stop();
     this.#shown = undefined;
   }
 }
 
-/** "5 crops in 2.1 s, 80 tokens read in 0.2 s, 12 written at 31.2 tokens/s, memory 1.2 GB" */
+/** Summarises an answer: "5 crops visible, encoded in 2.1 s, 80 tokens prefilled in 0.2 s, 12 generated at 31.2 tokens/s, memory 1.2 GB". */
 export function summary({ usage, timings, memory }: AnswerResult): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
   const parts = [
-    timings.visionMs > 0 ? `${usage.crops} crops in sight, looked in ${seconds(timings.visionMs)}` : "",
-    `${usage.prefilledTokens} tokens read in ${seconds(timings.prefillMs)}`,
-    `${usage.completionTokens} written at ${(usage.completionTokens / Math.max(timings.decodeMs / 1000, 1e-6)).toFixed(1)} tokens/s`,
+    timings.visionMs > 0 ? `${usage.crops} crops visible, encoded in ${seconds(timings.visionMs)}` : "",
+    `${usage.prefilledTokens} tokens prefilled in ${seconds(timings.prefillMs)}`,
+    `${usage.completionTokens} generated at ${(usage.completionTokens / Math.max(timings.decodeMs / 1000, 1e-6)).toFixed(1)} tokens/s`,
     `memory ${formatBytes(memory.total)}`,
   ];
   return parts.filter((part) => part !== "").join(", ");
 }
 
-/** What `--json` prints of an answer. */
+/** An answer as `--json` prints it. */
 export function answerJson(model: string, backend: string, result: AnswerResult): unknown {
   const { usage, timings: t, memory: m } = result;
   const ms = (value: number): number => Math.round(value * 1000) / 1000;

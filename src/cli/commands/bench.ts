@@ -64,7 +64,7 @@ async function bench(flags: BenchFlags): Promise<void> {
       rmSync(left, { force: true });
   });
   const discard = async () => {
-    if (random && !flags.save && process.platform !== "win32") await rm(random, { force: true }); // stays readable while it is open
+    if (random && !flags.save && process.platform !== "win32") await rm(random, { force: true }); // an open file stays readable on POSIX systems
   };
   try {
     if (random) {

@@ -6,7 +6,7 @@ import { createOutput } from "../output.js";
 export function addCacheCommand(program: Command): void {
   const cache = program
     .command("cache")
-    .description("show or clear what is kept of pictures seen before")
+    .description("show or clear the cache of picture embeddings")
     .addOption(jsonOption())
     .action(async (flags: { json?: boolean }) => {
       const { EmbeddingCache } = await import("../../vision/cache.js");
@@ -18,7 +18,7 @@ export function addCacheCommand(program: Command): void {
     });
   cache
     .command("clear")
-    .description("remove all of it")
+    .description("remove all entries")
     .action(async (_: unknown, command: Command) => {
       const { EmbeddingCache } = await import("../../vision/cache.js");
       const output = createOutput();

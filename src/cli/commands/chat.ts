@@ -3,7 +3,7 @@ import { UsageError } from "../../errors.js";
 import type { ChatFlags } from "../chat/flags.js";
 import { addChatOptions } from "../chat/options.js";
 
-/** Laid out by hand, so that all of it fits a terminal of 24 lines; a test compares it with the options. */
+/** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
 const help = `Usage: owl3 chat [options] [MEDIA...] ["a question"]
 
 Ask about pictures and videos. On a terminal without a question: a conversation.
@@ -11,15 +11,15 @@ Ask about pictures and videos. On a terminal without a question: a conversation.
   -p, --prompt TEXT     the question (else the last argument, or piped text)
   --messages FILE|-     a conversation as JSON     --system TEXT  system message
   --max-tokens N  (512)    --ctx N    --stop TEXT (again for more)    --beams N
-Drawing (from the model file where not given; --temp 0 is greedy):
+Sampling (defaults come from the model file; --temp 0 is greedy):
   --temp X  --top-k N  --top-p X  --min-p X  --seed N  --repetition-penalty X
   --presence-penalty X  --frequency-penalty X
-Pictures: --no-cut whole, in one crop   --interleave where <|image|> stands
-  --allow-special  turn markers in texts act as such       MEDIA -  from stdin
+Pictures: --no-cut one crop each   --interleave in place of <|image|>
+  --allow-special  special tokens in texts act as such     MEDIA -  from stdin
 Videos: --fps X (1)  --max-frames N (16)  --start T  --end T (90 or 1:30)
   --frames 10,20,30    --decoder auto|builtin|system
 Machine: --device auto|cpu   --threads N   --precision auto|fast|exact
-  --kv-type f32|f16|q8_0   --no-cache look again   --draft lookup guess ahead
+  --kv-type f32|f16|q8_0   --no-cache   --draft lookup speculative decoding
 Output: -q, --quiet only the answer   --json one object   --logprobs K with it
   --dry-run prompt, ids, grids and memory, without running the model
   --dump FILE.safetensors  pixel_values, image_embeds and logits of the prompt

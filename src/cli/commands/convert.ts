@@ -14,9 +14,9 @@ export function addConvertCommand(program: Command): void {
     .description("make a GGUF file from a Hugging Face checkpoint folder")
     .argument("<dir>", "folder with config.json, tokenizer.json and safetensors files")
     .requiredOption("-o, --output <file>", "the GGUF file to write")
-    .option("--name <text>", "the model's name in the file (default: the folder's)")
-    .option("--license <text>", "the model's licence, to be noted in the file")
-    .option("--source-url <url>", "where the checkpoint came from, to be noted in the file");
+    .option("--name <text>", "name of the model in the file (default: that of the folder)")
+    .option("--license <text>", "licence of the model, stored in the file")
+    .option("--source-url <url>", "origin of the checkpoint, stored in the file");
   addWriteOptions(command).action(async (dir: string, flags: ConvertFlags) => {
     const { name, license, sourceUrl } = flags;
     const extra = { ...(name && { name }), ...(license && { license }), ...(sourceUrl && { sourceUrl }) };

@@ -39,7 +39,7 @@ function host(): Check {
   return { name: "machine", ok: true, value: `${cpu}, ${platform()} ${arch()}, Node ${process.versions.node}` };
 }
 
-/** The addon, and what it says about the machine. */
+/** Checks that the addon loads, and reports what it knows of the machine. */
 async function engine(): Promise<Check[]> {
   const path = fileURLToPath(new URL("../../../build/Release/owl3.node", import.meta.url));
   try {
@@ -57,14 +57,14 @@ async function engine(): Promise<Check[]> {
   }
 }
 
-/** Where pulled models are. */
+/** Reports the model folder. */
 async function models(): Promise<Check> {
   const folder = modelFolder();
   const found = (await listModels(folder)).length;
   return { name: "models", ok: true, value: `${folder}: ${found === 0 ? "none yet" : found}` };
 }
 
-/** Pictures need sharp; clips FFmpeg, the system's or the one that comes as an optional package. */
+/** Checks the decoders: sharp for pictures, and for clips FFmpeg, that of the system or the optional package. */
 async function decoders(): Promise<Check[]> {
   const run = promisify(execFile);
   const version = async (tool: string): Promise<string | undefined> => {

@@ -11,7 +11,7 @@ import { addQuantizeCommand } from "./quantize.js";
 import { addRmCommand } from "./rm.js";
 import { addVideoCommand } from "./video.js";
 
-/** Every command, in the order of the help. A command file describes, calls the library and prints; heavy imports belong in its action. */
+/** All commands in the order of the help. A command file describes, calls the library and prints; its action makes heavy imports. */
 export const commands: readonly ((program: Command) => void)[] = [
   addChatCommand,
   addVideoCommand,

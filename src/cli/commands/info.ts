@@ -17,12 +17,12 @@ interface InfoFlags {
 export function addInfoCommand(program: Command): void {
   program
     .command("info")
-    .description("say what a GGUF file holds and what memory it needs")
+    .description("describe a GGUF file and the memory that it needs")
     .argument("<file>", "the GGUF file")
+    .addOption(new Option("--crops <n>", "number of crops to plan memory for").argParser(integer(0, 1e6)).default(7))
     .addOption(
-      new Option("--crops <n>", "pictures' crops to estimate memory for").argParser(integer(0, 1e6)).default(7),
+      new Option("--ctx <n>", "context length to plan memory for").argParser(integer(1, 1 << 24)).default(4096),
     )
-    .addOption(new Option("--ctx <n>", "positions to estimate memory for").argParser(integer(1, 1 << 24)).default(4096))
     .option("--tensors", "list every tensor")
     .addOption(jsonOption())
     .action(async (path: string, flags: InfoFlags) => {
@@ -67,19 +67,19 @@ function printFile(out: Output, file: FileDescription): void {
   const { parameters, language: l, vision: v, tokenizer: t, hyper_layers: hyper } = file.model;
   row(
     "language",
-    `${millions(parameters.language)} parameters; ${l.layers} layers, hidden ${l.hidden}, MLP ${l.feed_forward}, ` +
-      `${l.heads} heads of ${l.head_dim} (${l.kv_heads} for keys and values), context ${l.context}` +
-      `${l.tied_output ? ", output tied to the embedding" : ""}`,
+    `${millions(parameters.language)} parameters; ${l.num_layers} layers, hidden ${l.hidden_size}, MLP ${l.intermediate_size}, ` +
+      `${l.num_heads} heads of ${l.head_dim} (${l.num_kv_heads} for keys and values), context ${l.context_length}` +
+      `${l.tie_word_embeddings ? ", output tied to the embedding" : ""}`,
   );
-  row("hyper layers", `${hyper.join(", ")} of 0..${l.layers - 1}`);
+  row("hyper layers", `${hyper.join(", ")} of 0..${l.num_layers - 1}`);
   row(
     "vision",
-    `${millions(parameters.vision)} parameters; ${v.layers} layers, hidden ${v.hidden}, MLP ${v.feed_forward}, ${v.heads} heads; ` +
+    `${millions(parameters.vision)} parameters; ${v.num_layers} layers, hidden ${v.hidden_size}, MLP ${v.intermediate_size}, ${v.num_heads} heads; ` +
       `crops of ${v.crop_size} x ${v.crop_size} pixels become ${v.crop_tokens} tokens`,
   );
   row(
     "tokenizer",
-    `${t.model} (${t.pre}), ${t.tokens} tokens, ${t.merges} merges, ${l.vocab} embedding rows; answers end at ${t.ends_at.join(" or ")}`,
+    `${t.model} (${t.pre}), ${t.tokens} tokens, ${t.merges} merges, ${l.vocab_size} embedding rows; answers end at ${t.ends_at.join(" or ")}`,
   );
   const sampling = Object.entries(file.model.sampling).map(([key, value]) => `${key} ${value}`);
   row("sampling", sampling.length > 0 ? sampling.join(", ") : "no defaults in the file");

@@ -9,7 +9,7 @@ import { createOutput } from "../output.js";
 export function addModelsCommand(program: Command): void {
   program
     .command("models")
-    .description("list the models that are here")
+    .description("list the installed models")
     .addOption(jsonOption())
     .action(async (flags: { json?: boolean }) => {
       const out = createOutput();

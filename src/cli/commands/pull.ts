@@ -20,7 +20,7 @@ interface PullFlags {
 
 const examples = `
 Names: 7b (mPLUG/mPLUG-Owl3-7B-241101), 2b, 1b, or OWNER/NAME of a hub.
-Run again after an interruption to go on where it stopped.
+After an interruption, run the command again to resume the download.
 Environment: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, OWL3_HOME,
 HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
 
@@ -33,13 +33,13 @@ Examples:
 export function addPullCommand(program: Command): void {
   program
     .command("pull")
-    .description("fetch a released model and make a GGUF file of it")
+    .description("fetch a released model and convert it to a GGUF file")
     .argument("<name>", "the model's name")
     .addOption(new Option("-t, --type <type>", "type of the weights").choices(fileTypeNames).default("q4_k_m"))
     .option("--revision <rev>", "branch, tag or commit (default: main)")
     .option("--file <name>", "take this GGUF file of the repository")
     .option("--delete-source", "remove the checkpoint after it is converted")
-    .option("--offline", "use what is here, fetch nothing")
+    .option("--offline", "use only files that were fetched before")
     .addOption(threadsOption())
     .addOption(quietOption())
     .addHelpText("after", examples)
@@ -87,7 +87,7 @@ function progressText(name: string, p: PullProgress, rate: Rate): string {
   return `${name} ${progressBar(share)} ${formatBytes(p.bytesDone)} of ${formatBytes(p.bytesTotal)} (${p.filesDone}/${p.filesTotal} files${left})`;
 }
 
-/** Bytes a second over the last few seconds. */
+/** Measures bytes a second over the last five seconds. */
 class Rate {
   readonly #marks: { at: number; bytes: number }[] = [];
 

@@ -7,7 +7,7 @@ import { createOutput } from "../output.js";
 export function addRmCommand(program: Command): void {
   program
     .command("rm")
-    .description("remove models that were pulled")
+    .description("remove installed models")
     .argument("<names...>", "names as `owl3 models` lists them")
     .addOption(quietOption())
     .action(async (names: string[], flags: { quiet?: boolean }) => {

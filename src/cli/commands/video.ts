@@ -9,8 +9,8 @@ export function addVideoCommand(program: Command): void {
     .command("video")
     .description("ask about videos, or talk about them")
     .usage('[options] CLIP... ["a question"]')
-    .argument("[clips...]", "videos (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP); - is one from stdin")
-    .option("--image <file>", "a picture beside them (again for more)", collect);
+    .argument("[clips...]", "videos (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP); - reads one from stdin")
+    .option("--image <file>", "a picture to show after the videos (may be repeated)", collect);
   addChatOptions(command).action(async (args: string[], flags: ChatFlags & { image?: string[] }) => {
     if (flags.prompt === "") throw new UsageError("the prompt is empty.");
     const { runChat } = await import("../chat/run.js");

@@ -13,7 +13,7 @@ export interface WriteFlags {
   quiet?: boolean;
 }
 
-/** Options that convert and quantize share. */
+/** Adds the options that convert and quantize share. */
 export function addWriteOptions(command: Command): Command {
   return command
     .addOption(new Option("-t, --type <type>", "type of the weights").choices(fileTypeNames).makeOptionMandatory())
@@ -21,7 +21,7 @@ export function addWriteOptions(command: Command): Command {
     .addOption(quietOption());
 }
 
-/** Runs `write` with progress and notes on stderr; Ctrl-C stops it and removes what it had begun. */
+/** Runs `write` with progress and notes on stderr; Ctrl-C stops it and removes the unfinished file. */
 export async function writing(
   flags: WriteFlags,
   output: string,

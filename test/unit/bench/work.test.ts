@@ -4,11 +4,11 @@ import type { NativeConfig } from "../../../src/native/binding.js";
 
 const config2b: NativeConfig = {
   name: "2b",
-  blockCount: 28,
+  numLayers: 28,
   hiddenSize: 1536,
   intermediateSize: 8960,
-  heads: 12,
-  kvHeads: 2,
+  numHeads: 12,
+  numKvHeads: 2,
   headDim: 128,
   vocabSize: 151851,
   contextLength: 32768,
@@ -16,7 +16,7 @@ const config2b: NativeConfig = {
   cropSize: 378,
   patchSize: 14,
   cropTokens: 729,
-  vision: { hiddenSize: 1152, intermediateSize: 4304, blockCount: 26, heads: 16 },
+  vision: { hiddenSize: 1152, intermediateSize: 4304, numLayers: 26, numHeads: 16 },
 };
 
 test("operations of a crop and of a prompt are those of the published shapes", () => {

@@ -9,20 +9,20 @@ describe("config.json", () => {
   test("sizes, 0-based hyper layers, the side of a crop in whole patches", () => {
     const config = parse({ hyper_layers: [2, 1] });
     expect(config).toMatchObject({
-      layers: 2,
+      numLayers: 2,
       headDim: 32,
-      kvHeads: 1,
+      numKvHeads: 1,
       hyperLayers: [0, 1],
-      ropeBase: 1e6,
+      ropeTheta: 1e6,
       tied: true,
     });
-    expect(config.vision).toMatchObject({ side: 28, positions: 4, eps: 1e-6 });
+    expect(config.vision).toMatchObject({ cropSize: 28, positions: 4, eps: 1e-6 });
     expect(runVisionLayers(config.vision)).toBe(1);
   });
 
   test("rope_theta in either place", () => {
-    expect(parse({ rope_theta: undefined }).ropeBase).toBe(10000);
-    expect(parse({ rope_theta: undefined, rope_parameters: { rope_theta: 5e5, rope_type: "default" } }).ropeBase).toBe(
+    expect(parse({ rope_theta: undefined }).ropeTheta).toBe(10000);
+    expect(parse({ rope_theta: undefined, rope_parameters: { rope_theta: 5e5, rope_type: "default" } }).ropeTheta).toBe(
       5e5,
     );
     expect(() => parse({ rope_parameters: { rope_type: "yarn" } })).toThrow(
@@ -33,8 +33,8 @@ describe("config.json", () => {
   test.each<[Record<string, unknown>, RegExp]>([
     [{ num_attention_heads: 3 }, /hidden_size must be an even multiple of the 3 heads, found 64/],
     [{ num_attention_heads: 8, num_key_value_heads: 3 }, /num_key_value_heads must be a divisor/],
-    [{ num_hidden_layers: 1e9 }, /num_hidden_layers must be a whole number in 1\.\.1024, found 1000000000/],
-    [{ hyper_layers: [1, 1] }, /hyper_layers must be a list of different whole numbers/],
+    [{ num_hidden_layers: 1e9 }, /num_hidden_layers must be an integer from 1 to 1024, found 1000000000/],
+    [{ hyper_layers: [1, 1] }, /hyper_layers must be a list of distinct integers/],
     [{ hyper_layers: undefined }, /hyper_layers must be .*, found nothing/],
     [{ vision_config: undefined }, /vision_config: patch_size must be .*, found nothing|vision_config/],
     [{ rms_norm_eps: 0 }, /rms_norm_eps must be a positive number, found 0/],

@@ -38,7 +38,7 @@ describe("tokenizer.json to GGUF", () => {
     expect(entry("tokens").slice(2001, 2005)).toEqual(["<|im_start|>", "<|im_end|>", "<tool>", "[PAD2004]"]);
     expect(entry("token_type").slice(2001, 2005)).toEqual([3, 3, 4, 5]);
     expect(entry("tokens")).toHaveLength(2048);
-    expect(warnings).toEqual(["1 added tokens lie past the embedding's 2048 rows and are left out (<late> ...)."]);
+    expect(warnings).toEqual(["1 added tokens lie past the embedding's 2048 rows and are skipped (<late> ...)."]);
   });
 
   test("an added token may repeat one of the vocabulary, no other", () => {
@@ -61,7 +61,7 @@ describe("tokenizer.json to GGUF", () => {
     [
       "an id that is no number",
       (json) => ({ ...json, model: { ...json.model, vocab: { a: "0" } } }),
-      /no whole number as its id/,
+      /id that is no integer/,
     ],
     ["an id twice", (json) => ({ ...json, model: { ...json.model, vocab: { a: 7, b: 7 } } }), /id 7 is given twice/],
     [

@@ -3,8 +3,8 @@ import { tensorType, visionFeedForward } from "../../../src/convert/types.js";
 import { fileTypeNames as types } from "../../../src/gguf/file-types.js";
 
 const quantized = types.filter((type) => !["f32", "f16", "bf16"].includes(type));
-const seven = { blockCount: 28, tied: false };
-const small = { blockCount: 24, tied: true };
+const seven = { numLayers: 28, tied: false };
+const small = { numLayers: 24, tied: true };
 
 describe("types of tensors", () => {
   test.each(types)("%s: vectors and positions are F32", (type) => {

@@ -52,12 +52,12 @@ function share(model: keyof typeof models, type: FileType): number {
     },
     model,
   );
-  const widened = visionFeedForward(config.vision.feedForward, type);
+  const widened = visionFeedForward(config.vision.intermediateSize, type);
   let bits = 0;
   let values = 0;
   for (const { name, shape } of tensorLayout(config, tied)) {
     const stored = widenedShape(name, storedShape(shape), widened);
-    const format = formats().get(tensorType(name, stored, type, { blockCount: config.layers, tied }));
+    const format = formats().get(tensorType(name, stored, type, { numLayers: config.numLayers, tied }));
     bits += stored.reduce((a, b) => a * b, 1) * (format ? bitsPerValue(format) : Number.NaN);
     values += shape.reduce((a, b) => a * b, 1);
   }

@@ -73,7 +73,7 @@ test("what was damaged on the disk between two runs is found and fetched again, 
     (n) => n >= 8,
     (_request, res) => Boolean(res.writeHead(403).end()),
   );
-  await expect(here.pull({ connections: 1 })).rejects.toThrow("does not give model.safetensors");
+  await expect(here.pull({ connections: 1 })).rejects.toThrow("refused access to model.safetensors");
   const part = path.join(here.checkpoint, "model.safetensors.part");
   const state = JSON.parse(readFileSync(`${part}.json`, "utf8"));
   const arrived = state.parts.filter(Boolean).length;

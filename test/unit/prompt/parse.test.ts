@@ -39,7 +39,7 @@ test("file: URLs become paths, addresses are refused, and a system message comes
     { type: "image", path: "/tmp/a b.png" },
   ]);
   expect(() => parseMessages(image("https://example.org/a.png"), "m")).toThrow("only file: and data: URLs");
-  expect(() => parseMessages(image("file://elsewhere/a.png"), "m")).toThrow("no path on this machine");
+  expect(() => parseMessages(image("file://elsewhere/a.png"), "m")).toThrow("is not a local path");
   const late = [
     { role: "user", content: "a" },
     { role: "system", content: "b" },
