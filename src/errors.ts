@@ -63,7 +63,7 @@ export interface MissingMemory {
   available: number;
 }
 
-/** Not enough memory for what was asked: exit code 5. */
+/** The machine lacks the memory for an answer or a model: exit code 5. */
 export class MemoryError extends UserError {
   readonly missing: MissingMemory | undefined;
   constructor(message: string, missing?: MissingMemory) {

@@ -179,7 +179,7 @@ export class Chat {
     return whole === text ? tokens.map((token) => token.id) : undefined;
   }
 
-  /** Renders, encodes and computes what is new; `since` is when the question was taken up. */
+  /** Renders the prompt, encodes new media and prefills new ids; `since` is the time at which the question came. */
   async #prepare(since: number, sampling: SamplerOptions, options: AskOptions): Promise<Prompt> {
     const { signal, onProgress, onPrefilled, beams = 1 } = options;
     const { binding, loadMs } = this.#engine;

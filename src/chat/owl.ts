@@ -43,8 +43,8 @@ export class Owl {
   }
 
   /**
-   * Tells what a run would give to the model of a GGUF file and the memory it would take, without reading the weights: the prompt, its ids,
-   * what was made of the media, the plan. `messages` ends with a question. Throws what the run would throw before it computes anything.
+   * Previews a run of a GGUF model without reading its weights: returns the prompt, its ids, a report of the media and the planned memory.
+   * `messages` must end with a question. Throws every error that the run would throw before it computes anything, except MemoryError.
    */
   static preview(path: string, messages: readonly InputMessage[], options: PreviewOptions = {}): Promise<Preview> {
     return preview(native(), path, messages, options);

@@ -29,8 +29,8 @@ export interface Preview {
 }
 
 /**
- * Does what a run does before it computes anything: opens the media, makes the prompt, plans the memory. Reads only the header of the model
- * file. Throws what the run would throw up to there, but no MemoryError.
+ * Opens the media, renders the prompt and plans the memory as a run does before it computes anything. Only the header of the model file is
+ * read. Throws the errors that the run would throw up to there, except MemoryError.
  */
 export async function preview(
   binding: Binding,

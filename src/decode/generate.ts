@@ -15,7 +15,7 @@ export interface Token extends TokenChoice {
   top: TokenChoice[];
 }
 
-/** What an answer streams: text that is certain by now (often a token's, possibly empty), and the token it came with. */
+/** A piece of a streamed answer: text that is certain by now (often a token's, possibly empty), and the token it came with. */
 export interface AnswerPiece {
   text: string;
   token?: Token;

@@ -3,8 +3,9 @@
  * it in FILE.part.json, so that a later run resumes; the file gets its name only when its hash is that of the hub.
  */
 import { createHash, type Hash } from "node:crypto";
-import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { FileError, UserError } from "../errors.js";
+import { freshState, lengthOf, partPath, readState, type State, statePath, writeState } from "./download-state.js";
 import { type Hub, type HubFile, reasonOf, Transient } from "./hub.js";
 
 export const defaultPartSize = 16 * 2 ** 20;
@@ -18,14 +19,6 @@ export interface DownloadOptions {
   onBytes?: (bytes: number) => void;
   /** Runs one fetch when a connection is free. */
   slot?: <T>(work: () => Promise<T>) => Promise<T>;
-}
-
-interface State {
-  size: number;
-  hash: string;
-  partSize: number;
-  /** The sha256 of each part as it arrived; null for one that is missing. */
-  parts: (string | null)[];
 }
 
 /** Counts the bytes of a file that an earlier run fetched. */
@@ -239,11 +232,7 @@ class Download {
   }
 
   #save(): Promise<void> {
-    this.#saving = this.#saving.then(async () => {
-      const file = statePath(this.#target);
-      await writeFile(`${file}.tmp`, JSON.stringify(this.#state));
-      await rename(`${file}.tmp`, file);
-    });
+    this.#saving = this.#saving.then(() => writeState(this.#target, this.#state));
     return this.#saving;
   }
 }
@@ -263,33 +252,6 @@ export function limiter(n: number): <T>(work: () => Promise<T>) => Promise<T> {
       else running--;
     }
   };
-}
-
-const partPath = (target: string) => `${target}.part`;
-const statePath = (target: string) => `${target}.part.json`;
-const lengthOf = (state: State, i: number) => Math.min(state.partSize, state.size - i * state.partSize);
-
-function freshState(file: HubFile, partSize: number): State {
-  const parts = new Array<null>(Math.ceil(file.size / partSize)).fill(null);
-  return { size: file.size, hash: file.hash.hex, partSize, parts };
-}
-
-/** Reads the state that an earlier run left for this file; undefined if there is none or it is invalid. */
-async function readState(target: string, file: HubFile): Promise<State | undefined> {
-  try {
-    const state = JSON.parse(await readFile(statePath(target), "utf8")) as State;
-    const sane =
-      state.size === file.size &&
-      state.hash === file.hash.hex &&
-      Number.isSafeInteger(state.partSize) &&
-      state.partSize > 0 &&
-      Array.isArray(state.parts) &&
-      state.parts.length === Math.ceil(file.size / state.partSize) &&
-      state.parts.every((part) => part === null || /^[0-9a-f]{64}$/.test(part));
-    return sane && (await stat(partPath(target))).isFile() ? state : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Starts the hash of a file; git hashes it as "blob SIZE\0CONTENT". */

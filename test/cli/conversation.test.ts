@@ -36,7 +36,7 @@ onLinux("a conversation: pictures, further questions, commands, leaving", async 
   expect(plain(await t.until(ready))).toMatch(/Describe this image\.\n+[\s\S]*\/If mark[\s\S]*5 crops/);
   t.type("And now?\r");
   const second = plain(await t.until(ready));
-  expect(second).not.toMatch(/crops in sight, looked/);
+  expect(second).not.toMatch(/crops visible, encoded/);
   t.type("/regen\r");
   expect(plain(await t.until(ready))).toContain("tokens/s");
   t.type("/image nowhere.png\r");

@@ -57,13 +57,13 @@ export class ProgressView {
   }
 }
 
-/** Summarises an answer: "5 crops in sight, looked in 2.1 s, 80 tokens read in 0.2 s, 12 written at 31.2 tokens/s, memory 1.2 GB". */
+/** Summarises an answer: "5 crops visible, encoded in 2.1 s, 80 tokens prefilled in 0.2 s, 12 generated at 31.2 tokens/s, memory 1.2 GB". */
 export function summary({ usage, timings, memory }: AnswerResult): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
   const parts = [
-    timings.visionMs > 0 ? `${usage.crops} crops in sight, looked in ${seconds(timings.visionMs)}` : "",
-    `${usage.prefilledTokens} tokens read in ${seconds(timings.prefillMs)}`,
-    `${usage.completionTokens} written at ${(usage.completionTokens / Math.max(timings.decodeMs / 1000, 1e-6)).toFixed(1)} tokens/s`,
+    timings.visionMs > 0 ? `${usage.crops} crops visible, encoded in ${seconds(timings.visionMs)}` : "",
+    `${usage.prefilledTokens} tokens prefilled in ${seconds(timings.prefillMs)}`,
+    `${usage.completionTokens} generated at ${(usage.completionTokens / Math.max(timings.decodeMs / 1000, 1e-6)).toFixed(1)} tokens/s`,
     `memory ${formatBytes(memory.total)}`,
   ];
   return parts.filter((part) => part !== "").join(", ");
