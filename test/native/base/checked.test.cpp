@@ -3,7 +3,7 @@
 #include <atomic>
 
 #include "base/parallel.h"
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 

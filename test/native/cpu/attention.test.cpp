@@ -10,7 +10,7 @@
 #include "cpu/dispatch.h"
 #include "cpu/workspace.h"
 #include "gguf/quant.h"
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 using namespace owl3::cpu;

@@ -16,7 +16,7 @@
 #include "cpu/backend.h"
 #include "cpu/dispatch.h"
 #include "cpu/gemm/pack.h"
-#include "harness.h"
+#include "support/harness.h"
 #include "ops/backend.h"
 
 using namespace owl3;
