@@ -132,8 +132,8 @@ class Bench {
     const sampler = native().createSampler(greedySampling);
     try {
       const sequence = session.create();
-      await nativeCall(session.prefill(sequence, ids(tokens, this.#config.vocabSize), media(embeds, n, tokens)));
-      await nativeCall(session.sample(sequence, sampler));
+      const seen = media(embeds, n, tokens);
+      await nativeCall(session.advance([{ sequence, ids: ids(tokens, this.#config.vocabSize), media: seen, sampler }]));
     } finally {
       session.dispose();
       embeds.dispose();
@@ -156,9 +156,10 @@ class Bench {
   async #prefill(): Promise<void> {
     for (const n of [74, 512]) {
       const session = this.#session(n);
+      const sampler = native().createSampler(greedySampling);
       const m = await this.#time(`prefill, ${n} tokens`, "tok/s", async () => {
         const sequence = session.create();
-        await nativeCall(session.prefill(sequence, ids(n, this.#config.vocabSize), []));
+        await nativeCall(session.advance([{ sequence, ids: ids(n, this.#config.vocabSize), sampler }]));
         session.remove(sequence);
       });
       session.dispose();
@@ -175,10 +176,12 @@ class Bench {
       const session = this.#session(tokens + decodeSteps * (this.options.repeat + 1) + 8);
       const sequence = session.create();
       const seen = Array.from({ length: crops }, (_, i) => ({ offset: i + 1, embeds, crop: 0 }));
-      await nativeCall(session.prefill(sequence, ids(tokens, this.#config.vocabSize), seen));
+      const sampler = native().createSampler(greedySampling);
+      await nativeCall(session.advance([{ sequence, ids: ids(tokens, this.#config.vocabSize), media: seen }]));
       const before = await this.#bandwidth();
       const m = await this.#time(`decode, ${crops} crops in sight`, "tok/s", async () => {
-        for (let i = 0; i < decodeSteps; i++) await nativeCall(session.step(new Int32Array([sequence]), ids(1, 1)));
+        for (let i = 0; i < decodeSteps; i++)
+          await nativeCall(session.advance([{ sequence, ids: ids(1, 1), sampler }]));
       });
       const bandwidth = (before + (await this.#bandwidth())) / 2;
       session.dispose();

@@ -1,46 +1,34 @@
-import { answerByBeams } from "../decode/beams.js";
-import { Context } from "../decode/context.js";
+import { answerByBeams, topNeeded } from "../decode/beams.js";
 import { PromptLookup } from "../decode/draft.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "../decode/generate.js";
-import type { SamplingOptions } from "../decode/sampling.js";
+import type { VisibleCrop } from "../decode/prefix.js";
+import type { Sequence } from "../decode/sequence.js";
 import { UsageError, UserError } from "../errors.js";
-import type { Binding, KvType, MediaSlot, MemoryPlan, NativeModel, SamplerOptions } from "../native/binding.js";
+import type { Advanced, KvType, MemoryPlan, NativeSampler, SamplerOptions } from "../native/binding.js";
 import { nativeSync } from "../native/native.js";
 import type { InputMessage, InputPart } from "../prompt/messages.js";
-import { closeMedia, type LoadMedia, type MediaReport } from "../vision/chat-media.js";
-import type { CropCache } from "../vision/encode-crops.js";
+import { closeMedia, type MediaReport } from "../vision/chat-media.js";
 import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
 import { Conversation } from "./conversation.js";
+import type { Engine } from "./engine.js";
 import { checkMemory } from "./memory.js";
 import { type AskOptions, type ChatOptions, checkContextLength, checkOptions, defaultMaxTokens } from "./options.js";
 import { planWork } from "./plan.js";
 import type { Timings } from "./progress.js";
-import type { PromptTools } from "./prompt-tools.js";
-
-/** The parts of an open model that a chat uses. */
-export interface Engine {
-  binding: Pick<Binding, "createSampler">;
-  model: NativeModel;
-  tools: PromptTools;
-  loadMedia: LoadMedia;
-  samplingDefaults: SamplingOptions;
-  loadMs: number;
-  /** Opens the cache of embeddings; absent: every crop is run. */
-  cache?: (() => Promise<CropCache | undefined>) | undefined;
-}
 
 /**
- * A conversation. It gives one answer at a time. Pictures are encoded once and the KV cache of earlier turns is kept, so that a further
- * question costs only what is new.
+ * A conversation. It gives one answer at a time. Pictures are encoded once, and keys and values of earlier turns are kept as long as others leave
+ * room for them, so that a further question costs only what is new.
  */
 export class Chat {
   readonly #engine: Engine;
   readonly #options: ChatOptions;
   readonly #conversation: Conversation;
   #pending: InputMessage[];
-  #context: Context | undefined;
   #active: AsyncGenerator<AnswerPiece, AnswerResult> | undefined;
+  /** The sequence of the answer under way. */
+  #sequence: Sequence | undefined;
   readonly #onDispose: () => void;
   readonly #stop = new AbortController();
   #disposed = false;
@@ -99,11 +87,9 @@ export class Chat {
     this.#checkFree();
     this.#pending = this.#pending.filter((message) => message.role === "system");
     this.#conversation.clear();
-    this.#context?.dispose();
-    this.#context = undefined;
   }
 
-  /** Stops a running answer and frees pictures and caches. A second call does nothing. */
+  /** Stops a running answer and frees the pictures. A second call does nothing. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -111,8 +97,6 @@ export class Chat {
     // This ends an answer that nobody reads any more, and waits for one that is being computed.
     await this.#active?.return(undefined as never).catch(() => {});
     this.#conversation.truncate(0);
-    this.#context?.dispose();
-    this.#context = undefined;
     this.#onDispose();
   }
 
@@ -151,7 +135,7 @@ export class Chat {
       this.#pending = [];
       before = this.#conversation.length;
       await this.#conversation.add(question, { signal, onProgress: options.onProgress });
-      const prompt = await this.#prepare(given, { ...options, signal });
+      const prompt = await this.#prepare(given, sampling, { ...options, signal });
       const since = performance.now();
       const result = (finishReason: FinishReason): AnswerResult => ({
         text,
@@ -160,12 +144,12 @@ export class Chat {
         media: this.#conversation.media.map(({ report }) => ({ ...report })),
         usage: {
           promptTokens: prompt.ids.length,
-          prefilledTokens: prompt.prefilled,
-          crops: prompt.slots.length,
+          prefilledTokens: prompt.ids.length - prompt.sequence.shared,
+          crops: prompt.crops.length,
           completionTokens: tokens.length,
         },
         timings: { ...prompt.timings, decodeMs: performance.now() - since },
-        memory: prompt.plan,
+        memory: prompt.memory,
         seed: sampling.seed,
       });
       const decoding = this.#decode(prompt, sampling, { ...options, signal });
@@ -180,6 +164,8 @@ export class Chat {
         yield value;
       }
     } finally {
+      this.#sequence?.release();
+      this.#sequence = undefined;
       if (this.#disposed || (tokens.length === 0 && !completed)) this.#conversation.truncate(before);
       else this.#conversation.addAnswer(text, this.#idsOf(text, tokens));
       this.#active = undefined;
@@ -193,10 +179,11 @@ export class Chat {
     return whole === text ? tokens.map((token) => token.id) : undefined;
   }
 
-  /** Renders, encodes and prefills what is new; `since` is when the question was taken up. */
-  async #prepare(since: number, options: AskOptions): Promise<Prompt> {
-    const { signal, onProgress } = options;
-    const timings: Timings = { loadMs: this.#engine.loadMs, preprocessMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };
+  /** Renders the prompt, encodes new media and prefills new ids; `since` is the time at which the question came. */
+  async #prepare(since: number, sampling: SamplerOptions, options: AskOptions): Promise<Prompt> {
+    const { signal, onProgress, onPrefilled, beams = 1 } = options;
+    const { binding, loadMs } = this.#engine;
+    const timings: Timings = { loadMs, preprocessMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };
     let last = since;
     const lap = (): number => {
       const ms = performance.now() - last;
@@ -206,93 +193,87 @@ export class Chat {
     const { ids, mediaOffset } = this.#conversation.render();
     timings.preprocessMs = lap();
 
-    const plan = this.#plan(ids.length, mediaOffset.length, options);
+    const { contextLength, memory } = this.#plan(ids.length, mediaOffset.length, options);
     const media = this.#conversation.media;
-    const { model, cache } = this.#engine;
-    const looked = await encodeMedia(model, media, { signal, onProgress, cache, plan: plan.memory });
+    const looked = await encodeMedia(this.#engine.crops, media, { signal, onProgress, plan: memory });
     if (looked > 0) timings.visionMs = lap();
 
-    const slots: MediaSlot[] = media
+    const crops = media
       .flatMap((item) => item.encoded ?? [])
-      .map((crop, i) => ({ ...crop, offset: mediaOffset[i] ?? 0 }));
-    const context = this.#contextFor(plan.contextLength);
-    const prefilled = await context.prefill(
-      { ids, slots },
-      { signal, onProgress: (n, of) => onProgress?.({ stage: "prefill", done: n, total: of }) },
-    );
+      .map(({ key, embeds, crop }, i) => ({ key, embeds, crop, offset: mediaOffset[i] ?? 0 }));
+    const scheduler = this.#engine.scheduler(this.#kvType);
+    // Beams share the pages of the prompt but for the last, of which the prompt keeps its own.
+    const forked = beams > 1 ? this.#engine.model.kvBytes(this.#kvType).page : 0;
+    const sequence = await scheduler.open({ ids, crops }, memory.kvCache + memory.visualKv + forked, signal);
+    this.#sequence = sequence;
+    const sampler = beams > 1 ? undefined : nativeSync(() => binding.createSampler(sampling));
+    sampler?.reset(Int32Array.from(ids));
+    const first = await sequence.next({
+      ...(sampler ? { sampler } : { top: topNeeded({ ...sampling, beams }, ids) }),
+      logits: onPrefilled !== undefined,
+      signal,
+      onProgress: (done, total) => onProgress?.({ stage: "prefill", done, total }),
+    });
     timings.prefillMs = lap();
-    if (options.onPrefilled)
-      await options.onPrefilled({
-        crops: slots.length,
+    if (onPrefilled)
+      await onPrefilled({
+        crops: crops.length,
         pixels: await allCrops(media, signal),
-        imageEmbeds: [...new Set(slots.map((slot) => slot.embeds))].map((embeds) => embeds.toFloat32()),
-        logits: context.session.logits(context.sequence),
+        imageEmbeds: crops.map(embedsOf),
+        logits: first.logits as Float32Array,
       });
     await Promise.all(media.map(closeMedia));
-    return { ids, slots, context, prefilled, plan: plan.memory, timings };
+    const maxTokens = Math.min(options.maxTokens ?? defaultMaxTokens, contextLength - ids.length);
+    return { ids, crops, sequence, sampler, first, maxTokens, memory, timings };
   }
 
-  /** How long the context has to be, and the memory that the answer takes. Throws MemoryError when the machine has less. */
+  /** How many positions the answer may take, and its memory. Throws MemoryError when the machine has less. */
   #plan(promptTokens: number, crops: number, options: AskOptions): { contextLength: number; memory: MemoryPlan } {
     const { model } = this.#engine;
-    const modelContext = model.config.contextLength;
-    const size = { promptTokens, crops, modelContext, heldContext: this.#context?.length ?? 0 };
+    const size = { promptTokens, crops, modelContext: model.config.contextLength };
     const work = planWork(size, this.#options, options);
     const memory = nativeSync(() => model.plan({ ...work, kvType: this.#kvType }));
     options.onPlan?.(memory);
-    checkMemory(memory, model.weightBytes);
+    // Memory that the session has counts as available: where other answers use it, this one waits for them.
+    checkMemory(memory, model.weightBytes + this.#engine.scheduler(this.#kvType).bytes);
     return { contextLength: work.contextLength, memory };
   }
 
-  /** The chat's context; a longer one in its place when it has grown too short (its prompt is then computed again). */
-  #contextFor(length: number): Context {
-    if (this.#context && this.#context.length < length) {
-      this.#context.dispose();
-      this.#context = undefined;
-    }
-    this.#context ??= new Context(this.#engine.model, length, this.#kvType);
-    return this.#context;
-  }
-
   #decode(prompt: Prompt, sampling: SamplerOptions, options: AskOptions): AsyncGenerator<AnswerPiece, FinishReason> {
-    const { context, ids } = prompt;
-    const { tools, binding } = this.#engine;
-    const maxTokens = Math.min(options.maxTokens ?? defaultMaxTokens, context.length - ids.length);
-    const shared = {
-      session: context.session,
-      sequence: context.sequence,
-      detokenizer: tools,
-      eosIds: tools.eosIds,
-      maxTokens,
-      stop: options.stop ?? [],
-      signal: options.signal,
-    };
-    const { beams = 1 } = options;
-    if (beams > 1)
+    const { sequence, sampler, first, maxTokens } = prompt;
+    const { tools } = this.#engine;
+    const { beams = 1, stop = [], signal } = options;
+    const shared = { sequence, detokenizer: tools, eosIds: tools.eosIds, maxTokens, stop, signal };
+    if (!sampler)
       return answerByBeams({
         ...shared,
-        promptIds: ids,
+        first: first.top,
         beams,
         repetitionPenalty: sampling.repetitionPenalty,
         logprobs: sampling.logprobs,
         onStep: (done) => options.onProgress?.({ stage: "beams", done, total: maxTokens }),
       });
-    const sampler = nativeSync(() => binding.createSampler(sampling));
-    sampler.reset(Int32Array.from(ids));
-    return generate({
-      ...shared,
-      sampler,
-      drafter: options.draft === "lookup" ? new PromptLookup(ids, tools.eosIds) : undefined,
-      onAppend: (id) => context.appended(id),
-    });
+    const drafter = options.draft === "lookup" ? new PromptLookup(sequence.ids, tools.eosIds) : undefined;
+    return generate({ ...shared, first: first.drawn, sampler, drafter });
   }
 }
 
 interface Prompt {
-  ids: number[];
-  slots: MediaSlot[];
-  context: Context;
-  prefilled: number;
-  plan: MemoryPlan;
+  ids: readonly number[];
+  crops: readonly VisibleCrop[];
+  sequence: Sequence;
+  /** Absent: beam search. */
+  sampler: NativeSampler | undefined;
+  /** The first tokens after the prompt, or the log-probabilities that beam search begins with. */
+  first: Advanced;
+  maxTokens: number;
+  memory: MemoryPlan;
   timings: Timings;
+}
+
+/** A copy, [tokens, d]. */
+function embedsOf({ embeds, crop }: VisibleCrop): Float32Array {
+  const all = embeds.toFloat32();
+  const size = all.length / embeds.crops;
+  return all.slice(crop * size, (crop + 1) * size);
 }

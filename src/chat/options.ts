@@ -44,7 +44,7 @@ export interface PromptTensors {
   crops: number;
   /** One array [cropSize, cropSize, 3] a crop. */
   pixels: Uint8Array[];
-  /** One array [crops, cropTokens, hiddenSize] a call of the vision tower. */
+  /** One array [cropTokens, hiddenSize] a crop. */
   imageEmbeds: Float32Array[];
   /** The logits of the prompt's last row, [vocabSize]. */
   logits: Float32Array;

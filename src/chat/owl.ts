@@ -8,10 +8,11 @@ import type { InputMessage } from "../prompt/messages.js";
 import { packageVersion } from "../version.js";
 import { EmbeddingCache } from "../vision/cache.js";
 import type { LoadMedia } from "../vision/chat-media.js";
-import type { CropCache } from "../vision/encode-crops.js";
+import type { CropCache } from "../vision/crops.js";
 import { mediaLoader } from "../vision/load.js";
 import { hashVisionWeights } from "../vision/weights-hash.js";
-import { Chat, type Engine } from "./chat.js";
+import { Chat } from "./chat.js";
+import { createEngine, type Engine } from "./engine.js";
 import { memoryLimits } from "./memory.js";
 import type { ChatOptions } from "./options.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
@@ -62,7 +63,7 @@ export class Owl {
     const { device = "auto", threads = 0, precision = "auto" } = options;
     const model = await nativeCall(binding.openModel(path, { device, threads, precision }));
     try {
-      const engine = {
+      const engine = createEngine({
         binding,
         model,
         tools: replace.tools ?? promptTools(model.metadata, path),
@@ -70,7 +71,7 @@ export class Owl {
         samplingDefaults: samplingDefaults(model.metadata),
         loadMs: performance.now() - started,
         cache: options.cache ? cropCache(binding, path, precision) : undefined,
-      };
+      });
       return new Owl(path, engine);
     } catch (error) {
       model.dispose();
@@ -96,7 +97,10 @@ export class Owl {
     return { ...this.#engine.samplingDefaults };
   }
 
-  /** Starts a conversation. Several may be open at a time. */
+  /**
+   * Starts a conversation. Several may be open and ask at the same time: their answers share the passes of the model, which is faster than one
+   * after the other, and none of them changes by it.
+   */
   chat(options: ChatOptions = {}): Chat {
     if (this.#disposed) throw new UserError("this model was disposed; open it again.");
     const chat: Chat = new Chat(this.#engine, options, () => this.#chats.delete(chat));
@@ -109,7 +113,7 @@ export class Owl {
     if (this.#disposed) return;
     this.#disposed = true;
     await Promise.all([...this.#chats].map((chat) => chat.dispose()));
-    this.#engine.model.dispose();
+    this.#engine.dispose();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

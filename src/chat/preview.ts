@@ -23,7 +23,7 @@ export interface Preview {
   /** The position from which on each crop is visible. */
   mediaOffset: number[];
   media: MediaReport[];
-  /** Positions of the KV cache. */
+  /** Positions that prompt and answer take at most. */
   contextLength: number;
   memory: MemoryPlan;
 }
@@ -54,7 +54,7 @@ export async function preview(
     const system = options.system === undefined ? [] : [{ role: "system" as const, content: options.system }];
     await conversation.add([...system, ...messages], options);
     const { prompt, ids, mediaOffset } = conversation.render();
-    const size = { promptTokens: ids.length, crops: mediaOffset.length, modelContext, heldContext: 0 };
+    const size = { promptTokens: ids.length, crops: mediaOffset.length, modelContext };
     const work = planWork(size, options, options);
     const { device = "auto", threads = 0, precision = "auto" } = options;
     const memory = await nativeCall(binding.planModel(path, { device, threads, precision }, work));

@@ -1,34 +1,49 @@
-import type { NativeSession } from "../native/binding.js";
-import { nativeCall } from "../native/native.js";
 import type { AnswerPiece, Detokenizer, FinishReason } from "./generate.js";
+import type { Sequence } from "./sequence.js";
 import { StopStrings } from "./stop.js";
 
-export interface BeamToken {
+interface TokenLogprob {
   id: number;
   logprob: number;
-  top: { id: number; logprob: number }[];
+}
+export interface BeamToken extends TokenLogprob {
+  top: TokenLogprob[];
 }
 
-export interface BeamOptions {
-  session: NativeSession;
-  /** A sequence that holds the prompt; it is forked and left as it is. */
-  sequence: number;
-  promptIds: readonly number[];
+/** The options that decide how many log-probabilities a search needs. */
+export interface BeamWidth {
   beams: number;
-  maxTokens: number;
-  eosIds: ReadonlySet<number>;
   /** As in Hugging Face, over prompt and answer; 1: off. */
   repetitionPenalty: number;
   /** Alternatives to keep with each token. */
   logprobs: number;
+}
+
+export interface BeamOptions extends BeamWidth {
+  /** A sequence whose prompt is computed; it is forked and left as it is. */
+  sequence: Sequence;
+  /** The largest log-probabilities after the prompt, as many as topNeeded() says. */
+  first: readonly TokenLogprob[];
+  maxTokens: number;
+  eosIds: ReadonlySet<number>;
   signal?: AbortSignal | undefined;
   onStep?: ((tokens: number) => void) | undefined;
 }
 
+/**
+ * How many log-probabilities a search needs to know after `ids`: enough to fill every beam even if half of them end, and since a penalty only
+ * lowers what was seen, the best of the penalised scores are among this many raw ones.
+ */
+export function topNeeded({ beams, repetitionPenalty, logprobs }: BeamWidth, ids: readonly number[]): number {
+  return Math.max(2 * beams, logprobs) + (repetitionPenalty === 1 ? 0 : new Set(ids).size);
+}
+
 interface Beam {
-  sequence: number;
+  sequence: Sequence;
   score: number;
   tokens: BeamToken[];
+  /** The largest log-probabilities of what comes next. */
+  next: readonly TokenLogprob[];
 }
 interface Hypothesis {
   score: number;
@@ -43,32 +58,27 @@ interface Hypothesis {
  */
 export async function beamSearch(o: BeamOptions): Promise<{ tokens: BeamToken[]; ended: boolean; score: number }> {
   const finished: Hypothesis[] = [];
-  let running: Beam[] = [{ sequence: o.session.fork(o.sequence), score: 0, tokens: [] }];
+  let running: Beam[] = [{ sequence: o.sequence.fork(), score: 0, tokens: [], next: o.first }];
   let done = false;
   try {
     for (let length = 1; length <= o.maxTokens; length++) {
       o.signal?.throwIfAborted();
-      const candidates = await expand(o, running);
+      const candidates = expand(o, running);
       const next = sift(o, candidates, finished, length);
       const best = candidates[0];
       done = isDone(o.beams, finished, best ? best.score / length : Number.NEGATIVE_INFINITY);
       if (done) break;
       o.onStep?.(length);
-      running = reorder(o.session, running, next);
+      running = reorder(running, next);
       if (running.length === 0 || length === o.maxTokens) break;
-      await nativeCall(
-        o.session.step(
-          Int32Array.from(running, (beam) => beam.sequence),
-          Int32Array.from(running, (beam) => beam.tokens.at(-1)?.id ?? 0),
-        ),
-      );
+      await Promise.all(running.map((beam) => advance(o, beam)));
     }
     if (!done)
       for (const beam of running)
         if (beam.tokens.length > 0)
           keep(o.beams, finished, { score: beam.score / beam.tokens.length, tokens: beam.tokens, ended: false });
   } finally {
-    for (const beam of running) o.session.remove(beam.sequence);
+    for (const beam of running) beam.sequence.release();
   }
   const best = finished[0];
   return best ?? { tokens: [], ended: true, score: 0 };
@@ -80,20 +90,19 @@ interface Candidate {
   token: BeamToken;
 }
 
+async function advance(o: BeamOptions, beam: Beam): Promise<void> {
+  const top = topNeeded(o, beam.sequence.ids);
+  beam.next = (await beam.sequence.next({ top, signal: o.signal })).top;
+}
+
 /** The best 2 * beams continuations over all beams: enough to fill every beam even if half of them end. */
-async function expand(o: BeamOptions, running: Beam[]): Promise<Candidate[]> {
+function expand(o: BeamOptions, running: Beam[]): Candidate[] {
   const wanted = 2 * o.beams;
   const candidates: Candidate[] = [];
   for (const parent of running) {
-    const seen = new Set<number>();
-    if (o.repetitionPenalty !== 1) {
-      for (const id of o.promptIds) seen.add(id);
-      for (const token of parent.tokens) seen.add(token.id);
-    }
-    // A penalty only lowers what was seen, so the best of the penalised scores are among this many raw ones.
-    const found = await nativeCall(o.session.topLogprobs(parent.sequence, Math.max(wanted, o.logprobs) + seen.size));
-    const top = found.slice(0, o.logprobs);
-    const own = found
+    const seen = new Set(o.repetitionPenalty === 1 ? [] : parent.sequence.ids);
+    const top = parent.next.slice(0, o.logprobs);
+    const own = parent.next
       .map(({ id, logprob }) => ({
         parent,
         score: parent.score + (seen.has(id) ? logprob * o.repetitionPenalty : logprob),
@@ -130,14 +139,15 @@ function isDone(beams: number, finished: Hypothesis[], attainable: number): bool
 }
 
 /** Each parent's first child takes over its sequence, further ones fork it; parents without children go. */
-function reorder(session: NativeSession, running: Beam[], next: Candidate[]): Beam[] {
+function reorder(running: Beam[], next: Candidate[]): Beam[] {
   const taken = new Set<Beam>();
   const beams = next.map(({ parent, score, token }) => {
-    const sequence = taken.has(parent) ? session.fork(parent.sequence) : parent.sequence;
+    const sequence = taken.has(parent) ? parent.sequence.fork() : parent.sequence;
     taken.add(parent);
-    return { sequence, score, tokens: [...parent.tokens, token] };
+    return { sequence, score, tokens: [...parent.tokens, token], next: [] };
   });
-  for (const beam of running) if (!taken.has(beam)) session.remove(beam.sequence);
+  for (const beam of running) if (!taken.has(beam)) beam.sequence.release();
+  for (const { sequence, tokens } of beams) sequence.append(tokens.at(-1)?.id ?? 0);
   return beams;
 }
 

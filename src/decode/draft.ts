@@ -1,11 +1,9 @@
-/** Drafts ids for speculative decoding. A good draft makes an answer faster; a bad one never changes it. */
+/** Drafts ids for speculative decoding, which may follow the sequence that it looks at. A good draft makes an answer faster; a bad one never changes it. */
 export interface Drafter {
   /** Drafts at most `max` ids. */
   propose(max: number): number[];
-  /** Notes ids that entered the sequence. */
-  append(ids: readonly number[]): void;
   /** Notes how many ids of a draft were accepted. */
-  judge(proposed: number, right: number): void;
+  accept(drafted: number, accepted: number): void;
 }
 
 /** Length of the n-gram that must recur before its continuation is drafted: two ids agree by chance too often, four miss names. */
@@ -17,7 +15,9 @@ const maxDraft = 10;
  * while they are accepted and shrink when they are not, so that text without repetitions costs no more than the look-up.
  */
 export class PromptLookup implements Drafter {
-  readonly #ids: number[] = [];
+  readonly #ids: readonly number[];
+  /** The number of ids that were looked at. */
+  #seen = 0;
   /** The index at which each n-gram last ended. */
   readonly #ends = new Map<string, number>();
   /** The index at which the current n-gram ended the time before. */
@@ -27,22 +27,17 @@ export class PromptLookup implements Drafter {
   #pause = 0;
   readonly #never: ReadonlySet<number>;
 
-  constructor(prompt: readonly number[], never: ReadonlySet<number>) {
+  /**
+   * @param ids prompt and answer; ids that are appended later are seen, too
+   * @param never ids that are not drafted
+   */
+  constructor(ids: readonly number[], never: ReadonlySet<number>) {
+    this.#ids = ids;
     this.#never = never;
-    this.append(prompt);
-  }
-
-  append(ids: readonly number[]): void {
-    for (const id of ids) {
-      this.#ids.push(id);
-      if (this.#ids.length < matchLength) continue;
-      const key = this.#ids.slice(-matchLength).join();
-      this.#previous = this.#ends.get(key);
-      this.#ends.set(key, this.#ids.length);
-    }
   }
 
   propose(max: number): number[] {
+    this.#look();
     if (this.#previous === undefined) return [];
     if (this.#pause > 0) {
       this.#pause--;
@@ -53,12 +48,22 @@ export class PromptLookup implements Drafter {
     return end < 0 ? found : found.slice(0, end);
   }
 
-  judge(proposed: number, right: number): void {
-    if (right === proposed) {
+  accept(drafted: number, accepted: number): void {
+    if (accepted === drafted) {
       this.#length = Math.min(maxDraft, this.#length * 2);
     } else {
-      this.#length = Math.max(2, right + 1);
-      if (right === 0) this.#pause = 4;
+      this.#length = Math.max(2, accepted + 1);
+      if (accepted === 0) this.#pause = 4;
+    }
+  }
+
+  #look(): void {
+    while (this.#seen < this.#ids.length) {
+      this.#seen++;
+      if (this.#seen < matchLength) continue;
+      const key = this.#ids.slice(this.#seen - matchLength, this.#seen).join();
+      this.#previous = this.#ends.get(key);
+      this.#ends.set(key, this.#seen);
     }
   }
 }

@@ -1,6 +1,6 @@
-import type { NativeSampler, NativeSession, SampledToken } from "../native/binding.js";
-import { nativeCall } from "../native/native.js";
+import type { NativeSampler, SampledToken } from "../native/binding.js";
 import type { Drafter } from "./draft.js";
+import type { Sequence } from "./sequence.js";
 import { StopStrings } from "./stop.js";
 
 export interface TokenChoice {
@@ -15,7 +15,7 @@ export interface Token extends TokenChoice {
   top: TokenChoice[];
 }
 
-/** What an answer streams: text that is certain by now (often a token's, possibly empty), and the token it came with. */
+/** A piece of a streamed answer: text that is certain by now (often a token's, possibly empty), and the token it came with. */
 export interface AnswerPiece {
   text: string;
   token?: Token;
@@ -33,8 +33,10 @@ export interface Detokenizer {
 }
 
 export interface GenerateOptions {
-  session: NativeSession;
-  sequence: number;
+  /** A sequence whose prompt is computed; the answer is appended to it. */
+  sequence: Sequence;
+  /** The tokens that the sampler drew with the last pass of the prompt. */
+  first: readonly SampledToken[];
   sampler: NativeSampler;
   detokenizer: Detokenizer;
   eosIds: ReadonlySet<number>;
@@ -44,19 +46,16 @@ export interface GenerateOptions {
   signal?: AbortSignal | undefined;
   /** Guesses what comes next, so that several tokens may come of one pass; the answer is the same without. */
   drafter?: Drafter | undefined;
-  /** Told of each id that entered the sequence. */
-  onAppend?: ((id: number) => void) | undefined;
 }
 
 /**
- * Draws tokens one by one from a sequence whose prompt is prefilled. JavaScript pulls: nothing is computed ahead, so not asking again is
- * how to stop. Returns why it ended.
+ * Draws tokens one by one. JavaScript pulls: nothing is computed ahead, so not asking again is how to stop. Returns why it ended.
  */
 export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece, FinishReason> {
   const stream = o.detokenizer.stream();
   const stops = new StopStrings(o.stop);
   o.signal?.throwIfAborted();
-  let drawn = [await nativeCall(o.session.sample(o.sequence, o.sampler))];
+  let drawn = [...o.first];
   for (let n = 1; ; n++) {
     const { id, logprob, top } = drawn.shift() as SampledToken;
     o.signal?.throwIfAborted();
@@ -82,23 +81,14 @@ export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece,
     }
     yield { text, token };
     o.signal?.throwIfAborted();
-    if (drawn.length === 0) drawn = await next(o, id, o.maxTokens - n);
+    if (drawn.length === 0) drawn = await next(o, o.maxTokens - n);
   }
 }
 
-/** Appends `id` and draws what follows it: one token, or several where a guess was right. `left`: tokens the answer may still have. */
-async function next(o: GenerateOptions, id: number, left: number): Promise<SampledToken[]> {
-  o.drafter?.append([id]);
-  const guess = o.drafter?.propose(left - 1) ?? [];
-  if (guess.length === 0) {
-    await nativeCall(o.session.step(Int32Array.of(o.sequence), Int32Array.of(id)));
-    o.onAppend?.(id);
-    return [await nativeCall(o.session.sample(o.sequence, o.sampler))];
-  }
-  const drawn = await nativeCall(o.session.speculate(o.sequence, Int32Array.of(id, ...guess), o.sampler));
-  const right = guess.slice(0, drawn.length - 1);
-  for (const appended of [id, ...right]) o.onAppend?.(appended);
-  o.drafter?.append(right);
-  o.drafter?.judge(guess.length, right.length);
+/** Draws what follows: one token, or several where a guess was right. `left`: tokens the answer may still have. */
+async function next({ sequence, sampler, drafter, signal }: GenerateOptions, left: number): Promise<SampledToken[]> {
+  const draft = drafter?.propose(left - 1) ?? [];
+  const { drawn } = await sequence.next({ sampler, draft, signal });
+  if (draft.length > 0) drafter?.accept(draft.length, drawn.length - 1);
   return drawn;
 }

@@ -176,7 +176,17 @@ export interface NativeModel {
   encode(crops: Uint8Array, n: number): Promise<NativeEmbeds>;
   /** Takes embeddings that were computed before, [n, cropTokens, hiddenSize]. */
   embedsFrom(data: Float32Array, n: number): NativeEmbeds;
-  createSession(options: { contextLength: number; kvType: KvType; prefillChunk: number }): NativeSession;
+  /** Memory of one page of text (pagePositions positions, all layers) and of one crop's visual keys and values, in bytes. */
+  kvBytes(kvType: KvType): { page: number; pagePositions: number; crop: number };
+  createSession(options: {
+    /** Positions a sequence may have, at most the model's. */
+    contextLength: number;
+    kvType: KvType;
+    /** Rows that a pass may have at most. */
+    prefillChunk: number;
+    /** Pages that all sequences may hold together; absent: no limit. An advance() that needs more is refused (out_of_memory) before any work. */
+    pages?: number;
+  }): NativeSession;
   /** Its sessions and embeddings stay usable; the memory is freed once they are disposed of, too. */
   dispose(): void;
 }
@@ -208,6 +218,32 @@ export interface SampledToken {
   top: { id: number; logprob: number }[];
 }
 
+/** What one sequence takes part in a pass with. */
+export interface AdvancePart {
+  sequence: number;
+  /** Ids to append, at least one: a chunk of a prompt, the last token of an answer, or that and a draft after it. */
+  ids: Int32Array;
+  /** Crops that become visible among the appended positions: each offset lies among them. */
+  media?: MediaSlot[];
+  /**
+   * Draws what follows the last id. With `drafted` the last so many ids are guesses: the sampler draws after the last certain id, then after each
+   * guess for as long as it drew that very guess itself; guesses that it did not draw are taken off the sequence again.
+   */
+  sampler?: NativeSampler;
+  drafted?: number;
+  /** How many of the largest log-probabilities after the last id to report (beam search). */
+  top?: number;
+  /** Whether a copy of the logits after the last id is wanted. */
+  logits?: boolean;
+}
+
+export interface Advanced {
+  /** One with a sampler; with a draft up to drafted + 1. All but the last are on the sequence. */
+  drawn: SampledToken[];
+  top: { id: number; logprob: number }[];
+  logits?: Float32Array;
+}
+
 /**
  * Sequences over one KV cache. A sequence is a small integer. One call at a time: while a promise of a session is pending, any other call on
  * it but dispose() is an error; dispose() then takes effect when that call ends.
@@ -222,29 +258,13 @@ export interface NativeSession {
   /** Forgets all positions from `length` on, and crops that start there. */
   truncate(sequence: number, length: number): void;
   /**
-   * Appends ids to a sequence, at most prefillChunk of them; `media` are crops whose offset lies in the appended range. Computes visual
-   * K/V of new crops first. The last row's logits are kept for sample().
+   * One pass over the rows of all parts (different sequences; at most prefillChunk rows together): weights are read once. Prefill and decode rows mix
+   * freely, and every row gets the bits that it would get alone. After an error the sequences are as they were.
    */
-  prefill(sequence: number, ids: Int32Array, media: MediaSlot[]): Promise<void>;
-  /**
-   * Appends a draft as prefill() does, and gives for every id of it the one with the largest logit after it: what greedy decoding would have
-   * appended. truncate() what was not accepted. The last row's logits are kept.
-   */
-  verify(sequence: number, ids: Int32Array): Promise<Int32Array>;
-  /**
-   * Appends ids[0], then as many of the drafted ids after it as `sampler` draws itself, in one pass. Returns its draws, at least one: the last of
-   * them is not appended, all before it are. The same draws as sample() and step() in turns.
-   */
-  speculate(sequence: number, ids: Int32Array, sampler: NativeSampler): Promise<SampledToken[]>;
-  /** One token each appended to several sequences in one step: weights are read once. */
-  step(sequences: Int32Array, ids: Int32Array): Promise<void>;
-  /** Draws from the kept logits of a sequence (history: ids of the prompt and the answer, for the penalties). */
-  sample(sequence: number, sampler: NativeSampler): Promise<SampledToken>;
-  /** A copy of the kept logits, [vocabSize]. */
-  logits(sequence: number): Float32Array;
-  /** The k largest log-probabilities of the kept logits (beam search). */
-  topLogprobs(sequence: number, k: number): Promise<{ id: number; logprob: number }[]>;
-  /** Memory its sequences hold now: text, crops in sight, kept logits. */
+  advance(parts: AdvancePart[]): Promise<Advanced[]>;
+  /** Pages that sequences hold now (a shared one counts once). */
+  readonly pagesInUse: number;
+  /** Memory its sequences hold now: text and crops in sight. */
   readonly bytes: number;
   dispose(): void;
 }

@@ -1,6 +1,6 @@
 import type { FrameReport, VideoOptions } from "../media/frames.js";
 import type { InputImage, InputVideo, MediaPart } from "../prompt/messages.js";
-import { disposeCrops, type EncodedCrop } from "./encode-crops.js";
+import type { EncodedCrop } from "./crops.js";
 
 /** How a picture or video was read. */
 export interface MediaReport {
@@ -57,7 +57,7 @@ export async function closeMedia(media: ChatMedia): Promise<void> {
 
 /** Frees pixels and embeddings. */
 export function releaseMedia(media: ChatMedia): void {
-  if (media.encoded) disposeCrops(media.encoded);
+  for (const crop of media.encoded ?? []) crop.release();
   media.encoded = undefined;
   void closeMedia(media);
 }

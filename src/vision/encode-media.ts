@@ -1,6 +1,7 @@
-import type { MemoryPlan, NativeModel } from "../native/binding.js";
+import type { MemoryPlan } from "../native/binding.js";
 import type { ChatMedia } from "./chat-media.js";
-import { type CropCache, encodeCrops } from "./encode-crops.js";
+import type { Crops } from "./crops.js";
+import { encodeCrops } from "./encode-crops.js";
 
 /** The progress of the vision tower. */
 export interface EncodeProgress {
@@ -22,8 +23,6 @@ export interface EncodeProgress {
 export interface EncodeMediaOptions {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: EncodeProgress) => void) | undefined;
-  /** Opens the cache of embeddings; absent: every crop is run. */
-  cache?: (() => Promise<CropCache | undefined>) | undefined;
   /** The plan of the whole answer, reported with the progress. */
   plan: MemoryPlan;
 }
@@ -33,13 +32,12 @@ export interface EncodeMediaOptions {
  * number of their crops.
  */
 export async function encodeMedia(
-  model: NativeModel,
+  crops: Crops,
   media: readonly ChatMedia[],
-  { signal, onProgress, cache, plan }: EncodeMediaOptions,
+  { signal, onProgress, plan }: EncodeMediaOptions,
 ): Promise<number> {
   const fresh = media.filter((item) => !item.encoded);
   const total = fresh.reduce((sum, item) => sum + item.report.crops, 0);
-  const known = total > 0 ? await cache?.() : undefined;
   const unit = fresh.every((item) => item.type === "video") ? "frame" : "crop";
   const started = performance.now();
   let done = 0;
@@ -59,12 +57,11 @@ export async function encodeMedia(
   };
   for (const item of fresh) {
     report(0);
-    item.encoded = await encodeCrops(model, counted(item), item.report.crops, {
+    item.encoded = await encodeCrops(crops, counted(item), item.report.crops, {
       signal,
-      cache: known,
-      onCrops: (crops, ms) => {
-        done += crops;
-        report(ms / crops);
+      onCrop: (ms) => {
+        done++;
+        report(ms);
       },
     });
   }

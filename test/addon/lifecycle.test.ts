@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, test } from "vitest";
 import { greedySampling } from "../../src/decode/sampling.js";
-import type { NativeModel } from "../../src/native/binding.js";
+import type { AdvancePart, MediaSlot, NativeModel } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
 import { root, temporaryFolder } from "../support/files.js";
 import { converter, session } from "../support/model.js";
@@ -42,15 +42,16 @@ describe("dispose", () => {
       () => embeds.toFloat32(),
       () => s.create(),
       () => s.length(sequence),
-      () => s.prefill(sequence, long, []),
+      () => s.advance([{ sequence, ids: long }]),
       () => s.bytes,
+      () => s.pagesInUse,
     ];
     for (const use of uses) expect(use).toThrow(/disposed of/);
   });
 
   test("during a call takes effect when the call ends", async () => {
     const s = session(model);
-    const running = s.prefill(s.create(), long, []);
+    const running = s.advance([{ sequence: s.create(), ids: long }]);
     s.dispose();
     await running;
     expect(() => s.create()).toThrow(/disposed of/);
@@ -62,7 +63,7 @@ describe("dispose", () => {
     const s = session(other);
     other.dispose();
     const sequence = s.create();
-    await s.prefill(sequence, Int32Array.of(1, 2), [{ offset: 1, embeds, crop: 0 }]);
+    await s.advance([{ sequence, ids: Int32Array.of(1, 2), media: [{ offset: 1, embeds, crop: 0 }] }]);
     expect(s.length(sequence)).toBe(2);
     s.dispose();
     embeds.dispose();
@@ -80,25 +81,30 @@ describe("calls", () => {
   test("a second one while one runs is an error, and the first is unharmed", async () => {
     const s = session(model);
     const sequence = s.create();
-    const running = s.prefill(sequence, long, []);
+    const running = s.advance([{ sequence, ids: long }]);
     const second = [
-      () => s.prefill(sequence, long, []),
-      () => s.step(Int32Array.of(0), Int32Array.of(1)),
+      () => s.advance([{ sequence, ids: long }]),
       () => s.create(),
-      () => s.logits(sequence),
+      () => s.fork(sequence),
+      () => s.remove(sequence),
+      () => s.length(sequence),
       () => s.truncate(sequence, 0),
+      () => s.bytes,
+      () => s.pagesInUse,
     ];
     for (const call of second) expect(call).toThrow(/still running/);
     await running;
     expect(s.length(sequence)).toBe(500);
     const sampler = native().createSampler(greedySampling);
-    const drawing = s.sample(sequence, sampler);
+    const drawing = s.advance([{ sequence, ids: Int32Array.of(1), sampler }]);
     expect(() => sampler.reset(long)).toThrow(/still drawing/);
     const other = session(model);
-    const elsewhere = other.create();
+    const elsewhere = { sequence: other.create(), ids: Int32Array.of(1), sampler };
+    expect(() => other.advance([elsewhere])).toThrow(/still drawing/);
     await drawing;
-    await other.prefill(elsewhere, Int32Array.of(1), []);
-    expect((await other.sample(elsewhere, sampler)).id).toBeTypeOf("number");
+    expect((await other.advance([elsewhere]))[0]?.drawn[0]?.id).toBeTypeOf("number");
+    const both = [s.create(), s.create()].map((one) => ({ sequence: one, ids: Int32Array.of(1), sampler }));
+    expect(() => s.advance(both)).toThrow(/still drawing/); // one sampler for two parts
     s.dispose();
     other.dispose();
   });
@@ -106,8 +112,8 @@ describe("calls", () => {
   test("of several sessions and models at once wait for each other and agree", async () => {
     const other = await native().openModel(path, { threads: 3 });
     const sessions = [session(model), session(model), session(other), session(other)];
-    await Promise.all(sessions.map((s) => s.prefill(s.create(), long, [])));
-    const rows = sessions.map((s) => s.logits(0));
+    const all = await Promise.all(sessions.map((s) => s.advance([{ sequence: s.create(), ids: long, logits: true }])));
+    const rows = all.map(([after]) => after?.logits);
     for (const row of rows) expect(row).toEqual(rows[0]);
     for (const s of sessions) s.dispose();
     other.dispose();
@@ -116,22 +122,27 @@ describe("calls", () => {
   test("that fail leave the session as it was", async () => {
     const s = session(model, { contextLength: 510 });
     const sequence = s.create();
-    await s.prefill(sequence, long, []);
-    const logits = s.logits(sequence);
+    await s.advance([{ sequence, ids: long }]);
     const embeds = await model.encode(pixels(1), 1);
     const vocab = model.config.vocabSize;
+    const held = [s.pagesInUse, s.bytes];
+    const append = (ids: Int32Array, media: MediaSlot[] = []) => s.advance([{ sequence, ids, media }]);
+    const one = { sequence, ids: Int32Array.of(1) };
     const bad: [() => Promise<unknown>, RegExp][] = [
-      [() => s.prefill(sequence, Int32Array.of(vocab), []), /token id 300 is not among the 300 rows/],
-      [() => s.prefill(sequence, Int32Array.of(-1), []), /token id -1/],
-      [() => s.prefill(sequence, Int32Array.of(), []), /takes 1 to 510 ids/],
-      [() => s.prefill(sequence, long, []), /context of 510 positions is full: 500 are taken and 500 more/],
-      [() => s.prefill(sequence, long.subarray(0, 2), [{ offset: 499, embeds, crop: 0 }]), /offset 499 lies outside/],
-      [() => s.prefill(sequence, long.subarray(0, 2), [{ offset: 502, embeds, crop: 0 }]), /offset 502 lies outside/],
-      [() => s.prefill(sequence, long.subarray(0, 2), [{ offset: 500, embeds, crop: 1 }]), /crop does not exist/],
-      [() => s.prefill(99, long.subarray(0, 2), []), /no sequence 99/],
-      [() => s.step(Int32Array.of(sequence, sequence), Int32Array.of(1, 2)), /twice/],
-      [() => s.step(Int32Array.of(sequence), Int32Array.of(1, 2)), /one id for each/],
-      [() => s.sample(s.create(), native().createSampler(greedySampling)), /has no logits/],
+      [() => append(Int32Array.of(vocab)), /token id 300 is not among the 300 rows/],
+      [() => append(Int32Array.of(-1)), /token id -1/],
+      [() => append(Int32Array.of()), /at least one id/],
+      [() => append(long), /context of 510 positions is full: 500 are taken and 500 more/],
+      [() => append(long.subarray(0, 2), [{ offset: 499, embeds, crop: 0 }]), /offset 499 lies outside/],
+      [() => append(long.subarray(0, 2), [{ offset: 502, embeds, crop: 0 }]), /offset 502 lies outside/],
+      [() => append(long.subarray(0, 2), [{ offset: 500, embeds, crop: 1 }]), /crop does not exist/],
+      [() => s.advance([{ sequence: 99, ids: long.subarray(0, 2) }]), /no sequence 99/],
+      [() => s.advance([]), /at least one part/],
+      [() => s.advance([one, one]), /twice/],
+      [
+        () => s.advance([one, ...[500, 12].map((n) => ({ sequence: s.create(), ids: new Int32Array(n) }))]),
+        /takes 1 to 512 ids/,
+      ],
     ];
     for (const [call, message] of bad) {
       const error = await call().then(
@@ -142,9 +153,32 @@ describe("calls", () => {
       expect((error as Error).message).toMatch(message);
     }
     expect(s.length(sequence)).toBe(500);
-    expect(s.logits(sequence)).toEqual(logits);
+    expect([s.pagesInUse, s.bytes]).toEqual(held);
+    const whole = session(model);
+    const fresh = { sequence: whole.create(), ids: Int32Array.of(...long, 1), logits: true };
+    expect(await s.advance([{ ...one, logits: true }])).toEqual(await whole.advance([fresh]));
+    whole.dispose();
     s.dispose();
     embeds.dispose();
+  });
+
+  test("that need more pages than there are leave the session as it was", async () => {
+    const { kvType, page, pagePositions } = { kvType: "f16" as const, ...model.kvBytes("f16") };
+    const s = model.createSession({ contextLength: 510, kvType, prefillChunk: 510, pages: 3 });
+    const [a, b] = [s.create(), s.create()];
+    await s.advance([{ sequence: a, ids: long.subarray(0, 2 * pagePositions) }]);
+    expect([s.pagesInUse, s.bytes]).toEqual([2, 2 * page]);
+    const parts = [a, b].map((sequence) => ({ sequence, ids: Int32Array.of(1) }));
+    const error = await s.advance(parts).then(
+      () => undefined,
+      (e: unknown) => e,
+    );
+    expect(code(error)).toBe("out_of_memory");
+    expect([s.pagesInUse, s.length(a), s.length(b)]).toEqual([2, 2 * pagePositions, 0]);
+    await s.advance([parts[1] as AdvancePart]);
+    s.remove(a);
+    expect(s.pagesInUse).toBe(1);
+    s.dispose();
   });
 
   test("with the wrong kind of argument are errors, never crashes", async () => {
@@ -154,19 +188,7 @@ describe("calls", () => {
     const loose = (target: object, name: string) =>
       (target as Record<string, (...a: unknown[]) => unknown>)[name]?.bind(target) as (...a: unknown[]) => unknown;
     const methods = [
-      ...[
-        "create",
-        "fork",
-        "remove",
-        "length",
-        "truncate",
-        "prefill",
-        "verify",
-        "step",
-        "sample",
-        "logits",
-        "topLogprobs",
-      ]
+      ...["create", "fork", "remove", "length", "truncate", "advance"]
         .filter((name) => name !== "create")
         .map((name) => loose(s, name)),
       ...["plan", "encode", "embedsFrom", "createSession"].map((name) => loose(model, name)),
@@ -220,7 +242,7 @@ describe("the end of a process", () => {
     ],
     [
       "while prefill runs",
-      `const m = await open(); const s = session(m); s.prefill(s.create(), long, []); process.exit(0);`,
+      `const m = await open(); const s = session(m); s.advance([{ sequence: s.create(), ids: long }]); process.exit(0);`,
     ],
     ["while a model is being opened", `owl.openModel(path, {}); process.exit(0);`],
   ])("%s is clean", (_, script) => {
@@ -254,12 +276,13 @@ describe("worker threads", () => {
   test("compute what the main thread computes", async () => {
     const worker = inWorker(
       `const s = m.createSession({ contextLength: 64, kvType: "f32", prefillChunk: 64 });
-       await s.prefill(s.create(), Int32Array.of(1, 2, 3), []); parentPort.postMessage(s.logits(0));`,
+       const [after] = await s.advance([{ sequence: s.create(), ids: Int32Array.of(1, 2, 3), logits: true }]);
+       parentPort.postMessage(after.logits);`,
     );
     const row = await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
     const s = session(model, { kvType: "f32" });
-    await s.prefill(s.create(), Int32Array.of(1, 2, 3), []);
-    expect(row).toEqual(s.logits(0));
+    const [after] = await s.advance([{ sequence: s.create(), ids: Int32Array.of(1, 2, 3), logits: true }]);
+    expect(row).toEqual(after?.logits);
     s.dispose();
     await worker.terminate();
   });
@@ -269,7 +292,7 @@ describe("worker threads", () => {
     await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
     expect(await worker.terminate()).toBe(1);
     const s = session(model); // the addon still works here
-    await s.prefill(s.create(), Int32Array.of(1), []);
+    await s.advance([{ sequence: s.create(), ids: Int32Array.of(1) }]);
     s.dispose();
   });
 });

@@ -1,8 +1,21 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { NativeEmbeds, NativeModel } from "../../src/native/binding.js";
+import { greedySampling } from "../../src/decode/sampling.js";
+import type { Advanced, NativeEmbeds, NativeModel } from "../../src/native/binding.js";
+import { native } from "../../src/native/native.js";
 import { fixtures } from "../support/files.js";
-import { type Case, converter, encode, greedy, open, prefill, readCases, session } from "../support/model.js";
+import {
+  type After,
+  append,
+  type Case,
+  converter,
+  encode,
+  greedy,
+  open,
+  prefill,
+  readCases,
+  session,
+} from "../support/model.js";
 
 // A row's result may depend on that row alone, so whatever the number of threads, the chunks, the neighbours in a step or how the prefix
 // came to be, the logits are the same bits.
@@ -14,12 +27,10 @@ const [video, turns, text] = [find("video"), find("two turns"), find("text only"
 async function alone(model: NativeModel, c: Case, embeds: NativeEmbeds | undefined, n: number, chunk = 512) {
   const s = session(model, { chunk });
   const sequence = s.create();
-  await prefill(s, sequence, c, embeds, chunk);
-  const logits = s.logits(sequence);
-  const ids = await greedy(s, sequence, n);
-  const last = s.logits(sequence);
+  const first = await prefill(s, sequence, c, embeds, chunk);
+  const { ids, last } = await greedy(s, sequence, first, n);
   s.dispose();
-  return { logits, ids, last };
+  return { logits: first.logits, ids, last };
 }
 
 for (const type of ["f32", "q8_0", "q4_k_m"] as const) {
@@ -60,13 +71,12 @@ for (const type of ["f32", "q8_0", "q4_k_m"] as const) {
       for (const keep of [1, 20, 63, 64, 65, turns.ids.length - 1]) {
         const s = session(model);
         const sequence = s.create();
-        await prefill(s, sequence, turns, embeds);
-        await greedy(s, sequence, 5); // an answer to forget
+        await greedy(s, sequence, await prefill(s, sequence, turns, embeds), 5); // an answer to forget
         s.truncate(sequence, keep);
         expect(s.length(sequence)).toBe(keep);
-        await prefill(s, sequence, turns, embeds, 512, keep);
-        expect(s.logits(sequence)).toEqual(expected.logits);
-        expect(await greedy(s, sequence, 8)).toEqual(expected.ids);
+        const again = await prefill(s, sequence, turns, embeds, 512, keep);
+        expect(again.logits).toEqual(expected.logits);
+        expect((await greedy(s, sequence, again, 8)).ids).toEqual(expected.ids);
         s.dispose();
       }
     });
@@ -76,24 +86,24 @@ for (const type of ["f32", "q8_0", "q4_k_m"] as const) {
       const videoEmbeds = await encode(model, video);
       const group = [turns, video, text];
       const sequences: number[] = [];
+      let after: After[] = [];
       for (const c of group) {
         const sequence = s.create();
-        await prefill(s, sequence, c, c === video ? videoEmbeds : c === turns ? embeds : undefined);
+        after.push(await prefill(s, sequence, c, c === video ? videoEmbeds : c === turns ? embeds : undefined));
         sequences.push(sequence);
       }
       const ids: number[][] = group.map(() => []);
       for (let i = 0; i < 8; i++) {
-        const next = sequences.map((sequence) => {
-          const row = s.logits(sequence);
-          return row.indexOf(Math.max(...row));
-        });
-        next.forEach((id, k) => {
+        after.forEach(({ id }, k) => {
           ids[k]?.push(id);
         });
-        await s.step(Int32Array.from(sequences), Int32Array.from(next));
+        after = await append(
+          s,
+          sequences.map((sequence, k) => ({ sequence, ids: Int32Array.of(after[k]?.id as number) })),
+        );
       }
       expect(ids[0]).toEqual(expected.ids);
-      expect(s.logits(sequences[0] as number)).toEqual(expected.last);
+      expect(after[0]?.logits).toEqual(expected.last);
       expect(ids[1]).toEqual((await alone(model, video, videoEmbeds, 8)).ids);
       expect(ids[2]).toEqual((await alone(model, text, undefined, 8)).ids);
       s.dispose();
@@ -102,18 +112,48 @@ for (const type of ["f32", "q8_0", "q4_k_m"] as const) {
     test("for forks, which do not disturb each other", async () => {
       const s = session(model);
       const trunk = s.create();
-      await prefill(s, trunk, turns, embeds);
-      const branch = s.fork(trunk);
+      const first = await prefill(s, trunk, turns, embeds);
+      const [branch, pages] = [s.fork(trunk), s.pagesInUse];
       const held = s.bytes;
       const third = s.fork(branch);
-      expect(s.bytes - held).toBe(4 * model.config.vocabSize); // its logits, no pages
-      expect(s.logits(third)).toEqual(expected.logits);
-      await s.step(Int32Array.of(branch, third), Int32Array.of(1, 2)); // other words first
-      expect(await greedy(s, trunk, 8)).toEqual(expected.ids);
+      expect([s.bytes, s.pagesInUse]).toEqual([held, pages]);
+      const other = [branch, third].map((sequence, i) => ({ sequence, ids: Int32Array.of(i + 1) })); // other words first
+      await append(s, other);
+      expect(s.pagesInUse).toBeGreaterThan(pages);
+      const trunkAnswer = await greedy(s, trunk, first, 8);
+      expect(trunkAnswer).toEqual({ ids: expected.ids, last: expected.last });
       s.remove(trunk);
       s.truncate(third, turns.ids.length - 1);
-      await prefill(s, third, turns, embeds, 512, turns.ids.length - 1);
-      expect(await greedy(s, third, 8)).toEqual(expected.ids);
+      const again = await prefill(s, third, turns, embeds, 512, turns.ids.length - 1);
+      expect(again.logits).toEqual(expected.logits);
+      expect((await greedy(s, third, again, 8)).ids).toEqual(expected.ids);
+      s.dispose();
+    });
+
+    test("for a prompt that is prefilled while others decode", async () => {
+      const s = session(model);
+      const [decoding, reading] = [s.create(), s.create()];
+      let after = await prefill(s, decoding, turns, embeds);
+      let read: After | undefined;
+      const ids: number[] = [];
+      for (let i = 0; i < 8; i++) {
+        ids.push(after.id);
+        const [from, to] = [i, i + 1].map((k) => Math.floor((k * turns.ids.length) / 8)) as [number, number];
+        const media = turns.offsets.flatMap((offset, crop) =>
+          offset >= from && offset < to ? [{ offset, embeds, crop }] : [],
+        );
+        const parts = [
+          { sequence: reading, ids: turns.ids.subarray(from, to), media },
+          { sequence: decoding, ids: Int32Array.of(after.id) },
+        ];
+        [read, after] = (await append(s, i % 2 === 0 ? parts : parts.reverse()).then((both) =>
+          i % 2 === 0 ? both : both.reverse(),
+        )) as [After, After];
+      }
+      expect(ids).toEqual(expected.ids);
+      expect(after.logits).toEqual(expected.last);
+      expect(read?.logits).toEqual(expected.logits);
+      expect((await greedy(s, reading, read as After, 8)).ids).toEqual(expected.ids);
       s.dispose();
     });
 
@@ -121,14 +161,25 @@ for (const type of ["f32", "q8_0", "q4_k_m"] as const) {
       const s = session(model);
       const sequence = s.create();
       await prefill(s, sequence, turns, embeds);
-      const draft = Int32Array.from(expected.ids.slice(0, 7));
-      const best = await s.verify(sequence, draft);
-      expect([...best]).toEqual(expected.ids.slice(1, 8));
-      await s.step(Int32Array.of(sequence), Int32Array.of(expected.ids[7] as number));
-      expect(s.logits(sequence)).toEqual(expected.last);
-      s.truncate(sequence, turns.ids.length + 1); // all but the first were refused
-      await s.step(Int32Array.of(sequence), Int32Array.of(expected.ids[1] as number));
-      expect(await greedy(s, sequence, 6)).toEqual(expected.ids.slice(2));
+      const draft = async (ids: number[]) => {
+        const sampler = native().createSampler(greedySampling);
+        const part = { sequence, ids: Int32Array.from(ids), sampler, drafted: ids.length - 1, logits: true };
+        return (await s.advance([part]))[0] as Advanced;
+      };
+      // All are right: the same draws, and the logits after the last.
+      const right = await draft(expected.ids);
+      expect(right.drawn.slice(0, 7).map(({ id }) => id)).toEqual(expected.ids.slice(1, 8));
+      expect(right.drawn).toHaveLength(8);
+      expect(right.logits).toEqual(expected.last);
+      expect(s.length(sequence)).toBe(turns.ids.length + 8);
+      // The third guess is wrong: it and what follows it are taken off again.
+      s.truncate(sequence, turns.ids.length);
+      const [a, b, c, d] = expected.ids as [number, number, number, number];
+      const wrong = await draft([a, b, c, d === 1 ? 2 : 1, 5, 6]);
+      expect(wrong.drawn.map(({ id }) => id)).toEqual([b, c, d]);
+      expect(s.length(sequence)).toBe(turns.ids.length + 3);
+      const [after] = await append(s, [{ sequence, ids: Int32Array.of(d) }]);
+      expect((await greedy(s, sequence, after as After, 4)).ids).toEqual(expected.ids.slice(4));
       s.dispose();
     });
   });

@@ -3,10 +3,12 @@ import { describe, expect, test } from "vitest";
 import { type Drafter, PromptLookup } from "../../src/decode/draft.js";
 import { generate } from "../../src/decode/generate.js";
 import { greedySampling } from "../../src/decode/sampling.js";
-import type { NativeSession } from "../../src/native/binding.js";
+import { Scheduler } from "../../src/decode/scheduler.js";
+import type { NativeEmbeds, NativeModel, NativeSession } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
+import { Turns } from "../../src/native/turns.js";
 import { fixtures } from "../support/files.js";
-import { type Case, converter, encode, open, prefill, readCases, session } from "../support/model.js";
+import { type Case, converter, encode, open, readCases } from "../support/model.js";
 
 const convertedTo = converter("golden/model");
 const cases = await readCases(join(fixtures, "golden"));
@@ -16,10 +18,31 @@ describe("drafts change nothing but the time", async () => {
   const model = await open(await convertedTo("q8_0"));
   const embeds = await encode(model, c);
 
-  async function answer(drafter: Drafter | undefined, temperature: number, maxTokens = 40) {
-    const s = session(model, { contextLength: c.ids.length + maxTokens });
-    const sequence = s.create();
-    await prefill(s, sequence, c, embeds);
+  async function answer(
+    drafter: ((ids: readonly number[]) => Drafter) | undefined,
+    temperature: number,
+    maxTokens = 40,
+  ) {
+    let passes = 0;
+    let made: NativeSession | undefined;
+    const createSession: NativeModel["createSession"] = (options) => {
+      const s = model.createSession(options);
+      made = s;
+      const advance: typeof s.advance = (parts) => {
+        passes++;
+        return s.advance(parts);
+      };
+      return new Proxy(s, {
+        get: (target, key) => {
+          if (key === "advance") return advance;
+          const value = target[key as keyof NativeSession];
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+    };
+    const { config, kvBytes } = model;
+    const counted = { config, kvBytes: kvBytes.bind(model), createSession };
+    const scheduler = new Scheduler({ model: counted, kvType: model.defaultKvType, turns: new Turns(), memory: 1e9 });
     const sampler = native().createSampler({
       ...greedySampling,
       temperature,
@@ -28,44 +51,42 @@ describe("drafts change nothing but the time", async () => {
       logprobs: 2,
     });
     sampler.reset(c.ids);
-    const held: number[] = [];
+    const crops = c.offsets.map((offset, crop) => ({
+      offset,
+      crop,
+      key: String(crop),
+      embeds: embeds as NativeEmbeds,
+    }));
+    const sequence = await scheduler.open({ ids: [...c.ids], crops }, 0);
+    const first = (await sequence.next({ sampler })).drawn;
+    passes = 0;
     const tokens = [];
-    let passes = 0;
-    const counted = new Proxy(s, {
-      get: (target, key) => {
-        if (key === "step" || key === "speculate") passes++;
-        const value = target[key as keyof NativeSession];
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
     for await (const { token } of generate({
-      session: counted,
       sequence,
+      first,
       sampler,
       detokenizer: { stream: () => ({ push: String, end: () => "" }), text: String },
       eosIds: new Set(),
       maxTokens,
       stop: [],
-      drafter,
-      onAppend: (id) => held.push(id),
+      drafter: drafter?.(sequence.ids),
     }))
       if (token) tokens.push(token);
-    expect(s.length(sequence)).toBe(c.ids.length + held.length);
-    s.dispose();
+    const held = sequence.ids.slice(0, sequence.computed);
+    expect(made?.length(sequence.native as number)).toBe(held.length);
+    scheduler.dispose();
     return { tokens, held, passes };
   }
   /** Knows the answer, but for every fifth id. */
-  const oracle = (ids: number[]): Drafter => {
-    let at = 0;
-    return {
-      append: (appended) => {
-        at += appended.length;
+  const oracle =
+    (answer: number[]) =>
+    (ids: readonly number[]): Drafter => ({
+      propose: (most) => {
+        const at = ids.length - c.ids.length;
+        return answer.slice(at, at + Math.min(6, most)).map((id, i) => ((at + i) % 5 === 4 ? (id + 1) % 2000 : id));
       },
-      propose: (most) =>
-        ids.slice(at, at + Math.min(6, most)).map((id, i) => ((at + i) % 5 === 4 ? (id + 1) % 2000 : id)),
-      judge: () => {},
-    };
-  };
+      accept: () => {},
+    });
 
   test.each([0, 0.8])("at temperature %d", async (temperature) => {
     const plain = await answer(undefined, temperature);
@@ -75,7 +96,7 @@ describe("drafts change nothing but the time", async () => {
     expect(guessed.tokens).toEqual(plain.tokens);
     expect(guessed.held).toEqual(plain.held);
     expect(guessed.passes).toBeLessThan(plain.passes / 2);
-    const looked = await answer(new PromptLookup([...c.ids], new Set()), temperature);
+    const looked = await answer((seen) => new PromptLookup(seen, new Set()), temperature);
     expect(looked.tokens).toEqual(plain.tokens);
   });
 });

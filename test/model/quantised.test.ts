@@ -50,11 +50,10 @@ for (const [checkpoint, amplified] of Object.entries(checkpoints)) {
             const embeds = await encode(model, c);
             const s = session(model, { kvType: "f32" });
             const sequence = s.create();
-            await prefill(s, sequence, c, embeds);
-            const logits = s.logits(sequence);
-            const ids = await greedy(s, sequence, 4);
+            const first = await prefill(s, sequence, c, embeds);
+            const { ids } = await greedy(s, sequence, first, 4);
             s.dispose();
-            return { embeds: embeds?.toFloat32(), logits, ids };
+            return { embeds: embeds?.toFloat32(), logits: first.logits, ids };
           };
           const want = await run(expected);
           const tight = await run(exact);

@@ -1,15 +1,21 @@
 import { Owl } from "../../src/chat/owl.js";
 import { type Preview, type PreviewOptions, preview } from "../../src/chat/preview.js";
 import type { PromptTools } from "../../src/chat/prompt-tools.js";
+import { Scheduler } from "../../src/decode/scheduler.js";
 import type {
+  Advanced,
+  AdvancePart,
   Binding,
   GgufMetadata,
   MediaSlot,
   MemoryPlan,
   NativeEmbeds,
+  NativeModel,
   NativeSession,
+  SampledToken,
   Work,
 } from "../../src/native/binding.js";
+import { Turns } from "../../src/native/turns.js";
 import type { InputMessage } from "../../src/prompt/messages.js";
 import type { ChatMedia, LoadMedia } from "../../src/vision/chat-media.js";
 
@@ -32,8 +38,12 @@ export interface Fake {
   planTotal: number;
   /** The work of every memory plan that was asked for. */
   works: Work[];
-  /** Called before each step, to interfere. */
-  onStep: (() => void | Promise<void>) | undefined;
+  /** Rows and new crops of each part of every pass that was asked for, by sequence. */
+  passes: { sequence: number; rows: number; crops: number }[][];
+  /** Called within each pass, to interfere or to fail. */
+  onPass: ((parts: readonly AdvancePart[]) => void | Promise<void>) | undefined;
+  /** Called within each call of the vision tower. */
+  onEncode: ((crops: number) => void | Promise<void>) | undefined;
   /** Log-probabilities for beam search. */
   scores: ((ids: readonly number[]) => { id: number; logprob: number }[]) | undefined;
 }
@@ -52,7 +62,9 @@ export function fakeEngine(): Fake {
     script: undefined,
     planTotal: 1000,
     works: [],
-    onStep: undefined,
+    passes: [],
+    onPass: undefined,
+    onEncode: undefined,
     scores: undefined,
     binding: undefined as never,
   };
@@ -61,19 +73,63 @@ export function fakeEngine(): Fake {
     if (scripted !== undefined) return scripted;
     let hash = 7;
     for (const id of ids) hash = (hash * 31 + id) % 1_000_003;
-    for (const slot of slots) hash = (hash * 37 + slot.offset * 5 + slot.crop + slot.embeds.bytes) % 1_000_003;
+    for (const slot of slots) hash = (hash * 37 + slot.offset * 5 + contentOf(slot)) % 1_000_003;
     return 97 + (hash % 26);
   };
-  const session = (contextLength: number): NativeSession => {
+  const session = ({ contextLength, prefillChunk, pages = 1e9 }: SessionOptions): NativeSession => {
     const sequences = new Map<number, Held>();
     let count = 0;
+    let busy = false;
+    const use = (): void => {
+      if (busy) throw new Error("a call on this session is still running: await it first");
+    };
     const at = (sequence: number): Held => {
+      use();
       const held = sequences.get(sequence);
       if (!held) throw new Error(`no sequence ${sequence}`);
       return held;
     };
+    const check = (parts: readonly AdvancePart[]): void => {
+      const rows = parts.reduce((sum, { ids }) => sum + ids.length, 0);
+      if (rows > prefillChunk) throw new Error(`${rows} rows`);
+      if (new Set(parts.map(({ sequence }) => sequence)).size < parts.length) throw new Error("named twice");
+      const lengths = new Map([...sequences].map(([sequence, { ids }]) => [sequence, ids.length]));
+      for (const { sequence, ids, media = [] } of parts) {
+        const from = at(sequence).ids.length;
+        const to = from + ids.length;
+        lengths.set(sequence, to);
+        if (ids.length === 0) throw new Error("nothing to append");
+        if (media.some(({ offset }) => offset < from || offset >= to)) throw new Error("bad slot");
+        if (to > contextLength) throw new Error("past the context");
+      }
+      const wanted = [...lengths.values()].reduce((sum, length) => sum + Math.ceil(length / pagePositions), 0);
+      if (wanted > pages) throw Object.assign(new Error(`${wanted} of ${pages} pages`), { code: "out_of_memory" });
+    };
+    const append = ({ sequence, ids, media = [], sampler, drafted = 0, top, logits }: AdvancePart): Advanced => {
+      const held = at(sequence);
+      const guesses = [...ids.slice(ids.length - drafted)];
+      held.ids.push(...ids.slice(0, ids.length - drafted));
+      held.slots.push(...media);
+      const drawn: SampledToken[] = [];
+      while (sampler) {
+        const id = next(held);
+        drawn.push({
+          id,
+          logprob: -0.5,
+          top: [{ id, logprob: -0.5 }].slice(0, (sampler as unknown as { k: number }).k),
+        });
+        if (guesses.length === 0 || guesses.shift() !== id) break;
+        held.ids.push(id);
+      }
+      return {
+        drawn,
+        top: top === undefined ? [] : (fake.scores?.(held.ids) ?? []).slice(0, top),
+        ...(logits && { logits: new Float32Array(vocabulary) }),
+      };
+    };
     const self: NativeSession = {
       create: () => {
+        use();
         sequences.set(count, { ids: [], slots: [] });
         return count++;
       },
@@ -91,29 +147,29 @@ export function fakeEngine(): Fake {
         at(sequence).ids.length = length;
         at(sequence).slots = at(sequence).slots.filter((slot) => slot.offset < length);
       },
-      prefill: async (sequence, ids, media) => {
-        fake.calls.push(`prefill ${ids.length} at ${at(sequence).ids.length} with ${media.length}`);
-        const held = at(sequence);
-        for (const slot of media)
-          if (slot.offset < held.ids.length || slot.offset >= held.ids.length + ids.length) throw new Error("bad slot");
-        held.ids.push(...ids);
-        held.slots.push(...media);
-        if (held.ids.length > contextLength) throw new Error("past the context");
+      advance: async (parts) => {
+        check(parts);
+        for (const { sequence, ids, media = [] } of parts)
+          if (ids.length > 1)
+            fake.calls.push(`prefill ${ids.length} at ${at(sequence).ids.length} with ${media.length}`);
+        fake.passes.push(
+          parts.map(({ sequence, ids, media = [] }) => ({ sequence, rows: ids.length, crops: media.length })),
+        );
+        busy = true;
+        try {
+          await fake.onPass?.(parts);
+        } finally {
+          busy = false;
+        }
+        return parts.map(append);
       },
-      step: async (which, ids) => {
-        await fake.onStep?.();
-        for (const [i, sequence] of which.entries()) at(sequence).ids.push(ids[i] as number);
+      get pagesInUse() {
+        use();
+        return [...sequences.values()].reduce((sum, { ids }) => sum + Math.ceil(ids.length / pagePositions), 0);
       },
-      sample: async (sequence, sampler) => {
-        const id = next(at(sequence));
-        const k = (sampler as unknown as { k: number }).k;
-        return { id, logprob: -0.5, top: [{ id, logprob: -0.5 }].slice(0, k) };
+      get bytes() {
+        return self.pagesInUse * pagePositions;
       },
-      speculate: () => Promise.reject(new Error("the fake drafts nothing")),
-      verify: async () => new Int32Array(),
-      bytes: 0,
-      logits: () => new Float32Array(vocabulary),
-      topLogprobs: async (sequence, k) => (fake.scores?.(at(sequence).ids) ?? []).slice(0, k),
       dispose: () => {
         fake.sessions.delete(self);
       },
@@ -129,7 +185,7 @@ export function fakeEngine(): Fake {
     readGguf: async (path: string) => ({ path, version: 3, fileBytes: 1, metadata, types: {}, tensors: [] }),
     planModel: async (_path: string, _options: unknown, work: Work) => plan(work),
     openModel: async () => ({
-      config: { contextLength: 32768, cropSize: 2, vocabSize: vocabulary },
+      config: { contextLength: 32768, cropSize: 2, vocabSize: vocabulary, cropTokens: 1, hiddenSize: 1 },
       metadata: {},
       backend: "fake",
       weightBytes: 10,
@@ -138,10 +194,15 @@ export function fakeEngine(): Fake {
       plan,
       encode: async (crops: Uint8Array, n: number) => {
         fake.calls.push(`encode ${n}`);
+        await fake.onEncode?.(n);
+        const size = crops.length / n;
         const embeds: NativeEmbeds = {
           crops: n,
-          bytes: crops.reduce((a, b) => a + b, 0),
-          toFloat32: () => new Float32Array(n),
+          bytes: 4 * n,
+          toFloat32: () =>
+            Float32Array.from({ length: n }, (_, i) =>
+              crops.subarray(i * size, (i + 1) * size).reduce((a, b) => a + b, 0),
+            ),
           dispose: () => {
             fake.embeds.delete(embeds);
           },
@@ -149,12 +210,32 @@ export function fakeEngine(): Fake {
         fake.embeds.add(embeds);
         return embeds;
       },
-      createSession: ({ contextLength }: { contextLength: number }) => session(contextLength),
+      createSession: session,
+      kvBytes: () => ({ page: pagePositions, pagePositions, crop: 1 }),
       dispose: () => fake.calls.push("dispose"),
     }),
     createSampler: ({ logprobs }: { logprobs: number }) => ({ k: logprobs, reset: () => {} }),
   } as unknown as Binding;
   return fake;
+}
+
+/** A scheduler over the fake engine, and its session, which tells how many sequences there are. */
+export async function fakeScheduler(
+  fake: Fake,
+  { memory = 1e6, turns = new Turns() }: { memory?: number; turns?: Turns } = {},
+) {
+  const model = await fake.binding.openModel("", {});
+  const scheduler = new Scheduler({ model, kvType: "f32", turns, memory });
+  return { model, scheduler, session: [...fake.sessions].at(-1) as NativeSession & { count(): number } };
+}
+
+type SessionOptions = Parameters<NativeModel["createSession"]>[0];
+/** Positions of a page, and its bytes: one a position. */
+const pagePositions = 64;
+
+/** The sum of a crop's pixels. */
+function contentOf({ embeds, crop }: MediaSlot): number {
+  return embeds.toFloat32()[crop] as number;
 }
 
 function structuredCloneHeld({ ids, slots }: Held): Held {

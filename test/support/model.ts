@@ -5,6 +5,7 @@ import { convertCheckpoint } from "../../src/convert/convert.js";
 import { greedySampling } from "../../src/decode/sampling.js";
 import type { FileType } from "../../src/gguf/file-types.js";
 import type {
+  AdvancePart,
   KvType,
   MediaSlot,
   ModelOptions,
@@ -106,7 +107,23 @@ export function session(model: NativeModel, options: RunOptions = {}): NativeSes
   });
 }
 
-/** Prefills ids[from..] in chunks, crops where they become visible. */
+/** The logits after the last id of a sequence, and the id that a greedy sampler draws from them. */
+export interface After {
+  logits: Float32Array;
+  id: number;
+}
+
+/** Appends ids to sequences, each to its own, in one pass. */
+export async function append(
+  s: NativeSession,
+  parts: readonly Pick<AdvancePart, "sequence" | "ids" | "media">[],
+): Promise<After[]> {
+  const wanted = parts.map((part) => ({ ...part, sampler: native().createSampler(greedySampling), logits: true }));
+  const all = await s.advance(wanted);
+  return all.map(({ logits, drawn }) => ({ logits: logits as Float32Array, id: drawn[0]?.id as number }));
+}
+
+/** Appends ids[from..] in chunks, crops where they become visible. */
 export async function prefill(
   s: NativeSession,
   sequence: number,
@@ -114,31 +131,37 @@ export async function prefill(
   embeds: NativeEmbeds | undefined,
   chunk = 512,
   from = 0,
-): Promise<void> {
+): Promise<After> {
+  let after: After | undefined;
   for (let start = from; start < c.ids.length; start += chunk) {
     const end = Math.min(start + chunk, c.ids.length);
     const media: MediaSlot[] = [];
     c.offsets.forEach((offset, crop) => {
       if (embeds && offset >= start && offset < end) media.push({ offset, embeds, crop });
     });
-    await s.prefill(sequence, c.ids.subarray(start, end), media);
+    [after] = await append(s, [{ sequence, ids: c.ids.subarray(start, end), media }]);
   }
+  return after as After;
 }
 
 export async function encode(model: NativeModel, c: Case): Promise<NativeEmbeds | undefined> {
   return c.offsets.length > 0 ? await model.encode(c.pixels, c.offsets.length) : undefined;
 }
 
-/** Up to n greedy ids after what a sequence holds. */
-export async function greedy(s: NativeSession, sequence: number, n: number): Promise<number[]> {
-  const sampler = native().createSampler(greedySampling);
+/** n greedy ids, appended one by one, and the logits after the last. */
+export async function greedy(
+  s: NativeSession,
+  sequence: number,
+  first: After,
+  n: number,
+): Promise<{ ids: number[]; last: Float32Array }> {
   const ids: number[] = [];
+  let after = first;
   while (ids.length < n) {
-    const { id } = await s.sample(sequence, sampler);
-    ids.push(id);
-    await s.step(Int32Array.of(sequence), Int32Array.of(id));
+    ids.push(after.id);
+    after = (await append(s, [{ sequence, ids: Int32Array.of(after.id) }]))[0] as After;
   }
-  return ids;
+  return { ids, last: after.logits };
 }
 
 /** Root mean square of a - b over that of b. */

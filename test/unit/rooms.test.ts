@@ -10,6 +10,7 @@ const files = (pattern: string): string[] =>
 /** The rooms that each room may use besides itself (ARCHITECTURE.md). Data goes one way: nothing points back. */
 const typescript: Record<string, string[]> = {
   errors: [],
+  abort: [],
   format: [],
   version: [],
   prompt: ["errors"],
@@ -18,8 +19,8 @@ const typescript: Record<string, string[]> = {
   native: ["errors"],
   gguf: ["errors", "native"],
   convert: ["errors", "native", "gguf"],
-  vision: ["errors", "native", "media", "prompt"],
-  decode: ["errors", "native"],
+  vision: ["errors", "abort", "native", "media", "prompt"],
+  decode: ["errors", "abort", "format", "native"],
   chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode"],
   bench: ["format", "native", "gguf", "convert", "decode"],
   cli: [

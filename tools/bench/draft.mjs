@@ -20,9 +20,12 @@ const { values: flags } = parseArgs({
 });
 const tokens = Number(flags.tokens);
 const dist = (name) => import(new URL(`../../dist/${name}`, import.meta.url).href);
-const [{ generate }, { PromptLookup }, { greedySampling }, { native, nativeCall }] = await Promise.all(
-  ["decode/generate.js", "decode/draft.js", "decode/sampling.js", "native/native.js"].map(dist),
-);
+const [{ generate }, { PromptLookup }, { greedySampling }, { Scheduler }, { native, nativeCall }, { Turns }] =
+  await Promise.all(
+    ["decode/generate.js", "decode/draft.js", "decode/sampling.js", "decode/scheduler.js"]
+      .concat("native/native.js", "native/turns.js")
+      .map(dist),
+  );
 
 const known = new Map();
 /** One id for every different word or mark. */
@@ -33,49 +36,52 @@ function idsOf(file) {
 const prompt = idsOf("MODEL.md").slice(0, 512);
 const answers = { repeats: prompt.slice(100, 100 + tokens), differs: idsOf("README.md").slice(0, tokens) };
 
-/** The session, whose draws become the ids of `answer`. */
-function scripted(session, sequence, answer) {
+/**
+ * A session whose draws are replaced by the ids of `answer`. Guesses that only the script accepts are not on the native sequence, which is thus a
+ * little shorter than it would be.
+ */
+function scripted(session, answer) {
   let at = 0;
-  const token = (id) => ({ id, logprob: 0, top: [] });
-  return {
-    sample: async (_, sampler) => {
-      await session.sample(sequence, sampler);
-      return token(answer[at++]);
-    },
-    step: (...args) => session.step(...args),
-    speculate: async (_, ids) => {
-      const length = session.length(sequence);
-      await session.verify(sequence, ids);
-      let right = 0;
-      while (right < ids.length - 1 && ids[right + 1] === answer[at + right]) right++;
-      session.truncate(sequence, length + 1 + right);
-      at += right + 1;
-      return answer.slice(at - right - 1, at).map(token);
-    },
+  const advance = async (parts) => {
+    const [result] = await session.advance(parts);
+    const [{ ids, sampler, drafted = 0 }] = parts;
+    if (!sampler) return [result];
+    const guesses = ids.slice(ids.length - drafted);
+    let right = 0;
+    while (right < guesses.length && guesses[right] === answer[at + right]) right++;
+    const drawn = answer.slice(at, at + right + 1).map((id) => ({ id, logprob: 0, top: [] }));
+    at += right + 1;
+    return [{ ...result, drawn }];
   };
+  return { advance, create: () => session.create(), dispose: () => session.dispose() };
 }
 
 async function seconds(model, answer, drafted) {
-  const session = model.createSession({ contextLength: 1024, kvType: model.defaultKvType, prefillChunk: 512 });
+  const scheduler = new Scheduler({
+    model: {
+      config: model.config,
+      kvBytes: (kvType) => model.kvBytes(kvType),
+      createSession: (options) => scripted(model.createSession(options), answer),
+    },
+    ...{ kvType: model.defaultKvType, turns: new Turns(), memory: 1e10 },
+  });
   const sampler = native().createSampler(greedySampling);
   try {
-    const sequence = session.create();
-    await nativeCall(session.prefill(sequence, Int32Array.from(prompt), []));
+    const sequence = await scheduler.open({ ids: prompt, crops: [] }, 0);
+    const { drawn: first } = await sequence.next({ sampler });
     const started = performance.now();
     const options = {
-      session: scripted(session, sequence, answer),
-      sequence,
-      sampler,
+      ...{ sequence, first, sampler },
       detokenizer: { stream: () => ({ push: () => "x", end: () => "" }), text: () => "x" },
       eosIds: new Set(),
       maxTokens: answer.length,
       stop: [],
-      drafter: drafted ? new PromptLookup(prompt, new Set()) : undefined,
+      drafter: drafted ? new PromptLookup(sequence.ids, new Set()) : undefined,
     };
     for await (const _ of generate(options));
     return (performance.now() - started) / 1000;
   } finally {
-    session.dispose();
+    scheduler.dispose();
   }
 }
 

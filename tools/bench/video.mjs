@@ -29,6 +29,9 @@ const { values: flags } = parseArgs({
   },
 });
 const dist = (name) => new URL(`../../dist/${name}`, import.meta.url).href;
+const [{ native }, { greedySampling }] = await Promise.all(
+  ["native/native.js", "decode/sampling.js"].map((name) => import(dist(name))),
+);
 const numbers = (list) => list.split(",").filter(Boolean).map(Number);
 const seconds = (ms) => Math.round(ms) / 1000;
 
@@ -100,7 +103,8 @@ function makeClip(file) {
 async function videoStages(n) {
   const { sampleVideo } = await import(dist("media/frames.js"));
   const { encodeCrops } = await import(dist("vision/encode-crops.js"));
-  const { native } = await import(dist("native/native.js"));
+  const { Crops } = await import(dist("vision/crops.js"));
+  const { Turns } = await import(dist("native/turns.js"));
   const binding = native();
   let last = performance.now();
   const lap = () => {
@@ -121,7 +125,7 @@ async function videoStages(n) {
     for await (const { image } of clip.read())
       yield await binding.cutImage(image.data, image.width, image.height, s, null);
   }
-  const encoded = await encodeCrops(model, crops(), clip.frames.length);
+  const encoded = await encodeCrops(new Crops({ model, turns: new Turns() }), crops(), clip.frames.length);
   const encode = lap();
   await clip.close();
   const session = newSession(model, 1024 + 8 * n);
@@ -144,7 +148,6 @@ async function videoStages(n) {
 
 /** Hyper attention against pictures in the text sequence. */
 async function language(counts) {
-  const { native } = await import(dist("native/native.js"));
   const model = await native().openModel(flags.model, {});
   const { cropTokens, hiddenSize, contextLength } = model.config;
   const rows = [];
@@ -234,15 +237,13 @@ function ids(n) {
 function newSession(model, contextLength) {
   const session = model.createSession({ contextLength, kvType: "f16", prefillChunk: 512 });
   const sequence = session.create();
+  const sampler = native().createSampler(greedySampling);
   return {
     async prefill(prompt, slots) {
       for (let at = 0; at < prompt.length; at += 512) {
         const part = prompt.subarray(at, at + 512);
-        await session.prefill(
-          sequence,
-          part,
-          slots.filter(({ offset }) => offset >= at && offset < at + part.length),
-        );
+        const media = slots.filter(({ offset }) => offset >= at && offset < at + part.length);
+        await session.advance([{ sequence, ids: part, media, sampler }]);
       }
     },
     /** Milliseconds a step: the median. */
@@ -250,7 +251,7 @@ function newSession(model, contextLength) {
       const times = [];
       for (let i = 0; i < n; i++) {
         const started = performance.now();
-        await session.step(Int32Array.of(sequence), Int32Array.of(1000 + i));
+        await session.advance([{ sequence, ids: Int32Array.of(1000 + i), sampler }]);
         times.push(performance.now() - started);
       }
       return Math.round(times.sort((a, b) => a - b)[n >> 1] * 100) / 100;

@@ -44,20 +44,22 @@ for (const [type, precision] of runs) {
     if (embeds) writeFileSync(path.join(folder, `${name}.embeds.f32`), embeds.toFloat32());
     const session = model.createSession({ contextLength: 1024, kvType: "f32", prefillChunk: 64 });
     const sequence = session.create();
+    const append = async (ids, media) =>
+      (await session.advance([{ sequence, ids: Int32Array.from(ids), media, logits: true }]))[0].logits;
+    let row;
     for (let start = 0; start < c.input_ids.length; start += 64) {
       const end = Math.min(start + 64, c.input_ids.length);
       const media = c.media_offset.flatMap((offset, crop) =>
         offset >= start && offset < end ? [{ offset, embeds, crop }] : [],
       );
-      await session.prefill(sequence, Int32Array.from(c.input_ids.slice(start, end)), media);
+      row = await append(c.input_ids.slice(start, end), media);
     }
-    writeFileSync(path.join(folder, `${name}.logits.f32`), session.logits(sequence));
+    writeFileSync(path.join(folder, `${name}.logits.f32`), row);
     answers[name] = [];
     for (let i = 0; i < c.greedy_ids.length; i++) {
-      const row = session.logits(sequence);
       const id = row.indexOf(row.reduce((a, b) => Math.max(a, b)));
       answers[name].push(id);
-      await session.step(Int32Array.of(sequence), Int32Array.of(id));
+      row = await append([id], []);
     }
     session.dispose();
     embeds?.dispose();

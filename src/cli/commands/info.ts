@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { planWork } from "../../chat/plan.js";
+import { workOf } from "../../chat/plan.js";
 import { formatBytes } from "../../format.js";
 import { describeFile, type FileDescription } from "../../gguf/describe.js";
 import type { MemoryPlan, Work } from "../../native/binding.js";
@@ -29,8 +29,7 @@ export function addInfoCommand(program: Command): void {
       const { native, nativeCall } = await import("../../native/native.js");
       const file = await nativeCall(native().readGguf(path));
       const description = describeFile(file);
-      const size = { promptTokens: 0, crops: flags.crops, modelContext: flags.ctx, heldContext: 0 };
-      const work = planWork(size, { contextLength: flags.ctx }, {});
+      const work = workOf({ contextLength: flags.ctx, crops: flags.crops, sequences: 1 });
       const memory = description.model ? await nativeCall(native().planModel(path, {}, work)) : null;
       const out = createOutput();
       const tensors = file.tensors.map(({ name, type, shape, bytes }) => ({ name, type, shape, bytes }));

@@ -15,7 +15,7 @@ test("preview: prompt, ids, offsets and media of a run, without a model", async 
     prompt: "S:be brief|\nU:##?|A:",
     mediaOffset: [14, 15],
     media: [{ path: "a.png", crops: 2 }],
-    contextLength: 4096,
+    contextLength: "S:be brief|\nU:##?|A:".length + 512,
     memory: { total: 1000 },
   });
   expect(String.fromCharCode(...seen.ids)).toBe(seen.prompt);

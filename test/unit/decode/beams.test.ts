@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-import { beamSearch } from "../../../src/decode/beams.js";
-import type { NativeSession } from "../../../src/native/binding.js";
-import { eos, type Fake, fakeEngine } from "../../support/fake.js";
+import { beamSearch, topNeeded } from "../../../src/decode/beams.js";
+import { eos, type Fake, fakeEngine, fakeScheduler } from "../../support/fake.js";
 
 const vocabulary = 7;
 
@@ -49,23 +48,13 @@ function reference(prompt: number[], beams: number, maxTokens: number): { ids: n
 }
 
 async function search(fake: Fake, prompt: number[], beams: number, maxTokens: number, repetitionPenalty = 1) {
-  const model = await fake.binding.openModel("", {});
-  const session = model.createSession({ contextLength: 999, kvType: "f16", prefillChunk: 99 }) as NativeSession & {
-    count(): number;
-  };
-  const sequence = session.create();
-  await session.prefill(sequence, Int32Array.from(prompt), []);
-  const best = await beamSearch({
-    session,
-    sequence,
-    promptIds: prompt,
-    beams,
-    maxTokens,
-    eosIds: new Set([eos]),
-    repetitionPenalty,
-    logprobs: 2,
-  });
-  expect([session.count(), session.length(sequence)]).toEqual([1, prompt.length]);
+  const { scheduler, session } = await fakeScheduler(fake);
+  const width = { beams, repetitionPenalty, logprobs: 2 };
+  const sequence = await scheduler.open({ ids: prompt, crops: [] }, 0);
+  const { top } = await sequence.next({ top: topNeeded(width, prompt) });
+  const best = await beamSearch({ ...width, sequence, first: top, maxTokens, eosIds: new Set([eos]) });
+  expect([session.count(), session.length(sequence.native as number)]).toEqual([1, prompt.length]);
+  scheduler.dispose();
   return best;
 }
 

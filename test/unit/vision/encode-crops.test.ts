@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { NativeConfig, NativeEmbeds } from "../../../src/native/binding.js";
+import { Turns } from "../../../src/native/turns.js";
 import { EmbeddingCache } from "../../../src/vision/cache.js";
-import { type EncodedCrop, encodeCrops } from "../../../src/vision/encode-crops.js";
+import { type CropCache, Crops, type EncodedCrop } from "../../../src/vision/crops.js";
+import { encodeCrops } from "../../../src/vision/encode-crops.js";
 
 let folder: string;
 beforeEach(() => {
@@ -41,6 +43,10 @@ function fakeModel(msPerCrop = 0) {
     embedsFrom: (data: Float32Array, n: number) => embeds(data.slice(), n),
   };
 }
+/** The crops of that model; nothing is kept that nobody holds. */
+function cropsOf(model: ReturnType<typeof fakeModel>, cache?: CropCache): Crops {
+  return new Crops({ model, turns: new Turns(), unusedBytes: 0, cache: cache && (async () => cache) });
+}
 async function* crops(...first: number[]) {
   for (const value of first) yield new Uint8Array(12).fill(value);
 }
@@ -50,7 +56,7 @@ const cropCache = () => ({ store: new EmbeddingCache(folder, 1e6), weights: "w",
 test("every crop in its place, however they are batched", async () => {
   const model = fakeModel(1);
   const reports: number[] = [];
-  const encoded = await encodeCrops(model, crops(5, 1, 4, 2, 3), 5, { onCrops: (n) => reports.push(n) });
+  const encoded = await encodeCrops(cropsOf(model), crops(5, 1, 4, 2, 3), 5, { onCrop: () => reports.push(1) });
   expect(firsts(encoded)).toEqual([5, 1, 4, 2, 3]);
   expect(reports.reduce((a, b) => a + b)).toBe(5);
   expect(model.seen[0]).toBe(1);
@@ -58,12 +64,12 @@ test("every crop in its place, however they are batched", async () => {
 
 test("crops that the cache knows are not run, and give the same values", async () => {
   const first = fakeModel();
-  await encodeCrops(first, crops(1, 2, 3), 3, { cache: cropCache() });
+  await encodeCrops(cropsOf(first, cropCache()), crops(1, 2, 3), 3);
   const second = fakeModel();
-  const encoded = await encodeCrops(second, crops(9, 2, 3, 8, 1), 5, { cache: cropCache() });
+  const encoded = await encodeCrops(cropsOf(second, cropCache()), crops(9, 2, 3, 8, 1), 5);
   expect(firsts(encoded)).toEqual([9, 2, 3, 8, 1]);
   expect(second.seen.reduce((a, b) => a + b)).toBe(2);
-  const without = await encodeCrops(fakeModel(), crops(9, 2, 3, 8, 1), 5);
+  const without = await encodeCrops(cropsOf(fakeModel()), crops(9, 2, 3, 8, 1), 5);
   const values = (list: EncodedCrop[]) =>
     list.map(({ embeds, crop }) => embeds.toFloat32().slice(crop * 6, crop * 6 + 6));
   expect(values(encoded)).toEqual(values(without));
@@ -77,12 +83,12 @@ test("pixels do not pile up while the model works", async () => {
     for (let i = 0; i < 60; i++) {
       made++;
       most = Math.max(most, made - done);
-      yield new Uint8Array(12);
+      yield new Uint8Array(12).fill(i);
     }
   }
-  await encodeCrops(fakeModel(40), counted(), 60, {
-    onCrops: (n) => {
-      done += n;
+  await encodeCrops(cropsOf(fakeModel(40)), counted(), 60, {
+    onCrop: () => {
+      done++;
     },
   });
   expect(most).toBeLessThanOrEqual(16 + 4 + 1);
@@ -90,22 +96,22 @@ test("pixels do not pile up while the model works", async () => {
 
 test("on an error nothing stays in native memory", async () => {
   const model = fakeModel();
-  await expect(encodeCrops(model, crops(1, 2, 66, 4), 4)).rejects.toThrow("encode failed");
+  await expect(encodeCrops(cropsOf(model), crops(1, 2, 66, 4), 4)).rejects.toThrow("encode failed");
   expect(model.alive.size).toBe(0);
   async function* broken() {
     yield new Uint8Array(12);
     throw new Error("decode failed");
   }
-  await expect(encodeCrops(model, broken(), 2)).rejects.toThrow("decode failed");
-  await expect(encodeCrops(model, crops(1), 2)).rejects.toThrow("1 crops came where 2 were expected");
+  await expect(encodeCrops(cropsOf(model), broken(), 2)).rejects.toThrow("decode failed");
+  await expect(encodeCrops(cropsOf(model), crops(1), 2)).rejects.toThrow("1 crops came where 2 were expected");
   expect(model.alive.size).toBe(0);
 });
 
 test("a stop is heard", async () => {
   const model = fakeModel();
   const stop = new AbortController();
-  const onCrops = () => stop.abort();
-  await expect(encodeCrops(model, crops(1, 2, 3), 3, { signal: stop.signal, onCrops })).rejects.toMatchObject({
+  const onCrop = () => stop.abort();
+  await expect(encodeCrops(cropsOf(model), crops(1, 2, 3), 3, { signal: stop.signal, onCrop })).rejects.toMatchObject({
     name: "AbortError",
   });
   expect(model.alive.size).toBe(0);

@@ -1,0 +1,50 @@
+import type { SamplingOptions } from "../decode/sampling.js";
+import { Scheduler } from "../decode/scheduler.js";
+import type { Binding, KvType, NativeModel } from "../native/binding.js";
+import { Turns } from "../native/turns.js";
+import type { LoadMedia } from "../vision/chat-media.js";
+import { type CropCache, Crops } from "../vision/crops.js";
+import { memoryLimits } from "./memory.js";
+import type { PromptTools } from "./prompt-tools.js";
+
+export interface EngineParts {
+  binding: Pick<Binding, "createSampler">;
+  model: NativeModel;
+  tools: PromptTools;
+  loadMedia: LoadMedia;
+  samplingDefaults: SamplingOptions;
+  loadMs: number;
+  /** Embeddings of crops seen before, by any process; absent: every crop is run. */
+  cache?: (() => Promise<CropCache | undefined>) | undefined;
+}
+
+/** An open model and what its chats share. */
+export interface Engine extends Omit<EngineParts, "cache"> {
+  readonly crops: Crops;
+  /** The scheduler of all chats whose KV cache has this type; it is made when it is first asked for. */
+  scheduler(kvType: KvType): Scheduler;
+  dispose(): void;
+}
+
+export function createEngine({ cache, ...parts }: EngineParts): Engine {
+  const { model } = parts;
+  const turns = new Turns();
+  const crops = new Crops({ model, turns, cache });
+  const schedulers = new Map<KvType, Scheduler>();
+  return {
+    ...parts,
+    crops,
+    scheduler: (kvType) => {
+      const made = schedulers.get(kvType);
+      if (made) return made;
+      const scheduler = new Scheduler({ model, kvType, turns, memory: memoryLimits().available });
+      schedulers.set(kvType, scheduler);
+      return scheduler;
+    },
+    dispose: () => {
+      for (const scheduler of schedulers.values()) scheduler.dispose();
+      crops.dispose();
+      model.dispose();
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import type { AdvancePart } from "../native/binding.js";
+import type { Sequence, Want } from "./sequence.js";
+
+/** Rows of a pass at most: enough to keep every core busy, few enough that progress moves and a stop is soon heard. */
+export const prefillChunk = 512;
+/** Rows of prompts at most while others decode, whose next tokens wait for them. */
+const sharedChunk = 128;
+/** New crops of a pass at most, alone and while others decode: their visual keys and values are computed within the pass. */
+const newCrops = 16;
+const sharedNewCrops = 2;
+
+/** A sequence and the results that its client waits for. */
+export interface Wish {
+  readonly sequence: Sequence;
+  readonly want: Want;
+}
+
+/** The part of a wish that a pass takes: its ids up to `end`, and a draft when these are all. */
+export interface Share<W extends Wish = Wish> {
+  wish: W;
+  end: number;
+  draft: readonly number[];
+}
+
+/** Whether only one id is missing: the last of an answer. */
+export function decodes({ sequence }: Wish): boolean {
+  return sequence.ids.length - sequence.computed === 1;
+}
+
+/**
+ * Chooses the rows of the next pass: all who decode, then prompts, first come, first served; a long prompt takes several passes, and short ones
+ * while others decode.
+ */
+export function shareRows<W extends Wish>(wishes: readonly W[]): Share<W>[] {
+  const shares: Share<W>[] = [];
+  let rows = prefillChunk;
+  for (const wish of wishes.filter(decodes)) {
+    if (rows === 0) break;
+    const end = wish.sequence.ids.length;
+    const draft = (wish.want.draft ?? []).slice(0, rows - 1);
+    shares.push({ wish, end, draft });
+    rows -= 1 + draft.length;
+  }
+  const alone = shares.length === 0;
+  rows = Math.min(rows, alone ? prefillChunk : sharedChunk);
+  let crops = alone ? newCrops : sharedNewCrops;
+  for (const wish of wishes) {
+    if (decodes(wish)) continue;
+    const { ids, computed } = wish.sequence;
+    const fresh = wish.sequence.crops.filter(({ offset }) => offset >= computed);
+    const end = Math.min(ids.length, computed + rows, fresh[crops]?.offset ?? ids.length);
+    if (end === computed) break;
+    shares.push({ wish, end, draft: [] });
+    rows -= end - computed;
+    crops -= fresh.filter(({ offset }) => offset < end).length;
+  }
+  return shares;
+}
+
+/** The share as the engine takes it. */
+export function toPart({ wish: { sequence, want }, end, draft }: Share): AdvancePart {
+  const { ids, computed, crops, native } = sequence;
+  const media = crops.filter(({ offset }) => offset >= computed && offset < end);
+  const part: AdvancePart = {
+    sequence: native as number,
+    ids: Int32Array.from([...ids.slice(computed, end), ...draft]),
+    ...(media.length > 0 && { media }),
+  };
+  if (end < ids.length) return part;
+  const { sampler, top, logits } = want;
+  return {
+    ...part,
+    ...(sampler && { sampler }),
+    ...(draft.length > 0 && { drafted: draft.length }),
+    ...(top !== undefined && { top }),
+    ...(logits && { logits }),
+  };
+}

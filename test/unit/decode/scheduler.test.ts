@@ -1,0 +1,314 @@
+import { expect, test } from "vitest";
+import type { VisibleCrop } from "../../../src/decode/prefix.js";
+import type { Sequence } from "../../../src/decode/sequence.js";
+import type { NativeSampler } from "../../../src/native/binding.js";
+import { type Fake, fakeEngine, fakeScheduler } from "../../support/fake.js";
+
+const ids = (text: string): number[] => Array.from(text, (c) => c.charCodeAt(0));
+const prompt = (text: string, crops: VisibleCrop[] = []) => ({ ids: ids(text), crops });
+const sampler = (fake: Fake): NativeSampler => fake.binding.createSampler({ logprobs: 0 } as never);
+
+/** A crop of pixels that sum up to 4 * value, visible from `offset` on. */
+const crop = (offset: number, value: number): VisibleCrop => ({
+  offset,
+  key: String(value),
+  embeds: { crops: 1, bytes: 4, toFloat32: () => Float32Array.of(value), dispose: () => {} },
+  crop: 0,
+});
+
+/** Pulls n tokens; returns what the sequence then says after its prompt. */
+async function pull(fake: Fake, sequence: Sequence, n: number): Promise<string> {
+  const start = sequence.ids.length;
+  for (let i = 0; i < n; i++) await sequence.next({ sampler: sampler(fake) });
+  return String.fromCharCode(...sequence.ids.slice(start));
+}
+/** The answer that a prompt gets when it is alone. */
+async function alone(text: string, n: number, crops: VisibleCrop[] = []): Promise<string> {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  return await pull(fake, await scheduler.open(prompt(text, crops), 0), n);
+}
+const rows = (fake: Fake): number[][] => fake.passes.map((parts) => parts.map((part) => part.rows));
+const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("scheduler: those who pull at the same time share every pass, and each gets what it gets alone", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const questions = ["why?", "who is it?", "when?"];
+  const answers = questions.map(async (text) => pull(fake, await scheduler.open(prompt(text), 0), 20));
+  expect(await Promise.all(answers)).toEqual(await Promise.all(questions.map((text) => alone(text, 20))));
+  expect(rows(fake)).toEqual([[4, 10, 5], ...Array(19).fill([1, 1, 1])]);
+});
+
+test("scheduler: a sequence whose client does not ask takes part in no pass, and joins when it does", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const [slow, quick] = [await scheduler.open(prompt("slow"), 0), await scheduler.open(prompt("quick"), 0)];
+  await pull(fake, slow, 2);
+  expect(fake.passes).toHaveLength(2);
+  for (let i = 0; i < 10; i++) await tick();
+  expect(fake.passes).toHaveLength(2);
+  fake.passes.length = 0;
+  await pull(fake, quick, 5);
+  expect(rows(fake)).toEqual([[5], [1], [1], [1], [1]]);
+  await Promise.all([pull(fake, quick, 3), pull(fake, slow, 3)]);
+  expect(rows(fake).slice(5)).toEqual([
+    [1, 1],
+    [1, 1],
+    [1, 1],
+  ]);
+});
+
+test("scheduler: prompts come in long chunks, in short ones while others decode, and with few new crops each", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const decoding = await scheduler.open(prompt("first"), 0);
+  await pull(fake, decoding, 1);
+  fake.passes.length = 0;
+  const crops = Array.from({ length: 40 }, (_, i) => crop(10 + 2 * i, i));
+  const text = "x".repeat(1100);
+  const reading = await scheduler.open(prompt(text, crops), 0);
+  const answered = pull(fake, reading, 1);
+  await pull(fake, decoding, 3);
+  expect(fake.passes.map((parts) => parts.map((part) => [part.rows, part.crops]))).toEqual([
+    [
+      [1, 0],
+      [14, 2],
+    ],
+    [
+      [1, 0],
+      [4, 2],
+    ],
+    [
+      [1, 0],
+      [4, 2],
+    ],
+  ]);
+  fake.passes.length = 0;
+  expect(await answered).toBe(await alone(text, 1, crops));
+  expect(fake.passes.flat().map((part) => part.crops)).toEqual([16, 16, 2, 0]);
+  expect(rows(fake).flat()).toEqual([32, 32, 512, 502]);
+});
+
+test("scheduler: drafts come of one pass, and wrong guesses leave nothing behind", async () => {
+  const fake = fakeEngine();
+  const { scheduler, session } = await fakeScheduler(fake);
+  const said = await alone("draft", 8);
+  const sequence = await scheduler.open(prompt("draft"), 0);
+  await pull(fake, sequence, 1);
+  const draft = [...ids(said.slice(1, 4)), 1, 2];
+  const { drawn } = await sequence.next({ sampler: sampler(fake), draft });
+  expect(String.fromCharCode(...drawn.map(({ id }) => id))).toBe(said.slice(1, 5));
+  expect([sequence.computed, session.length(sequence.native as number)]).toEqual([9, 9]);
+  expect(said.slice(5)).toBe(await pull(fake, sequence, 3));
+  expect(rows(fake)).toEqual([[5], [6], [1], [1], [1]]);
+});
+
+test("scheduler: who does not fit waits for its turn, first come, first served; what never fits is refused", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake, { memory: 10 * 64 });
+  const open = (text: string, pages: number, signal?: AbortSignal) => scheduler.open(prompt(text), pages * 64, signal);
+  await expect(open("huge", 11)).rejects.toMatchObject({
+    name: "MemoryError",
+    missing: { needed: 704, available: 640 },
+  });
+  const first = await open("first", 6);
+  const order: string[] = [];
+  const stop = new AbortController();
+  const noted = (name: string) => (sequence: Sequence) => {
+    order.push(name);
+    return sequence;
+  };
+  const large = open("large", 8).then(noted("large"));
+  const stopped = open("stopped", 9, stop.signal);
+  const small = open("small", 2).then(noted("small"));
+  await tick();
+  expect(order).toEqual([]); // 2 pages would fit, but not before those who came earlier
+  stop.abort();
+  await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
+  first.release();
+  await Promise.all([large, small]);
+  expect(order).toEqual(["large", "small"]);
+  // All pages that were set aside can be used.
+  const full = [await pull(fake, await large, 8 * 64 - 4), await pull(fake, await small, 2 * 64 - 4)];
+  expect(full.map((text) => text.length)).toEqual([508, 124]);
+});
+
+test("scheduler: a stop is heard at once, also in the middle of a pass, and frees the room", async () => {
+  const fake = fakeEngine();
+  const { scheduler, session } = await fakeScheduler(fake, { memory: 10 * 64 });
+  const other = await scheduler.open(prompt("other"), 64);
+  const stop = new AbortController();
+  const sequence = await scheduler.open(prompt("x".repeat(100)), 9 * 64);
+  let end: () => void = () => {};
+  fake.onPass = () =>
+    new Promise((resolve) => {
+      end = resolve;
+    });
+  const stopped = sequence.next({ sampler: sampler(fake), signal: stop.signal });
+  const answered = pull(fake, other, 1);
+  while (fake.passes.length === 0) await tick();
+  const waiting = scheduler.open(prompt("next"), 9 * 64);
+  stop.abort();
+  await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
+  sequence.release();
+  fake.onPass = undefined;
+  end();
+  expect(await answered).toBe(await alone("other", 1));
+  expect(await pull(fake, await waiting, 2)).toBe(await alone("next", 2));
+  expect(session.count()).toBe(2); // there was no room to keep what was stopped
+});
+
+test("scheduler: what was computed before a stop need not be computed again", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const stop = new AbortController();
+  const text = "long ".repeat(300);
+  const sequence = await scheduler.open(prompt(text), 0);
+  const onProgress = (done: number): void => {
+    if (done > 600) stop.abort();
+  };
+  await expect(sequence.next({ sampler: sampler(fake), signal: stop.signal, onProgress })).rejects.toThrow();
+  sequence.release();
+  const again = await scheduler.open(prompt(text), 0);
+  expect(await pull(fake, again, 3)).toBe(await alone(text, 3));
+  expect(again.shared).toBe(1024);
+});
+
+test("scheduler: a part that fails hurts nobody else; a pass that fails is told to all who are in it", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const [bad, good] = [await scheduler.open(prompt("bad"), 0), await scheduler.open(prompt("good"), 0)];
+  fake.onPass = (parts) => {
+    if (parts.some(({ sequence }) => sequence === bad.native))
+      throw Object.assign(new Error("no such id"), { code: "invalid_argument" });
+  };
+  const [failed, answer] = await Promise.allSettled([pull(fake, bad, 3), pull(fake, good, 3)]);
+  expect(failed).toMatchObject({ reason: { name: "NativeError", code: "invalid_argument" } });
+  expect(answer).toEqual({ status: "fulfilled", value: await alone("good", 3) });
+  fake.onPass = () => {
+    throw Object.assign(new Error("the device is gone"), { code: "internal" });
+  };
+  const all = await Promise.allSettled([pull(fake, bad, 1), pull(fake, good, 1)]);
+  for (const one of all) expect(one).toMatchObject({ reason: { message: "the device is gone" } });
+  fake.onPass = undefined;
+  expect(await pull(fake, bad, 3)).toBe(await alone("bad", 3)); // it was as before
+});
+
+test("scheduler: what a client's callback throws reaches that client alone", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const [odd, other] = [await scheduler.open(prompt("odd"), 0), await scheduler.open(prompt("other"), 0)];
+  const onProgress = () => {
+    throw new Error("mine");
+  };
+  const failing = odd.next({ sampler: sampler(fake), onProgress });
+  const [failed, answer] = await Promise.allSettled([failing, pull(fake, other, 2)]);
+  expect(failed).toMatchObject({ reason: { message: "mine" } });
+  expect(answer).toMatchObject({ value: await alone("other", 2) });
+});
+
+test("scheduler: dispose in the middle ends all who wait, twice is fine", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake, { memory: 64 });
+  const sequence = await scheduler.open(prompt("x"), 64);
+  const waiting = scheduler.open(prompt("y"), 64);
+  fake.onPass = () => scheduler.dispose();
+  await expect(pull(fake, sequence, 1)).rejects.toThrow(/disposed/);
+  await expect(waiting).rejects.toThrow(/disposed/);
+  scheduler.dispose();
+  sequence.release();
+  await expect(scheduler.open(prompt("z"), 1)).rejects.toThrow(/disposed/);
+  await expect(async () => sequence.next({})).rejects.toThrow(/disposed|released/);
+  expect(fake.sessions.size).toBe(0);
+});
+
+test("scheduler: a prefix that another has computed is shared, as far as ids and crops in sight agree", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const seen = [crop(2, 5), crop(9, 6)];
+  const first = await scheduler.open(prompt("see this and that. what?", seen), 0);
+  await pull(fake, first, 4);
+  const cases: [text: string, crops: VisibleCrop[], shared: number][] = [
+    ["see this and that. who?", seen, "see this and that. wh".length],
+    ["see this and that. what?", seen, "see this and that. what".length], // something has to be computed
+    ["see this and that. what?", [crop(2, 5), crop(9, 7)], 9],
+    ["see this and that. what?", [crop(2, 5), crop(10, 6)], 9],
+    ["see this and that. what?", [crop(2, 5)], 9],
+    ["see this and that. what?", [crop(2, 4), crop(9, 6)], 2],
+    ["see this and that. what?", [], 2],
+    ["now this", [], 0],
+  ];
+  for (const [text, crops, shared] of cases) {
+    const fresh = fakeEngine();
+    const only = await fakeScheduler(fresh);
+    await pull(fresh, await only.scheduler.open(prompt("see this and that. what?", seen), 0), 4);
+    const sequence = await only.scheduler.open(prompt(text, crops), 0);
+    expect(sequence.shared, text).toBe(shared);
+    expect(await pull(fresh, sequence, 5)).toBe(await alone(text, 5, crops));
+  }
+  // The one that was shared goes on as if nothing had been.
+  expect(await pull(fake, first, 3)).toBe((await alone("see this and that. what?", 7, seen)).slice(4));
+});
+
+test("scheduler: the same prompt asked twice at once is computed once", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const text = "the same long beginning ".repeat(60);
+  const both = ["why?", "who?"].map(async (end) => pull(fake, await scheduler.open(prompt(text + end), 0), 3));
+  expect(await Promise.all(both)).toEqual([await alone(`${text}why?`, 3), await alone(`${text}who?`, 3)]);
+  const prefilled = rows(fake)
+    .flat()
+    .filter((n) => n > 1);
+  expect(prefilled.reduce((a, b) => a + b)).toBeLessThan(text.length + 20);
+});
+
+test("scheduler: the next turn continues what is kept; what is not used goes when others need the room", async () => {
+  const fake = fakeEngine();
+  const { scheduler, session } = await fakeScheduler(fake, { memory: 20 * 64 });
+  const turn = async (text: string, pages: number) => {
+    const sequence = await scheduler.open(prompt(text), pages * 64);
+    await pull(fake, sequence, 2);
+    sequence.release();
+    return { shared: sequence.shared, text: String.fromCharCode(...sequence.ids) };
+  };
+  const one = await turn("question", 2);
+  const two = await turn(`${one.text}? another`, 2);
+  expect(two.shared).toBe(one.text.length);
+  expect([session.count(), fake.calls.filter((call) => call.startsWith("truncate"))]).toEqual([1, []]);
+  // Others come and go: little is kept, of the latest most.
+  for (let i = 0; i < 40; i++) await turn(`${i} other things`, 2);
+  expect(session.count()).toBeLessThanOrEqual(3);
+  expect((await turn(`${two.text} again`, 2)).shared).toBe(0);
+  // One that needs all of the memory gets it.
+  const all = await scheduler.open(prompt("all"), 20 * 64);
+  expect(session.count()).toBe(0);
+  expect(await pull(fake, all, 20 * 64 - 3)).toHaveLength(20 * 64 - 3);
+});
+
+test("scheduler: memory that is free again is still the session's", async () => {
+  const fake = fakeEngine();
+  const { scheduler, session } = await fakeScheduler(fake, { memory: 100 * 64 });
+  const [large, small] = [await scheduler.open(prompt("x".repeat(1000)), 0), await scheduler.open(prompt("y"), 0)];
+  await Promise.all([pull(fake, large, 1), pull(fake, small, 1)]);
+  expect([scheduler.bytes, session.bytes]).toEqual([17 * 64, 17 * 64]);
+  large.release();
+  const other = await scheduler.open(prompt("z"), 99 * 64); // leaves no room for what is kept
+  await pull(fake, other, 1);
+  expect([scheduler.bytes, session.bytes]).toEqual([17 * 64, 2 * 64]);
+});
+
+test("scheduler: a chat that fills the memory keeps its own turns", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake, { memory: 10 * 64 });
+  const first = await scheduler.open(prompt("x".repeat(500)), 10 * 64);
+  await pull(fake, first, 1);
+  first.release();
+  const next = await scheduler.open(prompt("x".repeat(560)), 10 * 64);
+  expect(next.shared).toBe(500);
+  expect(await pull(fake, next, 5)).toBe(await alone("x".repeat(560), 5));
+  next.release();
+  const other = await scheduler.open(prompt(`${"x".repeat(300)}y`), 10 * 64); // cuts what it takes over
+  expect(other.shared).toBe(300);
+  expect(await pull(fake, other, 5)).toBe(await alone(`${"x".repeat(300)}y`, 5));
+});
