@@ -41,7 +41,7 @@ void read_three(const Keys& keys, const char* key, double lo, float out[3]) {
 
 VisionConfig read_vision(const Keys& keys) {
   VisionConfig v;
-  v.crop_size = keys.integer("vision.crop_size", 1, kMaxSide);
+  v.crop_size = keys.integer("vision.image_size", 1, kMaxSide);
   v.patch_size = keys.integer("vision.patch_size", 1, kMaxPatch);
   v.hidden_size = keys.integer("vision.embedding_length", 1, kMaxWidth);
   v.intermediate_size = keys.integer("vision.feed_forward_length", 1, kMaxMlp);
@@ -51,7 +51,7 @@ VisionConfig read_vision(const Keys& keys) {
   read_three(keys, "vision.image_mean", -1e4, v.mean);
   read_three(keys, "vision.image_std", 1e-6, v.std);
   if (v.crop_size % v.patch_size != 0)
-    bad(keys.file, "mplugowl3.vision.crop_size " + std::to_string(v.crop_size) +
+    bad(keys.file, "mplugowl3.vision.image_size " + std::to_string(v.crop_size) +
                        " is no multiple of the patch size " + std::to_string(v.patch_size));
   if (v.crop_tokens() > kMaxCropTokens)
     bad(keys.file, "a crop would have " + std::to_string(v.crop_tokens()) + " tokens, at most " +

@@ -1,8 +1,5 @@
 #include "base/checked.h"
 
-#include <atomic>
-
-#include "base/parallel.h"
 #include "support/harness.h"
 
 using namespace owl3;

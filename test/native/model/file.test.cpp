@@ -55,7 +55,7 @@ TEST("model file: a step reads the language model without single embeddings, vis
 TEST("model file: keys out of range, missing or at odds are refused by name") {
   for (const char* key :
        {"block_count", "embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv",
-        "context_length", "vision.crop_size", "vision.patch_size", "vision.embedding_length",
+        "context_length", "vision.image_size", "vision.patch_size", "vision.embedding_length",
         "vision.feed_forward_length", "vision.block_count", "vision.attention.head_count"}) {
     CHECK_HAS(refusal([&](TinyModel& m) { m.integers(key, 0); }), key);
     CHECK_HAS(refusal([&](TinyModel& m) { m.integers(key, 4000000000u); }), key);
@@ -72,7 +72,7 @@ TEST("model file: keys out of range, missing or at odds are refused by name") {
   CHECK_HAS(refusal([](TinyModel& m) { m.integers("attention.head_count_kv", 3); }), "no multiple");
   CHECK_HAS(refusal([](TinyModel& m) { m.integers("vision.attention.head_count", 5); }), "5 heads");
   CHECK_HAS(refusal([](TinyModel& m) { m.integers("vision.patch_size", 3); }), "multiple of the patch size 3");
-  CHECK_HAS(refusal([](TinyModel& m) { m.integers("vision.crop_size", 4096), m.integers("vision.patch_size", 1); }),
+  CHECK_HAS(refusal([](TinyModel& m) { m.integers("vision.image_size", 4096), m.integers("vision.patch_size", 1); }),
             "tokens");
 }
 
