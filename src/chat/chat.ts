@@ -193,7 +193,7 @@ export class Chat {
     return whole === text ? tokens.map((token) => token.id) : undefined;
   }
 
-  /** Renders, encodes and prefills what is new; `since` is when the question was taken up. */
+  /** Renders the prompt, encodes new media and prefills new ids; `since` is the time at which the question came. */
   async #prepare(since: number, options: AskOptions): Promise<Prompt> {
     const { signal, onProgress } = options;
     const timings: Timings = { loadMs: this.#engine.loadMs, preprocessMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };

@@ -17,7 +17,7 @@ export interface PromptSize {
 
 /**
  * The work of one answer, as both a run and its preview plan it. A chat that was given no context length gets the next power of two that
- * holds prompt and answer, at least {@link defaultContext} and at most what the model knows, so that a growing chat is rarely computed anew.
+ * holds prompt and answer, at least {@link defaultContext} and at most the context of the model, so that a growing chat is rarely prefilled anew.
  * Throws ContextError when the prompt leaves no room for an answer.
  */
 export function planWork(size: PromptSize, chat: ChatOptions, ask: AskOptions): Work {
