@@ -312,3 +312,54 @@ test("scheduler: a chat that fills the memory keeps its own turns", async () => 
   expect(other.shared).toBe(300);
   expect(await pull(fake, other, 5)).toBe(await alone(`${"x".repeat(300)}y`, 5));
 });
+
+test("scheduler: many clients that come, pause, stop and fork at random get what each gets alone", async () => {
+  let seed = 1;
+  const random = (n: number): number => {
+    seed = (seed * 48271) % 2147483647;
+    return seed % n;
+  };
+  const fake = fakeEngine();
+  fake.onPass = async () => {
+    for (let i = random(3); i > 0; i--) await tick();
+  };
+  const { scheduler, session } = await fakeScheduler(fake, { memory: 30 * 64 });
+  const begins = ["", "the same beginning of many prompts ".repeat(4), "the same", "other words ".repeat(9)];
+  const client = async (name: number): Promise<void> => {
+    for (let i = random(20); i > 0; i--) await tick();
+    const text = `${begins[random(4)]}${random(3)} ${"?".repeat(1 + random(40))}`;
+    const crops = random(2) === 0 ? [] : [crop(1, random(3)), crop(3 + random(2), random(3))];
+    const tokens = 1 + random(30);
+    const want = await alone(text, tokens, crops);
+    const stop = new AbortController();
+    const stopAt = random(3) === 0 ? random(tokens) : tokens;
+    const sequence = await scheduler.open(prompt(text, crops), Math.ceil((text.length + tokens) / 64) * 128 + 4);
+    const [sample, start] = [sampler(fake), sequence.ids.length];
+    try {
+      while (sequence.ids.length - start < tokens) {
+        const said = sequence.ids.length - start;
+        if (said >= stopAt) setImmediate(() => stop.abort());
+        const draft = random(2) === 0 ? ids(want.slice(said, said + random(3))) : [];
+        await sequence.next({ sampler: sample, draft: draft.slice(0, tokens - said - 1), signal: stop.signal });
+        for (let i = random(3); i > 0; i--) await tick();
+        if (random(4) > 0) continue;
+        const fork = sequence.fork();
+        await fork.next({ sampler: sample });
+        const forked = String.fromCharCode(...fork.ids.slice(start)).slice(0, tokens);
+        expect(want.startsWith(forked)).toBe(true);
+        fork.release();
+      }
+    } catch (error) {
+      expect(error, String(name)).toMatchObject({ name: "AbortError" });
+    } finally {
+      expect(want.startsWith(String.fromCharCode(...sequence.ids.slice(start)))).toBe(true);
+      sequence.release();
+    }
+  };
+  await Promise.all(Array.from({ length: 150 }, (_, name) => client(name)));
+  await tick();
+  // Nobody holds anything any more, and what is kept gives way.
+  const all = await scheduler.open(prompt("all"), 30 * 64);
+  expect(session.count()).toBe(0);
+  all.release();
+});
