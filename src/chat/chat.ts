@@ -38,7 +38,7 @@ export class Chat {
     this.#onDispose = onDispose;
     this.#engine = engine;
     this.#options = options;
-    this.#conversation = new Conversation(engine.tools, engine.loadMedia, {
+    this.#conversation = new Conversation(engine.tokenizer, engine.loadMedia, {
       cut: options.cut ?? true,
       video: options.video,
       allowSpecial: options.allowSpecial ?? false,
@@ -174,7 +174,7 @@ export class Chat {
 
   /** The ids of an answer, when they are exactly its text: not after a stop string or a stop in the middle of a character. */
   #idsOf(text: string, tokens: readonly Token[]): number[] | undefined {
-    const stream = this.#engine.tools.stream();
+    const stream = this.#engine.tokenizer.stream();
     const whole = tokens.map((token) => stream.push(token.id)).join("") + stream.end();
     return whole === text ? tokens.map((token) => token.id) : undefined;
   }
@@ -241,9 +241,9 @@ export class Chat {
 
   #decode(prompt: Prompt, sampling: SamplerOptions, options: AskOptions): AsyncGenerator<AnswerPiece, FinishReason> {
     const { sequence, sampler, first, maxTokens } = prompt;
-    const { tools } = this.#engine;
+    const { tokenizer } = this.#engine;
     const { beams = 1, stop = [], signal } = options;
-    const shared = { sequence, detokenizer: tools, eosIds: tools.eosIds, maxTokens, stop, signal };
+    const shared = { sequence, tokenizer, eosIds: tokenizer.eosIds, maxTokens, stop, signal };
     if (!sampler)
       return answerByBeams({
         ...shared,
@@ -253,7 +253,7 @@ export class Chat {
         logprobs: sampling.logprobs,
         onStep: (done) => options.onProgress?.({ stage: "beams", done, total: maxTokens }),
       });
-    const drafter = options.draft === "lookup" ? new PromptLookup(sequence.ids, tools.eosIds) : undefined;
+    const drafter = options.draft === "lookup" ? new PromptLookup(sequence.ids, tokenizer.eosIds) : undefined;
     return generate({ ...shared, first: first.drawn, sampler, drafter });
   }
 }

@@ -1,7 +1,7 @@
 import type { InputImage, InputMessage, InputVideo, Message, TextPart } from "../prompt/messages.js";
 import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf, releaseMedia } from "../vision/chat-media.js";
 import type { OnProgress } from "./progress.js";
-import type { PromptTools, Rendered } from "./prompt-tools.js";
+import type { PromptTokenizer, Rendered } from "./prompt-tokenizer.js";
 
 export interface ConversationOptions extends Omit<LoadOptions, "signal"> {
   allowSpecial: boolean;
@@ -10,12 +10,12 @@ export interface ConversationOptions extends Omit<LoadOptions, "signal"> {
 /** The turns of a chat and the prompt that they make. */
 export class Conversation {
   #turns: Message<TextPart | ChatMedia>[] = [];
-  readonly #tools: PromptTools;
+  readonly #tokenizer: PromptTokenizer;
   readonly #loadMedia: LoadMedia;
   readonly #options: ConversationOptions;
 
-  constructor(tools: PromptTools, loadMedia: LoadMedia, options: ConversationOptions) {
-    this.#tools = tools;
+  constructor(tokenizer: PromptTokenizer, loadMedia: LoadMedia, options: ConversationOptions) {
+    this.#tokenizer = tokenizer;
     this.#loadMedia = loadMedia;
     this.#options = options;
   }
@@ -91,6 +91,6 @@ export class Conversation {
   }
 
   render(): Rendered {
-    return this.#tools.render(this.#turns, { allowSpecial: this.#options.allowSpecial });
+    return this.#tokenizer.render(this.#turns, { allowSpecial: this.#options.allowSpecial });
   }
 }

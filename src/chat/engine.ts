@@ -5,12 +5,12 @@ import { Turns } from "../native/turns.js";
 import type { LoadMedia } from "../vision/chat-media.js";
 import { type CropCache, Crops } from "../vision/crops.js";
 import { memoryLimits } from "./memory.js";
-import type { PromptTools } from "./prompt-tools.js";
+import type { PromptTokenizer } from "./prompt-tokenizer.js";
 
 export interface EngineParts {
   binding: Pick<Binding, "createSampler">;
   model: NativeModel;
-  tools: PromptTools;
+  tokenizer: PromptTokenizer;
   loadMedia: LoadMedia;
   samplingDefaults: SamplingOptions;
   loadMs: number;

@@ -17,7 +17,7 @@ import { memoryLimits } from "./memory.js";
 import type { ChatOptions } from "./options.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
-import { type PromptTools, promptTools } from "./prompt-tools.js";
+import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
 
 export interface OwlOptions extends ModelOptions {
   /** Keep embeddings of crops on disk and look there first (see EmbeddingCache); default: false. */
@@ -55,7 +55,7 @@ export class Owl {
     binding: Binding,
     path: string,
     options: OwlOptions = {},
-    replace: { loadMedia?: LoadMedia; tools?: PromptTools } = {},
+    replace: { loadMedia?: LoadMedia; tokenizer?: PromptTokenizer } = {},
   ): Promise<Owl> {
     const started = performance.now();
     options.onProgress?.({ stage: "load", source: path });
@@ -66,7 +66,7 @@ export class Owl {
       const engine = createEngine({
         binding,
         model,
-        tools: replace.tools ?? promptTools(model.metadata, path),
+        tokenizer: replace.tokenizer ?? promptTokenizer(model.metadata, path),
         loadMedia: replace.loadMedia ?? mediaLoader(binding, model.config.cropSize),
         samplingDefaults: samplingDefaults(model.metadata),
         loadMs: performance.now() - started,

@@ -8,7 +8,7 @@ import { mediaLoader } from "../vision/load.js";
 import { Conversation } from "./conversation.js";
 import { type AskOptions, type ChatOptions, checkContextLength, checkOptions } from "./options.js";
 import { planWork } from "./plan.js";
-import { type PromptTools, promptTools } from "./prompt-tools.js";
+import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
 
 /** The options of the run that is previewed; those that only choose tokens are checked and have no other effect. */
 export interface PreviewOptions
@@ -37,7 +37,7 @@ export async function preview(
   path: string,
   messages: readonly InputMessage[],
   options: PreviewOptions = {},
-  replace: { loadMedia?: LoadMedia; tools?: PromptTools } = {},
+  replace: { loadMedia?: LoadMedia; tokenizer?: PromptTokenizer } = {},
 ): Promise<Preview> {
   checkOptions(options, {});
   const file = await nativeCall(binding.readGguf(path));
@@ -46,7 +46,7 @@ export async function preview(
   const modelContext = model.language.context_length;
   checkContextLength(options.contextLength, modelContext);
   const conversation = new Conversation(
-    replace.tools ?? promptTools(file.metadata, path),
+    replace.tokenizer ?? promptTokenizer(file.metadata, path),
     replace.loadMedia ?? mediaLoader(binding, model.vision.crop_size),
     { cut: options.cut ?? true, allowSpecial: options.allowSpecial ?? false, video: options.video },
   );

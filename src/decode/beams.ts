@@ -153,16 +153,16 @@ function reorder(running: Beam[], next: Candidate[]): Beam[] {
 
 /** The best of several beams as an answer: all its pieces come at the end; a stop string cuts it short. */
 export async function* answerByBeams(
-  options: BeamOptions & { detokenizer: Detokenizer; stop: readonly string[] },
+  options: BeamOptions & { tokenizer: Detokenizer; stop: readonly string[] },
 ): AsyncGenerator<AnswerPiece, FinishReason> {
-  const { detokenizer } = options;
+  const { tokenizer } = options;
   const best = await beamSearch(options);
-  const stream = detokenizer.stream();
+  const stream = tokenizer.stream();
   const stops = new StopStrings(options.stop);
   for (const choice of best.tokens) {
-    const top = choice.top.map((other) => ({ ...other, text: detokenizer.text(other.id) }));
+    const top = choice.top.map((other) => ({ ...other, text: tokenizer.text(other.id) }));
     const { text, stopped } = stops.push(stream.push(choice.id));
-    yield { text, token: { id: choice.id, logprob: choice.logprob, text: detokenizer.text(choice.id), top } };
+    yield { text, token: { id: choice.id, logprob: choice.logprob, text: tokenizer.text(choice.id), top } };
     if (stopped) return "stop";
   }
   const rest = stops.push(stream.end());

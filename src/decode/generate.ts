@@ -38,7 +38,7 @@ export interface GenerateOptions {
   /** The tokens that the sampler drew with the last pass of the prompt. */
   first: readonly SampledToken[];
   sampler: NativeSampler;
-  detokenizer: Detokenizer;
+  tokenizer: Detokenizer;
   eosIds: ReadonlySet<number>;
   /** At least 1. */
   maxTokens: number;
@@ -52,7 +52,7 @@ export interface GenerateOptions {
  * Draws tokens one by one. JavaScript pulls: nothing is computed ahead, so not asking again is how to stop. Returns why it ended.
  */
 export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece, FinishReason> {
-  const stream = o.detokenizer.stream();
+  const stream = o.tokenizer.stream();
   const stops = new StopStrings(o.stop);
   o.signal?.throwIfAborted();
   let drawn = [...o.first];
@@ -66,7 +66,7 @@ export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece,
     }
     const named = (choice: { id: number; logprob: number }): TokenChoice => ({
       ...choice,
-      text: o.detokenizer.text(choice.id),
+      text: o.tokenizer.text(choice.id),
     });
     const token = { ...named({ id, logprob }), top: top.map(named) };
     const { text, stopped } = stops.push(stream.push(id));

@@ -218,7 +218,7 @@ export interface SampledToken {
   top: { id: number; logprob: number }[];
 }
 
-/** What one sequence takes part in a pass with. */
+/** The part that one sequence has in a pass. */
 export interface AdvancePart {
   sequence: number;
   /** Ids to append, at least one: a chunk of a prompt, the last token of an answer, or that and a draft after it. */

@@ -65,7 +65,7 @@ describe("drafts change nothing but the time", async () => {
       sequence,
       first,
       sampler,
-      detokenizer: { stream: () => ({ push: String, end: () => "" }), text: String },
+      tokenizer: { stream: () => ({ push: String, end: () => "" }), text: String },
       eosIds: new Set(),
       maxTokens,
       stop: [],

@@ -1,6 +1,6 @@
 import { Owl } from "../../src/chat/owl.js";
 import { type Preview, type PreviewOptions, preview } from "../../src/chat/preview.js";
-import type { PromptTools } from "../../src/chat/prompt-tools.js";
+import type { PromptTokenizer } from "../../src/chat/prompt-tokenizer.js";
 import { Scheduler } from "../../src/decode/scheduler.js";
 import type {
   Advanced,
@@ -265,7 +265,7 @@ const metadata: GgufMetadata = {
 };
 
 /** Characters as tokens; a picture is `#`. */
-const tools: PromptTools = {
+const tokenizer: PromptTokenizer = {
   eosIds: new Set([eos]),
   render: (messages) => {
     let prompt = "";
@@ -312,10 +312,10 @@ const mediaOf =
 
 /** A model over the fake engine. */
 export function openFake(fake: Fake): Promise<Owl> {
-  return Owl.openWith(fake.binding, import.meta.filename, {}, { tools, loadMedia: mediaOf(fake) });
+  return Owl.openWith(fake.binding, import.meta.filename, {}, { tokenizer, loadMedia: mediaOf(fake) });
 }
 
 /** Previews a run over the fake engine. */
 export function previewFake(fake: Fake, messages: InputMessage[], options: PreviewOptions = {}): Promise<Preview> {
-  return preview(fake.binding, "fake.gguf", messages, options, { tools, loadMedia: mediaOf(fake) });
+  return preview(fake.binding, "fake.gguf", messages, options, { tokenizer, loadMedia: mediaOf(fake) });
 }

@@ -72,7 +72,7 @@ async function seconds(model, answer, drafted) {
     const started = performance.now();
     const options = {
       ...{ sequence, first, sampler },
-      detokenizer: { stream: () => ({ push: () => "x", end: () => "" }), text: () => "x" },
+      tokenizer: { stream: () => ({ push: () => "x", end: () => "" }), text: () => "x" },
       eosIds: new Set(),
       maxTokens: answer.length,
       stop: [],

@@ -13,13 +13,13 @@ export interface Rendered {
 }
 
 /** The template and the tokenizer of a model file. */
-export interface PromptTools extends Detokenizer {
+export interface PromptTokenizer extends Detokenizer {
   readonly eosIds: ReadonlySet<number>;
   render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
 }
 
-/** Makes the prompt tools of a model file; `path` is for messages. Throws ModelFileError when its tokenizer is damaged. */
-export function promptTools(metadata: GgufMetadata, path: string): PromptTools {
+/** Makes the prompt tokenizer of a model file; `path` is for messages. Throws ModelFileError when its tokenizer is damaged. */
+export function promptTokenizer(metadata: GgufMetadata, path: string): PromptTokenizer {
   const tokenizer = Tokenizer.fromMetadata(metadata, path);
   return {
     eosIds: new Set(tokenizer.stopIds),
