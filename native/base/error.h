@@ -1,5 +1,5 @@
-// The one error type of the native code. Native code never aborts, exits or asserts on input: it throws Error, which
-// native/addon turns into a JavaScript error with the same code.
+// Error is the one error type of the native code, which never aborts, exits or asserts on input: it throws Error, and
+// native/addon turns that into a JavaScript error with the same code.
 #pragma once
 #include <stdexcept>
 #include <string>

@@ -33,8 +33,8 @@ uint64_t enabled_state() {
 /// Linux grants the 8 KiB of tile registers on request only (arch/x86: "dynamically enabled features").
 bool request_tiles() {
 #ifdef __linux__
-  constexpr int arch_req_xcomp_perm = 0x1023, xfeature_xtiledata = 18;
-  return syscall(SYS_arch_prctl, arch_req_xcomp_perm, xfeature_xtiledata) == 0;
+  constexpr int kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
+  return syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0;
 #else
   return false;
 #endif
@@ -69,8 +69,8 @@ Features detect() {
 Features detect() {
   Features f;
 #if defined(__linux__)
-  constexpr unsigned long hwcap_asimddp = 1ul << 20;
-  f.neon = getauxval(AT_HWCAP) & hwcap_asimddp;
+  constexpr unsigned long kHwcapAsimddp = 1ul << 20;
+  f.neon = getauxval(AT_HWCAP) & kHwcapAsimddp;
 #elif defined(__APPLE__)
   f.neon = true;  // every Apple silicon Mac has it
 #endif
@@ -145,6 +145,11 @@ Isa choose_isa() {
                 std::string("OWL3_ISA=") + forced + ": expected scalar, avx2, avx512, avx512bf16, amx or neon");
   }
   return best;
+}
+
+Isa default_isa() {
+  static const Isa isa = choose_isa();
+  return isa;
 }
 
 }  // namespace owl3

@@ -1,22 +1,30 @@
-// The instruction sets we have kernels for, and which of them this machine can run.
+// The instruction sets that we have kernels for, and which of them this machine can run.
 #pragma once
 #include <string>
 
 namespace owl3 {
 
-/// In rising order on x86: each includes those before it. `avx2`: + FMA and F16C. `avx512`: F, BW, DQ, VL, VNNI.
-/// `avx512bf16`: that and BF16 (vdpbf16ps). `amx`: that and AMX-INT8, AMX-BF16 (the system must grant the tile
-/// registers). `neon`: aarch64 with the dot product extension.
-enum class Isa { scalar, avx2, avx512, avx512bf16, amx, neon };
-/// Every instruction set, in that order.
+/// On x86 each instruction set includes those before it.
+enum class Isa {
+  scalar,      ///< the base instruction set of the build
+  avx2,        ///< AVX2, FMA and F16C
+  avx512,      ///< AVX-512 F, BW, DQ, VL and VNNI
+  avx512bf16,  ///< AVX-512 BF16 (vdpbf16ps)
+  amx,         ///< AMX-INT8 and AMX-BF16; the system must grant the tile registers
+  neon         ///< aarch64 with the dot product extension
+};
+/// All instruction sets, in that order.
 constexpr Isa all_isas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512bf16, Isa::amx, Isa::neon};
 
 const char* isa_name(Isa isa);
 bool isa_available(Isa isa);
-/// Whether the processor is Intel's: what it fetches ahead by itself differs from others with the same instructions.
+/// Whether the processor is Intel's. Its hardware prefetch differs from that of others with the same instructions.
 bool made_by_intel();
-/// The best available one, or that named by the environment variable OWL3_ISA. Error{invalid_argument} for an unknown
-/// name, Error{unsupported} for one that can't run here.
+/// The best available instruction set, or the one that the environment variable OWL3_ISA names. Errors: invalid_argument
+/// for an unknown name, unsupported for one that can't run here.
 Isa choose_isa();
+/// The first choose_isa() of the process, kept: for calls that are frequent or that run beside JavaScript, which may be
+/// writing to the environment meanwhile.
+Isa default_isa();
 
 }  // namespace owl3

@@ -44,8 +44,8 @@ struct Type {
 
 class File {
  public:
-  /// Maps and checks a file. Errors: not_found, unreadable, and bad_model, which names the file, the key or tensor and
-  /// what was expected (also for big-endian files, other versions and types that are not read).
+  /// Maps and checks a file. Errors: not_found, unreadable, and bad_model, which names the file, the key or tensor, and
+  /// the expected value (also for big-endian files, other versions and types that are not read).
   static std::shared_ptr<const File> open(const std::string& path);
   /// Checks bytes that the caller keeps alive in the same way; `name` stands for the path.
   static std::shared_ptr<const File> from_memory(const std::string& name, std::span<const char> bytes);

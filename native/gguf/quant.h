@@ -57,11 +57,11 @@ uint64_t row_bytes(DType type, int64_t cols);
 void dequantize_row(DType type, const void* src, float* dst, int64_t n);
 
 /// Packs n values (a multiple of the block size). RMSE is at most that of llama.cpp's quantiser without an importance
-/// matrix. The bytes are the same on every machine and for every `isa`. Errors: bad_model when a value is NaN or
-/// infinite and the format is quantised; those of choose_isa().
-void quantize_row(DType type, const float* src, void* dst, int64_t n, Isa isa = choose_isa());
+/// matrix. The bytes are the same on every machine and for every `isa`, which must be available. Errors: bad_model when
+/// a value is NaN or infinite and the format is quantised; those of choose_isa().
+void quantize_row(DType type, const float* src, void* dst, int64_t n, Isa isa = default_isa());
 
-/// The instruction set of the compiled code that quantize_row() runs on a machine with `isa`.
-Isa quantize_isa(Isa isa = choose_isa());
+/// The instruction set that the code which quantize_row() runs for `isa` is compiled for.
+Isa quantize_isa(Isa isa);
 
 }  // namespace owl3::gguf

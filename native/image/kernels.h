@@ -22,6 +22,6 @@ struct Kernels {
 
 /// The kernels for a machine with `isa`. Those of Isa::scalar are the twin that tests compare the others with. Errors:
 /// those of choose_isa().
-const Kernels& kernels(Isa isa = choose_isa());
+const Kernels& kernels(Isa isa = default_isa());
 
 }  // namespace owl3::image

@@ -16,7 +16,7 @@ import {
 } from "../support/model.js";
 
 // The yardstick of a quantised file is the same file with its values unpacked to F32 (bit for bit what other tools unpack, see
-// test/native/gguf_quant.test.cpp), run by the float path that fidelity.test.ts holds to the reference.
+// test/native/gguf/quant.test.cpp), run by the float path that fidelity.test.ts holds to the reference.
 const folder = temporaryFolder();
 
 // Where activations are rounded to int8 with a scale per 32, the largest of 32 values of a normal distribution is about 2.4 deviations, the

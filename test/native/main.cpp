@@ -2,7 +2,7 @@
 #include <cstring>
 #include <exception>
 
-#include "harness.h"
+#include "support/harness.h"
 
 int main(int argc, char** argv) {
   using namespace owl3::test;

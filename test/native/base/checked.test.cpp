@@ -1,6 +1,6 @@
 #include "base/checked.h"
 
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 

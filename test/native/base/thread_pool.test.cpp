@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 

@@ -1,7 +1,7 @@
 #include "ops/machine.h"
 
 #include "cpu/dispatch.h"
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 

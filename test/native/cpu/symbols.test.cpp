@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "harness.h"
+#include "support/harness.h"
 
 #ifdef __linux__
 namespace {

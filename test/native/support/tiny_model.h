@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "gguf/writer.h"
-#include "naive_backend.h"
+#include "support/naive_backend.h"
 
 namespace owl3::test {
 

@@ -1,7 +1,7 @@
 // Files that are no model of ours: each is refused with one sentence that names the key or tensor.
-#include "harness.h"
 #include "model/model.h"
-#include "tiny_model.h"
+#include "support/harness.h"
+#include "support/tiny_model.h"
 
 using namespace owl3;
 using test::TinyModel;

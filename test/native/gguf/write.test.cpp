@@ -8,8 +8,10 @@
 #include <limits>
 #include <thread>
 
+#include "convert/conversion.h"
+#include "support/forced_isa.h"
 #include "gguf/writer.h"
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 namespace fs = std::filesystem;
@@ -100,6 +102,13 @@ TEST("gguf: the writer refuses values that don't fit, and leaves nothing") {
   refused({}, {{"t", DType::q4_k, {128}}});
   refused({}, {{"t", DType::f32, {0}}});
   refused({}, {{"t", DType::f32, {}}});
+}
+
+TEST("convert: OWL3_ISA is asked before anything is written") {
+  const Folder folder;
+  const test::ForcedIsa forced("abacus");
+  CHECK_THROWS(convert::Conversion(folder.file("a.gguf"), {}, {}, 1), ErrorCode::invalid_argument);
+  CHECK_EQ(folder.entries(), 0u);
 }
 
 TEST("gguf: a temporary file goes with its writer; one that a killed process left is replaced") {

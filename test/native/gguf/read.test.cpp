@@ -3,9 +3,9 @@
 #include <cstring>
 #include <limits>
 
-#include "fixtures.h"
+#include "support/fixtures.h"
 #include "gguf/gguf.h"
-#include "harness.h"
+#include "support/harness.h"
 
 using namespace owl3;
 

@@ -1,7 +1,8 @@
 // Sessions and their memory, on a backend in plain loops.
-#include "harness.h"
 #include "model/session.h"
-#include "tiny_model.h"
+
+#include "support/harness.h"
+#include "support/tiny_model.h"
 
 using namespace owl3;
 using test::NaiveBackend;

@@ -2,7 +2,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "harness.h"
+#include "support/harness.h"
 #include "ops/exp.h"
 #include "sample/sampler.h"
 

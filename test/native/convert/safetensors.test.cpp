@@ -1,8 +1,8 @@
 #include "convert/safetensors.h"
 
 #include "base/error.h"
-#include "fixtures.h"
-#include "harness.h"
+#include "support/fixtures.h"
+#include "support/harness.h"
 
 using namespace owl3;
 
