@@ -3,8 +3,8 @@
 #include <cmath>
 #include <vector>
 
-#include "cpu/kv_fixture.h"
 #include "support/harness.h"
+#include "support/kv_fixture.h"
 
 using namespace owl3;
 using namespace owl3::cpu;

@@ -10,8 +10,8 @@
 #include <random>
 #include <vector>
 
-#include "cpu/weights.h"
 #include "support/harness.h"
+#include "support/weights.h"
 
 using namespace owl3;
 using namespace owl3::test;

@@ -9,8 +9,8 @@
 #include "base/thread_pool.h"
 #include "cpu/dispatch.h"
 #include "cpu/gemm/pack.h"
-#include "cpu/weights.h"
 #include "support/harness.h"
+#include "support/weights.h"
 
 using namespace owl3;
 using namespace owl3::test;

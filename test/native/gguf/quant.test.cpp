@@ -1,13 +1,14 @@
 // Formats against Python gguf (unpacking, bit for bit) and against the errors of other quantisers (packing).
+#include "gguf/quant.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "gguf/gguf.h"
 #include "support/fixtures.h"
 #include "support/forced_isa.h"
-#include "gguf/gguf.h"
-#include "gguf/quant.h"
 #include "support/harness.h"
 
 using namespace owl3;

@@ -11,7 +11,7 @@
 #include "cpu/dispatch.h"
 #include "cpu/workspace.h"
 #include "gguf/quant.h"
-#include "machine.h"
+#include "support/machine.h"
 
 namespace owl3::test {
 

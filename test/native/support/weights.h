@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cpu/backend.h"
-#include "machine.h"
+#include "support/machine.h"
 
 namespace owl3::test {
 
