@@ -10,7 +10,7 @@
 namespace owl3::addon {
 namespace {
 
-constexpr int64_t kMaxSafeInteger = (int64_t{1} << 53) - 1;  // JavaScript's Number.MAX_SAFE_INTEGER
+constexpr int64_t max_safe_integer = (int64_t{1} << 53) - 1;  // JavaScript's Number.MAX_SAFE_INTEGER
 
 Napi::Value to_value(Napi::Env env, bool v) {
   return Napi::Boolean::New(env, v);
@@ -22,11 +22,11 @@ Napi::Value to_value(Napi::Env env, const std::string& v) {
   return Napi::String::New(env, v);
 }
 Napi::Value to_value(Napi::Env env, int64_t v) {
-  if (v < -kMaxSafeInteger || v > kMaxSafeInteger) return Napi::BigInt::New(env, v);
+  if (v < -max_safe_integer || v > max_safe_integer) return Napi::BigInt::New(env, v);
   return Napi::Number::New(env, static_cast<double>(v));
 }
 Napi::Value to_value(Napi::Env env, uint64_t v) {
-  if (v > uint64_t{kMaxSafeInteger}) return Napi::BigInt::New(env, v);
+  if (v > uint64_t{max_safe_integer}) return Napi::BigInt::New(env, v);
   return Napi::Number::New(env, static_cast<double>(v));
 }
 template <class T>

@@ -42,7 +42,7 @@ Napi::Value resize(const Napi::CallbackInfo& info) {
   return start(info, [=] { return image::resize(source, width, height); });
 }
 
-constexpr int kMaxGridSide = 1024;
+constexpr int max_grid_side = 1024;
 
 Napi::Value cut_image(const Napi::CallbackInfo& info) {
   const image::View source = picture(info);
@@ -50,8 +50,8 @@ Napi::Value cut_image(const Napi::CallbackInfo& info) {
   int rows = 0, cols = 0;
   if (!info[4].IsNull() && !info[4].IsUndefined()) {
     const Napi::Array grid = to_array(info[4], "the grid");
-    rows = to_int32(grid.Get(0u), "the grid's rows", 1, kMaxGridSide);
-    cols = to_int32(grid.Get(1u), "the grid's columns", 1, kMaxGridSide);
+    rows = to_int32(grid.Get(0u), "the grid's rows", 1, max_grid_side);
+    cols = to_int32(grid.Get(1u), "the grid's columns", 1, max_grid_side);
   }
   return start(info, [=] { return image::cut(source, s, rows, cols); });
 }

@@ -9,8 +9,8 @@
 namespace owl3::addon {
 namespace {
 
-constexpr int32_t kMaxThreads = 1024;
-constexpr int64_t kMaxCrops = 1 << 20;
+constexpr int32_t max_threads = 1024;
+constexpr int64_t max_crops = 1 << 20;
 
 Napi::Number number(Napi::Env env, uint64_t v) {
   return Napi::Number::New(env, static_cast<double>(v));
@@ -19,7 +19,7 @@ Napi::Number number(Napi::Env env, uint64_t v) {
 ops::BackendOptions to_backend_options(Napi::Object o) {
   const Napi::Env env = o.Env();
   ops::BackendOptions b;
-  if (const Napi::Value v = o.Get("threads"); !v.IsUndefined()) b.threads = to_int32(v, "threads", 0, kMaxThreads);
+  if (const Napi::Value v = o.Get("threads"); !v.IsUndefined()) b.threads = to_int32(v, "threads", 0, max_threads);
   if (const Napi::Value v = o.Get("precision"); !v.IsUndefined()) {
     const std::string precision = v.ToString();
     if (precision == "fast")
@@ -65,7 +65,7 @@ model::PlanOptions to_plan_options(Napi::Value v, std::optional<ops::KvType>* kv
   const Napi::Object o = to_object(v, "options");
   if (const Napi::Value type = o.Get("kvType"); !type.IsUndefined()) *kv_type = to_kv_type(type);
   return {.context = to_int32(o.Get("contextLength"), "contextLength", 1),
-          .crops = to_integer(o.Get("crops"), "crops", 0, kMaxCrops),
+          .crops = to_integer(o.Get("crops"), "crops", 0, max_crops),
           .sequences = to_int32(o.Get("sequences"), "sequences", 1, 1 << 16),
           .max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20)};
 }
@@ -213,7 +213,7 @@ Napi::Value ModelObject::kv_bytes(const Napi::CallbackInfo& info) {
   const ops::KvType type = to_kv_type(info[0]);
   Napi::Object o = Napi::Object::New(env);
   o.Set("page", number(env, guarded(env, [&] { return model::page_bytes(c, type); })));
-  o.Set("pagePositions", Napi::Number::New(env, model::kPagePositions));
+  o.Set("pagePositions", Napi::Number::New(env, model::page_positions));
   o.Set("crop", number(env, guarded(env, [&] { return model::crop_bytes(c, type); })));
   return o;
 }
@@ -229,7 +229,7 @@ Napi::Value ModelObject::plan(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::shared_ptr<model::Model> model = use(env);
-  const int64_t n = to_integer(info[1], "the number of crops", 1, kMaxCrops);
+  const int64_t n = to_integer(info[1], "the number of crops", 1, max_crops);
   std::vector<uint8_t> crops = to_vector<uint8_t>(info[0], napi_uint8_array, "crops");
   const int64_t side = model->config().vision.crop_size, expected = n * 3 * side * side;
   if (static_cast<int64_t>(crops.size()) != expected)
@@ -244,7 +244,7 @@ Napi::Value ModelObject::encode(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::embeds_from(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<model::Model>& model = use(env);
-  const int64_t n = to_integer(info[1], "the number of crops", 1, kMaxCrops);
+  const int64_t n = to_integer(info[1], "the number of crops", 1, max_crops);
   const std::vector<float> data = to_vector<float>(info[0], napi_float32_array, "embeddings");
   const int64_t expected = n * model->config().vision.crop_tokens() * model->config().hidden_size;
   if (static_cast<int64_t>(data.size()) != expected)

@@ -20,7 +20,7 @@ Napi::Object sampled_to_js(Napi::Env env, const sample::Sampled& sampled) {
   return o;
 }
 
-/// What a pass gave one part.
+/// The result of a pass for one part.
 struct PartResult {
   std::vector<sample::Sampled> drawn;
   std::vector<sample::TokenLogprob> top;

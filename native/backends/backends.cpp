@@ -10,25 +10,25 @@ namespace owl3::backends {
 namespace {
 
 /// Kinds that are listed, with the reason, even where their plugin is absent.
-constexpr const char* kKnownKinds[] = {"cuda"};
+constexpr const char* known_kinds[] = {"cuda"};
 
 std::string kind_of(const std::string& id) {
   return id.substr(0, id.find(':'));
 }
 
-/// A kind is part of a file name, so it is letters alone.
-bool is_kind(const std::string& kind) {
-  return !kind.empty() && std::ranges::all_of(kind, [](char c) { return c >= 'a' && c <= 'z'; });
+/// The kinds whose plugin is installed, and the known ones.
+std::vector<std::string> all_kinds() {
+  std::vector<std::string> kinds = installed_plugins();
+  for (const char* known : known_kinds)
+    if (std::ranges::find(kinds, known) == kinds.end()) kinds.push_back(known);
+  return kinds;
 }
 
 }  // namespace
 
 std::vector<ops::DeviceInfo> devices() {
   std::vector<ops::DeviceInfo> all = {cpu::device_info()};
-  std::vector<std::string> kinds = installed_plugins();
-  for (const char* known : kKnownKinds)
-    if (std::ranges::find(kinds, known) == kinds.end()) kinds.push_back(known);
-  for (const std::string& kind : kinds) {
+  for (const std::string& kind : all_kinds()) {
     const Plugin plugin = load_plugin(kind);
     if (plugin.family == nullptr) {
       all.push_back({.id = kind, .name = kind, .reason = plugin.reason});
@@ -42,8 +42,12 @@ std::vector<ops::DeviceInfo> devices() {
 std::unique_ptr<ops::Backend> make_backend(const std::string& id, const ops::BackendOptions& options) {
   if (id == "cpu" || id == "auto") return cpu::make_backend(options);
   const std::string kind = kind_of(id);
-  if (!is_kind(kind))
-    throw Error(ErrorCode::invalid_argument, "'" + id.substr(0, 64) + "' is not the name of a device");
+  if (const std::vector<std::string> kinds = all_kinds(); std::ranges::find(kinds, kind) == kinds.end()) {
+    std::string names = "cpu";
+    for (const std::string& known : kinds) names += ", " + known;
+    throw Error(ErrorCode::invalid_argument,
+                "'" + id.substr(0, 64) + "' is not the name of a device; the kinds of devices here are " + names);
+  }
   const Plugin plugin = load_plugin(kind);
   if (plugin.family == nullptr)
     throw Error(ErrorCode::unsupported, "device '" + id.substr(0, 64) + "' can't be used: " + plugin.reason);

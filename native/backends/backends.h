@@ -13,11 +13,11 @@ namespace owl3::backends {
 std::vector<ops::DeviceInfo> devices();
 
 /// A backend on device `id` ("cpu", "cuda:1"; a kind alone means its first device). Error{unsupported} with the reason
-/// when it can't be used.
+/// when it can't be used, Error{invalid_argument} for a kind that nobody knows.
 std::unique_ptr<ops::Backend> make_backend(const std::string& id, const ops::BackendOptions& options);
 
 /// One backend for each device of a list, in its order: "auto", "cpu", "cuda:0,cuda:1". "auto" is the CPU. Errors as
-/// make_backend, and Error{invalid_argument} for an empty name.
+/// make_backend.
 std::vector<std::shared_ptr<ops::Backend>> make_backends(const std::string& list, const ops::BackendOptions& options);
 
 }  // namespace owl3::backends

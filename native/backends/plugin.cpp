@@ -16,8 +16,8 @@ namespace owl3::backends {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kPrefix = "owl3-";
-constexpr const char* kSuffix = ".node";
+constexpr const char* file_prefix = "owl3-";
+constexpr const char* file_suffix = ".node";
 
 #ifdef _WIN32
 Plugin open_plugin(const std::string&) {
@@ -38,7 +38,7 @@ fs::path addon_folder() {
 }
 
 Plugin open_plugin(const std::string& kind) {
-  const fs::path folder = addon_folder(), file = folder / (kPrefix + kind + kSuffix);
+  const fs::path folder = addon_folder(), file = folder / (file_prefix + kind + file_suffix);
   std::error_code failed;
   if (folder.empty() || !fs::exists(file, failed))
     return {nullptr, "its plugin " + file.filename().string() + " is not installed."};
@@ -47,7 +47,7 @@ Plugin open_plugin(const std::string& kind) {
     const char* error = dlerror();
     return {nullptr, file.string() + " does not load: " + (error == nullptr ? "no reason given" : error) + "."};
   }
-  auto* entry = reinterpret_cast<ops::PluginEntry*>(dlsym(library, ops::kPluginEntry));
+  auto* entry = reinterpret_cast<ops::PluginEntry*>(dlsym(library, ops::plugin_entry));
   if (entry == nullptr) return {nullptr, file.string() + " is not a plugin of owl3."};
   const ops::DeviceFamily* family = entry(OWL3_ABI);
   if (family == nullptr) return {nullptr, file.string() + " was built for another version of owl3."};
@@ -64,7 +64,7 @@ std::vector<std::string> installed_plugins() {
   if (folder.empty()) return kinds;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed)) {
     const std::string name = entry.path().filename().string();
-    const std::string prefix = kPrefix, suffix = kSuffix;
+    const std::string prefix = file_prefix, suffix = file_suffix;
     if (name.size() > prefix.size() + suffix.size() && name.starts_with(prefix) && name.ends_with(suffix))
       kinds.push_back(name.substr(prefix.size(), name.size() - prefix.size() - suffix.size()));
   }

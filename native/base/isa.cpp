@@ -33,8 +33,8 @@ uint64_t enabled_state() {
 /// Linux grants the 8 KiB of tile registers on request only (arch/x86: "dynamically enabled features").
 bool request_tiles() {
 #ifdef __linux__
-  constexpr int kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
-  return syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0;
+  constexpr int arch_req_xcomp_perm = 0x1023, xfeature_xtiledata = 18;
+  return syscall(SYS_arch_prctl, arch_req_xcomp_perm, xfeature_xtiledata) == 0;
 #else
   return false;
 #endif
@@ -69,8 +69,8 @@ Features detect() {
 Features detect() {
   Features f;
 #if defined(__linux__)
-  constexpr unsigned long kHwcapAsimddp = 1ul << 20;
-  f.neon = getauxval(AT_HWCAP) & kHwcapAsimddp;
+  constexpr unsigned long hwcap_asimddp = 1ul << 20;
+  f.neon = getauxval(AT_HWCAP) & hwcap_asimddp;
 #elif defined(__APPLE__)
   f.neon = true;  // every Apple silicon Mac has it
 #endif

@@ -10,8 +10,8 @@
 namespace owl3::convert {
 namespace {
 
-constexpr int64_t kPieceValues = 1 << 18;  // a thread works on this many values at a time, and on at least a row
-constexpr int64_t kMaxRowValues = 1 << 26;
+constexpr int64_t piece_values = 1 << 18;  // a thread works on this many values at a time, and on at least a row
+constexpr int64_t max_row_values = 1 << 26;
 
 [[noreturn]] void fail_aborted() {
   throw Error(ErrorCode::invalid_argument, "the writer was aborted");
@@ -28,7 +28,7 @@ std::vector<gguf::TensorSpec> specs(const std::vector<TensorPlan>& tensors) {
     for (size_t i = 0; i < from.size(); i++)
       if (from[i] < 1 || from[i] > to[i] || (i > 1 && from[i] != to[i]))
         bad("must be as large as its source, or have more rows or columns");
-    if (to[0] > kMaxRowValues) bad("has rows that are too long");
+    if (to[0] > max_row_values) bad("has rows that are too long");
     out.push_back(t.spec);
   }
   return out;
@@ -95,16 +95,16 @@ void Conversion::convert_rows(const TensorPlan& t, const gguf::InputFile& in, in
   writer_.write(index, at, b.packed.data(), bytes);
 }
 
-/// Fills a tensor with normal values of standard deviation 0.02 (around 1 in vectors that scale). The same kPieceValues
+/// Fills a tensor with normal values of standard deviation 0.02 (around 1 in vectors that scale). The same piece_values
 /// values repeat, so that packing them once is enough.
 void Conversion::write_random(const TensorPlan& t) {
   const bool scales = t.spec.shape.size() == 1 && t.spec.name.ends_with(".weight");
-  std::vector<float> values(kPieceValues);
+  std::vector<float> values(piece_values);
   std::minstd_rand random;
   std::normal_distribution<float> normal(scales ? 1.0f : 0.0f, 0.02f);
   for (float& v : values) v = normal(random);
-  std::vector<char> packed(gguf::row_bytes(t.spec.type, kPieceValues));
-  gguf::quantize_row(t.spec.type, values.data(), packed.data(), kPieceValues, isa_);
+  std::vector<char> packed(gguf::row_bytes(t.spec.type, piece_values));
+  gguf::quantize_row(t.spec.type, values.data(), packed.data(), piece_values, isa_);
   const uint64_t bytes = gguf::row_bytes(t.spec.type, t.spec.shape[0]) * static_cast<uint64_t>(row_count(t.spec.shape));
   for (uint64_t at = 0; at < bytes && !aborted_; at += packed.size()) {
     const uint64_t n = std::min<uint64_t>(packed.size(), bytes - at);
@@ -130,7 +130,7 @@ const TensorPlan& Conversion::write_next() {
     return t;
   }
   const gguf::InputFile& in = input(t.source.path);
-  const int64_t rows = row_count(t.spec.shape), piece = std::max<int64_t>(1, kPieceValues / t.spec.shape[0]);
+  const int64_t rows = row_count(t.spec.shape), piece = std::max<int64_t>(1, piece_values / t.spec.shape[0]);
   const int64_t pieces = (rows + piece - 1) / piece;
   std::vector<Buffers> buffers(static_cast<size_t>(pool_.threads()));
   std::atomic<bool> failed = false;

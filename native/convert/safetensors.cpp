@@ -14,17 +14,17 @@
 namespace owl3::convert {
 namespace {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own library
-constexpr size_t kMaxTensors = 1 << 16;
-constexpr size_t kMaxDimensions = 8;
+constexpr uint64_t max_header_bytes = 100'000'000;  // the limit of the format's own library
+constexpr size_t max_tensors = 1 << 16;
+constexpr size_t max_dimensions = 8;
 
 /// The size of a value in bytes, 0 for a type that the format does not have.
 uint64_t dtype_bytes(std::string_view dtype) {
-  static constexpr std::pair<std::string_view, uint64_t> kSizes[] = {
+  static constexpr std::pair<std::string_view, uint64_t> sizes[] = {
       {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"U16", 2}, {"I16", 2}, {"F16", 2},
       {"BF16", 2}, {"U32", 4}, {"I32", 4}, {"F32", 4},     {"U64", 8},     {"I64", 8}, {"F64", 8},
   };
-  for (const auto& [name, bytes] : kSizes)
+  for (const auto& [name, bytes] : sizes)
     if (name == dtype) return bytes;
   return 0;
 }
@@ -60,7 +60,7 @@ Description read_description(JsonScanner& json) {
       json.expect('[');
       if (!json.accept(']')) {
         do {
-          if (d.tensor.shape.size() == kMaxDimensions) json.fail("too many dimensions");
+          if (d.tensor.shape.size() == max_dimensions) json.fail("too many dimensions");
           d.tensor.shape.push_back(json.integer());
         } while (json.accept(','));
         json.expect(']');
@@ -120,7 +120,7 @@ std::vector<SafetensorsTensor> parse_safetensors_header(const std::string& path,
         skip_metadata(json);
         continue;
       }
-      if (tensors.size() == kMaxTensors) json.fail("more than " + std::to_string(kMaxTensors) + " tensors");
+      if (tensors.size() == max_tensors) json.fail("more than " + std::to_string(max_tensors) + " tensors");
       Description d = read_description(json);
       d.tensor.name = std::move(name);
       place(where, d, data_start, file_size);
@@ -146,7 +146,7 @@ std::vector<SafetensorsTensor> read_safetensors(const std::string& path) {
   if (file.size() < 8) bad("is too short for a safetensors file");
   uint64_t length;
   file.read(0, &length, 8);
-  if (length > kMaxHeaderBytes || length > file.size() - 8)
+  if (length > max_header_bytes || length > file.size() - 8)
     bad("is not a safetensors file, or truncated: it claims a header of " + std::to_string(length) + " bytes");
   std::string json(length, '\0');
   file.read(8, json.data(), length);

@@ -15,25 +15,25 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 // Limits far above every real file, and low enough that a hostile one can't make us allocate much more than its size.
-constexpr uint64_t kMaxKeys = 1 << 16;
-constexpr uint64_t kMaxTensors = 1 << 16;
-constexpr uint64_t kMaxName = 1 << 10;    // bytes
-constexpr uint64_t kMaxString = 1 << 26;  // bytes
-constexpr uint64_t kMaxArray = 1 << 24;   // elements
-constexpr int64_t kMaxDimension = int64_t{1} << 40;
-constexpr uint64_t kMaxValues = uint64_t{1} << 62;
+constexpr uint64_t max_keys = 1 << 16;
+constexpr uint64_t max_tensors = 1 << 16;
+constexpr uint64_t max_name = 1 << 10;    // bytes
+constexpr uint64_t max_string = 1 << 26;  // bytes
+constexpr uint64_t max_array = 1 << 24;   // elements
+constexpr int64_t max_dimension = int64_t{1} << 40;
+constexpr uint64_t max_values = uint64_t{1} << 62;
 
 // Bytes that a key takes at least (name length, one letter, type, one byte), and a tensor (name length, number of
 // dimensions, one dimension, type, offset).
-constexpr uint64_t kMinKeyBytes = 14;
-constexpr uint64_t kMinTensorBytes = 32;
+constexpr uint64_t min_key_bytes = 14;
+constexpr uint64_t min_tensor_bytes = 32;
 
 /// The name of a GGML tensor type that we don't read, for the message, or nullptr.
 const char* foreign_type(uint32_t type) {
-  static constexpr std::pair<uint32_t, const char*> kNames[] = {
+  static constexpr std::pair<uint32_t, const char*> names[] = {
       {3, "Q4_1"},    {7, "Q5_1"}, {9, "Q8_1"}, {10, "Q2_K"}, {11, "Q3_K"}, {15, "Q8_K"}, {20, "IQ4_NL"},
       {23, "IQ4_XS"}, {24, "I8"},  {25, "I16"}, {26, "I32"},  {27, "I64"},  {28, "F64"},  {39, "MXFP4"}};
-  for (const auto& [number, name] : kNames)
+  for (const auto& [number, name] : names)
     if (number == type) return name;
   return nullptr;
 }
@@ -52,9 +52,9 @@ bool known(uint32_t kind) {
 }  // namespace
 
 const char* kind_name(Kind kind) {
-  static constexpr const char* kNames[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
-                                           "bool", "string", "array", "u64", "i64", "f64"};
-  return kNames[static_cast<uint32_t>(kind)];
+  static constexpr const char* names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                          "bool", "string", "array", "u64", "i64", "f64"};
+  return names[static_cast<uint32_t>(kind)];
 }
 
 void Parser::bad(const std::string& what) const {
@@ -105,17 +105,17 @@ void Parser::read_header() {
     bad("is GGUF version " + std::to_string(f_.version_) + "; versions 2 and 3 are read");
   tensors_ = read<uint64_t>("the header");
   keys_ = read<uint64_t>("the header");
-  if (tensors_ > kMaxTensors)
-    bad("claims " + std::to_string(tensors_) + " tensors; at most " + std::to_string(kMaxTensors) + " are allowed");
-  if (keys_ > kMaxKeys)
-    bad("claims " + std::to_string(keys_) + " metadata keys; at most " + std::to_string(kMaxKeys) + " are allowed");
-  if (keys_ * kMinKeyBytes + tensors_ * kMinTensorBytes > left())
+  if (tensors_ > max_tensors)
+    bad("claims " + std::to_string(tensors_) + " tensors; at most " + std::to_string(max_tensors) + " are allowed");
+  if (keys_ > max_keys)
+    bad("claims " + std::to_string(keys_) + " metadata keys; at most " + std::to_string(max_keys) + " are allowed");
+  if (keys_ * min_key_bytes + tensors_ * min_tensor_bytes > left())
     bad("is too short for the " + std::to_string(keys_) + " keys and " + std::to_string(tensors_) +
         " tensors it claims");
 }
 
 void Parser::read_entry(uint64_t n) {
-  std::string key = read_string(kMaxName, "the name of metadata key " + std::to_string(n));
+  std::string key = read_string(max_name, "the name of metadata key " + std::to_string(n));
   if (key.empty()) bad("metadata key " + std::to_string(n) + " has an empty name");
   const uint32_t raw = read<uint32_t>(key.c_str());
   if (!known(raw)) bad("key " + key + " has the unknown value type " + std::to_string(raw));
@@ -159,7 +159,7 @@ Value Parser::read_scalar(Kind kind, const std::string& key) {
     case Kind::f64:
       return read<double>(what);
     case Kind::string:
-      return read_string(kMaxString, "key " + key);
+      return read_string(max_string, "key " + key);
     case Kind::boolean: {
       const uint8_t b = read<uint8_t>(what);
       if (b > 1) bad("key " + key + " is a boolean with the value " + std::to_string(b));
@@ -172,11 +172,11 @@ Value Parser::read_scalar(Kind kind, const std::string& key) {
 }
 
 Value Parser::read_array(Kind kind, uint64_t count, const std::string& key) {
-  static constexpr uint8_t kMinBytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};  // of an element
-  if (count > kMaxArray)
-    bad("key " + key + " claims " + std::to_string(count) + " elements; at most " + std::to_string(kMaxArray) +
+  static constexpr uint8_t min_bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};  // of an element
+  if (count > max_array)
+    bad("key " + key + " claims " + std::to_string(count) + " elements; at most " + std::to_string(max_array) +
         " are allowed");
-  if (count * kMinBytes[static_cast<uint32_t>(kind)] > left())
+  if (count * min_bytes[static_cast<uint32_t>(kind)] > left())
     bad("key " + key + " claims " + std::to_string(count) + " elements, more than the file has room for");
   const auto fill = [&]<class T>(std::vector<T> out) -> Value {
     out.reserve(count);
@@ -209,7 +209,7 @@ Value Parser::read_array(Kind kind, uint64_t count, const std::string& key) {
 
 void Parser::read_tensor(uint64_t n) {
   Tensor t;
-  t.name = read_string(kMaxName, "the name of tensor " + std::to_string(n));
+  t.name = read_string(max_name, "the name of tensor " + std::to_string(n));
   if (t.name.empty()) bad("tensor " + std::to_string(n) + " has an empty name");
   const char* what = t.name.c_str();
   const uint32_t dimensions = read<uint32_t>(what);
@@ -217,7 +217,7 @@ void Parser::read_tensor(uint64_t n) {
     bad("tensor " + t.name + " has " + std::to_string(dimensions) + " dimensions; 1 to 4 are allowed");
   for (uint32_t i = 0; i < dimensions; i++) {
     const int64_t size = read<int64_t>(what);
-    if (size < 1 || size > kMaxDimension) bad("tensor " + t.name + " has a dimension of " + std::to_string(size));
+    if (size < 1 || size > max_dimension) bad("tensor " + t.name + " has a dimension of " + std::to_string(size));
     t.shape.push_back(size);
   }
   const uint32_t type = read<uint32_t>(what);
@@ -238,7 +238,7 @@ void Parser::read_tensor(uint64_t n) {
     t.bytes = checked_mul(t.bytes, static_cast<uint64_t>(t.shape[i]), what);
     values = checked_mul(values, static_cast<uint64_t>(t.shape[i]), what);
   }
-  if (values > kMaxValues) bad("tensor " + t.name + " has more values than any machine can hold");
+  if (values > max_values) bad("tensor " + t.name + " has more values than any machine can hold");
   if (!f_.tensor_index_.emplace(t.name, n).second) bad("tensor " + t.name + " occurs twice");
   f_.tensors_.push_back(std::move(t));
 }

@@ -10,8 +10,8 @@
 namespace owl3::gguf {
 namespace {
 
-#define OWL3_ROW(type, name, number) {DType::type, #name, name::kBlockSize, sizeof(name::Block)},
-constexpr Format kFormats[] = {OWL3_FORMATS(OWL3_ROW)};
+#define OWL3_ROW(type, name, number) {DType::type, #name, name::block_size, sizeof(name::Block)},
+constexpr Format all_formats[] = {OWL3_FORMATS(OWL3_ROW)};
 #undef OWL3_ROW
 
 void require_finite(const float* src, int64_t n) {
@@ -26,17 +26,17 @@ void require_finite(const float* src, int64_t n) {
 }  // namespace
 
 std::span<const Format> formats() {
-  return kFormats;
+  return all_formats;
 }
 
 const Format* find_format(uint32_t type) {
-  for (const Format& f : kFormats)
+  for (const Format& f : all_formats)
     if (static_cast<uint32_t>(f.type) == type) return &f;
   return nullptr;
 }
 
 const Format* find_format(std::string_view name) {
-  for (const Format& f : kFormats)
+  for (const Format& f : all_formats)
     if (f.name == name) return &f;
   return nullptr;
 }
@@ -64,7 +64,7 @@ void dequantize_row(DType type, const void* src, float* dst, int64_t n) {
   switch (type) {
 #define OWL3_CASE(type, name, number) \
   case DType::type:                   \
-    return dequantize_blocks<name>(src, dst, n / name::kBlockSize);
+    return dequantize_blocks<name>(src, dst, n / name::block_size);
     OWL3_FORMATS(OWL3_CASE)
 #undef OWL3_CASE
   }

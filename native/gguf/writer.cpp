@@ -80,14 +80,14 @@ void Header::entry(const Entry& e) {
   put(static_cast<uint32_t>(e.type.kind));
   std::visit(
       [&]<class T>(const T& v) {
-        constexpr bool kList = !std::is_same_v<T, std::string> && requires {
+        constexpr bool test_list = !std::is_same_v<T, std::string> && requires {
           v.size();
         };
-        if (kList != e.type.array)
+        if (test_list != e.type.array)
           throw Error(
               ErrorCode::invalid_argument,
               "key " + e.key + (e.type.array ? ": the value must be an array" : ": the value must not be an array"));
-        if constexpr (kList) {
+        if constexpr (test_list) {
           put<uint64_t>(v.size());
           for (const typename T::value_type& x : v) scalar<typename T::value_type>(e, x);
         } else {
@@ -98,7 +98,7 @@ void Header::entry(const Entry& e) {
 }
 
 uint64_t aligned(uint64_t n) {
-  return checked_add(n, Writer::kAlignment - 1, "file") / Writer::kAlignment * Writer::kAlignment;
+  return checked_add(n, Writer::alignment - 1, "file") / Writer::alignment * Writer::alignment;
 }
 
 uint64_t tensor_bytes(const TensorSpec& t) {
@@ -161,8 +161,8 @@ void Writer::begin() {
   file_.write(0, header_.data(), header_.size());
   header_ = {};
   // The padding after each tensor is written too: not every file system gives zeros for what was not written.
-  static constexpr char kZeros[kAlignment] = {};
-  for (const Place& p : places_) file_.write(p.offset + p.bytes, kZeros, aligned(p.bytes) - p.bytes);
+  static constexpr char zero_bytes[alignment] = {};
+  for (const Place& p : places_) file_.write(p.offset + p.bytes, zero_bytes, aligned(p.bytes) - p.bytes);
 }
 
 void Writer::write(size_t index, uint64_t offset, const void* data, uint64_t bytes) {

@@ -41,7 +41,7 @@ class Writer {
   /// Removes the temporary file. Destroying an unfinished writer does the same.
   void abort() { file_.discard(); }
 
-  static constexpr uint64_t kAlignment = 32;
+  static constexpr uint64_t alignment = 32;
 
  private:
   struct Place {

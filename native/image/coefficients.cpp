@@ -15,8 +15,8 @@ double cubic(double x) {
 }
 
 int32_t fixed_point(double k) {
-  constexpr double kOne = 1 << kPrecisionBits;
-  return static_cast<int32_t>(k < 0 ? -0.5 + k * kOne : 0.5 + k * kOne);
+  constexpr double one_value = 1 << precision_bits;
+  return static_cast<int32_t>(k < 0 ? -0.5 + k * one_value : 0.5 + k * one_value);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 namespace owl3::image {
 
-inline constexpr int kPrecisionBits = 22;  ///< fraction bits of a weight
+inline constexpr int precision_bits = 22;  ///< fraction bits of a weight
 
 struct Coefficients {
   int stride = 0;               ///< weights kept per output position

@@ -8,9 +8,9 @@ namespace owl3::image {
 
 /// The longest side, in pixels, that a source or a result may have. It bounds the coefficients' memory and the work for
 /// 1 x N pictures.
-inline constexpr int kMaxSide = 1 << 20;
+inline constexpr int max_side = 1 << 20;
 /// The largest number of pixels that a source or a result may have.
-inline constexpr int64_t kMaxPixels = int64_t{1} << 28;
+inline constexpr int64_t max_pixels = int64_t{1} << 28;
 
 struct View {
   const uint8_t* rgb;  ///< [height, width, 3], rows packed
@@ -20,7 +20,7 @@ struct View {
 /// Resizes `source` to width x height, [height, width, 3], as Pillow up to 12.2 does `Image.resize(..., BICUBIC)` with
 /// RGB: antialiased, horizontal pass first, each pass rounded to 8 bits, and without the pass of a side that stays. Uses
 /// at most `threads` threads (0: one per core); the result does not depend on it. Errors: invalid_argument for sides
-/// outside 1..kMaxSide or more than kMaxPixels, out_of_memory.
+/// outside 1..max_side or more than max_pixels, out_of_memory.
 std::vector<uint8_t> resize(View source, int width, int height, int threads = 0);
 
 /// The crops of a picture, [n, s, s, 3]: it is resized to (cols * s) x (rows * s) and cut row by row; the global view

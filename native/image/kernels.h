@@ -8,11 +8,11 @@ namespace owl3::image {
 
 struct Kernels {
   /// The horizontal pass handles this many source rows at once: each is a lane of a vector.
-  static constexpr int kLanes = 16;
+  static constexpr int lane_count = 16;
 
-  /// Transposes n <= kLanes rows of `bytes` bytes, `stride` apart, to to[bytes][kLanes]; lanes from n on are undefined.
+  /// Transposes n <= lane_count rows of `bytes` bytes, `stride` apart, to to[bytes][lane_count]; lanes from n on are undefined.
   void (*transpose)(const uint8_t* rows, int64_t stride, int n, int64_t bytes, uint8_t* to);
-  /// Computes one output column: to[lane * stride + channel] from from[count][3][kLanes], for the first n lanes.
+  /// Computes one output column: to[lane * stride + channel] from from[count][3][lane_count], for the first n lanes.
   void (*column)(const uint8_t* from, const int32_t* weight, int count, int n, int64_t stride, uint8_t* to);
   /// sums[i] += weight * row[i]
   void (*accumulate)(int32_t* sums, const uint8_t* row, int32_t weight, int64_t n);

@@ -13,12 +13,12 @@
 namespace owl3::image {
 namespace {
 
-constexpr int kLanes = Kernels::kLanes;
-constexpr int kMaxThreads = 64;
+constexpr int lane_count = Kernels::lane_count;
+constexpr int max_threads = 64;
 
 /// Threads for a resize that may use `wanted` (0: one per core, up to 16: more gain nothing at the sizes of photos).
 int thread_count(int wanted) {
-  if (wanted > 0) return std::min(wanted, kMaxThreads);
+  if (wanted > 0) return std::min(wanted, max_threads);
   return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
 }
 
@@ -33,13 +33,13 @@ auto or_out_of_memory(F f) {
 }
 
 void check(const char* what, int width, int height) {
-  const bool fits = width >= 1 && height >= 1 && width <= kMaxSide && height <= kMaxSide &&
-                    static_cast<int64_t>(width) * height <= kMaxPixels;
+  const bool fits = width >= 1 && height >= 1 && width <= max_side && height <= max_side &&
+                    static_cast<int64_t>(width) * height <= max_pixels;
   if (!fits)
     throw Error(ErrorCode::invalid_argument, std::string(what) + " of " + std::to_string(width) + " x " +
                                                  std::to_string(height) + " pixels: sides must be 1 to " +
-                                                 std::to_string(kMaxSide) + ", pixels at most " +
-                                                 std::to_string(kMaxPixels));
+                                                 std::to_string(max_side) + ", pixels at most " +
+                                                 std::to_string(max_pixels));
 }
 
 /// One resize, computed in bands of output rows so that threads share nothing. The vertical sums of a band are kept as
@@ -61,7 +61,7 @@ struct Plan {
     const int64_t in_bytes = int64_t{3} * source.width;
     kernels.transpose(source_row(y), in_bytes, n, in_bytes, transposed);
     for (int x = 0; x < width; x++)
-      kernels.column(transposed + int64_t{3} * kLanes * columns.first[x], columns.of(x), columns.count[x], n,
+      kernels.column(transposed + int64_t{3} * lane_count * columns.first[x], columns.of(x), columns.count[x], n,
                      row_bytes(), to + int64_t{3} * x);
   }
 
@@ -70,12 +70,12 @@ struct Plan {
     const int64_t bytes = row_bytes();
     const int in_begin = vertical ? rows.first[begin] : begin;
     const int in_end = vertical ? rows.first[end - 1] + rows.count[end - 1] : end;
-    std::vector<uint8_t> transposed(horizontal ? int64_t{3} * kLanes * source.width : 0);
-    std::vector<uint8_t> lines(horizontal && vertical ? bytes * kLanes : 0);
-    std::vector<int32_t> sums(vertical ? bytes * (end - begin) : 0, 1 << (kPrecisionBits - 1));
+    std::vector<uint8_t> transposed(horizontal ? int64_t{3} * lane_count * source.width : 0);
+    std::vector<uint8_t> lines(horizontal && vertical ? bytes * lane_count : 0);
+    std::vector<int32_t> sums(vertical ? bytes * (end - begin) : 0, 1 << (precision_bits - 1));
     int active = begin;  // the first output row that is not finished
-    for (int y = in_begin; y < in_end; y += kLanes) {
-      const int n = std::min(kLanes, in_end - y);
+    for (int y = in_begin; y < in_end; y += lane_count) {
+      const int n = std::min(lane_count, in_end - y);
       const uint8_t* line = source_row(y);
       if (horizontal) {
         uint8_t* to = vertical ? lines.data() : out + bytes * y;
@@ -114,7 +114,7 @@ void resize_into(View source, int width, int height, int threads, uint8_t* out) 
   // rows, a thread at least half a million operations, and all scratch together at most 256 MiB.
   const int64_t work = static_cast<int64_t>(source.width) * source.height +
                        int64_t{4} * width * (height + static_cast<int64_t>(source.height));
-  const int64_t scratch = int64_t{3} * kLanes * (static_cast<int64_t>(source.width) + width);
+  const int64_t scratch = int64_t{3} * lane_count * (static_cast<int64_t>(source.width) + width);
   const int64_t max_bands = std::min({work / 500'000, int64_t{height} / 16, (int64_t{256} << 20) / scratch});
   const int bands = static_cast<int>(std::clamp<int64_t>(max_bands, 1, thread_count(threads)));
   ThreadPool(bands).parallel_for(bands, [&](int64_t i, int) {
@@ -137,7 +137,7 @@ std::vector<uint8_t> resize(View source, int width, int height, int threads) {
 std::vector<uint8_t> cut(View source, int s, int rows, int cols, int threads) {
   check("a picture", source.width, source.height);
   check("a crop", s, s);
-  if (rows < 0 || cols < 0 || (rows == 0) != (cols == 0) || rows > kMaxSide / s || cols > kMaxSide / s)
+  if (rows < 0 || cols < 0 || (rows == 0) != (cols == 0) || rows > max_side / s || cols > max_side / s)
     throw Error(ErrorCode::invalid_argument,
                 "a grid of " + std::to_string(rows) + " x " + std::to_string(cols) + " can't be cut");
   if (rows) check("a cut picture", cols * s, rows * s);

@@ -5,11 +5,11 @@
 namespace owl3::model {
 namespace {
 
-constexpr const char* kArchitecture = "mplugowl3";
+constexpr const char* architecture_name = "mplugowl3";
 
 // Far beyond any model of this family, and small enough that no product of two of them overflows 64 bits.
-constexpr int64_t kMaxBlocks = 1024, kMaxWidth = 1 << 17, kMaxMlp = 1 << 20, kMaxHeads = 1024, kMaxHeadDim = 1024;
-constexpr int64_t kMaxContext = 1 << 22, kMaxSide = 4096, kMaxPatch = 64, kMaxCropTokens = 1 << 14;
+constexpr int64_t max_blocks = 1024, max_width = 1 << 17, max_mlp = 1 << 20, max_heads = 1024, max_head_dim = 1024;
+constexpr int64_t max_context = 1 << 22, max_side = 4096, max_patch = 64, max_crop_tokens = 1 << 14;
 
 [[noreturn]] void bad(const gguf::File& file, const std::string& what) {
   throw Error(ErrorCode::bad_model, file.path() + ": " + what);
@@ -18,22 +18,22 @@ constexpr int64_t kMaxContext = 1 << 22, kMaxSide = 4096, kMaxPatch = 64, kMaxCr
 struct Keys {
   const gguf::File& file;
   int32_t integer(const char* key, int64_t lo, int64_t hi) const {
-    return static_cast<int32_t>(file.integer(std::string(kArchitecture) + "." + key, lo, hi));
+    return static_cast<int32_t>(file.integer(std::string(architecture_name) + "." + key, lo, hi));
   }
   float number(const char* key, double lo, double hi) const {
-    return static_cast<float>(file.number(std::string(kArchitecture) + "." + key, lo, hi));
+    return static_cast<float>(file.number(std::string(architecture_name) + "." + key, lo, hi));
   }
 };
 
 int32_t head_dim(const gguf::File& file, const char* what, int32_t hidden_size, int32_t num_heads) {
-  if (hidden_size % num_heads != 0 || hidden_size / num_heads > kMaxHeadDim)
+  if (hidden_size % num_heads != 0 || hidden_size / num_heads > max_head_dim)
     bad(file, std::string(what) + ": an embedding of " + std::to_string(hidden_size) + " can't be split over " +
                   std::to_string(num_heads) + " heads");
   return hidden_size / num_heads;
 }
 
 void read_three(const Keys& keys, const char* key, double lo, float out[3]) {
-  const std::string name = std::string(kArchitecture) + "." + key;
+  const std::string name = std::string(architecture_name) + "." + key;
   const std::vector<double> values = keys.file.numbers(name, lo, 1e4);
   if (values.size() != 3) bad(keys.file, name + " must hold 3 numbers, it holds " + std::to_string(values.size()));
   std::transform(values.begin(), values.end(), out, [](double v) { return static_cast<float>(v); });
@@ -41,21 +41,21 @@ void read_three(const Keys& keys, const char* key, double lo, float out[3]) {
 
 VisionConfig read_vision(const Keys& keys) {
   VisionConfig v;
-  v.crop_size = keys.integer("vision.image_size", 1, kMaxSide);
-  v.patch_size = keys.integer("vision.patch_size", 1, kMaxPatch);
-  v.hidden_size = keys.integer("vision.embedding_length", 1, kMaxWidth);
-  v.intermediate_size = keys.integer("vision.feed_forward_length", 1, kMaxMlp);
-  v.num_layers = keys.integer("vision.block_count", 1, kMaxBlocks);
-  v.num_heads = keys.integer("vision.attention.head_count", 1, kMaxHeads);
+  v.crop_size = keys.integer("vision.image_size", 1, max_side);
+  v.patch_size = keys.integer("vision.patch_size", 1, max_patch);
+  v.hidden_size = keys.integer("vision.embedding_length", 1, max_width);
+  v.intermediate_size = keys.integer("vision.feed_forward_length", 1, max_mlp);
+  v.num_layers = keys.integer("vision.block_count", 1, max_blocks);
+  v.num_heads = keys.integer("vision.attention.head_count", 1, max_heads);
   v.layer_norm_eps = keys.number("vision.attention.layer_norm_epsilon", 1e-12, 0.1);
   read_three(keys, "vision.image_mean", -1e4, v.mean);
   read_three(keys, "vision.image_std", 1e-6, v.std);
   if (v.crop_size % v.patch_size != 0)
-    bad(keys.file, "mplugowl3.vision.image_size " + std::to_string(v.crop_size) +
-                       " is no multiple of the patch size " + std::to_string(v.patch_size));
-  if (v.crop_tokens() > kMaxCropTokens)
+    bad(keys.file, "mplugowl3.vision.image_size " + std::to_string(v.crop_size) + " is no multiple of the patch size " +
+                       std::to_string(v.patch_size));
+  if (v.crop_tokens() > max_crop_tokens)
     bad(keys.file, "a crop would have " + std::to_string(v.crop_tokens()) + " tokens, at most " +
-                       std::to_string(kMaxCropTokens) + " are supported");
+                       std::to_string(max_crop_tokens) + " are supported");
   v.head_dim = head_dim(keys.file, "mplugowl3.vision.attention.head_count", v.hidden_size, v.num_heads);
   return v;
 }
@@ -96,18 +96,18 @@ int32_t Config::hyper_index(int32_t i) const {
 
 Config read_config(const gguf::File& file) {
   const std::string& architecture = file.string("general.architecture");
-  if (architecture != kArchitecture)
+  if (architecture != architecture_name)
     throw Error(ErrorCode::bad_model, file.path() + ": a model of architecture '" + architecture.substr(0, 64) +
                                           "', only mplugowl3 is supported");
   const Keys keys{file};
   Config c;
   if (file.has("general.name")) c.name = file.string("general.name");
-  c.num_layers = keys.integer("block_count", 1, kMaxBlocks);
-  c.hidden_size = keys.integer("embedding_length", 2, kMaxWidth);
-  c.intermediate_size = keys.integer("feed_forward_length", 1, kMaxMlp);
-  c.num_heads = keys.integer("attention.head_count", 1, kMaxHeads);
+  c.num_layers = keys.integer("block_count", 1, max_blocks);
+  c.hidden_size = keys.integer("embedding_length", 2, max_width);
+  c.intermediate_size = keys.integer("feed_forward_length", 1, max_mlp);
+  c.num_heads = keys.integer("attention.head_count", 1, max_heads);
   c.num_kv_heads = keys.integer("attention.head_count_kv", 1, c.num_heads);
-  c.context_length = keys.integer("context_length", 1, kMaxContext);
+  c.context_length = keys.integer("context_length", 1, max_context);
   c.rms_norm_eps = keys.number("attention.layer_norm_rms_epsilon", 1e-12, 0.1);
   c.rope_theta = keys.number("rope.freq_base", 1, 1e12);
   c.head_dim = head_dim(file, "mplugowl3.attention.head_count", c.hidden_size, c.num_heads);

@@ -1,4 +1,4 @@
-// What a model file says about its shapes. Nothing is assumed: every number comes from the file's keys and is
+// The shapes of a model, as its file gives them. Nothing is assumed: every number comes from the file's keys and is
 // range-checked, because a file is hostile until shown otherwise.
 #pragma once
 #include <cstdint>

@@ -30,7 +30,7 @@ uint64_t block_bytes(const Config& c, ops::KvType type, uint64_t layers, int32_t
 }  // namespace
 
 uint64_t page_bytes(const Config& c, ops::KvType type) {
-  return block_bytes(c, type, static_cast<uint64_t>(c.num_layers), kPagePositions);
+  return block_bytes(c, type, static_cast<uint64_t>(c.num_layers), page_positions);
 }
 uint64_t crop_bytes(const Config& c, ops::KvType type) {
   return block_bytes(c, type, c.hyper_layers.size(), c.vision.crop_tokens());
@@ -44,7 +44,7 @@ KvCache::KvCache(const Config& c, std::span<const Stage> stages, ops::KvType typ
                                                     .hyper_layers = stage.hyper_layers,
                                                     .kv_heads = c.num_kv_heads,
                                                     .head_dim = c.head_dim,
-                                                    .page_positions = kPagePositions,
+                                                    .page_positions = page_positions,
                                                     .crop_tokens = c.vision.crop_tokens()}));
 }
 
@@ -110,22 +110,22 @@ std::unique_ptr<Sequence> Sequence::fork() const {
 
 void Sequence::truncate(int32_t length) {
   length_ = std::min(length_, length);
-  const size_t keep = static_cast<size_t>((length_ + kPagePositions - 1) / kPagePositions);
+  const size_t keep = static_cast<size_t>((length_ + page_positions - 1) / page_positions);
   for (; pages_.size() > keep; pages_.pop_back()) cache_->release(pages_.back());
   std::erase_if(crops_, [&](const VisibleCrop& crop) { return crop.offset >= length_; });
 }
 
 int32_t Sequence::pages_for(int32_t n) const {
-  const size_t first = static_cast<size_t>(length_ / kPagePositions);
-  const size_t end = static_cast<size_t>((length_ + n + kPagePositions - 1) / kPagePositions);
+  const size_t first = static_cast<size_t>(length_ / page_positions);
+  const size_t end = static_cast<size_t>((length_ + n + page_positions - 1) / page_positions);
   int32_t pages = 0;
   for (size_t i = first; i < end; i++) pages += i >= pages_.size() || cache_->shared(pages_[i]);
   return pages;
 }
 
 void Sequence::prepare(int32_t n) {
-  const size_t first = static_cast<size_t>(length_ / kPagePositions);
-  const size_t end = static_cast<size_t>((length_ + n + kPagePositions - 1) / kPagePositions);
+  const size_t first = static_cast<size_t>(length_ / page_positions);
+  const size_t end = static_cast<size_t>((length_ + n + page_positions - 1) / page_positions);
   pages_.reserve(end);
   for (size_t i = first; i < std::min(end, pages_.size()); i++) pages_[i] = cache_->own(pages_[i]);
   while (pages_.size() < end) pages_.push_back(cache_->acquire());

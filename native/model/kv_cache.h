@@ -16,7 +16,7 @@
 
 namespace owl3::model {
 
-constexpr int32_t kPagePositions = 64;
+constexpr int32_t page_positions = 64;
 
 /// Bytes of one page and of one crop, over all layers. Error{unsupported} when heads can't be stored as `type`.
 uint64_t page_bytes(const Config& c, ops::KvType type);

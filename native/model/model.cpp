@@ -10,8 +10,8 @@ namespace {
 
 /// The most inputs that a product of the vision tower or the projector has.
 int64_t max_vision_cols(const Config& c) {
-  return std::max(
-      {int64_t{c.vision.hidden_size}, int64_t{c.vision.intermediate_size}, int64_t{c.vision.patch_values()}, int64_t{c.hidden_size}});
+  return std::max({int64_t{c.vision.hidden_size}, int64_t{c.vision.intermediate_size}, int64_t{c.vision.patch_values()},
+                   int64_t{c.hidden_size}});
 }
 
 }  // namespace
@@ -43,7 +43,7 @@ size_t Model::vision_bytes(int64_t crops) const {
 MemoryPlan Model::plan(const PlanOptions& o) {
   const std::lock_guard lock(run_mutex_);
   const uint64_t sequences = static_cast<uint64_t>(std::max(1, o.sequences));
-  const uint64_t pages = static_cast<uint64_t>((int64_t{o.context} + kPagePositions - 1) / kPagePositions);
+  const uint64_t pages = static_cast<uint64_t>((int64_t{o.context} + page_positions - 1) / page_positions);
   const int64_t rows = std::max<int64_t>(std::min(o.max_rows, o.context), static_cast<int64_t>(sequences));
   MemoryPlan p;
   p.weights = weights_.bytes;

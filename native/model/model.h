@@ -55,10 +55,10 @@ class Model {
   const Config& config() const { return config_; }
   const Weights& weights() const { return weights_; }
   std::span<Stage> stages() { return stages_; }
-  /// Of the first stage: the vision tower and image_embeds are its.
+  /// The first stage's backend, which holds the vision tower and image_embeds.
   ops::Backend& backend() const { return *stages_.front().backend; }
   const Language& language() const { return language_; }
-  /// What a KV cache should be unless asked otherwise: f16 halves the memory and the reads of decoding, but its
+  /// The default type of a KV cache: f16 halves the memory and the reads of decoding, but its
   /// rounding (2^-11) would be the largest error of a model in float, so there it is f32 (see MODEL.md).
   ops::KvType default_kv_type() const { return weights_.quantised ? ops::KvType::f16 : ops::KvType::f32; }
 

@@ -18,7 +18,7 @@ class Arena {
     if (used_ > peak_) peak_ = used_;
     return p;
   }
-  /// What is handed out after rewind(mark) overlays what was handed out since mark().
+  /// Pieces handed out after rewind(mark) overlay those handed out since mark().
   size_t mark() const { return used_; }
   void rewind(size_t mark) { used_ = mark; }
   size_t bytes() const { return peak_; }

@@ -26,8 +26,8 @@ struct MediaSlot {
   int64_t crop = 0;
 };
 
-/// What one sequence takes part in a pass with: ids to append, crops that become visible among them, and what is wanted
-/// of the logits after its last `wanted` rows.
+/// The rows that one sequence adds to a pass: ids to append, crops that become visible among them, and which logits are
+/// wanted after its last `wanted` rows.
 struct Part {
   int32_t sequence = 0;
   std::span<const int32_t> ids = {};      // at least one
@@ -37,7 +37,7 @@ struct Part {
   bool whole = false;                     // whether the rows' logits are copied as well
 };
 
-/// Of one part: its wanted rows in their order.
+/// The logits of one part: its wanted rows in their order.
 struct Logits {
   std::vector<ops::Picked> picked;  // [wanted]
   std::vector<float> whole;         // [wanted, V] where asked for

@@ -8,7 +8,7 @@ namespace owl3::model {
 namespace {
 
 // Rows that pass through the layers together. How many crops come with a call is decided in src/vision/encode-crops.ts.
-constexpr int64_t kBatchRows = 1024;
+constexpr int64_t batch_rows = 1024;
 
 /// Quantised weights are coarser than bfloat16, so products after them may be, too.
 ops::Accuracy accuracy(DType type) {
@@ -31,14 +31,15 @@ void layer(const VisionConfig& c, const VisionLayer& w, const Pass& pass, const 
                                  .head_dim = c.head_dim,
                                  .accuracy = accuracy(w.q.weight->type)});
   pass.linear(s.attn, dv, {}, plus(to(w.attn_out, s.x, dv), s.x));
-  pass.linear(s.x, dv, layer_norm(w.ln2, c.layer_norm_eps), with(to(w.ffn_up, s.h, c.intermediate_size), ops::Activation::gelu_tanh));
+  pass.linear(s.x, dv, layer_norm(w.ln2, c.layer_norm_eps),
+              with(to(w.ffn_up, s.h, c.intermediate_size), ops::Activation::gelu_tanh));
   pass.linear(s.h, c.intermediate_size, {}, plus(to(w.ffn_down, s.x, dv), s.x));
 }
 
 }  // namespace
 
 int64_t vision_batch(const VisionConfig& c) {
-  return std::max<int64_t>(1, kBatchRows / c.crop_tokens());
+  return std::max<int64_t>(1, batch_rows / c.crop_tokens());
 }
 
 void encode_crops(const Config& config, const VisionWeights& w, ops::Backend& backend, const VisionScratch& s,
@@ -53,7 +54,8 @@ void encode_crops(const Config& config, const VisionWeights& w, ops::Backend& ba
                     .mean = {c.mean[0], c.mean[1], c.mean[2]},
                     .std = {c.std[0], c.std[1], c.std[2]},
                     .y = s.patches});
-  pass.linear(s.patches, c.patch_values(), {}, plus(to(w.patch_embd, s.x, dv), w.position_embd.data(), c.crop_tokens()));
+  pass.linear(s.patches, c.patch_values(), {},
+              plus(to(w.patch_embd, s.x, dv), w.position_embd.data(), c.crop_tokens()));
   for (const VisionLayer& l : w.layers) layer(c, l, pass, s, n);
   pass.linear(s.x, dv, {}, with(to(w.projector_in, s.m, d), ops::Activation::gelu_erf));
   pass.linear(s.m, d, {}, to(w.projector_out, embeds, d));

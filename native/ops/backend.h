@@ -106,7 +106,7 @@ struct RopeStoreParams {
   const float* v = nullptr;
   int64_t ld = 0;
   RopeShape shape = {};
-  int32_t layer = 0;  ///< of the store
+  int32_t layer = 0;  ///< its number in the store
 };
 
 /// Keys and values of one crop as v_kv_proj gives them, head h at columns h * 2 * head_dim ([K | V] per head): all keys
@@ -130,8 +130,8 @@ struct AttentionParams {
   int32_t heads = 0;
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
-  int32_t layer = 0;         ///< of the store
-  int32_t hyper_layer = -1;  ///< of the store; -1: this layer sees no crops
+  int32_t layer = 0;         ///< its number in the store
+  int32_t hyper_layer = -1;  ///< its number in the store; -1: this layer sees no crops
 };
 
 /// uint8 RGB crops to rows of patches: y[(crop * side + py) * side + px] = ((x / 255) - mean[c]) / std[c] in the order
@@ -146,8 +146,8 @@ struct PatchifyParams {
   float* y = nullptr;  ///< [n * (size/patch)^2, 3 * patch * patch]
 };
 
-/// What a recorded pass depends on besides the table and what the backend knows itself (the store, the longest list of
-/// keys): passes of equal keys call the same verbs with the same arguments.
+/// Names a recorded pass. Passes of equal keys call the same verbs with the same arguments; only the table differs, and
+/// the things that a backend knows itself (the store, the longest list of keys).
 struct PassKey {
   int32_t first_layer = 0;
   int64_t rows = 0;
@@ -161,7 +161,7 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual const std::string& name() const = 0;  ///< "cpu (avx512)", "cuda:0 (NVIDIA H100)"
-  virtual int threads() const = 0;              ///< of the CPU that it uses
+  virtual int threads() const = 0;              ///< CPU threads that it uses
 
   // Memory.
 
@@ -217,8 +217,8 @@ class Backend {
   virtual void patchify(const PatchifyParams& p) = 0;
   virtual void vision_attention(const VisionAttentionParams& p) = 0;
   virtual void store_visual(const StoreVisualParams& p) = 0;
-  /// What choosing a token needs of each row of logits [picked.size(), n]; `picked` (host) is valid after wait(). The
-  /// default copies the rows to the host and picks there, waiting for them.
+  /// Picks the k largest of each row of logits [picked.size(), n]; `picked` (host) is valid after wait(). The default
+  /// copies the rows to the host and picks there, waiting for them.
   virtual void pick(const float* logits, int64_t n, int32_t k, std::span<Picked> picked);
 };
 

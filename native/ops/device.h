@@ -1,4 +1,4 @@
-// What a room of kernels offers: its devices, and a backend on one of them. The CPU is built in; others are plugins,
+// A kind of devices, and backends on them. The CPU is built in; others are plugins,
 // shared libraries beside the addon (backends/plugin.h).
 #pragma once
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace owl3::ops {
 
 /// A device that work can be put on, or one that can't be used, with the reason.
 struct DeviceInfo {
-  std::string id;             ///< what options call it: "cpu", "cuda:0"
+  std::string id;             ///< its name in options: "cpu", "cuda:0"
   std::string name;           ///< "avx512, 8 cores", "NVIDIA H100"
   uint64_t total_memory = 0;  ///< bytes; 0: not known
   uint64_t free_memory = 0;   ///< bytes; 0: not known

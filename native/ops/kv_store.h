@@ -7,10 +7,10 @@ namespace owl3::ops {
 
 enum class KvType : uint8_t { f32, f16, q8_0 };
 
-/// What a store holds, of the layers that stand on its backend.
+/// The contents of a store, for the layers that stand on its backend.
 struct KvShape {
   KvType type = KvType::f16;
-  int32_t layers = 0;        ///< of text; a page holds keys and values of all of them
+  int32_t layers = 0;        ///< layers; a page holds keys and values of all of them
   int32_t hyper_layers = 0;  ///< that attend to crops
   int32_t kv_heads = 0;
   int32_t head_dim = 0;        ///< with q8_0 a multiple of 32

@@ -1,4 +1,4 @@
-// What the machine is and what it can do at most: for `owl3 doctor`, and as the yardstick of `owl3 bench`.
+// The machine and its limits: for `owl3 doctor`, and as the yardstick of `owl3 bench`.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -9,29 +9,29 @@ namespace owl3::ops {
 
 /// Sixteen partial sums, so that the loops vectorise with a fixed order of additions.
 double log_sum_exp(std::span<const float> row) {
-  constexpr size_t kLanes = 16;
-  float lane_max[kLanes];
-  int32_t nan[kLanes] = {};
-  std::fill(lane_max, lane_max + kLanes, -INFINITY);
-  const size_t whole = row.size() / kLanes * kLanes;
-  for (size_t i = 0; i < whole; i += kLanes)
-    for (size_t l = 0; l < kLanes; l++) {
+  constexpr size_t lane_count = 16;
+  float lane_max[lane_count];
+  int32_t nan[lane_count] = {};
+  std::fill(lane_max, lane_max + lane_count, -INFINITY);
+  const size_t whole = row.size() / lane_count * lane_count;
+  for (size_t i = 0; i < whole; i += lane_count)
+    for (size_t l = 0; l < lane_count; l++) {
       lane_max[l] = lane_max[l] < row[i + l] ? row[i + l] : lane_max[l];
       nan[l] |= row[i + l] != row[i + l];
     }
-  float max = *std::max_element(lane_max, lane_max + kLanes);
-  bool finite = std::count(nan, nan + kLanes, 0) == kLanes;
+  float max = *std::max_element(lane_max, lane_max + lane_count);
+  bool finite = std::count(nan, nan + lane_count, 0) == lane_count;
   for (size_t i = whole; i < row.size(); i++) {
     max = std::max(max, row[i]);
     finite = finite && row[i] == row[i];
   }
   if (!finite || !std::isfinite(max)) return NAN;
   double total = 0;
-  float sums[kLanes] = {};
+  float sums[lane_count] = {};
   for (size_t i = 0; i < whole;) {
     const size_t end = std::min(whole, i + 4096);  // short float sums, added up in double
-    for (; i < end; i += kLanes)
-      for (size_t l = 0; l < kLanes; l++) sums[l] += exp_nonpositive(row[i + l] - max);
+    for (; i < end; i += lane_count)
+      for (size_t l = 0; l < lane_count; l++) sums[l] += exp_nonpositive(row[i + l] - max);
     for (float& s : sums) {
       total += static_cast<double>(s);
       s = 0;

@@ -8,6 +8,6 @@ namespace owl3::ops {
 /// `abi` is the caller's OWL3_ABI. Null when the plugin was built for another one; else a family that lives as long as
 /// the plugin is loaded.
 using PluginEntry = const DeviceFamily*(const char* abi);
-constexpr const char* kPluginEntry = "owl3_plugin";
+constexpr const char* plugin_entry = "owl3_plugin";
 
 }  // namespace owl3::ops

@@ -10,7 +10,7 @@ namespace owl3::ops {
 struct TableSequence {
   int32_t first_row = 0;
   int32_t rows = 0;
-  int32_t first_position = 0;  ///< of first_row; its length once the pass is done is first_position + rows
+  int32_t first_position = 0;  ///< where first_row stands; the length is first_position + rows after the pass
   int32_t first_page = 0;      ///< index into PassTable::pages; the j-th page from there holds positions from j * page
                                ///< positions on
   int32_t pages = 0;           ///< enough for the new length
@@ -29,7 +29,7 @@ struct PassTable {
   std::vector<int32_t> positions;  ///< [rows]
   std::vector<TableSequence> sequences;
   std::vector<int32_t> pages;    ///< page numbers of all sequences, one sequence after another
-  std::vector<TableCrop> crops;  ///< of all sequences, one sequence after another
+  std::vector<TableCrop> crops;  ///< crops of all sequences, one sequence after another
   std::vector<int32_t> wanted;   ///< rows whose logits are wanted, ascending
   int64_t rows() const { return static_cast<int64_t>(ids.size()); }
   void clear() {

@@ -1,4 +1,4 @@
-// What the model hands to a backend: views of host tensors to load, and weights in the backend's own form.
+// Weights: views of host tensors to load, and matrices in a backend's own form.
 // Shape notation in all native headers: [rows, cols], row-major, cols fastest; f32 unless said otherwise.
 #pragma once
 #include <cstdint>

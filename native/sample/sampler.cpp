@@ -10,7 +10,7 @@ namespace owl3::sample {
 namespace {
 
 /// More candidates than this are cheaper to take from the whole row.
-constexpr int32_t kMaxPicked = 1024;
+constexpr int32_t max_picked = 1024;
 
 void check_finite(const ops::Picked& row) {
   if (std::isnan(row.log_sum_exp))
@@ -57,7 +57,7 @@ int32_t Sampler::candidates_needed() const {
   if (penalises()) return 0;
   if (options_.temperature == 0) return std::max(1, options_.logprobs);
   const int32_t k = std::max(options_.top_k, options_.logprobs);
-  return options_.top_k > 0 && k <= kMaxPicked ? k : 0;
+  return options_.top_k > 0 && k <= max_picked ? k : 0;
 }
 
 bool Sampler::penalises() const {

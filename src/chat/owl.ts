@@ -3,7 +3,7 @@ import { type SamplingOptions, samplingDefaults } from "../decode/sampling.js";
 import { FileError, FolderError, MemoryError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
-import { native, nativeCall, nativeSync } from "../native/native.js";
+import { native, nativeCall } from "../native/native.js";
 import type { InputMessage } from "../prompt/messages.js";
 import { packageVersion } from "../version.js";
 import { EmbeddingCache } from "../vision/cache.js";
@@ -70,7 +70,7 @@ export class Owl {
         loadMedia: replace.loadMedia ?? mediaLoader(binding, model.config.cropSize),
         samplingDefaults: samplingDefaults(model.metadata),
         loadMs: performance.now() - started,
-        cache: options.cache ? cropCache(binding, path, precision) : undefined,
+        cache: options.cache ? cropCache(binding, path, `${model.backend} ${precision}`) : undefined,
       });
       return new Owl(path, engine);
     } catch (error) {
@@ -122,14 +122,14 @@ export class Owl {
 }
 
 /** Opens the cache lazily; if it cannot be opened, encoding proceeds uncached. */
-function cropCache(binding: Binding, path: string, precision: string): () => Promise<CropCache | undefined> {
+function cropCache(binding: Binding, path: string, arithmetic: string): () => Promise<CropCache | undefined> {
   const store = new EmbeddingCache();
   let opened: Promise<CropCache | undefined> | undefined;
   const open = async (): Promise<CropCache> => ({
     store,
     weights: await store.weightsHash(path, () => hashVisionWeights(binding, path)),
     // Another version of the kernels may round differently, so each version has its own entries.
-    arithmetic: `${packageVersion()} ${nativeSync(() => binding.systemInfo()).isa} ${precision}`,
+    arithmetic: `${packageVersion()} ${arithmetic}`,
   });
   return () => {
     if (store.limit === 0) return Promise.resolve(undefined);

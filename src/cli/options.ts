@@ -34,7 +34,10 @@ export const modelOption = (): Option =>
 export const threadsOption = (): Option =>
   new Option("--threads <n>", "threads of the engine (default: physical cores)").argParser(integer(1, 1024));
 export const deviceOption = (): Option =>
-  new Option("--device <name>", "device that computes").choices(["auto", "cpu"]).default("auto", "auto");
+  new Option("--device <names>", "devices that compute, such as cpu or cuda:0,cuda:1 (see doctor)").default(
+    "auto",
+    "auto",
+  );
 export const precisionOption = (): Option =>
   new Option("--precision <p>", "arithmetic: fast or exact").choices(["auto", "fast", "exact"]).default("auto");
 export const jsonOption = (what = "print one JSON object"): Option => new Option("--json", what);

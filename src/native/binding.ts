@@ -91,6 +91,21 @@ export interface SystemInfo {
   available: string[];
   physicalCores: number;
   totalMemory: number;
+  /** Devices that a model can be put on, and known ones that are absent, each with the reason. */
+  devices: DeviceInfo[];
+}
+
+export interface DeviceInfo {
+  /** The name that options take: "cpu", "cuda:0". */
+  id: string;
+  /** A name for people: "amx, 2 cores". */
+  name: string;
+  usable: boolean;
+  /** One sentence saying why it can't be used; empty when it can. */
+  reason: string;
+  /** Bytes; 0 when unknown. */
+  totalMemory: number;
+  freeMemory: number;
 }
 
 /** Peak rates of the instruction set in use, in 10^9 operations a second; a multiply-add counts as two. 0: it has no such products. */
@@ -101,7 +116,8 @@ export interface MachinePeaks {
 }
 
 export interface ModelOptions {
-  device?: "auto" | "cpu";
+  /** The devices that hold the layers, evenly: "auto", "cpu", "cuda:0,cuda:1". "auto" is the CPU; systemInfo() lists what there is. */
+  device?: string;
   /** 0: one thread for each physical core. */
   threads?: number;
   precision?: "auto" | "fast" | "exact";

@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* p, size_t n) {
   std::vector<uint8_t> rgb(pixels > 0 ? 3 * pixels : 0);
   for (size_t i = 0; i < rgb.size(); i++) rgb[i] = static_cast<uint8_t>((i * 2654435761u + seed) >> 13);
   // Sides past the caps must be refused at once; large ones inside them cost too much for a fuzzer.
-  if (cells > (1 << 14) && cells <= image::kMaxPixels) return 0;
+  if (cells > (1 << 14) && cells <= image::max_pixels) return 0;
   if (int64_t{h} * ow > (1 << 16)) return 0;
   try {
     const auto one = image::resize({rgb.data(), w, h}, ow, oh, 1);

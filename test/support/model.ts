@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, expect } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
 import { greedySampling } from "../../src/decode/sampling.js";
 import type { FileType } from "../../src/gguf/file-types.js";
@@ -202,4 +202,27 @@ export function logitError(a: Float32Array, b: Float32Array): { max: number; rms
     squares += difference ** 2;
   });
   return { max, rms: Math.sqrt(squares / b.length) };
+}
+
+/** Expects a model to agree with the float32 reference about a case: embeddings, logits and greedy ids. */
+export async function expectAgreement(
+  model: NativeModel,
+  c: Case,
+  { chunk = 512, tokens = Number.POSITIVE_INFINITY }: { chunk?: number; tokens?: number } = {},
+): Promise<void> {
+  const embeds = await encode(model, c);
+  if (embeds && c.embeds) expect(relativeError(endCrops(embeds, c), c.embeds)).toBeLessThan(1e-3);
+  const s = session(model);
+  const sequence = s.create();
+  const first = await prefill(s, sequence, c, embeds, chunk);
+  expect(logitError(first.logits, c.logits).max).toBeLessThan(2e-3);
+
+  // Two logits closer than twice the error allowed may change places; the text before that must be equal.
+  const tie = c.gaps.findIndex((gap) => gap < 2 * 2e-3 * deviation(c.logits));
+  const length = Math.min(tie < 0 ? c.greedy.length : tie, tokens);
+  expect(length).toBeGreaterThan(0);
+  const { ids } = await greedy(s, sequence, first, length);
+  expect(ids).toEqual(c.greedy.slice(0, length));
+  s.dispose();
+  embeds?.dispose();
 }

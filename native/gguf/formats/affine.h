@@ -86,7 +86,7 @@ struct AffineScales {
 };
 
 OWL3_INLINE float round_positive_to_half(float f, uint16_t& half) {
-  half = f32_to_f16(f < kMaxFinite ? f : kMaxFinite);
+  half = f32_to_f16(f < max_finite ? f : max_finite);
   return f16_to_f32(half);
 }
 
@@ -132,7 +132,7 @@ OWL3_INLINE void refit(const F32x8* x, float qmax, AffineFit& f, AffineScales& s
     x1 += x[i];
   }
   float saa = 0, sab = 0, sbb = 0, sxa = 0, sxb = 0, error = 0;
-  for (int l = 0; l < kLanes; l++) {
+  for (int l = 0; l < lane_count; l++) {
     saa += aa[l];
     sab += a1[l] * f.min[l];
     sbb += 32 * f.min[l] * f.min[l];
@@ -141,7 +141,7 @@ OWL3_INLINE void refit(const F32x8* x, float qmax, AffineFit& f, AffineScales& s
     error += f.error[l];
   }
   const float det = saa * sbb - sab * sab;
-  if (!(det > kTiny)) return;
+  if (!(det > tiny_value)) return;
   const float d = (sxa * sbb - sxb * sab) / det, dmin = (sxa * sab - sxb * saa) / det;
   if (!(d > 0) || !(dmin >= 0)) return;
   AffineScales tried = s;
@@ -150,7 +150,7 @@ OWL3_INLINE void refit(const F32x8* x, float qmax, AffineFit& f, AffineScales& s
   g.super_m = round_positive_to_half(dmin, tried.dmin);
   affine_error(x, g.super_d * g.scale, g.super_m * g.min, qmax, g.error);
   float new_error = 0;
-  for (int l = 0; l < kLanes; l++) new_error += g.error[l];
+  for (int l = 0; l < lane_count; l++) new_error += g.error[l];
   if (!(new_error < error)) return;
   f = g;
   s = tried;
@@ -161,7 +161,7 @@ OWL3_INLINE void fit_affine(const F32x8* x, float qmax, AffineScales& s, uint8_t
   F32x8 d, m;
   search_affine(x, qmax, d, m);
   float max_d = 0, max_m = 0;
-  for (int l = 0; l < kLanes; l++) {
+  for (int l = 0; l < lane_count; l++) {
     max_d = d[l] > max_d ? d[l] : max_d;
     max_m = m[l] > max_m ? m[l] : max_m;
   }
@@ -179,18 +179,18 @@ OWL3_INLINE void fit_affine(const F32x8* x, float qmax, AffineScales& s, uint8_t
   m = f.super_m * f.min;
   F32x8 inverse;
   reciprocal(f.super_d * f.scale, inverse);
-  for (int l = 0; l < kLanes; l++) {
+  for (int l = 0; l < lane_count; l++) {
     s.scale[l] = static_cast<uint8_t>(f.scale[l]);
     s.min[l] = static_cast<uint8_t>(f.min[l]);
   }
   for (int i = 0; i < 32; i++) {
     F32x8 v = (x[i] + m) * inverse;
     clamp_round(v, 0, qmax);
-    for (int l = 0; l < kLanes; l++) q[l][i] = static_cast<uint8_t>(v[l]);
+    for (int l = 0; l < lane_count; l++) q[l][i] = static_cast<uint8_t>(v[l]);
   }
 }
 
-/// Packs super-blocks of values in [0, kMax] by `Format::pack(q, block)`, which writes all but scales and mins.
+/// Packs super-blocks of values in [0, max_q] by `Format::pack(q, block)`, which writes all but scales and mins.
 template <class Format>
 void quantize_affine(const float* x, void* blocks, int64_t n) {
   F32x8 v[32];
@@ -198,7 +198,7 @@ void quantize_affine(const float* x, void* blocks, int64_t n) {
   uint8_t q[8][32];
   for (int64_t i = 0; i < n; i++) {
     load_lanes<32>(x + 256 * i, 8, v);
-    fit_affine(v, Format::kMax, s, q);
+    fit_affine(v, Format::max_q, s, q);
     typename Format::Block b;
     b.d = s.d;
     b.dmin = s.dmin;

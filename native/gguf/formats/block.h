@@ -1,6 +1,6 @@
 // Helpers of all formats. A header in this folder describes a format by a struct:
 //   Block                          its layout in a file (little-endian, no padding)
-//   kBlockSize                     values in a block
+//   block_size                     values in a block
 //   dequantize(block, y)           unpacks a block: each value with the roundings of Python gguf, in the same order
 //   quantize(x, blocks, n)         packs n blocks of finite values; the destination need not be aligned
 // Namespaces are anonymous because these headers are compiled once per instruction set (see gguf/half.h); for the same
@@ -30,13 +30,13 @@ OWL3_INLINE void store_block(const Block& b, void* blocks, int64_t index) {
 template <class Format>
 void dequantize_blocks(const void* blocks, float* y, int64_t n) {
   for (int64_t i = 0; i < n; i++)
-    Format::dequantize(load_block<typename Format::Block>(blocks, i), y + i * Format::kBlockSize);
+    Format::dequantize(load_block<typename Format::Block>(blocks, i), y + i * Format::block_size);
 }
 
 /// Packs blocks one at a time by `Format::pack(x)`.
 template <class Format>
 void quantize_blocks(const float* x, void* blocks, int64_t n) {
-  for (int64_t i = 0; i < n; i++) store_block(Format::pack(x + i * Format::kBlockSize), blocks, i);
+  for (int64_t i = 0; i < n; i++) store_block(Format::pack(x + i * Format::block_size), blocks, i);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace {
 
 struct F32 {
   using Block = float;
-  static constexpr int kBlockSize = 1;
+  static constexpr int block_size = 1;
   static void dequantize(Block b, float* y) { *y = b; }
   static Block pack(const float* x) { return *x; }
   static void quantize(const float* x, void* blocks, int64_t n) { quantize_blocks<F32>(x, blocks, n); }
@@ -15,7 +15,7 @@ struct F32 {
 
 struct F16 {
   using Block = uint16_t;
-  static constexpr int kBlockSize = 1;
+  static constexpr int block_size = 1;
   static void dequantize(Block b, float* y) { *y = f16_to_f32(b); }
   static Block pack(const float* x) { return f32_to_f16(*x); }
   static void quantize(const float* x, void* blocks, int64_t n) { quantize_blocks<F16>(x, blocks, n); }
@@ -23,7 +23,7 @@ struct F16 {
 
 struct BF16 {
   using Block = uint16_t;
-  static constexpr int kBlockSize = 1;
+  static constexpr int block_size = 1;
   static void dequantize(Block b, float* y) { *y = bf16_to_f32(b); }
   static Block pack(const float* x) { return f32_to_bf16(*x); }
   static void quantize(const float* x, void* blocks, int64_t n) { quantize_blocks<BF16>(x, blocks, n); }

@@ -14,8 +14,8 @@ namespace {
 
 struct Q4_0 {
   using Block = BlockQ4_0;
-  static constexpr int kBlockSize = 32;
-  static constexpr int kMax = 8;
+  static constexpr int block_size = 32;
+  static constexpr int max_q = 8;
 
   static void dequantize(const Block& b, float* y) {
     const float d = f16_to_f32(b.d);

@@ -15,8 +15,8 @@ namespace {
 
 struct Q4_K {
   using Block = BlockQ4_K;
-  static constexpr int kBlockSize = 256;
-  static constexpr int kMax = 15;
+  static constexpr int block_size = 256;
+  static constexpr int max_q = 15;
 
   static void dequantize(const Block& b, float* y) {
     dequantize_affine(b, y, [&](int j, int i) { return (b.q[j / 2 * 32 + i] >> (j % 2 * 4)) & 15; });

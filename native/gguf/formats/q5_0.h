@@ -15,8 +15,8 @@ namespace {
 
 struct Q5_0 {
   using Block = BlockQ5_0;
-  static constexpr int kBlockSize = 32;
-  static constexpr int kMax = 16;
+  static constexpr int block_size = 32;
+  static constexpr int max_q = 16;
 
   static void dequantize(const Block& b, float* y) {
     const float d = f16_to_f32(b.d);

@@ -16,8 +16,8 @@ namespace {
 
 struct Q5_K {
   using Block = BlockQ5_K;
-  static constexpr int kBlockSize = 256;
-  static constexpr int kMax = 31;
+  static constexpr int block_size = 256;
+  static constexpr int max_q = 31;
 
   static void dequantize(const Block& b, float* y) {
     dequantize_affine(

@@ -18,8 +18,8 @@ namespace {
 
 struct Q6_K {
   using Block = BlockQ6_K;
-  static constexpr int kBlockSize = 256;
-  static constexpr int kMax = 32;
+  static constexpr int block_size = 256;
+  static constexpr int max_q = 32;
 
   static void dequantize(const Block& b, float* y) {
     const float d = f16_to_f32(b.d);
@@ -45,14 +45,14 @@ struct Q6_K {
     for (int h = 0; h < 2; h++) {
       F32x8 extreme;
       load_lanes<16>(x + 128 * h, 8, v[h]);
-      search_symmetric<16>(v[h], kMax, extreme, scale[h]);
-      for (int l = 0; l < kLanes; l++) {
+      search_symmetric<16>(v[h], max_q, extreme, scale[h]);
+      for (int l = 0; l < lane_count; l++) {
         const float s = scale[h][l];
         extreme_scale = (s < 0 ? -s : s) > (extreme_scale < 0 ? -extreme_scale : extreme_scale) ? s : extreme_scale;
       }
     }
     F32x8 d = F32x8{} + extreme_scale / -128;
-    uint16_t half[kLanes];
+    uint16_t half[lane_count];
     round_to_half(d, half);
     F32x8 inverse_d;
     reciprocal(d, inverse_d);
@@ -63,11 +63,12 @@ struct Q6_K {
     for (int h = 0; h < 2; h++) {
       F32x8 inverse;
       reciprocal(d * scale[h], inverse);
-      for (int l = 0; l < kLanes; l++) b.scales[8 * h + l] = static_cast<int8_t>(scale[h][l]);
+      for (int l = 0; l < lane_count; l++) b.scales[8 * h + l] = static_cast<int8_t>(scale[h][l]);
       for (int i = 0; i < 16; i++) {
         F32x8 r = v[h][i] * inverse;
         clamp_round(r, -32, 31);
-        for (int l = 0; l < kLanes; l++) q[128 * h + 16 * l + i] = static_cast<uint8_t>(static_cast<int>(r[l]) + 32);
+        for (int l = 0; l < lane_count; l++)
+          q[128 * h + 16 * l + i] = static_cast<uint8_t>(static_cast<int>(r[l]) + 32);
       }
     }
     pack_values(q, b);
@@ -81,12 +82,12 @@ struct Q6_K {
   static OWL3_INLINE void improve(const F32x8* x, const F32x8& d, const F32x8& inverse_d, F32x8& scale) {
     F32x8 s = scale * inverse_d, best_error;
     clamp_round(s, -128, 127);
-    symmetric_error<16>(x, d * s, kMax, best_error);
+    symmetric_error<16>(x, d * s, max_q, best_error);
     scale = s;
     for (int step = -1; step <= 1; step += 2) {
       F32x8 t = s + static_cast<float>(step), error;
       clamp_round(t, -128, 127);
-      symmetric_error<16>(x, d * t, kMax, error);
+      symmetric_error<16>(x, d * t, max_q, error);
       const I32x8 better = error < best_error;
       best_error = better ? error : best_error;
       scale = better ? t : scale;

@@ -14,7 +14,7 @@ namespace {
 
 struct Q8_0 {
   using Block = BlockQ8_0;
-  static constexpr int kBlockSize = 32;
+  static constexpr int block_size = 32;
 
   static void dequantize(const Block& b, float* y) {
     const float d = f16_to_f32(b.d);
@@ -32,15 +32,15 @@ struct Q8_0 {
       max_abs = max_abs > a ? max_abs : a;
     }
     float amax = 0;
-    for (int l = 0; l < kLanes; l++) amax = amax > max_abs[l] ? amax : max_abs[l];
+    for (int l = 0; l < lane_count; l++) amax = amax > max_abs[l] ? amax : max_abs[l];
     Block b;
-    b.d = f32_to_f16(amax / 127 > kMaxFinite ? kMaxFinite : amax / 127);
-    const float d = f16_to_f32(b.d), inverse = d > kTiny ? 1 / d : 0;
+    b.d = f32_to_f16(amax / 127 > max_finite ? max_finite : amax / 127);
+    const float d = f16_to_f32(b.d), inverse = d > tiny_value ? 1 / d : 0;
     for (int k = 0; k < 4; k++) {
       F32x8 scaled = v[k] * inverse;
       clamp_round(scaled, -127, 127);
       const I32x8 q = __builtin_convertvector(scaled, I32x8);
-      for (int l = 0; l < kLanes; l++) b.q[kLanes * k + l] = static_cast<int8_t>(q[l]);
+      for (int l = 0; l < lane_count; l++) b.q[lane_count * k + l] = static_cast<int8_t>(q[l]);
     }
     return b;
   }

@@ -9,7 +9,7 @@ void quantize(DType type, const float* x, void* blocks, int64_t n) {
   switch (type) {
 #define OWL3_CASE(type, name, number) \
   case DType::type:                   \
-    return name::quantize(x, blocks, n / name::kBlockSize);
+    return name::quantize(x, blocks, n / name::block_size);
     OWL3_FORMATS(OWL3_CASE)
 #undef OWL3_CASE
   }

@@ -59,11 +59,11 @@ OWL3_INLINE void search_symmetric(const F32x8* x, float nmax, F32x8& extreme, F3
 }
 
 /// Fits eight blocks of 32 at once: their scales and the rounded values.
-OWL3_INLINE void fit_symmetric(const F32x8* x, float nmax, uint16_t* half, int8_t q[kLanes][32]) {
+OWL3_INLINE void fit_symmetric(const F32x8* x, float nmax, uint16_t* half, int8_t q[lane_count][32]) {
   F32x8 extreme, d;
   search_symmetric<32>(x, nmax, extreme, d);
   F32x8 plain = extreme / -nmax;  // what a quantiser without a search takes: never be worse than that
-  uint16_t plain_half[kLanes];
+  uint16_t plain_half[lane_count];
   round_to_half(d, half);
   round_to_half(plain, plain_half);
   F32x8 error, plain_error;
@@ -73,25 +73,25 @@ OWL3_INLINE void fit_symmetric(const F32x8* x, float nmax, uint16_t* half, int8_
   d = take_plain ? plain : d;
   F32x8 inverse;
   reciprocal(d, inverse);
-  for (int l = 0; l < kLanes; l++)
+  for (int l = 0; l < lane_count; l++)
     if (take_plain[l]) half[l] = plain_half[l];
   for (int i = 0; i < 32; i++) {
     F32x8 v = x[i] * inverse;
     clamp_round(v, -nmax, nmax - 1);
-    for (int l = 0; l < kLanes; l++) q[l][i] = static_cast<int8_t>(v[l]);
+    for (int l = 0; l < lane_count; l++) q[l][i] = static_cast<int8_t>(v[l]);
   }
 }
 
-/// Packs blocks of 32 values by `Format::pack(d, q)`, d a half and q in [-kMax, kMax - 1].
+/// Packs blocks of 32 values by `Format::pack(d, q)`, d a half and q in [-max_q, max_q - 1].
 template <class Format>
 void quantize_symmetric(const float* x, void* blocks, int64_t n) {
   F32x8 v[32];
-  int8_t q[kLanes][32];
-  uint16_t d[kLanes];
-  for (int64_t first = 0; first < n; first += kLanes) {
+  int8_t q[lane_count][32];
+  uint16_t d[lane_count];
+  for (int64_t first = 0; first < n; first += lane_count) {
     load_lanes<32>(x + first * 32, n - first, v);
-    fit_symmetric(v, Format::kMax, d, q);
-    for (int l = 0; l < kLanes && first + l < n; l++) store_block(Format::pack(d[l], q[l]), blocks, first + l);
+    fit_symmetric(v, Format::max_q, d, q);
+    for (int l = 0; l < lane_count && first + l < n; l++) store_block(Format::pack(d[l], q[l]), blocks, first + l);
   }
 }
 

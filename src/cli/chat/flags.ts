@@ -24,7 +24,7 @@ export interface ChatFlags {
   stop?: string[];
   ctx?: number;
   threads?: number;
-  device: "auto" | "cpu";
+  device: string;
   precision: "auto" | "fast" | "exact";
   cut: boolean;
   interleave?: boolean;

@@ -18,7 +18,7 @@ Pictures: --no-cut one crop each   --interleave in place of <|image|>
   --allow-special  special tokens in texts act as such     MEDIA -  from stdin
 Videos: --fps X (1)  --max-frames N (16)  --start T  --end T (90 or 1:30)
   --frames 10,20,30    --decoder auto|builtin|system
-Machine: --device auto|cpu   --threads N   --precision auto|fast|exact
+Machine: --device NAMES   --threads N   --precision auto|fast|exact
   --kv-type f32|f16|q8_0   --no-cache   --draft lookup speculative decoding
 Output: -q, --quiet only the answer   --json one object   --logprobs K with it
   --dry-run prompt, ids, grids and memory, without running the model

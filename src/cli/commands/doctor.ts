@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import type { Command } from "commander";
 import { modelFolder } from "../../models/folder.js";
 import { listModels } from "../../models/list.js";
+import type { DeviceInfo } from "../../native/binding.js";
 import { jsonOption } from "../options.js";
 import { createOutput } from "../output.js";
 
@@ -50,11 +51,17 @@ async function engine(): Promise<Check[]> {
       { name: "engine", ok: true, value: `native addon loads${built}` },
       { name: "instructions", ok: true, value: `${info.isa} in use of ${info.available.join(", ")}` },
       { name: "cores", ok: true, value: `${info.physicalCores} physical` },
+      ...info.devices.map(device),
       { name: "memory", ok: true, value: `${(info.totalMemory / 2 ** 30).toFixed(1)} GiB` },
     ];
   } catch (error) {
     return [{ name: "engine", ok: false, value: (error as Error).message }];
   }
+}
+
+/** Reports a device that work can be put on, or why it can't. */
+function device({ id, name, usable, reason }: DeviceInfo): Check {
+  return { name: `device ${id}`, ok: usable, value: usable ? name : reason };
 }
 
 /** Reports the model folder. */

@@ -26,7 +26,7 @@ std::string complaint(const std::string& json) {
       owl3::test::fail(__FILE__, __LINE__, "expected \"" part "\" in \"" + message_ + "\""); \
   } while (0)
 
-const std::string kGood =
+const std::string good =
     R"( { "__metadata__" : {"format":"pt"}, "a":{"dtype":"F32","shape":[2, 3],"data_offsets":[0,24]},)"
     R"("\u00e9\ud83e\udd89\n\"":{"shape":[],"data_offsets":[24,26],"dtype":"BF16"}}   )";
 
@@ -47,13 +47,13 @@ TEST("convert: reads the golden checkpoint's safetensors header") {
 }
 
 TEST("convert: safetensors names, escapes and places") {
-  const auto tensors = convert::parse_safetensors_header("m", kGood, 1000, 1026);
+  const auto tensors = convert::parse_safetensors_header("m", good, 1000, 1026);
   CHECK_EQ(tensors.size(), 2u);
   CHECK_EQ(tensors[0].offset, 1000u);
   CHECK_EQ(tensors[1].name, "é🦉\n\"");
   CHECK_EQ(tensors[1].bytes, 2u);
-  CHECK_THROWS(convert::parse_safetensors_header("m", kGood, 1000, 1025), ErrorCode::bad_model);
-  for (size_t n = 0; n + 3 < kGood.size(); n++) CHECK(!complaint(kGood.substr(0, n)).empty());
+  CHECK_THROWS(convert::parse_safetensors_header("m", good, 1000, 1025), ErrorCode::bad_model);
+  for (size_t n = 0; n + 3 < good.size(); n++) CHECK(!complaint(good.substr(0, n)).empty());
 }
 
 TEST("convert: bad safetensors headers are refused") {

@@ -186,7 +186,7 @@ TEST("quant: errors are at most those of Python gguf and llama.cpp") {
     DType type;
     double rmse;  // relative to the root mean square of the weights
   };
-  static constexpr Case kCases[] = {
+  static constexpr Case cases[] = {
       {"normal", DType::q8_0, 0.00505171}, {"normal", DType::q4_0, 0.08161578}, {"normal", DType::q5_0, 0.04068410},
       {"normal", DType::q4_k, 0.06863261}, {"normal", DType::q5_k, 0.03488180}, {"normal", DType::q6_k, 0.01697949},
       {"heavy", DType::q8_0, 0.00811692},  {"heavy", DType::q4_0, 0.10858654},  {"heavy", DType::q5_0, 0.05784373},
@@ -195,9 +195,9 @@ TEST("quant: errors are at most those of Python gguf and llama.cpp") {
       {"skewed", DType::q4_k, 0.04013444}, {"skewed", DType::q5_k, 0.02018096}, {"skewed", DType::q6_k, 0.01504225},
   };
   for (const DType type : quantised_types())
-    CHECK_EQ(std::count_if(std::begin(kCases), std::end(kCases), [&](const Case& c) { return c.type == type; }), 3);
+    CHECK_EQ(std::count_if(std::begin(cases), std::end(cases), [&](const Case& c) { return c.type == type; }), 3);
   const std::vector<float> normal = weights(65536);
-  for (const Case& c : kCases) {
+  for (const Case& c : cases) {
     std::vector<float> x = normal;
     for (float& v : x)
       if (c.distribution[0] == 'h')

@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "convert/conversion.h"
-#include "support/forced_isa.h"
 #include "gguf/writer.h"
+#include "support/forced_isa.h"
 #include "support/harness.h"
 
 using namespace owl3;
@@ -30,7 +30,7 @@ struct Folder {
   size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path), {})); }
 };
 
-const std::vector<gguf::Entry> kEntries = {
+const std::vector<gguf::Entry> sample_entries = {
     {"u8", {gguf::Kind::u8}, uint64_t{255}},
     {"i8", {gguf::Kind::i8}, int64_t{-128}},
     {"u16", {gguf::Kind::u16}, uint64_t{65535}},
@@ -54,7 +54,7 @@ const std::vector<gguf::Entry> kEntries = {
 TEST("gguf: what the writer writes the reader reads") {
   const Folder folder;
   const std::string path = folder.file("a.gguf");
-  gguf::Writer w(path, kEntries,
+  gguf::Writer w(path, sample_entries,
                  {{"x", DType::f32, {3}}, {"y", DType::q8_0, {32, 2}}, {"z", DType::f16, {1, 2, 3, 4}}});
   CHECK(!fs::exists(path) && fs::exists(path + ".partial"));
   w.begin();
@@ -70,18 +70,18 @@ TEST("gguf: what the writer writes the reader reads") {
 
   const auto f = gguf::File::open(path);
   CHECK_EQ(f->file_bytes(), w.file_bytes());
-  CHECK_EQ(f->metadata().size(), kEntries.size());
-  for (size_t i = 0; i < kEntries.size(); i++) {
-    CHECK_EQ(f->metadata()[i].first, kEntries[i].key);
-    if (f->metadata()[i].second != kEntries[i].value) test::fail(__FILE__, __LINE__, kEntries[i].key);
-    CHECK(f->metadata_types()[i].kind == kEntries[i].type.kind &&
-          f->metadata_types()[i].array == kEntries[i].type.array);
+  CHECK_EQ(f->metadata().size(), sample_entries.size());
+  for (size_t i = 0; i < sample_entries.size(); i++) {
+    CHECK_EQ(f->metadata()[i].first, sample_entries[i].key);
+    if (f->metadata()[i].second != sample_entries[i].value) test::fail(__FILE__, __LINE__, sample_entries[i].key);
+    CHECK(f->metadata_types()[i].kind == sample_entries[i].type.kind &&
+          f->metadata_types()[i].array == sample_entries[i].type.array);
   }
   CHECK_EQ(std::memcmp(f->data(*f->find("x")), x, 12), 0);
   CHECK_EQ(std::memcmp(f->data(*f->find("y")), y.data(), 68), 0);
   CHECK_EQ(std::memcmp(f->data(*f->find("z")), z.data(), 48), 0);
   CHECK((f->find("z")->shape == std::vector<int64_t>{1, 2, 3, 4}));
-  for (const gguf::Tensor& t : f->tensors()) CHECK_EQ(t.offset % gguf::Writer::kAlignment, 0u);
+  for (const gguf::Tensor& t : f->tensors()) CHECK_EQ(t.offset % gguf::Writer::alignment, 0u);
 }
 
 TEST("gguf: the writer refuses values that don't fit, and leaves nothing") {

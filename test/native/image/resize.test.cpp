@@ -2,11 +2,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "support/forced_isa.h"
-#include "support/harness.h"
 #include "image/coefficients.h"
 #include "image/image.h"
 #include "image/kernels.h"
+#include "support/forced_isa.h"
+#include "support/harness.h"
 
 using namespace owl3;
 
@@ -21,7 +21,7 @@ static std::vector<uint8_t> noise(int64_t n, uint32_t seed) {
 
 TEST("image: the fastest kernels give what the base ones give") {
   const image::Kernels &fast = image::kernels(), &base = image::kernels(Isa::scalar);
-  constexpr int L = image::Kernels::kLanes;
+  constexpr int L = image::Kernels::lane_count;
   for (int64_t bytes : {3, 15, 16, 48, 51, 300}) {
     for (int n : {1, 7, L}) {
       const auto rows = noise(n * (bytes + 5), 7);
@@ -91,7 +91,7 @@ TEST("image: sums of every kernel fit 32 bits and weights add up to one") {
           sum += k;
           (k > 0 ? high : low) += 255 * k;
         }
-        CHECK(std::abs(sum - (1 << image::kPrecisionBits)) <= c.count[o]);
+        CHECK(std::abs(sum - (1 << image::precision_bits)) <= c.count[o]);
         CHECK(high <= INT32_MAX && low >= INT32_MIN);
       }
     }
@@ -110,7 +110,7 @@ TEST("image: impossible sizes are errors") {
   const uint8_t pixel[3] = {1, 2, 3};
   CHECK_THROWS(image::resize({pixel, 0, 1}, 1, 1), ErrorCode::invalid_argument);
   CHECK_THROWS(image::resize({pixel, 1, 1}, 1, -1), ErrorCode::invalid_argument);
-  CHECK_THROWS(image::resize({pixel, 1, 1}, image::kMaxSide, image::kMaxSide), ErrorCode::invalid_argument);
-  CHECK_THROWS(image::cut({pixel, 1, 1}, 100, image::kMaxSide, 1), ErrorCode::invalid_argument);
+  CHECK_THROWS(image::resize({pixel, 1, 1}, image::max_side, image::max_side), ErrorCode::invalid_argument);
+  CHECK_THROWS(image::cut({pixel, 1, 1}, 100, image::max_side, 1), ErrorCode::invalid_argument);
   CHECK_THROWS(image::cut({pixel, 1, 1}, 100, 1, 0), ErrorCode::invalid_argument);
 }

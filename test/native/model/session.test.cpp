@@ -73,7 +73,7 @@ TEST("session: a picture matters from its offset on, and only there") {
   CHECK(run(one, 66) == run({}, 66));
   CHECK(distance(run(one, 67), run({}, 67)) > 1e-3);
   CHECK(distance(run({{66, e, 1}}, 67), run(one, 67)) > 1e-3);
-  CHECK(distance(run({{65, e, 0}}, 67), run(one, 67)) > 1e-4);  // its keys are turned to its offset
+  CHECK(distance(run({{65, e, 0}}, 67), run(one, 67)) > 1e-4);  // its keys are rotated at its offset
 }
 
 TEST("session: the KV cache's types agree up to their rounding") {
@@ -228,7 +228,7 @@ TEST("session: plan() is never below what work takes, and not far above") {
             ids.push_back(i);
           }
           s.step(all, ids);
-          // What the test's backend counts: all but matrices.
+          // The test's backend counts all but matrices.
           uint64_t matrices = p.weights;
           Fixture fresh;
           matrices -= *fresh.backend->now;

@@ -219,7 +219,7 @@ class NaiveBackend : public ops::Backend {
 
   /// Bytes given out now and at most; shared, as buffers may outlive the backend.
   std::shared_ptr<size_t> now = std::make_shared<size_t>(0), peak = std::make_shared<size_t>(0);
-  int copies = 0;       ///< of pages
+  int copies = 0;       ///< pages copied
   int products = 0;     ///< calls of linear()
   int fail_after = -1;  ///< allocations until out of memory; < 0: never
 

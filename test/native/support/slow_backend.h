@@ -23,9 +23,10 @@ class SlowDevice {
  public:
   SlowDevice() {
     // Addresses are given out of a region without any rights; the values lie in a second one at the same offsets.
-    given_ = static_cast<char*>(mmap(nullptr, kSpace, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    given_ =
+        static_cast<char*>(mmap(nullptr, address_space, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     real_ = static_cast<char*>(
-        mmap(nullptr, kSpace, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        mmap(nullptr, address_space, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     if (given_ == MAP_FAILED || real_ == MAP_FAILED) throw Error(ErrorCode::out_of_memory, "no address space");
     thread_ = std::thread([this] { run(); });
   }
@@ -36,8 +37,8 @@ class SlowDevice {
     }
     changed_.notify_all();
     thread_.join();
-    munmap(given_, kSpace);
-    munmap(real_, kSpace);
+    munmap(given_, address_space);
+    munmap(real_, address_space);
   }
   SlowDevice(const SlowDevice&) = delete;
   SlowDevice& operator=(const SlowDevice&) = delete;
@@ -62,7 +63,7 @@ class SlowDevice {
   char* allocate(size_t bytes) {
     const std::lock_guard lock(memory_mutex_);
     const size_t size = (bytes + 4095) / 4096 * 4096;
-    if (size > kSpace - used_) throw Error(ErrorCode::out_of_memory, "the slow device has no memory left");
+    if (size > address_space - used_) throw Error(ErrorCode::out_of_memory, "the slow device has no memory left");
     char* at = given_ + used_;
     used_ += size;
     blocks_[at] = bytes;
@@ -94,7 +95,7 @@ class SlowDevice {
   }
 
  private:
-  static constexpr size_t kSpace = size_t{1} << 36;
+  static constexpr size_t address_space = size_t{1} << 36;
 
   void run() {
     std::unique_lock lock(mutex_);
