@@ -36,7 +36,8 @@ const float* Language::forward(const ops::PassTable& table, KvCache& cache) cons
     const LanguageScratch s = scratch(stage, rows, wanted);
     backend.begin(table, cache.store(i));
     if (i > 0)
-      backend.copy_from(*stages_[i - 1].backend, s.x, before.x, static_cast<size_t>(rows * c_.hidden_size) * sizeof(float));
+      backend.copy_from(*stages_[i - 1].backend, s.x, before.x,
+                        static_cast<size_t>(rows * c_.hidden_size) * sizeof(float));
     backend.pass({stage.first_layer, rows, wanted, stage.activations.data()}, [&] { run(stage, rows, wanted, s); });
     before = s;
   }
@@ -80,7 +81,8 @@ void Language::layer(const Stage& stage, int32_t i, int64_t rows, const Language
                      .layer = i - stage.first_layer,
                      .hyper_layer = hyper < 0 ? -1 : hyper - stage.first_hyper_layer});
   pass.linear(s.attn, width, {}, plus(to(w.attn_out, s.x, d), s.x));
-  pass.linear(s.x, d, rms_norm(w.ffn_norm, c_.rms_norm_eps), gated(to(w.ffn_up, s.h, c_.intermediate_size), w.ffn_gate));
+  pass.linear(s.x, d, rms_norm(w.ffn_norm, c_.rms_norm_eps),
+              gated(to(w.ffn_up, s.h, c_.intermediate_size), w.ffn_gate));
   pass.linear(s.h, c_.intermediate_size, {}, plus(to(w.ffn_down, s.x, d), s.x));
 }
 
@@ -93,13 +95,15 @@ void Language::visual_kv(const float* embeds, int32_t offset, int32_t crop, KvCa
     const LanguageScratch s = scratch(stage, 1, 1);
     const float* x = embeds;
     if (i > 0) {
-      backend.copy_from(*stages_[0].backend, s.embeds, embeds, static_cast<size_t>(tokens * c_.hidden_size) * sizeof(float));
+      backend.copy_from(*stages_[0].backend, s.embeds, embeds,
+                        static_cast<size_t>(tokens * c_.hidden_size) * sizeof(float));
       x = s.embeds;
     }
     for (int32_t j = 0; j < stage.hyper_layers; j++) {
       const int32_t block = c_.hyper_layers[static_cast<size_t>(stage.first_hyper_layer + j)];
       const LanguageLayer& w = w_.layers[static_cast<size_t>(block)];
-      Pass{backend, tokens}.linear(x, c_.hidden_size, rms_norm(w.attn_norm, c_.rms_norm_eps), to(w.visual_kv, s.visual, kv));
+      Pass{backend, tokens}.linear(x, c_.hidden_size, rms_norm(w.attn_norm, c_.rms_norm_eps),
+                                   to(w.visual_kv, s.visual, kv));
       backend.store_visual({.store = &cache.store(i),
                             .crop = crop,
                             .hyper_layer = j,

@@ -47,8 +47,8 @@ class Binder {
   LinearWeights patch_embedding(const std::string& name, const VisionConfig& c) {
     const gguf::Tensor* t = file_.find(name + ".weight");
     const bool flat = t != nullptr && t->shape.size() <= 2;
-    const std::vector<int64_t> shape =
-        flat ? std::vector<int64_t>{c.patch_values(), c.hidden_size} : std::vector<int64_t>{c.patch_size, c.patch_size, 3, c.hidden_size};
+    const std::vector<int64_t> shape = flat ? std::vector<int64_t>{c.patch_values(), c.hidden_size}
+                                            : std::vector<int64_t>{c.patch_size, c.patch_size, 3, c.hidden_size};
     const gguf::Tensor& found = find(name + ".weight", shape);
     if (!flat && gguf::quantised(found.type)) fail(found.name, "expected F32, F16 or BF16, found " + type_name(found));
     LinearWeights w;
@@ -149,11 +149,13 @@ Weights load_weights(const gguf::File& file, const Config& c, std::span<const St
   for (const Stage& stage : stages) {
     Binder bind(file, *stage.backend, load);
     // The largest first: while a weight is repacked, its pages of the file stand beside it.
-    if (&stage == &first) w.token_embd = bind.matrix("token_embd.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
+    if (&stage == &first)
+      w.token_embd = bind.matrix("token_embd.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
     if (&stage == &last) {
       const bool tied = file.find("output.weight") == nullptr;
       if (!tied || &last != &first)
-        w.output = bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
+        w.output = bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size,
+                               ops::MatrixUse::stream);
       w.output_norm = bind.vector("output_norm.weight", c.hidden_size);
     }
     for (int32_t i = stage.first_layer; i < stage.first_layer + stage.layers; i++)

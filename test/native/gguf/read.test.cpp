@@ -3,8 +3,8 @@
 #include <cstring>
 #include <limits>
 
-#include "support/fixtures.h"
 #include "gguf/gguf.h"
+#include "support/fixtures.h"
 #include "support/harness.h"
 
 using namespace owl3;

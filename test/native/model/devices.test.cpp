@@ -35,7 +35,8 @@ std::shared_ptr<model::Model> open(Backends backends) {
 std::vector<std::vector<float>> work(const std::shared_ptr<model::Model>& model) {
   std::vector<std::vector<float>> rows;
   const auto embeds = model->encode(pixels(3).data(), 3);
-  std::vector<float> values(static_cast<size_t>(3 * model->config().vision.crop_tokens() * model->config().hidden_size));
+  std::vector<float> values(
+      static_cast<size_t>(3 * model->config().vision.crop_tokens() * model->config().hidden_size));
   model->copy_embeds(*embeds, values.data());
   rows.push_back(values);
   model::Session s(model, {256, ops::KvType::f16, 128, 0});

@@ -29,9 +29,10 @@ TEST("model file: the tiny model itself opens, and its config is what the keys s
   const auto path = TinyModel().write();
   const auto m = model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
   const model::Config& c = m->config();
-  CHECK(c.name == "tiny" && c.num_layers == 3 && c.hidden_size == 16 && c.intermediate_size == 24 && c.num_heads == 4 && c.num_kv_heads == 2 &&
-        c.head_dim == 4);
-  CHECK(c.vocab_size == 40 && c.context_length == 256 && c.hyper_index(0) == 0 && c.hyper_index(1) == -1 && c.hyper_index(2) == 1);
+  CHECK(c.name == "tiny" && c.num_layers == 3 && c.hidden_size == 16 && c.intermediate_size == 24 && c.num_heads == 4 &&
+        c.num_kv_heads == 2 && c.head_dim == 4);
+  CHECK(c.vocab_size == 40 && c.context_length == 256 && c.hyper_index(0) == 0 && c.hyper_index(1) == -1 &&
+        c.hyper_index(2) == 1);
   CHECK(c.vision.crop_tokens() == 16 && c.vision.patch_values() == 12 && c.vision.head_dim == 4);
   CHECK(!m->weights().quantised && m->default_kv_type() == ops::KvType::f32);
 }

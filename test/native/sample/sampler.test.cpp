@@ -1,10 +1,11 @@
+#include "sample/sampler.h"
+
 #include <algorithm>
 #include <map>
 
 #include "base/error.h"
-#include "support/harness.h"
 #include "ops/exp.h"
-#include "sample/sampler.h"
+#include "support/harness.h"
 
 using namespace owl3;
 
