@@ -67,7 +67,8 @@ model::PlanOptions to_plan_options(Napi::Value v, std::optional<ops::KvType>* kv
   return {.context = to_int32(o.Get("contextLength"), "contextLength", 1),
           .crops = to_integer(o.Get("crops"), "crops", 0, max_crops),
           .sequences = to_int32(o.Get("sequences"), "sequences", 1, 1 << 16),
-          .max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20)};
+          .max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20),
+          .logit_rows = o.Get("logitRows").IsUndefined() ? 0 : to_int32(o.Get("logitRows"), "logitRows", 1, 1 << 20)};
 }
 
 model::MemoryPlan plan_of(model::Model& model, model::PlanOptions options, std::optional<ops::KvType> kv_type) {

@@ -209,8 +209,11 @@ Napi::Value SessionObject::advance(const Napi::CallbackInfo& info) {
         std::vector<model::Logits> rows = s.advance(parts);
         std::vector<PartResult> results;
         try {
+          // Before any sampler draws: a part that fails must not have moved the others' random states.
+          for (const model::Logits& l : rows)
+            for (const ops::Picked& row : l.picked) sample::check_finite(row);
           for (size_t i = 0; i < requests.size(); i++) results.push_back(requests[i].finish(s, std::move(rows[i])));
-        } catch (const Error&) {  // logits that are no numbers: the sequences are to be as they were
+        } catch (...) {  // the sequences are to be as they were
           for (size_t i = 0; i < requests.size(); i++) s.truncate(requests[i].sequence, before[i]);
           throw;
         }

@@ -95,6 +95,9 @@ auto guarded(Napi::Env env, F f) {
     throw to_js(env, e.code, e.what());
   } catch (const std::bad_alloc&) {
     throw to_js(env, ErrorCode::out_of_memory, "out of memory");
+  } catch (const std::exception& e) {  // what leaves a callback of Node's as anything else ends the process
+    if (dynamic_cast<const Napi::Error*>(&e) != nullptr) throw;
+    throw to_js(env, ErrorCode::internal, e.what());
   }
 }
 

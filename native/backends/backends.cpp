@@ -34,7 +34,11 @@ std::vector<ops::DeviceInfo> devices() {
       all.push_back({.id = kind, .name = kind, .reason = plugin.reason});
       continue;
     }
-    for (ops::DeviceInfo& device : plugin.family->devices()) all.push_back(std::move(device));
+    try {
+      for (ops::DeviceInfo& device : plugin.family->devices()) all.push_back(std::move(device));
+    } catch (const std::exception& e) {
+      all.push_back({.id = kind, .name = kind, .reason = e.what()});
+    }
   }
   return all;
 }

@@ -62,8 +62,8 @@ std::vector<std::string> installed_plugins() {
   std::error_code failed;
   const fs::path folder = addon_folder();
   if (folder.empty()) return kinds;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed)) {
-    const std::string name = entry.path().filename().string();
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
+    const std::string name = at->path().filename().string();
     const std::string prefix = file_prefix, suffix = file_suffix;
     if (name.size() > prefix.size() + suffix.size() && name.starts_with(prefix) && name.ends_with(suffix))
       kinds.push_back(name.substr(prefix.size(), name.size() - prefix.size() - suffix.size()));

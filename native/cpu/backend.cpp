@@ -36,7 +36,9 @@ class CpuBackend final : public ops::Backend {
   }
 
   void reserve(int64_t rows, int64_t cols) override { gemm::reserve(context_, rows, cols); }
-  size_t scratch_bytes() const override { return workspace_.bytes(); }
+  size_t scratch_bytes(std::span<const ops::ScratchNeed> needs) const override {
+    return gemm::reserved_bytes(context_, needs);
+  }
 
   // Every verb is done when it returns, so there is nothing to wait for or to record.
   Ticket submit() override { return 0; }
@@ -48,22 +50,11 @@ class CpuBackend final : public ops::Backend {
 
   void get_rows(const ops::Matrix& w, float* y) override { gemm::get_rows(context_, w, lists_.ids(), y); }
   void rope_store(const ops::RopeStoreParams& p) override {
-    const ops::RopeShape& s = p.shape;
-    rope::run(kernels_.rope,
-              {.q = p.q,
-               .ldq = p.ldq,
-               .k = p.k,
-               .v = p.v,
-               .ldk = p.ld,
-               .ldv = p.ld,
-               .k_head_stride = s.head_dim,
-               .v_head_stride = s.head_dim,
-               .heads = s.heads,
-               .kv_heads = s.kv_heads,
-               .head_dim = s.head_dim,
-               .rope_theta = s.theta,
-               .slots = lists_.slots(p.layer)},
-              angles_, pool_);
+    RopeRows rows = rope_rows(p.shape, p.k, p.v, p.ld, p.shape.head_dim);
+    rows.q = p.q;
+    rows.ldq = p.ldq;
+    rows.slots = lists_.slots(p.layer);
+    rope::run(kernels_.rope, rows, angles_, pool_);
   }
   void attention(const ops::AttentionParams& p) override {
     attention::attention(kernels_.attention,
@@ -89,24 +80,14 @@ class CpuBackend final : public ops::Backend {
     attention::vision_attention(kernels_.attention, p, context_.precision, pool_, workspace_);
   }
   void store_visual(const ops::StoreVisualParams& p) override {
-    const ops::RopeShape& s = p.shape;
     const auto& store = static_cast<const CpuKvStore&>(*p.store);
     const KvBlock block = store.crop(p.crop, p.hyper_layer);
     visual_slots_.clear();
     for (int32_t t = 0; t < store.shape().crop_tokens; t++) visual_slots_.push_back({block, t, p.position});
-    const int64_t ld = 2 * int64_t{s.kv_heads} * s.head_dim;
-    rope::run(kernels_.rope,
-              {.k = p.kv,
-               .v = p.kv + s.head_dim,
-               .ldk = ld,
-               .ldv = ld,
-               .k_head_stride = 2 * int64_t{s.head_dim},
-               .v_head_stride = 2 * int64_t{s.head_dim},
-               .kv_heads = s.kv_heads,
-               .head_dim = s.head_dim,
-               .rope_theta = s.theta,
-               .slots = visual_slots_},
-              angles_, pool_);
+    const int64_t head = p.shape.head_dim;  // [K | V] of each head
+    RopeRows rows = rope_rows(p.shape, p.kv, p.kv + head, 2 * head * p.shape.kv_heads, 2 * head);
+    rows.slots = visual_slots_;
+    rope::run(kernels_.rope, rows, angles_, pool_);
   }
   void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked) override {
     pool_.parallel_for(static_cast<int64_t>(picked.size()), [&](int64_t i, int) {
@@ -115,6 +96,19 @@ class CpuBackend final : public ops::Backend {
   }
 
  private:
+  /// Keys and values whose rows are `ld` apart and whose heads are `head_stride` apart.
+  static RopeRows rope_rows(const ops::RopeShape& s, const float* k, const float* v, int64_t ld, int64_t head_stride) {
+    return {.k = k,
+            .v = v,
+            .ldk = ld,
+            .ldv = ld,
+            .k_head_stride = head_stride,
+            .v_head_stride = head_stride,
+            .heads = s.heads,
+            .kv_heads = s.kv_heads,
+            .head_dim = s.head_dim,
+            .rope_theta = s.theta};
+  }
   static void copy(void* dst, const void* src, size_t bytes) {
     if (bytes > 0) std::memcpy(dst, src, bytes);
   }

@@ -48,9 +48,9 @@ const float* Language::forward(const ops::PassTable& table, KvCache& cache) cons
 void Language::run(const Stage& stage, int64_t rows, int64_t wanted, const LanguageScratch& s) const {
   ops::Backend& backend = *stage.backend;
   const int32_t end = stage.first_layer + stage.layers;
-  if (stage.first_layer == 0) backend.get_rows(*w_.token_embd, s.x);
+  if (&stage == &stages_.front()) backend.get_rows(*w_.token_embd, s.x);
   for (int32_t i = stage.first_layer; i < end; i++) layer(stage, i, rows, s);
-  if (end < c_.num_layers || wanted == 0) return;
+  if (&stage != &stages_.back() || wanted == 0) return;
   backend.select_rows(s.x, c_.hidden_size, s.out);
   Pass{backend, wanted}.linear(s.out, c_.hidden_size, rms_norm(w_.output_norm, c_.rms_norm_eps),
                                {.w = &w_.output_matrix(), .y = s.logits, .ldy = c_.vocab_size});

@@ -40,26 +40,29 @@ size_t Model::vision_bytes(int64_t crops) const {
   return bytes;
 }
 
-MemoryPlan Model::plan(const PlanOptions& o) {
-  const std::lock_guard lock(run_mutex_);
+MemoryPlan Model::plan(const PlanOptions& o) const {
   const uint64_t sequences = static_cast<uint64_t>(std::max(1, o.sequences));
   const uint64_t pages = static_cast<uint64_t>((int64_t{o.context} + page_positions - 1) / page_positions);
   const int64_t rows = std::max<int64_t>(std::min(o.max_rows, o.context), static_cast<int64_t>(sequences));
+  const int64_t logit_rows = std::max<int64_t>(o.logit_rows, static_cast<int64_t>(sequences));
   MemoryPlan p;
   p.weights = weights_.bytes;
   p.kv_cache = checked_mul(checked_mul(pages, sequences, "KV cache"), page_bytes(config_, o.kv_type), "KV cache");
   p.visual_kv = checked_mul(static_cast<uint64_t>(o.crops), crop_bytes(config_, o.kv_type), "visual keys and values");
   p.embeds = embeds_bytes(o.crops);
-  // A backend's scratch is asked of the backend itself: reserving it now costs address space, not pages.
-  for (Stage& stage : stages_) {
-    size_t activations = language_.activation_bytes(rows, static_cast<int64_t>(sequences));
-    stage.backend->reserve(std::max<int64_t>(rows, config_.vision.crop_tokens()), language_.max_cols());
-    if (o.crops > 0 && stage.first_layer == 0) {
+  // Samplers that look at whole rows copy them to the host.
+  p.scratch = checked_mul(static_cast<uint64_t>(logit_rows), static_cast<uint64_t>(config_.vocab_size) * sizeof(float),
+                          "logits");
+  const int64_t tokens = config_.vision.crop_tokens();
+  for (const Stage& stage : stages_) {
+    std::vector<ops::ScratchNeed> needs = {{std::max(rows, tokens), language_.max_cols()}};
+    size_t activations = language_.activation_bytes(rows, logit_rows);
+    if (o.crops > 0 && &stage == &stages_.front()) {
       const int64_t batch = std::min(o.crops, vision_batch(config_.vision));
       activations = std::max(activations, vision_bytes(batch));
-      stage.backend->reserve(batch * config_.vision.crop_tokens(), max_vision_cols(config_));
+      needs.push_back({batch * tokens, max_vision_cols(config_)});
     }
-    p.scratch += std::max(activations, stage.activations.bytes()) + stage.backend->scratch_bytes();
+    p.scratch += activations + stage.backend->scratch_bytes(needs);
   }
   return p;
 }
@@ -91,8 +94,7 @@ std::shared_ptr<const Embeds> Model::embeds_from(const float* data, int64_t n) {
 }
 
 void Model::copy_embeds(const Embeds& embeds, float* to) const {
-  backend().copy_to_host(to, embeds.memory.get(), embeds_bytes(embeds.n));
-  backend().wait(backend().submit());
+  backend().read(to, embeds.memory.get(), embeds_bytes(embeds.n));
 }
 
 }  // namespace owl3::model

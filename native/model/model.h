@@ -31,7 +31,8 @@ struct PlanOptions {
   int64_t crops = 0;      ///< encoded and in sight
   int32_t sequences = 1;  ///< stepped together
   ops::KvType kv_type = ops::KvType::f16;
-  int32_t max_rows = 0;  ///< rows of a pass
+  int32_t max_rows = 0;    ///< rows of a pass
+  int32_t logit_rows = 0;  ///< rows of a pass whose logits are wanted; at least one for each sequence
 };
 
 /// Bytes that work will take at most, on all devices together.
@@ -40,7 +41,7 @@ struct MemoryPlan {
   uint64_t kv_cache = 0;   ///< text of all sequences
   uint64_t visual_kv = 0;  ///< crops in sight
   uint64_t embeds = 0;     ///< image_embeds while they are kept
-  uint64_t scratch = 0;    ///< activations with the rows of logits, and the backends' own scratch
+  uint64_t scratch = 0;    ///< activations, rows of logits on device and host, and the backends' own scratch
   uint64_t total() const { return weights + kv_cache + visual_kv + embeds + scratch; }
 };
 
@@ -62,7 +63,7 @@ class Model {
   /// rounding (2^-11) would be the largest error of a model in float, so there it is f32 (see MODEL.md).
   ops::KvType default_kv_type() const { return weights_.quantised ? ops::KvType::f16 : ops::KvType::f32; }
 
-  MemoryPlan plan(const PlanOptions& options);
+  MemoryPlan plan(const PlanOptions& options) const;
 
   /// Vision tower and projector over n crops [n, S, S, 3] (uint8 RGB), some at a time.
   std::shared_ptr<const Embeds> encode(const uint8_t* crops, int64_t n);

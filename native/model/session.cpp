@@ -68,8 +68,25 @@ std::vector<Logits> Session::advance(std::span<const Part> parts) {
   return logits;
 }
 
-/// The pass and what is wanted of its logits; all done when it returns.
+/// The pass and what is wanted of its logits; all done when it returns, also by an exception: devices write into what it
+/// returns, and what goes wrong on them is told once.
 std::vector<Logits> Session::compute(std::span<const Part> parts) {
+  std::vector<Logits> all(parts.size());
+  try {
+    enqueue(parts, all);
+    ops::Backend& last = *model_->stages().back().backend;
+    last.wait(last.submit());
+  } catch (...) {
+    for (const Stage& stage : model_->stages()) try {
+        stage.backend->wait(stage.backend->submit());
+      } catch (const Error&) {  // the first error is the one to tell
+      }
+    throw;
+  }
+  return all;
+}
+
+void Session::enqueue(std::span<const Part> parts, std::span<Logits> all) {
   int64_t rows = 0, wanted = 0;
   for (const Part& part : parts) rows += static_cast<int64_t>(part.ids.size()), wanted += part.wanted;
   const Language& language = model_->language();
@@ -90,7 +107,6 @@ std::vector<Logits> Session::compute(std::span<const Part> parts) {
 
   ops::Backend& backend = *model_->stages().back().backend;
   const size_t vocab = static_cast<size_t>(config().vocab_size);
-  std::vector<Logits> all(parts.size());
   for (size_t i = 0; i < parts.size(); i++) {
     const size_t n = static_cast<size_t>(parts[i].wanted);
     if (n == 0) continue;
@@ -102,8 +118,6 @@ std::vector<Logits> Session::compute(std::span<const Part> parts) {
     }
     row += n * vocab;
   }
-  backend.wait(backend.submit());
-  return all;
 }
 
 uint64_t Session::bytes() const {

@@ -71,6 +71,7 @@ class Session {
   const Sequence& at(int32_t sequence) const;
   Sequence& at(int32_t sequence) { return const_cast<Sequence&>(std::as_const(*this).at(sequence)); }
   std::vector<Logits> compute(std::span<const Part> parts);
+  void enqueue(std::span<const Part> parts, std::span<Logits> all);
   void check(std::span<const Part> parts) const;
   void check_part(const Part& part) const;
 

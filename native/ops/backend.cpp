@@ -2,6 +2,11 @@
 
 namespace owl3::ops {
 
+void Backend::read(void* dst, const void* src, size_t bytes) {
+  copy_to_host(dst, src, bytes);
+  wait(submit());
+}
+
 void Backend::copy_from(Backend& other, void* dst, const void* src, size_t bytes) {
   std::vector<char> host(bytes);
   other.copy_to_host(host.data(), src, bytes);

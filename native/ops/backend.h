@@ -5,7 +5,8 @@
 //   is read is taken before the call returns; host memory that is written is valid after wait().
 // - Verbs only enqueue: they run in the order of the calls, and nothing of a result may be relied on before wait() of a
 //   later submit(). What goes wrong while they run comes out of wait(); arguments that can't be are thrown at once.
-// - Verbs come from one thread at a time. allocate, the copies, submit and wait may be called from any thread.
+// - Verbs come from one thread at a time. allocate, read, the copies, submit and wait may be called from any thread, and so
+//   may the calls of a KvStore that no pass is using.
 // - A row's result depends on that row only: not on how many rows, sequences or threads take part. So prefill in chunks,
 //   batched decode and any thread count give the same bits (on one backend and instruction set).
 // - Nothing is allocated inside a verb once reserve() was called with large enough sizes.
@@ -156,6 +157,12 @@ struct PassKey {
   bool operator==(const PassKey&) const = default;
 };
 
+/// The arguments of a reserve().
+struct ScratchNeed {
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -171,6 +178,8 @@ class Backend {
   virtual Buffer allocate(size_t bytes) = 0;
   virtual void copy_to_host(void* dst, const void* src, size_t bytes) = 0;    ///< dst: host
   virtual void copy_to_device(void* dst, const void* src, size_t bytes) = 0;  ///< src: host
+  /// Copies memory that was finished before a wait() to the host (dst), at once; only errors of its own come out.
+  virtual void read(void* dst, const void* src, size_t bytes);
   /// Copies from another backend's memory, after what was enqueued there. Waits for it.
   virtual void copy_from(Backend& other, void* dst, const void* src, size_t bytes);
 
@@ -185,8 +194,8 @@ class Backend {
   /// Sizes inner scratch for `linear` of up to `rows` rows of up to `cols` inputs with the matrices loaded so far, and
   /// for attention of `rows` query rows.
   virtual void reserve(int64_t rows, int64_t cols) = 0;
-  /// Bytes of inner scratch now.
-  virtual size_t scratch_bytes() const = 0;
+  /// Bytes of inner scratch after reserve() of all of these, with the matrices loaded so far.
+  virtual size_t scratch_bytes(std::span<const ScratchNeed> needs) const = 0;
 
   // Order.
 

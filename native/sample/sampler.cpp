@@ -12,11 +12,6 @@ namespace {
 /// More candidates than this are cheaper to take from the whole row.
 constexpr int32_t max_picked = 1024;
 
-void check_finite(const ops::Picked& row) {
-  if (std::isnan(row.log_sum_exp))
-    throw Error(ErrorCode::bad_model, "the model computed logits that are no finite numbers: its weights are damaged");
-}
-
 TokenLogprob logprob(int32_t id, float logit, const ops::Picked& row) {
   return {id, static_cast<float>(static_cast<double>(logit) - row.log_sum_exp)};
 }
@@ -26,6 +21,11 @@ void check(bool good, const char* what) {
 }
 
 }  // namespace
+
+void check_finite(const ops::Picked& row) {
+  if (std::isnan(row.log_sum_exp))
+    throw Error(ErrorCode::bad_model, "the model computed logits that are no finite numbers: its weights are damaged");
+}
 
 std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k) {
   check_finite(row);

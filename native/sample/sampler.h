@@ -33,6 +33,9 @@ struct Sampled {
   std::vector<TokenLogprob> top;
 };
 
+/// Throws Error{bad_model} when the row's logits are not finite numbers: the weights are damaged then.
+void check_finite(const ops::Picked& row);
+
 /// Log-probabilities of the first k that were picked of a row, in falling order. Error{bad_model} when the row's logits
 /// are not finite numbers.
 std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k);

@@ -1,3 +1,4 @@
+import { Admission } from "../decode/admission.js";
 import type { SamplingOptions } from "../decode/sampling.js";
 import { Scheduler } from "../decode/scheduler.js";
 import type { Binding, KvType, NativeModel } from "../native/binding.js";
@@ -31,13 +32,18 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
   const turns = new Turns();
   const crops = new Crops({ model, turns, cache });
   const schedulers = new Map<KvType, Scheduler>();
+  let admission: Admission | undefined;
+  // Sequences without a client give their memory up when somebody wants it, so it counts as available.
+  const spare = (): number =>
+    [...schedulers.values()].reduce((sum, scheduler) => sum + scheduler.bytes, memoryLimits().available);
   return {
     ...parts,
     crops,
     scheduler: (kvType) => {
       const made = schedulers.get(kvType);
       if (made) return made;
-      const scheduler = new Scheduler({ model, kvType, turns, memory: memoryLimits().available });
+      admission ??= new Admission(spare);
+      const scheduler = new Scheduler({ model, kvType, turns, admission });
       schedulers.set(kvType, scheduler);
       return scheduler;
     },

@@ -1,3 +1,4 @@
+import { maxDraft } from "../decode/draft.js";
 import { prefillChunk } from "../decode/pass.js";
 import { ContextError } from "../errors.js";
 import type { Work } from "../native/binding.js";
@@ -19,7 +20,8 @@ export function planWork({ promptTokens, crops, modelContext }: PromptSize, chat
   const limit = chat.contextLength ?? modelContext;
   if (promptTokens >= limit) throw new ContextError(promptTokens, limit, chat.contextLength !== undefined);
   const contextLength = Math.min(limit, promptTokens + (ask.maxTokens ?? defaultMaxTokens));
-  return workOf({ contextLength, crops, sequences: ask.beams ?? 1, kvType: chat.kvType });
+  const logitRows = ask.draft ? 1 + maxDraft : undefined;
+  return workOf({ contextLength, crops, sequences: ask.beams ?? 1, kvType: chat.kvType, logitRows });
 }
 
 /** Work in passes as they are made here. */

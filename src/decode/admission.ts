@@ -13,13 +13,20 @@ interface Waiting {
  * the others waits; first come, first served, so that a large answer is not passed by small ones for ever.
  */
 export class Admission {
-  readonly total: number;
+  readonly #measure: () => number;
+  #total: number;
   #taken = 0;
   #waiting: Waiting[] = [];
 
-  /** @param total bytes that all may have together */
-  constructor(total: number) {
-    this.total = total;
+  /** @param measure says how many bytes all may have together; it is asked again whenever nobody has any */
+  constructor(measure: () => number) {
+    this.#measure = measure;
+    this.#total = measure();
+  }
+
+  /** Bytes that all may have together. */
+  get total(): number {
+    return this.#total;
   }
 
   /** Bytes that nobody has. */
@@ -30,6 +37,7 @@ export class Admission {
   /** Waits for `bytes`. Throws MemoryError when there will never be so many, and the signal's reason when it is aborted. */
   async take(bytes: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    if (this.#taken === 0 && this.#waiting.length === 0) this.#total = this.#measure();
     if (bytes > this.total)
       throw new MemoryError(
         `this answer takes up to ${formatBytes(bytes)} of keys and values, and all answers together have ${formatBytes(this.total)}.`,

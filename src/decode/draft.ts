@@ -8,7 +8,7 @@ export interface Drafter {
 
 /** Length of the n-gram that must recur before its continuation is drafted: two ids agree by chance too often, four miss names. */
 const matchLength = 3;
-const maxDraft = 10;
+export const maxDraft = 10;
 
 /**
  * Prompt lookup decoding: drafts the ids that followed the last occurrence of the latest n-gram, in the prompt or the answer. Drafts grow

@@ -1,9 +1,10 @@
+import { totalmem } from "node:os";
 import { unlessAborted } from "../abort.js";
 import { UserError } from "../errors.js";
 import type { Advanced, KvType, NativeModel, NativeSession } from "../native/binding.js";
 import { fromNative, nativeSync } from "../native/native.js";
 import type { Turns } from "../native/turns.js";
-import { Admission } from "./admission.js";
+import type { Admission } from "./admission.js";
 import { Kept } from "./kept.js";
 import { decodes, prefillChunk, type Share, shareRows, toPart, type Wish } from "./pass.js";
 import { type Prompt, sharedPrefix } from "./prefix.js";
@@ -14,8 +15,8 @@ export interface SchedulerOptions {
   kvType: KvType;
   /** The turns of all who call the engine. */
   turns: Turns;
-  /** Bytes that pages and visual K/V of all sequences may take together. */
-  memory: number;
+  /** Sets memory aside for sequences; schedulers of one model share it. */
+  admission: Admission;
 }
 
 interface Request extends Wish {
@@ -51,20 +52,22 @@ export class Scheduler implements SequenceOwner {
   #bytes = 0;
   #disposed = false;
 
-  constructor({ model, kvType, turns, memory }: SchedulerOptions) {
+  constructor({ model, kvType, turns, admission }: SchedulerOptions) {
     const kv = nativeSync(() => model.kvBytes(kvType));
     const sizeOf = ({ computed, crops }: Sequence): number =>
       Math.ceil(computed / kv.pagePositions) * kv.page + crops.length * kv.crop;
     const { contextLength } = model.config;
-    const pages = Math.max(1, Math.floor(memory / kv.page));
+    const { total } = admission;
+    const pages = Math.max(1, Math.floor(Math.max(total, totalmem()) / kv.page)); // admission keeps far below it
     this.#session = nativeSync(() => model.createSession({ contextLength, kvType, prefillChunk, pages }));
     this.#turns = turns;
-    this.#admission = new Admission(memory);
-    this.#kept = new Kept(memory * keptShare, sizeOf, (sequence) => this.#remove(sequence));
+    this.#admission = admission;
+    this.#kept = new Kept(total * keptShare, sizeOf, (sequence) => this.#remove(sequence));
   }
 
-  /** The most bytes that sequences have held at a time: the session keeps what becomes free for those to come. */
+  /** Bytes that sequences hold; while a pass runs, what they held before it. */
   get bytes(): number {
+    if (!this.#busy && !this.#disposed) this.#bytes = this.#session.bytes;
     return this.#bytes;
   }
 
@@ -175,7 +178,12 @@ export class Scheduler implements SequenceOwner {
     this.#remove(sequence);
     sequence.computed = sequence.shared = shared;
     this.#whenFree(() => {
-      const native = taken ? (from.native as number) : this.#session.fork(from.native as number);
+      if (from.native === undefined) {
+        // It was dropped while the pass ran, so the sequence begins with nothing.
+        sequence.computed = sequence.shared = 0;
+        return;
+      }
+      const native = taken ? from.native : this.#session.fork(from.native);
       if (this.#session.length(native) > shared) this.#session.truncate(native, shared);
       sequence.native = native;
     });
@@ -187,6 +195,9 @@ export class Scheduler implements SequenceOwner {
     // The parts are chosen when the turn comes, so that all that was asked for by then takes part.
     void this.#turns
       .take(this, () => this.#pass())
+      .catch((error: unknown) => {
+        for (const { reject } of this.#requests.splice(0)) reject(error);
+      })
       .finally(() => {
         this.#asked = false;
         this.#wake();
@@ -205,7 +216,6 @@ export class Scheduler implements SequenceOwner {
     const outcomes = await this.#advance(shares);
     this.#busy = false;
     if (this.#disposed) return;
-    this.#bytes = Math.max(this.#bytes, this.#session.bytes);
     for (const [i, share] of shares.entries()) this.#finish(share, outcomes[i] as Outcome);
     for (const work of this.#later.splice(0)) work();
   }

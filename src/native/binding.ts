@@ -152,6 +152,8 @@ export interface Work {
   kvType?: KvType | undefined;
   /** Ids that a prefill call appends at most. */
   prefillChunk: number;
+  /** Rows of a pass whose logits are wanted; undefined: one for each sequence. */
+  logitRows?: number | undefined;
 }
 
 /** The memory that some work takes, in bytes. */

@@ -160,10 +160,15 @@ export class Crops {
       const ms = (performance.now() - started) / part.length;
       this.#batch = Math.max(1, Math.min(maxBatch, Math.floor(targetMs / ms)));
       this.#encoded(entries, embeds, ms);
-      // The next call need not wait for the disk; an answer does, or the process might end before.
-      void this.#keep(part, embeds).finally(() => {
-        for (const { resolve } of part) resolve();
-      });
+      // The next call need not wait for the disk; an answer does, or the process might end before. The write holds the crops, so that they are not
+      // disposed of before it; a cache that can't be written is no reason to fail.
+      for (const entry of entries) entry.holders++;
+      void this.#keep(part, embeds)
+        .catch(() => {})
+        .finally(() => {
+          for (const entry of entries) this.#release(entry);
+          for (const { resolve } of part) resolve();
+        });
     } catch (error) {
       for (const { reject } of part) reject(error);
     }

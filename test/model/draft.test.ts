@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { Admission } from "../../src/decode/admission.js";
 import { type Drafter, PromptLookup } from "../../src/decode/draft.js";
 import { generate } from "../../src/decode/generate.js";
 import { greedySampling } from "../../src/decode/sampling.js";
@@ -42,7 +43,8 @@ describe("drafts change nothing but the time", async () => {
     };
     const { config, kvBytes } = model;
     const counted = { config, kvBytes: kvBytes.bind(model), createSession };
-    const scheduler = new Scheduler({ model: counted, kvType: model.defaultKvType, turns: new Turns(), memory: 1e9 });
+    const admission = new Admission(() => 1e9);
+    const scheduler = new Scheduler({ model: counted, kvType: model.defaultKvType, turns: new Turns(), admission });
     const sampler = native().createSampler({
       ...greedySampling,
       temperature,

@@ -1,6 +1,7 @@
 import { Owl } from "../../src/chat/owl.js";
 import { type Preview, type PreviewOptions, preview } from "../../src/chat/preview.js";
 import type { PromptTokenizer } from "../../src/chat/prompt-tokenizer.js";
+import { Admission } from "../../src/decode/admission.js";
 import { Scheduler } from "../../src/decode/scheduler.js";
 import type {
   Advanced,
@@ -225,7 +226,8 @@ export async function fakeScheduler(
   { memory = 1e6, turns = new Turns() }: { memory?: number; turns?: Turns } = {},
 ) {
   const model = await fake.binding.openModel("", {});
-  const scheduler = new Scheduler({ model, kvType: "f32", turns, memory });
+  const admission = new Admission(() => memory);
+  const scheduler = new Scheduler({ model, kvType: "f32", turns, admission });
   return { model, scheduler, session: [...fake.sessions].at(-1) as NativeSession & { count(): number } };
 }
 

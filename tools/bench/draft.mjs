@@ -20,12 +20,19 @@ const { values: flags } = parseArgs({
 });
 const tokens = Number(flags.tokens);
 const dist = (name) => import(new URL(`../../dist/${name}`, import.meta.url).href);
-const [{ generate }, { PromptLookup }, { greedySampling }, { Scheduler }, { native, nativeCall }, { Turns }] =
-  await Promise.all(
-    ["decode/generate.js", "decode/draft.js", "decode/sampling.js", "decode/scheduler.js"]
-      .concat("native/native.js", "native/turns.js")
-      .map(dist),
-  );
+const [
+  { generate },
+  { PromptLookup },
+  { greedySampling },
+  { Scheduler },
+  { Admission },
+  { native, nativeCall },
+  { Turns },
+] = await Promise.all(
+  ["decode/generate.js", "decode/draft.js", "decode/sampling.js", "decode/scheduler.js"]
+    .concat("decode/admission.js", "native/native.js", "native/turns.js")
+    .map(dist),
+);
 
 const known = new Map();
 /** One id for every different word or mark. */
@@ -63,7 +70,7 @@ async function seconds(model, answer, drafted) {
       kvBytes: (kvType) => model.kvBytes(kvType),
       createSession: (options) => scripted(model.createSession(options), answer),
     },
-    ...{ kvType: model.defaultKvType, turns: new Turns(), memory: 1e10 },
+    ...{ kvType: model.defaultKvType, turns: new Turns(), admission: new Admission(() => 1e10) },
   });
   const sampler = native().createSampler(greedySampling);
   try {

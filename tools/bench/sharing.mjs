@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { Admission } from "../../dist/decode/admission.js";
 import { greedySampling } from "../../dist/decode/sampling.js";
 import { Scheduler } from "../../dist/decode/scheduler.js";
 import { native, nativeCall } from "../../dist/native/native.js";
@@ -56,7 +57,7 @@ try {
 
 async function seconds(model, clients, way) {
   const kvType = model.defaultKvType;
-  const scheduler = new Scheduler({ model, kvType, turns: new Turns(), memory: 1e10 });
+  const scheduler = new Scheduler({ model, kvType, turns: new Turns(), admission: new Admission(() => 1e10) });
   const started = performance.now();
   const answers = [];
   for (let client = 0; client < clients; client++) {

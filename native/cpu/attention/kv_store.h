@@ -52,7 +52,7 @@ struct AttentionRows {
   int32_t heads = 0;
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
-  std::span<const AttentionSequence> sequences;
+  std::span<const AttentionSequence> sequences = {};
 };
 
 /// Rows to rotate and store. Head h of row r is at k + r * ldk + h * k_head_stride, likewise v, so both [K heads | V
@@ -70,7 +70,7 @@ struct RopeRows {
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
   float rope_theta = 0;
-  std::span<const KvSlot> slots;  ///< one a row
+  std::span<const KvSlot> slots = {};  ///< one a row
 };
 
 class CpuKvStore final : public ops::KvStore {

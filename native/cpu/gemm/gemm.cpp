@@ -241,14 +241,37 @@ void linear(Context& c, const ops::LinearParams& p) {
   });
 }
 
-void reserve(Context& c, int64_t rows, int64_t cols) {
+namespace {
+
+/// The most memory that one call needs for itself, and for each worker.
+struct Reserve {
+  size_t shared, worker;
+};
+
+Reserve reserve_of(const Context& c, int64_t rows, int64_t cols) {
   Rows all;
   for (size_t form = 0; form < std::size(all.wanted); form++) all.wanted[form] = c.forms >> form & 1;
-  c.workspace.shared(lay_out(all, rows, cols, true, nullptr));
   const Plan largest{.block_rows = std::min<int64_t>(rows, f32_blocking.max_rows),
                      .row_blocks = 1,
                      .group = (all.want(Form::bf16) ? bf16_blocking : int8_blocking).max_panels};
-  c.workspace.reserve_workers(worker_bytes(largest, true, cols));
+  return {lay_out(all, rows, cols, true, nullptr), worker_bytes(largest, true, cols)};
+}
+
+}  // namespace
+
+void reserve(Context& c, int64_t rows, int64_t cols) {
+  const Reserve r = reserve_of(c, rows, cols);
+  c.workspace.shared(r.shared);
+  c.workspace.reserve_workers(r.worker);
+}
+
+size_t reserved_bytes(const Context& c, std::span<const ops::ScratchNeed> needs) {
+  Reserve max{0, 0};
+  for (const ops::ScratchNeed& need : needs) {
+    const Reserve r = reserve_of(c, need.rows, need.cols);
+    max = {std::max(max.shared, r.shared), std::max(max.worker, r.worker)};
+  }
+  return max.shared + max.worker * static_cast<size_t>(c.pool.threads());
 }
 
 }  // namespace owl3::cpu::gemm

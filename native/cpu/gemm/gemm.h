@@ -13,5 +13,7 @@ void get_rows(Context& c, const ops::Matrix& w, std::span<const int32_t> ids, fl
 void linear(Context& c, const ops::LinearParams& p);
 /// Grows the workspace to what linear() of `rows` rows of up to `cols` inputs needs with the matrices loaded so far.
 void reserve(Context& c, int64_t rows, int64_t cols);
+/// Bytes of the workspace after reserve() of all of these.
+size_t reserved_bytes(const Context& c, std::span<const ops::ScratchNeed> needs);
 
 }  // namespace owl3::cpu::gemm

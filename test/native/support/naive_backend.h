@@ -107,7 +107,7 @@ class NaiveBackend : public ops::Backend {
     return std::make_unique<NaiveStore>(*this, shape);
   }
   void reserve(int64_t, int64_t) override {}
-  size_t scratch_bytes() const override { return 0; }
+  size_t scratch_bytes(std::span<const ops::ScratchNeed>) const override { return 0; }
 
   Ticket submit() override { return 0; }
   void wait(Ticket) override {}

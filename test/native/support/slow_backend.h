@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -174,6 +175,18 @@ class SlowBackend : public ops::Backend {
     outside_of_a_recording();
     device->enqueue([d = device.get(), dst, src, bytes] { std::memcpy(dst, d->real(src), bytes); });
   }
+  void read(void* dst, const void* src, size_t bytes) override {
+    std::promise<void> done;
+    device->enqueue([d = device.get(), dst, src, bytes, &done] {
+      try {
+        std::memcpy(dst, d->real(src), bytes);
+        done.set_value();
+      } catch (...) {
+        done.set_exception(std::current_exception());
+      }
+    });
+    done.get_future().get();
+  }
   void copy_to_device(void* dst, const void* src, size_t bytes) override {
     outside_of_a_recording();
     const auto* from = static_cast<const char*>(src);
@@ -188,7 +201,7 @@ class SlowBackend : public ops::Backend {
     return std::make_unique<SlowStore>(*this, shape);
   }
   void reserve(int64_t, int64_t) override {}
-  size_t scratch_bytes() const override { return 0; }
+  size_t scratch_bytes(std::span<const ops::ScratchNeed>) const override { return 0; }
 
   Ticket submit() override { return device->enqueued(); }
   void wait(Ticket ticket) override { device->wait(ticket); }

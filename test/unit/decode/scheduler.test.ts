@@ -286,7 +286,7 @@ test("scheduler: the next turn continues what is kept; what is not used goes whe
   expect(await pull(fake, all, 20 * 64 - 3)).toHaveLength(20 * 64 - 3);
 });
 
-test("scheduler: memory that is free again is still the session's", async () => {
+test("scheduler: memory that sequences gave back is not counted as held", async () => {
   const fake = fakeEngine();
   const { scheduler, session } = await fakeScheduler(fake, { memory: 100 * 64 });
   const [large, small] = [await scheduler.open(prompt("x".repeat(1000)), 0), await scheduler.open(prompt("y"), 0)];
@@ -295,7 +295,7 @@ test("scheduler: memory that is free again is still the session's", async () => 
   large.release();
   const other = await scheduler.open(prompt("z"), 99 * 64); // leaves no room for what is kept
   await pull(fake, other, 1);
-  expect([scheduler.bytes, session.bytes]).toEqual([17 * 64, 2 * 64]);
+  expect([scheduler.bytes, session.bytes]).toEqual([2 * 64, 2 * 64]);
 });
 
 test("scheduler: a chat that fills the memory keeps its own turns", async () => {
@@ -311,6 +311,29 @@ test("scheduler: a chat that fills the memory keeps its own turns", async () => 
   const other = await scheduler.open(prompt(`${"x".repeat(300)}y`), 10 * 64); // cuts what it takes over
   expect(other.shared).toBe(300);
   expect(await pull(fake, other, 5)).toBe(await alone(`${"x".repeat(300)}y`, 5));
+});
+
+test("scheduler: a prefix that is dropped while a pass runs is computed again", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake, { memory: 64 * 64 }); // 8 pages of it may be kept
+  const long = "x".repeat(400);
+  const before = await scheduler.open(prompt(long), 0);
+  await pull(fake, before, 1);
+  before.release();
+  const [other, running] = [await scheduler.open(prompt("y".repeat(300)), 0), await scheduler.open(prompt("run"), 0)];
+  await Promise.all([pull(fake, other, 1), pull(fake, running, 1)]);
+  let opened: Promise<Sequence> | undefined;
+  fake.onPass = async () => {
+    fake.onPass = undefined;
+    other.release(); // after this pass, it takes the place of the long one
+    opened = scheduler.open(prompt(`${long.slice(0, 200)}?`), 0);
+    await tick();
+  };
+  await pull(fake, running, 1);
+  const sequence = await (opened as Promise<Sequence>);
+  expect(await pull(fake, sequence, 5)).toBe(await alone(`${long.slice(0, 200)}?`, 5));
+  sequence.release();
+  expect(await pull(fake, running, 3)).toHaveLength(3);
 });
 
 test("scheduler: many clients that come, pause, stop and fork at random get what each gets alone", async () => {
