@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { FileError, ModelFileError } from "../errors.js";
 import type { SafetensorsTensor } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 import { Fields, type ModelConfig, parseConfig } from "./config.js";
+import { adapterError, isAdapter, kindOfConfig, refuseGated } from "./kind.js";
 
 /** A Hugging Face checkpoint folder: its JSON files and the location of each tensor. */
 export interface Checkpoint {
@@ -16,6 +17,8 @@ export interface Checkpoint {
 }
 
 const megabyte = 1 << 20;
+/** Bytes that a config.json may have. */
+export const maxConfig = megabyte;
 const indexName = "model.safetensors.index.json";
 
 /** Opens a checkpoint folder. Throws FileError or ModelFileError. */
@@ -24,8 +27,11 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   if (!info) throw new FileError(`${folder}: no such folder.`);
   if (!info.isDirectory())
     throw new FileError(`${folder} is a file; convert takes the folder of a Hugging Face checkpoint.`);
-  const configPath = join(folder, "config.json");
-  const config = parseConfig(await readJson(configPath, megabyte), configPath);
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new FileError(`${folder} can't be read: ${error.code ?? error.message}.`, { cause: error });
+  });
+  if (isAdapter(names)) throw adapterError(folder);
+  const config = await readConfig(join(folder, "config.json"));
   const tokenizerPath = join(folder, "tokenizer.json");
   const tokenizer = { path: tokenizerPath, json: await readJson(tokenizerPath, 64 * megabyte) };
   const generationPath = join(folder, "generation_config.json");
@@ -36,18 +42,28 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   return { name: basename(resolve(folder)), config, generation, tokenizer, tensors: await findTensors(folder) };
 }
 
-async function readJson(path: string, limit: number): Promise<unknown> {
+/**
+ * Reads and checks a config.json, which `name` names in messages. Throws FileError, or ModelFileError if it is not that of a checkpoint that can
+ * be converted.
+ */
+export async function readConfig(path: string, name = path): Promise<ModelConfig> {
+  const json = await readJson(path, maxConfig, name);
+  refuseGated(kindOfConfig(json), name);
+  return parseConfig(json, name);
+}
+
+async function readJson(path: string, limit: number, name = path): Promise<unknown> {
   const info = await stat(path).catch(() => undefined);
-  if (!info) throw new FileError(`${path} is missing from the checkpoint.`);
-  if (!info.isFile()) throw new FileError(`${path} is not a file.`);
-  if (info.size > limit) throw new ModelFileError(`${path} has ${info.size} bytes; at most ${limit} are allowed.`);
+  if (!info) throw new FileError(`${name} is missing from the checkpoint.`);
+  if (!info.isFile()) throw new FileError(`${name} is not a file.`);
+  if (info.size > limit) throw new ModelFileError(`${name} has ${info.size} bytes; at most ${limit} are allowed.`);
   const text = await readFile(path, "utf8").catch((error) => {
-    throw new FileError(`${path} can't be read: ${error.message}`, { cause: error });
+    throw new FileError(`${name} can't be read: ${error.message}`, { cause: error });
   });
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ModelFileError(`${path} is not valid JSON.`, { cause: error });
+    throw new ModelFileError(`${name} is not valid JSON.`, { cause: error });
   }
 }
 

@@ -36,7 +36,7 @@ export interface ModelConfig {
 export function parseConfig(json: unknown, path: string): ModelConfig {
   const c = new Fields(json, path);
   const modelType = c.string("model_type", "mplugowl3");
-  if (modelType !== "mplugowl3") c.refuse("model_type", `"mplugowl3"`, JSON.stringify(modelType));
+  if (modelType !== "mplugowl3") c.refuse("model_type", `"mplugowl3"`, shown(modelType));
   if (c.string("hidden_act", "silu") !== "silu") c.refuse("hidden_act", `"silu"`, "another");
   if (c.has("rope_scaling")) c.refuse("rope_scaling", "null", "a scaling, which is not supported");
   if (c.boolean("use_sliding_window") === true) c.refuse("use_sliding_window", "false", "true, which is not supported");
@@ -162,6 +162,11 @@ export class Fields {
 
 function shown(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = JSON.stringify(value) ?? String(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    return "a value that is nested too deeply";
+  }
   return text.length > 40 ? `${text.slice(0, 40)}...` : text;
 }

@@ -3,6 +3,7 @@ import { type FileType, fileTypes, isQuantized } from "../gguf/file-types.js";
 import { isFloat } from "../gguf/formats.js";
 import type { GgufEntry, TensorPlan } from "../native/binding.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
+import { kindOfTensors, refuseGated } from "./kind.js";
 import { isUnused, runVisionLayers, storedShape, tensorLayout } from "./layout.js";
 import { tokenizerEntries } from "./tokenizer.js";
 import { tensorType, visionFeedForward } from "./types.js";
@@ -23,10 +24,7 @@ export async function convertCheckpoint(folder: string, output: string, options:
   const checkpoint = await openCheckpoint(folder);
   const { config, tensors } = checkpoint;
   const warn = options.warn ?? (() => {});
-  if (tensors.has("vision2text_model.weight"))
-    throw new ModelFileError(
-      `${folder} is an mPLUG-Owl3-240728 checkpoint; only the architecture of 241014 and 241101 is supported.`,
-    );
+  refuseGated(kindOfTensors(tensors.keys()), folder);
   const tied = config.tied ?? !tensors.has("language_model.lm_head.weight");
   const plan = planTensors(checkpoint, tied, options.type);
   const used = new Set(plan.map((tensor) => tensor.source.name));

@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { goldenCheckpoint, headerFor, tinyConfig, writeCheckpoint, writeZeros } from "../support/checkpoint.js";
@@ -72,6 +81,7 @@ describe("owl3 convert", () => {
     change(header);
     writeZeros(join(path, "model.safetensors"), header, bytes);
   };
+  const gates = "language_model.model.layers.1.self_attn.gate_proj.0.weight";
   const gate = "language_model.model.layers.1.mlp.gate_proj.weight";
   test.each<[string, (path: string) => void, number, RegExp]>([
     ["no config.json", dropping("config.json"), 3, /config\.json is missing from the checkpoint/],
@@ -85,6 +95,27 @@ describe("owl3 convert", () => {
     ["config.json that is no JSON", writing("config.json", "{"), 4, /config\.json is not valid JSON/],
     ["config.json that is a list", writing("config.json", "[]"), 4, /config\.json is not a JSON object/],
     ["another model", configured({ model_type: "qwen2_vl" }), 4, /model_type must be "mplugowl3", found "qwen2_vl"/],
+    [
+      "a config.json of 241014",
+      configured({ vocab_size: 151851 }),
+      4,
+      /config\.json describes an mPLUG-Owl3 of 241014, whose gated hyper attention owl3 can't run yet/,
+    ],
+    [
+      "the gates of 240728",
+      header((h) => Object.assign(h, { [gates]: { dtype: "BF16", shape: [0], data_offsets: [0, 0] } })),
+      4,
+      /checkpoint describes an mPLUG-Owl3 of 240728, whose gated hyper attention owl3 can't run yet/,
+    ],
+    [
+      "a LoRA adapter",
+      (path) => {
+        renameSync(join(path, "model.safetensors"), join(path, "adapter_model.safetensors"));
+        writeFileSync(join(path, "adapter_config.json"), "{}");
+      },
+      4,
+      /checkpoint is a LoRA adapter, not a whole model: merge it into its base model first/,
+    ],
     [
       "a size of the wrong type",
       configured({ hidden_size: "64" }),
