@@ -1,5 +1,5 @@
 /** The state of a download that goes on in a later run: FILE.part.json beside FILE.part. */
-import { readFile, rename, stat, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import type { HubFile } from "./hub.js";
 
 export interface State {
@@ -43,4 +43,18 @@ export async function writeState(target: string, state: State): Promise<void> {
   const file = statePath(target);
   await writeFile(`${file}.tmp`, JSON.stringify(state));
   await rename(`${file}.tmp`, file);
+}
+
+/** Counts the bytes of a file that an earlier run fetched. */
+export async function bytesHere(file: HubFile, target: string): Promise<number> {
+  if ((await stat(target).catch(() => null))?.size === file.size) return file.size;
+  const state = await readState(target, file);
+  return state ? state.parts.reduce((sum, part, i) => sum + (part ? lengthOf(state, i) : 0), 0) : 0;
+}
+
+/** Removes what a download has left of a file of which no part has arrived. */
+export async function discardUnstarted(file: HubFile, target: string): Promise<void> {
+  if ((await bytesHere(file, target)) > 0) return;
+  await rm(partPath(target), { force: true });
+  await rm(statePath(target), { force: true });
 }

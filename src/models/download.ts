@@ -21,13 +21,6 @@ export interface DownloadOptions {
   slot?: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** Counts the bytes of a file that an earlier run fetched. */
-export async function bytesHere(file: HubFile, target: string): Promise<number> {
-  if ((await stat(target).catch(() => null))?.size === file.size) return file.size;
-  const state = await readState(target, file);
-  return state ? state.parts.reduce((sum, part, i) => sum + (part ? lengthOf(state, i) : 0), 0) : 0;
-}
-
 /** Fetches `url` to `target`; resolves when its hash is right and it has its name. */
 export async function download(
   hub: Hub,

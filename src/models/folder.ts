@@ -25,6 +25,7 @@ export const shortNames: Readonly<Record<string, string>> = {
   "7b": "mPLUG/mPLUG-Owl3-7B-241101",
   "2b": "mPLUG/mPLUG-Owl3-2B-241014",
   "1b": "mPLUG/mPLUG-Owl3-1B-241014",
+  "7b-240728": "mPLUG/mPLUG-Owl3-7B-240728",
 };
 
 /** Resolves a name or short name to owner/name of a repository. Throws UsageError. */

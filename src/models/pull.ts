@@ -1,12 +1,24 @@
 /** Fetches a released model into the model folder: the files of its checkpoint, which is then converted, or a ready GGUF file. */
-import { mkdir, open, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { mkdir, rm, statfs } from "node:fs/promises";
 import path from "node:path";
-import { FileError, SeveralFilesError, UsageError, UserError } from "../errors.js";
+import { maxConfig, readConfig } from "../convert/checkpoint.js";
+import { adapterError, isAdapter, isWeights } from "../convert/kind.js";
+import { FileError, ModelFileError, SeveralFilesError, UsageError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import { type FileType, sizeShare } from "../gguf/file-types.js";
-import { bytesHere, download, limiter } from "./download.js";
+import { download, limiter } from "./download.js";
+import { bytesHere, discardUnstarted } from "./download-state.js";
 import { ggufName, isFile, modelFolder, repoFolder, repoName, safeFile } from "./folder.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
+import { lock } from "./lock.js";
+import {
+  checkpointFolder,
+  clearUnstarted,
+  configName,
+  type Manifest,
+  readManifest,
+  writeManifest,
+} from "./manifest.js";
 
 export interface PullOptions extends HubOptions {
   /** The type of the GGUF file. */
@@ -44,33 +56,27 @@ export interface Pulled {
   sourceUrl: string;
 }
 
-/** The record of a pull in the model's folder, by which it is resumed and checked offline. */
-interface Manifest {
-  repo: string;
-  revision: string;
-  commit: string;
-  files: HubFile[];
-  /** The subfolder of the files; "" for ready GGUF files. */
-  into: string;
-  /** GGUF files in the folder that belong to this commit. */
-  gguf: string[];
+/** A file of the hub and where it goes. */
+interface Target {
+  file: HubFile;
+  target: string;
 }
 
-const manifestName = "pull.json";
-const checkpointFolder = "checkpoint";
-
-/** Fetches a model. Throws UsageError, UserError or FileError. */
+/**
+ * Fetches a model. Its config.json comes first: if the checkpoint can't be converted, nothing else is fetched. A pull that fails before anything
+ * else has arrived leaves no folder. Throws UsageError, UserError, FileError or ModelFileError.
+ */
 export async function pullModel(name: string, options: PullOptions): Promise<Pulled> {
   const repo = repoName(name);
   const folder = repoFolder(options.folder ?? modelFolder(), repo);
   const hub = new Hub(options);
   try {
-    await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-      throw new FileError(`${folder} can't be made: ${error.code ?? error.message}.`, { cause: error });
-    });
     const unlock = await lock(folder, repo);
     try {
       return await pullInto(hub, repo, folder, options);
+    } catch (error) {
+      await clearUnstarted(folder).catch(() => {});
+      throw error;
     } finally {
       await unlock();
     }
@@ -105,7 +111,6 @@ async function pullInto(hub: Hub, repo: string, folder: string, options: PullOpt
     return { repo, folder, gguf: path.join(folder, done), already: true, sourceUrl };
   const into = path.join(folder, manifest.into);
   const targets = manifest.files.map((file) => ({ file, target: safeFile(into, file.path) }));
-  await writeManifest(folder, manifest);
   const already = await fetchAll(hub, repo, manifest, targets, folder, options);
   if (manifest.into === "") {
     const gguf = targets.map(({ target }) => target).find((target) => target.endsWith(".gguf")) as string;
@@ -144,14 +149,15 @@ function choose(repo: string, files: readonly HubFile[], options: PullOptions): 
     if (!file) throw new UsageError(`${repo} has no GGUF file ${JSON.stringify(options.file)}.`);
     return [file];
   }
-  const checkpoint = here.filter(({ path: file }) =>
-    /^(config|generation_config|tokenizer|tokenizer_config)\.json$|\.safetensors(\.index\.json)?$/.test(file),
+  const checkpoint = here.filter(
+    ({ path: file }) => /^(config|generation_config|tokenizer|tokenizer_config)\.json$/.test(file) || isWeights(file),
   );
   if (
     checkpoint.some(({ path: file }) => file.endsWith(".safetensors")) &&
-    checkpoint.some(({ path: file }) => file === "config.json")
+    checkpoint.some(({ path: file }) => file === configName)
   )
     return checkpoint;
+  if (gguf.length === 0 && isAdapter(here.map(({ path: file }) => file))) throw adapterError(repo);
   if (gguf.length === 0) throw new UserError(`${repo} holds neither a safetensors checkpoint nor a GGUF file.`);
   const typed = gguf.filter(({ path: file }) => file.toLowerCase().includes(options.type.toLowerCase()));
   const one = gguf.length === 1 ? gguf : typed;
@@ -163,11 +169,12 @@ function choose(repo: string, files: readonly HubFile[], options: PullOptions): 
   return one;
 }
 
+/** Fetches the files that are missing, and records the pull once the checkpoint is known to be convertible. Returns whether none was missing. */
 async function fetchAll(
   hub: Hub,
   repo: string,
   manifest: Manifest,
-  targets: readonly { file: HubFile; target: string }[],
+  targets: readonly Target[],
   folder: string,
   options: PullOptions,
 ): Promise<boolean> {
@@ -186,7 +193,7 @@ async function fetchAll(
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
   let fetched = 0;
-  const files = targets.map(async ({ file, target }) => {
+  const fetch = async ({ file, target }: Target) => {
     await mkdir(path.dirname(target), { recursive: true });
     await download(hub, hub.fileUrl(repo, manifest.commit, file.path), file, target, {
       slot,
@@ -200,19 +207,38 @@ async function fetchAll(
     });
     progress.filesDone++;
     report();
-  });
-  const results = await Promise.allSettled(
-    files.map((file) =>
-      file.catch((error) => {
-        failed.abort(error);
-        throw error;
-      }),
-    ),
-  );
-  options.signal?.throwIfAborted();
-  if (failed.signal.aborted) throw failed.signal.reason;
-  if (results.some((result) => result.status === "rejected")) throw new UserError("the download failed.");
+  };
+  try {
+    const config =
+      manifest.into === checkpointFolder ? targets.find(({ file }) => file.path === configName) : undefined;
+    if (config) await fetchConfig(repo, config, fetch);
+    await writeManifest(folder, manifest);
+    const rest = targets.filter((target) => target !== config);
+    const results = await Promise.allSettled(
+      rest.map((target) =>
+        fetch(target).catch((error) => {
+          failed.abort(error);
+          throw error;
+        }),
+      ),
+    );
+    options.signal?.throwIfAborted();
+    if (failed.signal.aborted) throw failed.signal.reason;
+    if (results.some((result) => result.status === "rejected")) throw new UserError("the download failed.");
+  } catch (error) {
+    await Promise.all(targets.map(({ file, target }) => discardUnstarted(file, target).catch(() => {})));
+    throw error;
+  }
   return fetched === 0;
+}
+
+/** Fetches config.json and checks that the checkpoint is one that can be converted. */
+async function fetchConfig(repo: string, config: Target, fetch: (target: Target) => Promise<void>): Promise<void> {
+  const name = `${repo}/${configName}`;
+  if (config.file.size > maxConfig)
+    throw new ModelFileError(`${name} has ${config.file.size} bytes; at most ${maxConfig} are allowed.`);
+  await fetch(config);
+  await readConfig(config.target, name);
 }
 
 async function checkSpace(
@@ -233,59 +259,4 @@ async function checkSpace(
 async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
-}
-
-async function readManifest(folder: string): Promise<Manifest | undefined> {
-  try {
-    const manifest = JSON.parse(await readFile(path.join(folder, manifestName), "utf8")) as Manifest;
-    const sane =
-      typeof manifest.repo === "string" &&
-      typeof manifest.revision === "string" &&
-      /^[0-9a-f]{40}$/.test(manifest.commit) &&
-      (manifest.into === "" || manifest.into === checkpointFolder) &&
-      Array.isArray(manifest.files) &&
-      manifest.files.every(
-        (f) => typeof f.path === "string" && Number.isSafeInteger(f.size) && /^[0-9a-f]+$/.test(f.hash.hex),
-      ) &&
-      Array.isArray(manifest.gguf) &&
-      manifest.gguf.every((name) => typeof name === "string" && !/[/\\]/.test(name));
-    return sane ? manifest : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
-  const file = path.join(folder, manifestName);
-  await writeFile(`${file}.tmp`, `${JSON.stringify(manifest, null, 1)}\n`);
-  await rename(`${file}.tmp`, file);
-}
-
-/** Allows one pull of a model at a time: locks by a file with the id of the process, which is taken over if that process is gone. */
-async function lock(folder: string, repo: string): Promise<() => Promise<void>> {
-  const file = path.join(folder, "pull.lock");
-  for (let tries = 0; tries < 3; tries++) {
-    try {
-      const handle = await open(file, "wx");
-      await handle.writeFile(String(process.pid));
-      await handle.close();
-      return () => rm(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST")
-        throw new FileError(`${file} can't be written: ${(error as NodeJS.ErrnoException).code}.`, { cause: error });
-      const owner = Number(await readFile(file, "utf8").catch(() => ""));
-      if (owner > 0 && isAlive(owner)) throw new UserError(`another owl3 (process ${owner}) is fetching ${repo}.`);
-      await rm(file, { force: true });
-    }
-  }
-  throw new UserError(`another owl3 is fetching ${repo}.`);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -4,10 +4,12 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { tinyConfig } from "../support/checkpoint.js";
 import { binary } from "../support/cli.js";
 import { fixtures, root } from "../support/files.js";
 import { FakeHub, noise, repo } from "../support/hub.js";
 
+const config = Buffer.from(JSON.stringify(tinyConfig()));
 let home: string;
 let hub: FakeHub;
 
@@ -89,6 +91,27 @@ test("pull's errors are one sentence with the documented codes", async () => {
   }
 });
 
+test("what can't be run is refused in one sentence, and nothing of it is left or listed", async () => {
+  const gated = { ...tinyConfig(), vocab_size: 151851 };
+  for (const [files, text] of [
+    [{ "config.json": gated }, "mPLUG-Owl3 of 241014, whose gated hyper attention owl3 can't run yet"],
+    [{ "config.json": { ...gated, tie_word_embeddings: false } }, "mPLUG-Owl3 of 240728"],
+    [{ "config.json": { model_type: "llama" } }, 'model_type must be "mplugowl3", found "llama"'],
+    [{ "adapter_config.json": {}, "adapter_model.safetensors": {} }, "is a LoRA adapter, not a whole model: merge it"],
+  ] as const) {
+    hub.files = Object.fromEntries(
+      Object.entries(files).map(([name, json]) => [name, Buffer.from(JSON.stringify(json))]),
+    );
+    if ("config.json" in files) hub.files["model.safetensors"] = noise(1_000_000);
+    const { code, stdout, stderr } = await owl3("pull", repo);
+    expect([code, stdout, stderr.split("\n").length]).toEqual([4, "", 2]);
+    expect(stderr).toContain(text);
+  }
+  expect(hub.sent(".safetensors")).toBe(0);
+  expect((await owl3("models")).stderr).toContain("No models in");
+  expect(JSON.parse((await owl3("doctor", "--json")).stdout).models.value).toContain("none yet");
+});
+
 // A pull with small parts, as a process of its own.
 const script = `
   const { pullModel } = await import(process.argv[1]);
@@ -101,7 +124,7 @@ const pullArgs = ["--input-type=module", "-e", script, path.join(root, "dist/mod
 
 test("kill -9 at any time leaves nothing half-made, and the next run goes on", async () => {
   const weights = noise(3_000_000);
-  hub.files = { "config.json": Buffer.from("{}"), "model.safetensors": weights };
+  hub.files = { "config.json": config, "model.safetensors": weights };
   const target = path.join(home, "models/someone--tiny-owl/checkpoint/model.safetensors");
   let child: ChildProcess | undefined;
   let allowed = 0;
@@ -132,7 +155,7 @@ test("kill -9 at any time leaves nothing half-made, and the next run goes on", a
 
 test("a disk that takes no more is told, and the next run goes on", async () => {
   const weights = noise(2_000_000);
-  hub.files = { "config.json": Buffer.from("{}"), "model.safetensors": weights };
+  hub.files = { "config.json": config, "model.safetensors": weights };
   // No file may pass 1000 blocks of 1024 bytes: writing there fails as on a full disk.
   const limited = 'trap \'\' XFSZ; ulimit -f 1000; exec "$0" "$@"';
   const full = await end(start("bash", ["-c", limited, process.execPath, ...pullArgs]));

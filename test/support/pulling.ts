@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect } from "vitest";
 import { type Pulled, type PullOptions, pullModel } from "../../src/models/pull.js";
+import { tinyConfig } from "./checkpoint.js";
 import { FakeHub, noise, repo, type Trouble } from "./hub.js";
 
 export const weights = noise(1_000_003);
 export const partSize = 65536;
+const config = Buffer.from(JSON.stringify(tinyConfig()));
 /** Bytes of all files that a conversion needs. */
-export const total = weights.length + 200_000 + 8;
+export const total = weights.length + 200_000 + config.length;
 
 /** A hub with a small checkpoint and an empty model folder, both anew for each test of the file that makes one. */
 export class Pulling {
@@ -19,7 +21,7 @@ export class Pulling {
     beforeEach(async () => {
       this.folder = mkdtempSync(path.join(tmpdir(), "owl3-pull-"));
       this.hub = await new FakeHub({
-        "config.json": Buffer.from('{"a": 1}'),
+        "config.json": config,
         "tokenizer.json": noise(200_000, 2),
         "model.safetensors": weights,
         "README.md": Buffer.from("not wanted"),

@@ -15,7 +15,7 @@ const typescript: Record<string, string[]> = {
   version: [],
   prompt: ["errors"],
   media: ["errors", "prompt"],
-  models: ["errors", "format", "gguf"],
+  models: ["errors", "format", "gguf", "convert"],
   native: ["errors"],
   gguf: ["errors", "native"],
   convert: ["errors", "native", "gguf"],

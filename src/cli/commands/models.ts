@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { formatBytes } from "../../format.js";
-import { modelFolder, shortNames } from "../../models/folder.js";
+import { modelFolder } from "../../models/folder.js";
 import { type InstalledModel, listModels } from "../../models/list.js";
 import { jsonOption } from "../options.js";
 import { createOutput } from "../output.js";
@@ -17,9 +17,7 @@ export function addModelsCommand(program: Command): void {
       const models = await listModels(folder);
       if (flags.json) return out.json({ folder, models: models.map(report) });
       if (models.length === 0)
-        return out.note(
-          `No models in ${folder}. \`owl3 pull NAME\` fetches one: ${Object.keys(shortNames).join(", ")}.`,
-        );
+        return out.note(`No models in ${folder}. \`owl3 pull NAME\` fetches one; its --help lists the names.`);
       for (const model of models) {
         const files = model.gguf.map((file) => `${path.basename(file.path)} (${formatBytes(file.bytes)})`).join(", ");
         const name = model.short ? `${model.name} (${model.short})` : model.name;

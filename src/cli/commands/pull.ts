@@ -19,14 +19,15 @@ interface PullFlags {
 }
 
 const examples = `
-Names: 7b (mPLUG/mPLUG-Owl3-7B-241101), 2b, 1b, or OWNER/NAME of a hub.
+Names: 7b (mPLUG/mPLUG-Owl3-7B-241101) or OWNER/NAME of a hub. 2b and 1b
+(241014) and 7b-240728 have gated hyper attention, which can't be run yet.
 After an interruption, run the command again to resume the download.
 Environment: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, OWL3_HOME,
 HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
 
 Examples:
   owl3 pull 7b
-  owl3 pull 2b --type q8_0 --delete-source
+  owl3 pull 7b --type q8_0 --delete-source
   owl3 pull someone/owl3-gguf --file owl3-q4_k_m.gguf
 `;
 

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { repoName, shortNames } from "../../../src/models/folder.js";
 import { listModels, removeModel } from "../../../src/models/list.js";
-import { finishPull, pullModel } from "../../../src/models/pull.js";
+import { finishPull, type PullOptions, pullModel } from "../../../src/models/pull.js";
+import { tinyConfig } from "../../support/checkpoint.js";
 import { noise, repo } from "../../support/hub.js";
 import { atWeights, Pulling, partSize, total, weights } from "../../support/pulling.js";
 
@@ -44,6 +46,84 @@ test("too little free disk is said before anything is fetched", async () => {
   expect(here.hub.sent()).toBe(0);
 });
 
+const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+const nested = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+
+test.each<[string, Buffer, RegExp]>([
+  [
+    "241014",
+    json({ ...tinyConfig(), vocab_size: 151851 }),
+    /^someone\/tiny-owl\/config\.json .* of 241014, whose gated/,
+  ],
+  ["240728", json({ ...tinyConfig({ tie_word_embeddings: false }), vocab_size: 151851 }), / of 240728, whose gated/],
+  ["another family", json({ model_type: "x".repeat(1e5) }), /model_type must be "mplugowl3", found "x{39}\.\.\.\.$/],
+  ["a scaled rope", json(tinyConfig({ rope_scaling: { type: "yarn" } })), /rope_scaling must be null/],
+  ["no JSON", Buffer.from("{"), /^someone\/tiny-owl\/config\.json is not valid JSON\.$/],
+  ["a list", json([]), /is not a JSON object/],
+  ["nothing", json({}), /num_hidden_layers must be .*, found nothing/],
+  ["a deep nest", Buffer.from(`{"num_hidden_layers": ${nested}}`), /found a value that is nested too deeply/],
+  ["a megabyte", json({ ...tinyConfig(), x: "x".repeat(2 ** 20) }), /config\.json has \d+ bytes; at most 1048576/],
+])(
+  "config.json of %s is refused before anything else is fetched, and no folder is left",
+  async (_, config, message) => {
+    here.hub.files["config.json"] = config;
+    await expect(here.pull()).rejects.toThrow(message);
+    await expect(here.pull()).rejects.toMatchObject({ name: "ModelFileError", exitCode: 4 });
+    expect(here.hub.sent()).toBe(2 * (config.length > 2 ** 20 ? 0 : config.length));
+    expect(await listModels(here.folder)).toEqual([]);
+    expect(readdirSync(here.folder)).toEqual([]);
+  },
+);
+
+test("config.json is fetched before anything else, and a refused one takes nothing that was here", async () => {
+  const pulled = await here.pull();
+  const order = here.hub.requests.map((r) => r.path.split("/resolve/")[1]?.split("/")[1]).filter(Boolean);
+  expect(order[0]).toBe("config.json");
+  expect(order.lastIndexOf("config.json")).toBe(0);
+  writeFileSync(pulled.gguf, "GGUF");
+  await finishPull(pulled);
+  here.hub.files["config.json"] = json(tinyConfig({ vocab_size: 151851 }));
+  await expect(here.pull({ type: "q8_0" })).rejects.toThrow("gated hyper attention");
+  expect(await listModels(here.folder)).toMatchObject([{ name: repo, gguf: [{ path: pulled.gguf }] }]);
+  expect(existsSync(path.join(here.checkpoint, "model.safetensors"))).toBe(true);
+});
+
+test.each<[string, Partial<PullOptions>, Record<string, Buffer> | undefined]>([
+  ["a hub that refuses every file", {}, undefined],
+  ["a GGUF file that the hub refuses", {}, { "q4/owl.gguf": noise(1000) }],
+  ["too little disk", { freeBytes: async () => 0 }, undefined],
+  ["a repository that the hub does not have", { revision: "none" }, undefined],
+  ["nothing here offline", { offline: true }, undefined],
+])("%s leaves no folder", async (_, options, files) => {
+  if (files) here.hub.files = files;
+  here.hub.trouble = ({ path: address }, res) => address.includes("/resolve/") && Boolean(res.writeHead(403).end());
+  await expect(here.pull(options)).rejects.toThrow();
+  expect(readdirSync(here.folder)).toEqual([]);
+});
+
+test("a LoRA adapter is refused with what to do; one beside a whole model is left out", async () => {
+  const adapter = { "adapter_config.json": json({}), "adapter_model.safetensors": noise(1000) };
+  const config = here.hub.files["config.json"] as Buffer;
+  for (const files of [adapter, { ...adapter, "config.json": config }]) {
+    here.hub.files = files;
+    await expect(here.pull()).rejects.toThrow(/^someone\/tiny-owl is a LoRA adapter, .*: merge it into its base model/);
+  }
+  expect(here.hub.sent()).toBe(0);
+  expect(readdirSync(here.folder)).toEqual([]);
+  here.hub.files = { ...adapter, "config.json": config, "model.safetensors": weights };
+  await here.pull();
+  expect(readdirSync(here.checkpoint).sort()).toEqual(["config.json", "model.safetensors"]);
+});
+
+test("short names are the published repositories", () => {
+  expect(Object.keys(shortNames).map(repoName)).toEqual([
+    "mPLUG/mPLUG-Owl3-7B-241101",
+    "mPLUG/mPLUG-Owl3-2B-241014",
+    "mPLUG/mPLUG-Owl3-1B-241014",
+    "mPLUG/mPLUG-Owl3-7B-240728",
+  ]);
+});
+
 test("names from the hub never leave the folder", async () => {
   for (const name of ["../../evil.gguf", "/etc/x.gguf", "a/../../x.gguf", "..\\x.gguf", ".hidden.gguf", "con.gguf"]) {
     here.hub.files = { [name]: Buffer.from("x") };
@@ -51,7 +131,7 @@ test("names from the hub never leave the folder", async () => {
   }
   await expect(pullModel("../x/y", { type: "q8_0", folder: here.folder, env: {} })).rejects.toThrow("names no model");
   await expect(pullModel("a/..", { type: "q8_0", folder: here.folder, env: {} })).rejects.toThrow("names no model");
-  expect(readdirSync(here.folder)).toEqual(["someone--tiny-owl"]);
+  expect(readdirSync(here.folder)).toEqual([]);
 });
 
 test("ready GGUF files are taken as they are: by type, by name, or the only one", async () => {
