@@ -4,7 +4,7 @@ import path from "node:path";
 import type { HubFile } from "./hub.js";
 import { lockName } from "./lock.js";
 
-/** What a pull is resumed by, and checked by offline. */
+/** The record by which a pull is resumed, and checked offline. */
 export interface Manifest {
   repo: string;
   revision: string;
