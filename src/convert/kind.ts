@@ -44,7 +44,7 @@ export const isAdapter = (names: readonly string[]) => names.includes("adapter_c
 /** The error for a LoRA adapter, which says what to do with it. */
 export function adapterError(where: string): ModelFileError {
   return new ModelFileError(
-    `${where} is a LoRA adapter, not a whole model: merge it into its base model first (ms-swift: \`swift export --adapters DIR --merge_lora true\`; PEFT: merge_and_unload) and convert the merged checkpoint.`,
+    `${where} is a LoRA adapter, not a whole model: merge it into its base model first (with merge_lora of ms-swift or merge_and_unload of PEFT) and convert the merged checkpoint.`,
   );
 }
 
