@@ -60,7 +60,7 @@ const retired: Retired[] = [
     word: /\blinear_(?:kernels|body|isa|table|unpack|int16|scalar|avx2|avx512|avx512bf16|neon|amx)\b/,
     use: "gemm",
     in: [...native, ...documents],
-    but: ["SPEED.md"],
+    but: ["docs/speed/*"],
   },
   { word: /[.>](?:few|many)\b|\b(?:few|many) = /, use: "gemv, gemm", in: ["native/cpu/*"] },
   {
@@ -96,7 +96,7 @@ const retired: Retired[] = [
   { word: /\/\/\/<? (?:of|such|so many|what) /, use: "a noun or a sentence", in: native },
   { word: /\bargues? for (?:itself|themselves)\b/, use: "needs a stated reason", in: documents },
   { word: /\bpiles? of\b/, use: "image collections", in: [...documents, "src/*", "package.json"] },
-  { word: /\bsitting\b/, use: "session", in: documents, but: ["SPEED.md"] },
+  { word: /\bsitting\b/, use: "session", in: documents, but: ["docs/speed/*"] },
   {
     word: /\bsends .* nowhere\b|\bmakes no sense\b|\bis no path on this machine\b/,
     use: "the review's words",
