@@ -51,19 +51,17 @@ export async function measureModel(
   options: BenchOptions,
   afterOpen: () => Promise<void> = async () => {},
 ): Promise<BenchResult> {
-  const file = await nativeCall(native().readGguf(path));
-  const started = performance.now();
-  const model = await nativeCall(native().openModel(path, { threads: options.threads, precision: options.precision }));
-  const load = performance.now() - started;
+  const bench = await Bench.open(path, options);
   try {
     await afterOpen();
-    return await new Bench(model, file, options).run(load);
+    return await bench.run();
   } finally {
-    model.dispose();
+    bench.dispose();
   }
 }
 
-class Bench {
+/** The measurements of one opened model, which `owl3 bench` takes in a row and `tools/bench` in turn with other programs. */
+export class Bench {
   readonly #config: NativeConfig;
   readonly #threads: number;
   readonly #list: Measurement[] = [];
@@ -71,28 +69,51 @@ class Bench {
   readonly #kvType: KvType;
   #peaks: MachinePeaks = { int8: 0, bf16: 0, fp32: 0 };
 
-  constructor(
+  private constructor(
     readonly model: NativeModel,
     readonly file: GgufInfo,
     readonly options: BenchOptions,
+    load: number,
   ) {
     this.#config = model.config;
     this.#threads = model.threads;
     this.#kvType = model.defaultKvType;
+    this.#list.push({ name: "load", unit: "ms", best: load, median: load });
   }
 
-  async run(load: number): Promise<BenchResult> {
-    this.#step("peaks of the machine");
-    this.#peaks = await nativeCall(native().measurePeaks(this.#threads));
-    this.#list.push({ name: "load", unit: "ms", best: load, median: load });
+  static async open(path: string, options: BenchOptions): Promise<Bench> {
+    const file = await nativeCall(native().readGguf(path));
+    const started = performance.now();
+    const { threads, precision } = options;
+    const model = await nativeCall(native().openModel(path, { threads, precision }));
+    return new Bench(model, file, options, performance.now() - started);
+  }
+
+  dispose(): void {
+    this.model.dispose();
+  }
+
+  /** The measurements taken so far; loading comes first. */
+  get measurements(): readonly Measurement[] {
+    return this.#list;
+  }
+
+  async run(): Promise<BenchResult> {
+    await this.measurePeaks();
     const only = (part: BenchPart, measure: () => Promise<void>) =>
       this.options.parts.includes(part) ? measure() : undefined;
     await only("picture", () => this.#picture());
     const peakMemory = process.resourceUsage().maxRSS * 1024; // taken before the measurements that are unlike a user's work
     await only("clip", () => this.#clip());
-    await only("vision", () => this.#vision());
-    await only("prefill", () => this.#prefill());
-    await only("decode", () => this.#decode());
+    await only("vision", async () => {
+      for (const crops of [1, 7]) await this.vision(crops);
+    });
+    await only("prefill", async () => {
+      for (const tokens of [74, 512]) await this.prefill(tokens);
+    });
+    await only("decode", async () => {
+      for (const crops of [0, 7, 128]) await this.decode(crops);
+    });
     return {
       model: {
         name: this.#config.name,
@@ -140,58 +161,62 @@ class Bench {
     }
   }
 
-  async #vision(): Promise<void> {
-    for (const n of [1, 7]) {
-      const crops = noise(n * this.#config.cropSize ** 2 * 3);
-      const encode = async () => (await nativeCall(this.model.encode(crops, n))).dispose();
-      const m = await this.#time(`vision, ${n} crop${n > 1 ? "s" : ""}, each`, "s", encode, this.options.repeat, n);
-      this.#limit(
-        m,
-        this.#product("v.blk.0.ffn_up.weight"),
-        visionProducts(this.#config) + visionAttention(this.#config),
-      );
-    }
+  /** Measures the rates of the machine, the limits of what is measured after it. */
+  async measurePeaks(): Promise<MachinePeaks> {
+    this.#step("peaks of the machine");
+    this.#peaks = await nativeCall(native().measurePeaks(this.#threads));
+    return this.#peaks;
   }
 
-  async #prefill(): Promise<void> {
-    for (const n of [74, 512]) {
-      const session = this.#session(n);
-      const sampler = native().createSampler(greedySampling);
-      const m = await this.#time(`prefill, ${n} tokens`, "tok/s", async () => {
-        const sequence = session.create();
-        await nativeCall(session.advance([{ sequence, ids: ids(n, this.#config.vocabSize), sampler }]));
-        session.remove(sequence);
-      });
-      session.dispose();
-      this.#limit(m, this.#product("blk.0.ffn_up.weight"), prefillProducts(this.#config, n));
-      this.#rate(m, n);
-    }
+  /** Measures the seconds that each of n crops takes, encoded together. */
+  async vision(n: number): Promise<Measurement> {
+    const crops = noise(n * this.#config.cropSize ** 2 * 3);
+    const encode = async () => (await nativeCall(this.model.encode(crops, n))).dispose();
+    const m = await this.#time(`vision, ${n} crop${n > 1 ? "s" : ""}, each`, "s", encode, this.options.repeat, n);
+    const operations = visionProducts(this.#config) + visionAttention(this.#config);
+    this.#limit(m, this.#product("v.blk.0.ffn_up.weight"), operations);
+    return m;
   }
 
-  async #decode(): Promise<void> {
-    const crop = noise(this.#config.cropSize ** 2 * 3);
-    const embeds = await nativeCall(this.model.encode(crop, 1));
-    for (const crops of [0, 7, 128]) {
-      const tokens = Math.max(promptTokens, crops + 10);
-      const session = this.#session(tokens + decodeSteps * (this.options.repeat + 1) + 8);
+  /** Measures how many tokens a second a prompt of n tokens takes. */
+  async prefill(n: number): Promise<Measurement> {
+    const session = this.#session(n);
+    const sampler = native().createSampler(greedySampling);
+    const m = await this.#time(`prefill, ${n} tokens`, "tok/s", async () => {
       const sequence = session.create();
-      const seen = Array.from({ length: crops }, (_, i) => ({ offset: i + 1, embeds, crop: 0 }));
-      const sampler = native().createSampler(greedySampling);
-      await nativeCall(session.advance([{ sequence, ids: ids(tokens, this.#config.vocabSize), media: seen }]));
-      const before = await this.#bandwidth();
-      const m = await this.#time(`decode, ${crops} crops in sight`, "tok/s", async () => {
-        for (let i = 0; i < decodeSteps; i++)
-          await nativeCall(session.advance([{ sequence, ids: ids(1, 1), sampler }]));
-      });
-      const bandwidth = (before + (await this.#bandwidth())) / 2;
-      session.dispose();
-      const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 }[this.#kvType];
-      const bytes = decodeBytes(this.#config, this.model.tokenBytes, crops, tokens, kvBytes);
-      const reached = (bytes * decodeSteps) / m.best / 1e9;
-      m.limit = { of: "bandwidth", reached, limit: bandwidth, share: reached / bandwidth };
-      this.#rate(m, decodeSteps);
-    }
-    embeds.dispose();
+      await nativeCall(session.advance([{ sequence, ids: ids(n, this.#config.vocabSize), sampler }]));
+      session.remove(sequence);
+    });
+    session.dispose();
+    this.#limit(m, this.#product("blk.0.ffn_up.weight"), prefillProducts(this.#config, n));
+    this.#rate(m, n);
+    return m;
+  }
+
+  /** Measures how many tokens a second are decoded one by one behind a prompt that shows so many crops. */
+  async decode(crops: number): Promise<Measurement> {
+    const embeds =
+      crops > 0 ? await nativeCall(this.model.encode(noise(this.#config.cropSize ** 2 * 3), 1)) : undefined;
+    const tokens = Math.max(promptTokens, crops + 10);
+    const session = this.#session(tokens + decodeSteps * (this.options.repeat + 1) + 8);
+    const sequence = session.create();
+    const seen = embeds && Array.from({ length: crops }, (_, i) => ({ offset: i + 1, embeds, crop: 0 }));
+    const sampler = native().createSampler(greedySampling);
+    const prompt = { sequence, ids: ids(tokens, this.#config.vocabSize) };
+    await nativeCall(session.advance([seen ? { ...prompt, media: seen } : prompt]));
+    const before = await this.#bandwidth();
+    const m = await this.#time(`decode, ${crops} crops in sight`, "tok/s", async () => {
+      for (let i = 0; i < decodeSteps; i++) await nativeCall(session.advance([{ sequence, ids: ids(1, 1), sampler }]));
+    });
+    const bandwidth = (before + (await this.#bandwidth())) / 2;
+    session.dispose();
+    embeds?.dispose();
+    const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 }[this.#kvType];
+    const bytes = decodeBytes(this.#config, this.model.tokenBytes, crops, tokens, kvBytes);
+    const reached = (bytes * decodeSteps) / m.best / 1e9;
+    m.limit = { of: "bandwidth", reached, limit: bandwidth, share: reached / bandwidth };
+    this.#rate(m, decodeSteps);
+    return m;
   }
 
   #session(length: number) {

@@ -1,23 +1,21 @@
 #!/usr/bin/env python3
 """PyTorch on the CPU, random weights at our shapes, written with plain modules (no transformers).
 
-  torch_peer.py vision|prefill|decode bf16|fp32|int8
-                [--size 0.5b|2b] [--tokens 74] [--threads 2] [--reps 3] [--onnx FILE]
+  torch_peer.py bf16|fp32|int8 [vision] [prefill:74] [decode] [--size 0.5b|2b] [--threads 2] [--reps 2] [--onnx FILE]
 
-Prints one JSON line: {"best": seconds, "median": seconds} of a crop (26 layers), a prefill, or a decoded token.
-int8 is torch.ao.quantization.quantize_dynamic: int8 weights and activations. --onnx writes the fp32 tower for
+peer.py says how work is asked for; seconds are those of a crop (26 layers), a prefill, or a decoded token.
+int8 is torch.ao.quantization.quantize_dynamic: int8 weights and activations. --onnx only writes the fp32 tower for
 ort_peer.py.
 """
 
 import argparse
-import json
-import statistics
-import time
 import warnings
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+import peer
 
 SIZES = {"0.5b": (24, 896, 4864, 14, 2), "2b": (28, 1536, 8960, 12, 2)}
 VOCAB = 151851
@@ -72,13 +70,15 @@ class TextLayer(nn.Module):
 
 
 class Language(nn.Module):
-    def __init__(self, size):
+    def __init__(self, size, quantised=lambda layer: layer):
+        """Each layer goes through `quantised` when it is made, so that the whole model is never there in float32."""
         super().__init__()
         layers, d, mlp, heads, kv = SIZES[size]
         self.hd = d // heads
         self.embed = nn.Embedding(VOCAB, d)
-        self.layers = nn.ModuleList(TextLayer(d, mlp, heads, kv) for _ in range(layers))
-        self.norm, self.head = nn.RMSNorm(d, 1e-6), nn.Linear(d, VOCAB, bias=False)
+        self.layers = nn.ModuleList(quantised(TextLayer(d, mlp, heads, kv)) for _ in range(layers))
+        self.norm = nn.RMSNorm(d, 1e-6)
+        self.head = quantised(nn.Sequential(nn.Linear(d, VOCAB, bias=False)))
 
     def forward(self, ids, start=0, caches=None):
         x = self.embed(ids)
@@ -98,52 +98,53 @@ class Language(nn.Module):
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("what", choices=["vision", "prefill", "decode"])
     ap.add_argument("dtype", choices=["bf16", "fp32", "int8"])
+    peer.add_arguments(ap)
     ap.add_argument("--size", choices=SIZES, default="2b")
-    ap.add_argument("--tokens", type=int, default=74)
-    ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--reps", type=int, default=3)
     ap.add_argument("--onnx")
     a = ap.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
+    torch.set_grad_enabled(False)
     dtype = torch.bfloat16 if a.dtype == "bf16" else torch.float32
-    torch.set_default_dtype(dtype)
-    model = (Tower() if a.what == "vision" else Language(a.size)).eval()
-    torch.set_default_dtype(torch.float32)
-    if a.dtype == "int8":
-        model = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
-    with torch.inference_mode():
-        if a.what == "vision":
-            patches = torch.randn(1, 729, 588, dtype=dtype)
-            if a.onnx:
-                torch.onnx.export(
-                    model, (patches,), a.onnx, input_names=["x"], output_names=["y"], dynamo=True, external_data=True
-                )
-                return
-            work, per = lambda: model(patches), 1
-        else:
-            ids = torch.randint(0, VOCAB, (1, a.tokens))
-            if a.what == "prefill":
-                work, per = lambda: model(ids), 1
-            else:
-                _, caches = model(ids)
+    models = {}
 
-                def work():
-                    c = caches
-                    for i in range(16):
-                        _, c = model(ids[:, :1], a.tokens + i, c)
+    def quantised(module):
+        if a.dtype != "int8":
+            return module
+        return torch.ao.quantization.quantize_dynamic(module.eval(), {nn.Linear}, dtype=torch.qint8)
 
-                per = 16
-        work()
-        times = []
-        for _ in range(a.reps):
-            t = time.perf_counter()
-            work()
-            times.append((time.perf_counter() - t) / per)
-    print(json.dumps({"best": min(times), "median": statistics.median(times)}))
+    def model(what):
+        if what not in models:
+            torch.set_default_dtype(dtype)
+            made = quantised(Tower()) if what == "vision" else Language(a.size, quantised)
+            torch.set_default_dtype(torch.float32)
+            models[what] = made.eval()
+        return models[what]
+
+    def prepare(name, tokens):
+        if name == "vision":
+            tower, patches = model("vision"), torch.randn(1, 729, 588, dtype=dtype)
+            return lambda: tower(patches), 1
+        language, ids = model("language"), torch.randint(0, VOCAB, (1, tokens))
+        if name == "prefill":
+            return lambda: language(ids), 1
+        _, caches = language(ids)
+
+        def decode():
+            c = caches
+            for i in range(peer.STEPS):
+                _, c = language(ids[:, :1], tokens + i, c)
+
+        return decode, peer.STEPS
+
+    if a.onnx:
+        tower, x = model("vision"), torch.randn(1, 729, 588)
+        names = dict(input_names=["x"], output_names=["y"])
+        torch.onnx.export(tower, (x,), a.onnx, dynamo=True, external_data=True, **names)
+    else:
+        peer.answer(a, {"version": f"PyTorch {torch.__version__}"}, prepare)
 
 
 if __name__ == "__main__":
