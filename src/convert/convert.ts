@@ -17,14 +17,17 @@ export interface ConvertOptions extends WriteOptions {
   sourceUrl?: string;
   /** Called for everything that is skipped. */
   warn?: (message: string) => void;
+  /** Called with what the folder tells about its origin. */
+  note?: (message: string) => void;
 }
 
 /** Converts a Hugging Face checkpoint folder to a GGUF file. Returns its size in bytes. */
 export async function convertCheckpoint(folder: string, output: string, options: ConvertOptions): Promise<number> {
   const checkpoint = await openCheckpoint(folder);
-  const { config, tensors } = checkpoint;
+  const { config, tensors, origin } = checkpoint;
   const warn = options.warn ?? (() => {});
   refuseGated(kindOfTensors(tensors.keys()), folder);
+  if (origin) options.note?.(`${options.name ?? checkpoint.name} was fine-tuned from ${origin}, says its args.json.`);
   const tied = config.tied ?? !tensors.has("language_model.lm_head.weight");
   const plan = planTensors(checkpoint, tied, options.type);
   const used = new Set(plan.map((tensor) => tensor.source.name));

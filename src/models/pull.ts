@@ -1,7 +1,8 @@
 /** Fetches a released model into the model folder: the files of its checkpoint, which is then converted, or a ready GGUF file. */
 import { mkdir, rm, statfs } from "node:fs/promises";
 import path from "node:path";
-import { maxConfig, readConfig } from "../convert/checkpoint.js";
+import { readConfig } from "../convert/checkpoint.js";
+import { maxConfig } from "../convert/json.js";
 import { adapterError, isAdapter, isWeights } from "../convert/kind.js";
 import { FileError, ModelFileError, SeveralFilesError, UsageError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";

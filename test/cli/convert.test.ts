@@ -40,38 +40,6 @@ describe("owl3 convert", () => {
     });
   });
 
-  test("several safetensors files with an index", () => {
-    const path = checkpoint();
-    rmSync(join(path, "model.safetensors"));
-    const { header } = headerFor(tinyConfig());
-    const map: Record<string, string> = {};
-    for (const [n, half] of [Object.entries(header).slice(0, 20), Object.entries(header).slice(20)].entries()) {
-      const file = `model-0000${n + 1}-of-00002.safetensors`;
-      let bytes = 0;
-      const placed = half.map(([name, tensor]) => {
-        const size = tensor.data_offsets[1] - tensor.data_offsets[0];
-        bytes += size;
-        map[name] = file;
-        return [name, { ...tensor, data_offsets: [bytes - size, bytes] }];
-      });
-      writeZeros(join(path, file), Object.fromEntries(placed), bytes);
-    }
-    const index = join(path, "model.safetensors.index.json");
-    writeFileSync(index, JSON.stringify({ metadata: {}, weight_map: map }));
-    const out = join(place(), "a.gguf");
-    expect(owl3("convert", path, "-o", out, "-t", "bf16").code).toBe(0);
-    expect(JSON.parse(owl3("info", out, "--json").out).model.language.num_layers).toBe(2);
-
-    rmSync(join(path, "model-00002-of-00002.safetensors"));
-    const missing = owl3("convert", path, "-o", out, "-t", "bf16");
-    expect(missing.code).toBe(3);
-    expect(missing.err).toMatch(
-      /model-00002-of-00002\.safetensors is missing; model\.safetensors\.index\.json names it\./,
-    );
-    writeFileSync(index, JSON.stringify({ weight_map: { x: "../../etc/passwd" } }));
-    expect(owl3("convert", path, "-o", out, "-t", "bf16")).toMatchObject({ code: 4 });
-  });
-
   const dropping = (file: string) => (path: string) => rmSync(join(path, file));
   const writing = (file: string, text: string) => (path: string) => writeFileSync(join(path, file), text);
   const configured = (overrides: Record<string, unknown>) =>

@@ -21,11 +21,13 @@ export function addWriteOptions(command: Command): Command {
     .addOption(quietOption());
 }
 
+type Say = (message: string) => void;
+
 /** Runs `write` with progress and notes on stderr; Ctrl-C stops it and removes the unfinished file. */
 export async function writing(
   flags: WriteFlags,
   output: string,
-  write: (options: WriteOptions & { type: FileType; warn: (message: string) => void }) => Promise<number>,
+  write: (options: WriteOptions & { type: FileType; warn: Say; note: Say }) => Promise<number>,
 ): Promise<void> {
   const out = createOutput(flags);
   const controller = new AbortController();
@@ -39,6 +41,7 @@ export async function writing(
       signal: controller.signal,
       onProgress: (p) => progress.update(progressText(output, p, performance.now() - started)),
       warn: (message) => out.warn(message),
+      note: (message) => out.note(message),
     });
     progress.stop();
     const seconds = (performance.now() - started) / 1000;
