@@ -96,6 +96,18 @@ export class SeveralFilesError extends UsageError {
   }
 }
 
+/** A hub can't be reached or serves nothing now; `elsewhere` may hold the same model: exit code 1. */
+export class HubUnreachableError extends UserError {
+  constructor(
+    message: string,
+    /** The other hub in words, the model's name there, and whether that is known to be the same release. */
+    readonly elsewhere: { hub: string; name: string; certain: boolean },
+    options?: ErrorOptions,
+  ) {
+    super(message, ExitCode.failure, options);
+  }
+}
+
 /** The installed ffmpeg was asked for and is not there: exit code 1. */
 export class NoFfmpegError extends UserError {
   constructor() {

@@ -3,6 +3,7 @@ import {
   ContextError,
   ExitCode,
   FolderError,
+  HubUnreachableError,
   isNativeCode,
   MemoryError,
   NativeError,
@@ -22,7 +23,9 @@ export function explain(error: unknown): { message: string; exitCode: number } {
   }
   if (error instanceof UserError) {
     const advised = advice(error);
-    const message = advised === undefined ? error.message : `${error.message.replace(/\.$/, "")}: ${advised}`;
+    // A sentence that has its colon goes on after a semicolon.
+    const and = error instanceof HubUnreachableError ? ";" : ":";
+    const message = advised === undefined ? error.message : `${error.message.replace(/\.$/, "")}${and} ${advised}`;
     return { message, exitCode: error.exitCode };
   }
   if (error instanceof Error) {
@@ -54,6 +57,12 @@ function advice(error: UserError): string | undefined {
     return `\`owl3 convert ${error.path} -o FILE.gguf --type q4_k_m\` makes one of a checkpoint folder.`;
   if (error instanceof NoModelError) return "give one with --model FILE, or fetch one with `owl3 pull 7b`.";
   if (error instanceof SeveralFilesError) return "name one with --file.";
+  if (error instanceof HubUnreachableError) {
+    const { hub, name, certain } = error.elsewhere;
+    return certain
+      ? `\`owl3 pull ${name}\` fetches it from ${hub}.`
+      : `if ${hub} has it as well, \`owl3 pull ${name}\` fetches it from there.`;
+  }
   if (error instanceof NoFfmpegError) return "install ffmpeg, or use --decoder builtin.";
   return undefined;
 }

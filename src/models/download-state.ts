@@ -1,6 +1,6 @@
 /** The state of a download that goes on in a later run: FILE.part.json beside FILE.part. */
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import type { HubFile } from "./hub.js";
+import type { HubFile } from "./hub/hub.js";
 
 export interface State {
   size: number;

@@ -6,7 +6,9 @@ import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { FileError, UserError } from "../errors.js";
 import { freshState, lengthOf, partPath, readState, type State, statePath, writeState } from "./download-state.js";
-import { type Hub, type HubFile, reasonOf, Transient } from "./hub.js";
+import { type Client, reasonOf, Transient } from "./hub/client.js";
+import type { HubFile } from "./hub/hub.js";
+import { limiter } from "./limiter.js";
 
 export const defaultPartSize = 16 * 2 ** 20;
 const readSize = 2 ** 20;
@@ -19,11 +21,13 @@ export interface DownloadOptions {
   onBytes?: (bytes: number) => void;
   /** Runs one fetch when a connection is free. */
   slot?: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Whether the hub still lists the file as it did; asked when all has arrived and the hash is another one. */
+  isListed?: () => Promise<boolean>;
 }
 
 /** Fetches `url` to `target`; resolves when its hash is right and it has its name. */
 export async function download(
-  hub: Hub,
+  client: Client,
   url: URL,
   file: HubFile,
   target: string,
@@ -31,7 +35,7 @@ export async function download(
 ): Promise<void> {
   if (await isComplete(file, target)) return;
   try {
-    await new Download(hub, url, file, target, options).run();
+    await new Download(client, url, file, target, options).run();
   } catch (error) {
     throw explainWriting(error, target);
   }
@@ -59,14 +63,14 @@ class Download {
   readonly #signal: AbortSignal;
   readonly #slot: <T>(work: () => Promise<T>) => Promise<T>;
 
-  readonly #hub: Hub;
+  readonly #client: Client;
   readonly #url: URL;
   readonly #file: HubFile;
   readonly #target: string;
   readonly #options: DownloadOptions;
 
-  constructor(hub: Hub, url: URL, file: HubFile, target: string, options: DownloadOptions) {
-    this.#hub = hub;
+  constructor(client: Client, url: URL, file: HubFile, target: string, options: DownloadOptions) {
+    this.#client = client;
     this.#url = url;
     this.#file = file;
     this.#target = target;
@@ -94,14 +98,15 @@ class Download {
         await Promise.allSettled(fetches);
         throw this.#failed.signal.reason ?? error;
       }
-      if (!matches && !(await this.#repair())) {
-        await this.#handle.close();
-        await this.#saving;
-        await rm(partPath(target), { force: true });
-        await rm(statePath(target), { force: true });
-        throw new UserError(
-          `${file.path} arrives damaged each time: its hash is not the one that ${this.#hub.endpoint.host} lists.`,
-        );
+      if (!matches) {
+        const isListed = (await this.#options.isListed?.()) ?? true;
+        if (!isListed || !(await this.#repair())) {
+          await this.#discard();
+          if (!isListed) throw this.#hasChanged();
+          throw new UserError(
+            `${file.path} arrives damaged each time: its hash is not the one that ${this.#client.endpoint.host} lists.`,
+          );
+        }
       }
       await this.#handle.sync();
     } finally {
@@ -162,7 +167,7 @@ class Download {
       const hash = createHash("sha256");
       let at = begin;
       let last = begin;
-      await this.#hub.retrying(
+      await this.#client.retrying(
         async () => {
           for await (const bytes of this.#bytes(at, end)) {
             await writeAll(this.#handle, bytes, at);
@@ -186,65 +191,61 @@ class Download {
   /** Yields the bytes from `from` to `to`; throws Transient if the connection ends before. */
   async *#bytes(from: number, to: number): AsyncGenerator<Uint8Array> {
     if (from === to) return;
-    const [file, hub, signal] = [this.#file, this.#hub, this.#signal] as const;
+    const [file, client, signal] = [this.#file, this.#client, this.#signal] as const;
     const whole = from === 0 && to === file.size;
     const headers: Record<string, string> = whole ? {} : { range: `bytes=${from}-${to - 1}` };
-    const { response, linked } = await hub.get(this.#url, file.path, headers, signal);
+    const { response, linked } = await client.get(this.#url, file.path, headers, signal);
     const stop = () => response.body?.cancel().catch(() => {});
-    // For large files the hub names the hash of the content: if it is another one, the file has changed since it was listed.
-    if (file.hash.kind === "sha256" && linked && /^[0-9a-f]{64}$/.test(linked) && linked !== file.hash.hex) {
+    // If the hub now names another hash of the content, the file has changed since it was listed.
+    if (file.hash.kind === "sha256" && linked && linked !== file.hash.hex) {
       await stop();
-      throw new UserError(`${file.path} has changed since ${hub.endpoint.host} listed it: run the command again.`);
+      throw this.#hasChanged();
     }
     const range = response.headers.get("content-range");
     if (!whole && (response.status !== 206 || range !== `bytes ${from}-${to - 1}/${file.size}`)) {
-      await stop();
+      await client.throwIfRefusal(response, file.path, signal);
       if (response.status === 206)
-        throw new Transient(`${hub.endpoint.host} sent another part of ${file.path} than was requested.`);
-      throw new Transient(`${hub.endpoint.host} does not serve parts of ${file.path}.`);
+        throw new Transient(`${client.endpoint.host} sent another part of ${file.path} than was requested.`);
+      throw new Transient(`${client.endpoint.host} does not serve parts of ${file.path}.`);
     }
     const length = response.headers.get("content-length");
     if (length !== null && !response.headers.has("content-encoding") && Number(length) !== to - from) {
-      await stop();
-      throw new Transient(`${hub.endpoint.host} serves ${file.path} in another length than it listed.`);
+      await client.throwIfRefusal(response, file.path, signal);
+      throw new Transient(`${client.endpoint.host} serves ${file.path} in another length than it listed.`);
     }
     let left = to - from;
     try {
       for await (const bytes of response.body ?? []) {
         if (bytes.length > left)
-          throw new Transient(`${hub.endpoint.host} sent more of ${file.path} than was requested.`);
+          throw new Transient(`${client.endpoint.host} sent more of ${file.path} than was requested.`);
         left -= bytes.length;
         yield bytes;
       }
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof UserError || isDiskError(error)) throw error;
-      throw new Transient(`the download of ${file.path} broke off: ${reasonOf(error)}.`, undefined, { cause: error });
+      throw new Transient(`the download of ${file.path} broke off: ${reasonOf(error)}.`, { cause: error });
     }
     if (left > 0) throw new Transient(`the download of ${file.path} broke off.`);
+  }
+
+  #hasChanged(): UserError {
+    const { host } = this.#client.endpoint;
+    return new UserError(`${this.#file.path} has changed since ${host} listed it: run the command again.`);
+  }
+
+  /** Removes what has arrived. */
+  async #discard(): Promise<void> {
+    await this.#handle.close();
+    await this.#saving;
+    await rm(partPath(this.#target), { force: true });
+    await rm(statePath(this.#target), { force: true });
   }
 
   #save(): Promise<void> {
     this.#saving = this.#saving.then(() => writeState(this.#target, this.#state));
     return this.#saving;
   }
-}
-
-/** Makes a function that runs at most `n` tasks at a time, in the order of its calls. */
-export function limiter(n: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
-    if (running >= n) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running++;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running--;
-    }
-  };
 }
 
 /** Starts the hash of a file; git hashes it as "blob SIZE\0CONTENT". */

@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../errors.js";
+import { isRepo, type ModelName } from "./names.js";
 
 /** The model folder: $OWL3_HOME, else owl3/models in the XDG data folder. */
 export function modelFolder(env: NodeJS.ProcessEnv = process.env): string {
@@ -20,52 +21,26 @@ export function configPath(env: NodeJS.ProcessEnv = process.env): string {
 /** The model that comes with the package. */
 export const demoModel = fileURLToPath(new URL("../../models/owl3-demo.gguf", import.meta.url));
 
-/** Short names of released checkpoints. */
-export const shortNames: Readonly<Record<string, string>> = {
-  "7b": "mPLUG/mPLUG-Owl3-7B-241101",
-  "2b": "mPLUG/mPLUG-Owl3-2B-241014",
-  "1b": "mPLUG/mPLUG-Owl3-1B-241014",
-  "7b-240728": "mPLUG/mPLUG-Owl3-7B-240728",
-};
+// No owner has an @ in its name, so no repository of Hugging Face has such a folder.
+const modelScopeMark = "ms@";
 
-/** Resolves a name or short name to owner/name of a repository. Throws UsageError. */
-export function repoName(name: string): string {
-  const repo = shortNames[name.toLowerCase()] ?? name;
-  if (
-    !/^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/.test(repo) ||
-    repo.includes("..") ||
-    /\.(git|ipc)$/.test(repo)
-  )
-    throw new UsageError(
-      `${JSON.stringify(name)} names no model: expected ${Object.keys(shortNames).join(", ")} or OWNER/NAME.`,
-    );
-  return repo;
+/** The folder of a model's files inside the model folder: owner--name, for ModelScope ms@owner--name. Throws UsageError. */
+export function repoFolder(models: string, { hub, repo }: ModelName): string {
+  if (!isRepo(repo)) throw new UsageError(`${JSON.stringify(repo)} names no repository.`);
+  const folder = repo.replace("/", "--");
+  return path.join(models, hub === "modelscope" ? modelScopeMark + folder : folder);
 }
 
-/** Whether repoName() accepts a name. */
-export function isRepoName(name: string): boolean {
-  try {
-    repoName(name);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The folder of a repository's files inside the model folder: owner--name. */
-export function repoFolder(models: string, repo: string): string {
-  return path.join(models, repoName(repo).replace("/", "--"));
-}
-
-/** The repository of a folder that repoFolder() made, or undefined. */
-export function repoOfFolder(folder: string): string | undefined {
-  const repo = folder.replace("--", "/");
-  return isRepoName(repo) && !(repo in shortNames) ? repo : undefined;
+/** The model of a folder that repoFolder() made, or undefined. */
+export function modelOfFolder(folder: string): ModelName | undefined {
+  const hub = folder.startsWith(modelScopeMark) ? "modelscope" : "hf";
+  const repo = (hub === "hf" ? folder : folder.slice(modelScopeMark.length)).replace("--", "/");
+  return isRepo(repo) ? { hub, repo } : undefined;
 }
 
 /** The name of a repository's converted file. */
 export function ggufName(repo: string, type: string): string {
-  return `${repoName(repo).split("/")[1]}-${type}.gguf`;
+  return `${repo.split("/")[1]}-${type}.gguf`;
 }
 
 /** Maps a path inside a repository to one inside `folder`. Throws UsageError for hidden or unusual segments and Windows' device names. */

@@ -3,11 +3,23 @@ import type { Dirent } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError, UsageError } from "../errors.js";
-import { isRepoName, modelFolder, repoFolder, repoName, repoOfFolder, shortNames } from "./folder.js";
+import { modelFolder, modelOfFolder, repoFolder } from "./folder.js";
+import {
+  defaultHub,
+  formatName,
+  type HubName,
+  hubNames,
+  hubOfPrefix,
+  isModelName,
+  type ModelName,
+  parseName,
+  shortName,
+} from "./names.js";
 
 export interface InstalledModel {
-  /** owner/name */
+  /** The name that findModel() knows it by: owner/name, with a prefix where that could be of another hub. */
   name: string;
+  hub: HubName;
   /** Its short name, such as "7b", if it has one. */
   short?: string;
   folder: string;
@@ -19,37 +31,53 @@ export interface InstalledModel {
   partial: boolean;
 }
 
-/** Lists the installed models by name. */
-export async function listModels(folder = modelFolder()): Promise<InstalledModel[]> {
+/** Lists the installed models by their folders. */
+export async function listModels(
+  folder = modelFolder(),
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<InstalledModel[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [] as Dirent[];
     throw new FileError(`${folder} can't be read: ${error.code ?? error.message}.`, { cause: error });
   });
   const models: InstalledModel[] = [];
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const name = entry.isDirectory() ? repoOfFolder(entry.name) : undefined;
-    if (name) models.push(await describe(name, path.join(folder, entry.name)));
+    const model = entry.isDirectory() ? modelOfFolder(entry.name) : undefined;
+    if (model) models.push(await describe(model, path.join(folder, entry.name), env));
   }
   return models;
 }
 
-/** Finds an installed model by its name or short name. */
-export async function findModel(name: string, folder = modelFolder()): Promise<InstalledModel | undefined> {
-  if (!isRepoName(name)) return undefined;
-  const repo = repoName(name);
-  const where = repoFolder(folder, repo);
-  return (await stat(where).catch(() => null))?.isDirectory() ? describe(repo, where) : undefined;
+/** Finds an installed model by its name or short name. Without a prefix it may be of either hub; $OWL3_HUB goes first. */
+export async function findModel(
+  name: string,
+  folder = modelFolder(),
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<InstalledModel | undefined> {
+  if (!isModelName(name)) return undefined;
+  const first = hubOfPrefix(name) ?? defaultHub(env);
+  const hubs = hubOfPrefix(name) ? [first] : [first, ...hubNames.filter((hub) => hub !== first)];
+  for (const hub of hubs) {
+    const model = parseName(name, hub);
+    const where = repoFolder(folder, model);
+    if ((await stat(where).catch(() => null))?.isDirectory()) return describe(model, where, env);
+  }
+  return undefined;
 }
 
 /** Removes a model and returns its description. Throws UsageError if it is not installed. */
-export async function removeModel(name: string, folder = modelFolder()): Promise<InstalledModel> {
-  const model = await findModel(name, folder);
-  if (!model) throw new UsageError(`${repoName(name)} is not in ${folder}.`);
+export async function removeModel(
+  name: string,
+  folder = modelFolder(),
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<InstalledModel> {
+  const model = await findModel(name, folder, env);
+  if (!model) throw new UsageError(`${formatName(parseName(name, defaultHub(env)), env)} is not in ${folder}.`);
   await rm(model.folder, { recursive: true, force: true });
   return model;
 }
 
-async function describe(name: string, folder: string): Promise<InstalledModel> {
+async function describe(model: ModelName, folder: string, env: NodeJS.ProcessEnv): Promise<InstalledModel> {
   const gguf: InstalledModel["gguf"] = [];
   let bytes = 0;
   const walk = async (at: string): Promise<void> => {
@@ -65,6 +93,7 @@ async function describe(name: string, folder: string): Promise<InstalledModel> {
   };
   await walk(folder);
   gguf.sort((a, b) => b.modified.getTime() - a.modified.getTime());
-  const short = Object.entries(shortNames).find(([, repo]) => repo === name)?.[0];
-  return { name, ...(short && { short }), folder, gguf, bytes, partial: gguf.length === 0 };
+  const short = shortName(model);
+  const name = formatName(model, env);
+  return { name, hub: model.hub, ...(short && { short }), folder, gguf, bytes, partial: gguf.length === 0 };
 }

@@ -2,15 +2,18 @@
 import { mkdir, rm, statfs } from "node:fs/promises";
 import path from "node:path";
 import { readConfig } from "../convert/checkpoint.js";
-import { maxConfig } from "../convert/json.js";
-import { adapterError, isAdapter, isWeights } from "../convert/kind.js";
-import { FileError, ModelFileError, SeveralFilesError, UsageError, UserError } from "../errors.js";
+import { indexName, readIndex } from "../convert/shards.js";
+import { FileError, HubUnreachableError, ModelFileError, UsageError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import { type FileType, sizeShare } from "../gguf/file-types.js";
-import { download, limiter } from "./download.js";
+import { chooseFiles } from "./choose.js";
+import { download } from "./download.js";
 import { bytesHere, discardUnstarted } from "./download-state.js";
-import { ggufName, isFile, modelFolder, repoFolder, repoName, safeFile } from "./folder.js";
-import { Hub, type HubFile, type HubOptions } from "./hub.js";
+import { ggufName, isFile, modelFolder, repoFolder, safeFile } from "./folder.js";
+import { type HubOptions, Transient } from "./hub/client.js";
+import type { Hub, HubFile } from "./hub/hub.js";
+import { openHub } from "./hub/open.js";
+import { limiter } from "./limiter.js";
 import { lock } from "./lock.js";
 import {
   checkpointFolder,
@@ -18,13 +21,17 @@ import {
   configName,
   type Manifest,
   readManifest,
+  sameFiles,
   writeManifest,
 } from "./manifest.js";
+import { defaultHub, elsewhere, formatName, type HubName, hubTitles, type ModelName, parseName } from "./names.js";
 
 export interface PullOptions extends HubOptions {
   /** The type of the GGUF file. */
   type: FileType;
-  /** Branch, tag or commit; default: main. */
+  /** The hub; default: that of the name's prefix, else $OWL3_HUB, else Hugging Face. */
+  hub?: HubName;
+  /** Branch, tag or commit; default: main, on ModelScope master. */
   revision?: string;
   /** A GGUF file of the repository that is fetched as it is. */
   file?: string;
@@ -45,6 +52,9 @@ export interface PullProgress {
 }
 
 export interface Pulled {
+  /** The model's name, as `owl3 models` lists it. */
+  name: string;
+  hub: HubName;
   /** owner/name */
   repo: string;
   folder: string;
@@ -63,26 +73,41 @@ interface Target {
   target: string;
 }
 
+/** A model to pull, its hub and its folder. */
+interface Source {
+  model: ModelName;
+  /** Its name in messages. */
+  name: string;
+  hub: Hub;
+  folder: string;
+}
+
 /**
- * Fetches a model. Its config.json comes first: if the checkpoint can't be converted, nothing else is fetched. A pull that fails before anything
- * else has arrived leaves no folder. Throws UsageError, UserError, FileError or ModelFileError.
+ * Fetches a model. Its config.json comes first, then the index of its weights: if the checkpoint can't be converted, nothing else is fetched. A pull
+ * that fails before anything else has arrived leaves no folder. Throws UsageError, UserError, HubUnreachableError, FileError or ModelFileError.
  */
 export async function pullModel(name: string, options: PullOptions): Promise<Pulled> {
-  const repo = repoName(name);
-  const folder = repoFolder(options.folder ?? modelFolder(), repo);
-  const hub = new Hub(options);
+  const model = parseName(name, options.hub ?? defaultHub(options.env));
+  if (options.hub && options.hub !== model.hub)
+    throw new UsageError(
+      `${JSON.stringify(name)} is a name of ${hubTitles[model.hub]}, not of ${hubTitles[options.hub]}.`,
+    );
+  const folder = repoFolder(options.folder ?? modelFolder(options.env), model);
+  const hub = openHub(model.hub, options);
   try {
-    const unlock = await lock(folder, repo);
+    const unlock = await lock(folder, model.repo);
     try {
-      return await pullInto(hub, repo, folder, options);
+      return await pullInto({ model, name: formatName(model, options.env), hub, folder }, options);
     } catch (error) {
       await clearUnstarted(folder).catch(() => {});
-      throw error;
+      if (!(error instanceof Transient) || !error.outOfReach) throw error;
+      const other = elsewhere(model);
+      throw new HubUnreachableError(error.message, { ...other, hub: hubTitles[other.hub] }, { cause: error });
     } finally {
       await unlock();
     }
   } finally {
-    await hub.close();
+    await hub.client.close();
   }
 }
 
@@ -95,88 +120,52 @@ export async function finishPull(pulled: Pulled, options: { deleteSource?: boole
   if (options.deleteSource) await rm(path.join(pulled.folder, checkpointFolder), { recursive: true, force: true });
 }
 
-async function pullInto(hub: Hub, repo: string, folder: string, options: PullOptions): Promise<Pulled> {
-  const revision = options.revision ?? "main";
+async function pullInto(source: Source, options: PullOptions): Promise<Pulled> {
+  const { model, name, hub, folder } = source;
   const before = await readManifest(folder);
-  const sourceUrl = `${hub.endpoint.href.replace(/\/+$/, "")}/${repo}`;
-  const made = (manifest: Manifest) => {
-    const wanted = options.file ? path.basename(options.file) : ggufName(repo, options.type);
-    return (
-      manifest.gguf.find((file) => file === wanted) ??
-      (manifest.into === "" && !options.file ? manifest.gguf[0] : undefined)
-    );
-  };
-  const manifest = await plan(hub, repo, revision, before, options);
-  const done = made(manifest);
+  const pulled = { name, ...model, folder, sourceUrl: hub.pageUrl(model.repo) };
+  const manifest = await plan(source, options.revision ?? hub.defaultRevision, before, options);
+  const wanted = options.file ? path.basename(options.file) : ggufName(model.repo, options.type);
+  const done =
+    manifest.gguf.find((file) => file === wanted) ??
+    (manifest.into === "" && !options.file ? manifest.gguf[0] : undefined);
   if (done && (await isFile(path.join(folder, done))))
-    return { repo, folder, gguf: path.join(folder, done), already: true, sourceUrl };
+    return { ...pulled, gguf: path.join(folder, done), already: true };
   const into = path.join(folder, manifest.into);
   const targets = manifest.files.map((file) => ({ file, target: safeFile(into, file.path) }));
-  const already = await fetchAll(hub, repo, manifest, targets, folder, options);
+  const already = await fetchAll(source, manifest, targets, options);
   if (manifest.into === "") {
     const gguf = targets.map(({ target }) => target).find((target) => target.endsWith(".gguf")) as string;
     await writeManifest(folder, { ...manifest, gguf: targets.map(({ target }) => path.basename(target)) });
-    return { repo, folder, gguf, already, sourceUrl };
+    return { ...pulled, gguf, already };
   }
-  return { repo, folder, gguf: path.join(folder, ggufName(repo, options.type)), checkpoint: into, already, sourceUrl };
+  return { ...pulled, gguf: path.join(folder, ggufName(model.repo, options.type)), checkpoint: into, already };
 }
 
-/** Chooses the commit and its files: by the hub's listing or, offline, by the record of an earlier run. */
+/** Chooses the files: by the hub's listing or, offline, by the record of an earlier run. GGUF files that were made of the same files are kept. */
 async function plan(
-  hub: Hub,
-  repo: string,
+  { model, name, hub }: Source,
   revision: string,
   before: Manifest | undefined,
   options: PullOptions,
 ): Promise<Manifest> {
-  if (hub.offline) {
-    if (before?.repo === repo && (before.revision === revision || before.commit === revision)) return before;
-    throw new UserError(`${repo} is not here, and nothing is fetched offline.`);
+  const earlier = before?.repo === model.repo && before.hub === model.hub ? before : undefined;
+  if (hub.client.offline) {
+    if (earlier && (earlier.revision === revision || earlier.commit === revision)) return earlier;
+    throw new UserError(`${name} is not here, and nothing is fetched offline.`);
   }
-  const commit = await hub.commit(repo, revision, options.signal);
-  const all = await hub.files(repo, commit, options.signal);
-  const chosen = choose(repo, all, options);
-  const into = chosen.some(({ path: file }) => file.endsWith(".gguf")) ? "" : checkpointFolder;
-  const same = before?.commit === commit && before.into === into && before.repo === repo;
-  return { repo, revision, commit, files: chosen, into, gguf: same ? before.gguf : [] };
-}
-
-/** Chooses the files of a checkpoint, or the GGUF file of the wanted type. */
-function choose(repo: string, files: readonly HubFile[], options: PullOptions): HubFile[] {
-  const here = files.filter(({ path: file }) => !file.includes("/"));
-  const gguf = files.filter(({ path: file }) => file.endsWith(".gguf"));
-  if (options.file) {
-    const file = gguf.find(({ path: name }) => name === options.file);
-    if (!file) throw new UsageError(`${repo} has no GGUF file ${JSON.stringify(options.file)}.`);
-    return [file];
-  }
-  const checkpoint = here.filter(
-    ({ path: file }) => /^(config|generation_config|tokenizer|tokenizer_config)\.json$/.test(file) || isWeights(file),
-  );
-  if (
-    checkpoint.some(({ path: file }) => file.endsWith(".safetensors")) &&
-    checkpoint.some(({ path: file }) => file === configName)
-  )
-    return checkpoint;
-  if (gguf.length === 0 && isAdapter(here.map(({ path: file }) => file))) throw adapterError(repo);
-  if (gguf.length === 0) throw new UserError(`${repo} holds neither a safetensors checkpoint nor a GGUF file.`);
-  const typed = gguf.filter(({ path: file }) => file.toLowerCase().includes(options.type.toLowerCase()));
-  const one = gguf.length === 1 ? gguf : typed;
-  if (one.length !== 1)
-    throw new SeveralFilesError(
-      repo,
-      gguf.map((file) => file.path),
-    );
-  return one;
+  const { commit, files: listed } = await hub.snapshot(model.repo, revision, options.signal);
+  const files = chooseFiles(name, listed, options);
+  const into = files.some(({ path: file }) => file.endsWith(".gguf")) ? "" : checkpointFolder;
+  const gguf = earlier?.into === into && sameFiles(earlier.files, files) ? earlier.gguf : [];
+  return { ...model, revision, ...(commit && { commit }), files, into, gguf };
 }
 
 /** Fetches the files that are missing, and records the pull once the checkpoint is known to be convertible. Returns whether none was missing. */
 async function fetchAll(
-  hub: Hub,
-  repo: string,
+  { model, name, hub, folder }: Source,
   manifest: Manifest,
   targets: readonly Target[],
-  folder: string,
   options: PullOptions,
 ): Promise<boolean> {
   const here = await Promise.all(targets.map(({ file, target }) => bytesHere(file, target)));
@@ -186,7 +175,7 @@ async function fetchAll(
     filesDone: 0,
     filesTotal: targets.length,
   };
-  if (!hub.offline) await checkSpace(progress, manifest, folder, options);
+  if (!hub.client.offline) await checkSpace(name, progress, manifest, folder, options);
   const report = () => options.onProgress?.({ ...progress });
   report();
   const slot = limiter(options.connections ?? 4);
@@ -196,9 +185,17 @@ async function fetchAll(
   let fetched = 0;
   const fetch = async ({ file, target }: Target) => {
     await mkdir(path.dirname(target), { recursive: true });
-    await download(hub, hub.fileUrl(repo, manifest.commit, file.path), file, target, {
+    const url = hub.fileUrl(model.repo, manifest.commit ?? manifest.revision, file.path);
+    await download(hub.client, url, file, target, {
       slot,
       signal,
+      // A commit is the same for ever; a branch may have moved.
+      ...(!manifest.commit && {
+        isListed: async () => {
+          const { files } = await hub.snapshot(model.repo, manifest.revision, signal);
+          return files.some(({ path, hash }) => path === file.path && hash?.hex === file.hash.hex);
+        },
+      }),
       ...(options.partSize && { partSize: options.partSize }),
       onBytes: (bytes) => {
         fetched += Math.max(0, bytes);
@@ -210,11 +207,9 @@ async function fetchAll(
     report();
   };
   try {
-    const config =
-      manifest.into === checkpointFolder ? targets.find(({ file }) => file.path === configName) : undefined;
-    if (config) await fetchConfig(repo, config, fetch);
+    const first = manifest.into === checkpointFolder ? await fetchFirst(name, targets, fetch) : [];
     await writeManifest(folder, manifest);
-    const rest = targets.filter((target) => target !== config);
+    const rest = targets.filter((target) => !first.includes(target));
     const results = await Promise.allSettled(
       rest.map((target) =>
         fetch(target).catch((error) => {
@@ -233,16 +228,29 @@ async function fetchAll(
   return fetched === 0;
 }
 
-/** Fetches config.json and checks that the checkpoint is one that can be converted. */
-async function fetchConfig(repo: string, config: Target, fetch: (target: Target) => Promise<void>): Promise<void> {
-  const name = `${repo}/${configName}`;
-  if (config.file.size > maxConfig)
-    throw new ModelFileError(`${name} has ${config.file.size} bytes; at most ${maxConfig} are allowed.`);
-  await fetch(config);
-  await readConfig(config.target, name);
+/** Fetches config.json and the index, if there is one, and checks that the checkpoint can be converted and has all its shards. Returns both. */
+async function fetchFirst(
+  name: string,
+  targets: readonly Target[],
+  fetch: (target: Target) => Promise<void>,
+): Promise<Target[]> {
+  const config = targets.find(({ file }) => file.path === configName);
+  const index = targets.find(({ file }) => file.path === indexName);
+  if (config) {
+    await fetch(config);
+    await readConfig(config.target, `${name}/${configName}`);
+  }
+  if (index) {
+    await fetch(index);
+    const shards = (await readIndex(index.target, `${name}/${indexName}`)).values();
+    const missing = [...shards].find((shard) => !targets.some(({ file }) => file.path === shard));
+    if (missing) throw new ModelFileError(`${name} lists no ${missing.slice(0, 100)}, which its ${indexName} names.`);
+  }
+  return [config, index].filter((target) => target !== undefined);
 }
 
 async function checkSpace(
+  name: string,
   progress: PullProgress,
   manifest: Manifest,
   folder: string,
@@ -252,9 +260,7 @@ async function checkSpace(
   const needed = progress.bytesTotal - progress.bytesDone + converted;
   const free = await (options.freeBytes ?? freeBytes)(folder);
   if (free < needed)
-    throw new FileError(
-      `${manifest.repo} needs ${formatBytes(needed)} more in ${folder}, where ${formatBytes(free)} are free.`,
-    );
+    throw new FileError(`${name} needs ${formatBytes(needed)} more in ${folder}, where ${formatBytes(free)} are free.`);
 }
 
 async function freeBytes(folder: string): Promise<number> {

@@ -1,8 +1,9 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError, FolderError, NoModelError, UsageError } from "../errors.js";
-import { configPath, demoModel, isFile, isRepoName, modelFolder } from "./folder.js";
+import { configPath, demoModel, isFile, modelFolder } from "./folder.js";
 import { findModel } from "./list.js";
+import { isModelName } from "./names.js";
 
 export interface ResolveOptions {
   env?: NodeJS.ProcessEnv;
@@ -31,12 +32,12 @@ export async function resolveModel(name: string | undefined, options: ResolveOpt
 async function fileOf(chosen: string, env: NodeJS.ProcessEnv): Promise<string> {
   const info = await stat(chosen).catch(() => null);
   if (info?.isFile() || info?.isFIFO()) return chosen;
-  const model = isRepoName(chosen) ? await findModel(chosen, modelFolder(env)) : undefined;
+  const model = isModelName(chosen) ? await findModel(chosen, modelFolder(env), env) : undefined;
   const file = model?.gguf[0]?.path;
   if (file) return file;
   if (info?.isDirectory()) throw new FolderError(chosen);
   if (model) throw new FileError(`${model.name} is not complete; \`owl3 pull ${chosen}\` goes on with it.`);
-  if (isRepoName(chosen)) throw new FileError(`There is no model ${chosen} here; \`owl3 pull ${chosen}\` fetches it.`);
+  if (isModelName(chosen)) throw new FileError(`There is no model ${chosen} here; \`owl3 pull ${chosen}\` fetches it.`);
   throw new FileError(`There is no file ${chosen}.`);
 }
 
@@ -58,5 +59,5 @@ async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefin
   if (typeof model !== "string" || !model) throw new UsageError(`${file}: "model" must be a file or a model's name.`);
   if (model.startsWith("~/")) return path.join(env.HOME ?? "", model.slice(2));
   // A relative path counts from the config file, wherever the command runs.
-  return isRepoName(model) || path.isAbsolute(model) ? model : path.resolve(path.dirname(file), model);
+  return isModelName(model) || path.isAbsolute(model) ? model : path.resolve(path.dirname(file), model);
 }

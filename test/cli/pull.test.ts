@@ -84,6 +84,8 @@ test("pull's errors are one sentence with the documented codes", async () => {
     [["pull", "7b", "--type", "q3"], 2, "Allowed choices"],
     [["pull", repo, "--offline"], 1, "nothing is fetched offline"],
     [["pull", "someone/else"], 1, "has no someone/else (main)"],
+    [["pull", "7b", "--hub", "github"], 2, "Allowed choices are hf, modelscope"],
+    [["pull", "ms:a/b", "--hub", "hf"], 2, "is a name of ModelScope, not of Hugging Face"],
   ] as [string[], number, string][]) {
     const { code: got, stdout, stderr } = await owl3(...args);
     expect([got, stdout, stderr.split("\n").length]).toEqual([code, "", 2]);
@@ -112,6 +114,53 @@ test("what can't be run is refused in one sentence, and nothing of it is left or
   expect(JSON.parse((await owl3("doctor", "--json")).stdout).models.value).toContain("none yet");
 });
 
+test("ModelScope: pull by prefix, by option and by OWL3_HUB; models lists it, rm removes it", async () => {
+  const golden = path.join(fixtures, "golden/model");
+  const files = Object.fromEntries(readdirSync(golden).map((name) => [name, readFileSync(path.join(golden, name))]));
+  files["args.json"] = Buffer.from('{"model": "iic/mPLUG-Owl3-7B-241101", "train_type": "full"}');
+  const scope = await new FakeHub(files, "modelscope").start();
+  try {
+    const run = (env: NodeJS.ProcessEnv, ...args: string[]) =>
+      end(start(process.execPath, [binary, ...args], { MODELSCOPE_ENDPOINT: scope.url, ...env }));
+    const file = path.join(home, "models/ms@someone--tiny-owl/tiny-owl-q8_0.gguf");
+    const pulled = await run({}, "pull", `ms:${repo}`, "--type", "q8_0");
+    expect(pulled).toMatchObject({ code: 0, stdout: `${file}\n` });
+    expect(pulled.stderr).toContain("tiny-owl was fine-tuned from iic/mPLUG-Owl3-7B-241101, says its args.json.\n");
+    expect(JSON.parse((await run({}, "info", file, "--json")).stdout).source_url).toBe(`${scope.url}/models/${repo}`);
+    const here = { code: 0, stdout: `${file}\n`, stderr: `ms:${repo} is here already.\n` };
+    expect(await run({}, "pull", repo, "--hub", "modelscope", "--type", "q8_0")).toEqual(here);
+    expect(await run({ OWL3_HUB: "modelscope" }, "pull", repo, "--type", "q8_0")).toEqual(here);
+    expect(await run({ HF_HUB_OFFLINE: "1" }, "pull", `ms:${repo}`, "--type", "q8_0")).toEqual(here);
+    expect(hub.requests).toEqual([]);
+    expect((await run({}, "models")).stdout).toContain(`ms:${repo}: tiny-owl-q8_0.gguf (`);
+    expect(JSON.parse((await run({}, "models", "--json")).stdout).models[0]).toMatchObject({ hub: "modelscope" });
+    expect(await run({}, "rm", `hf:${repo}`)).toMatchObject({ code: 2 });
+    expect((await run({}, "rm", `ms:${repo}`)).stderr).toContain(`ms:${repo}: `);
+    expect(existsSync(path.dirname(file))).toBe(false);
+  } finally {
+    await scope.stop();
+  }
+});
+
+test("a hub that is out of reach: the error names the command for the other one, which is not asked", async () => {
+  const closed = await new FakeHub({}).start();
+  await closed.stop();
+  const run = (name: string, env: NodeJS.ProcessEnv) =>
+    end(start(process.execPath, ["--input-type=module", "-e", quick, pullFile, name], env));
+  const quick = `
+    const { pullModel } = await import(process.argv[1]);
+    const { explain } = await import(process.argv[1].replace("models/pull.js", "cli/explain.js"));
+    await pullModel(process.argv[2], { type: "q8_0", pause: 1 }).catch((error) => console.log(explain(error).message));
+  `;
+  const reason = /^127\.0\.0\.1:\d+ can't be reached: the connection is refused; /;
+  const down = await run("7b", { HF_ENDPOINT: closed.url, MODELSCOPE_ENDPOINT: hub.url });
+  expect(down.stdout).toMatch(reason);
+  expect(down.stdout).toMatch(/; `owl3 pull ms:iic\/mPLUG-Owl3-7B-241101` fetches it from ModelScope\.\n$/);
+  const other = await run("ms:a/b", { MODELSCOPE_ENDPOINT: closed.url });
+  expect(other.stdout).toMatch(/; if Hugging Face has it as well, `owl3 pull hf:a\/b` fetches it from there\.\n$/);
+  expect(hub.requests).toEqual([]);
+});
+
 // A pull with small parts, as a process of its own.
 const script = `
   const { pullModel } = await import(process.argv[1]);
@@ -120,7 +169,8 @@ const script = `
     process.exit(error.exitCode);
   });
 `;
-const pullArgs = ["--input-type=module", "-e", script, path.join(root, "dist/models/pull.js"), repo];
+const pullFile = path.join(root, "dist/models/pull.js");
+const pullArgs = ["--input-type=module", "-e", script, pullFile, repo];
 
 test("kill -9 at any time leaves nothing half-made, and the next run goes on", async () => {
   const weights = noise(3_000_000);

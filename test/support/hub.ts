@@ -1,13 +1,17 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { HubName } from "../../src/models/names.js";
 
 export interface Request {
   /** As it came: an address when we play a proxy. */
   url: string;
   path: string;
+  /** The file of the repository that it asks for; undefined for anything else. */
+  file: string | undefined;
   range: string | undefined;
   authorization: string | undefined;
+  cookie: string | undefined;
   /** Bytes of the body that were sent. */
   sent: number;
 }
@@ -18,7 +22,9 @@ export type Trouble = (request: Request, res: ServerResponse, body: Buffer, hub:
 export const repo = "someone/tiny-owl";
 export const commit = "0123456789abcdef0123456789abcdef01234567";
 
-/** A server that plays a Hugging Face hub for one repository. Names that end in .safetensors or .gguf are large files (sha256). */
+/**
+ * A server that plays a hub for one repository: Hugging Face, where names that end in .safetensors or .gguf are large files (sha256), or ModelScope.
+ */
 export class FakeHub {
   readonly requests: Request[] = [];
   trouble: Trouble = () => false;
@@ -27,7 +33,10 @@ export class FakeHub {
   url = "";
   readonly #server = createServer((req, res) => void this.#answer(req, res));
 
-  constructor(public files: Record<string, Buffer>) {}
+  constructor(
+    public files: Record<string, Buffer>,
+    readonly kind: HubName = "hf",
+  ) {}
 
   async start(): Promise<this> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
@@ -42,57 +51,61 @@ export class FakeHub {
 
   /** Body bytes sent of a file (all files without a name). */
   sent(file = ""): number {
-    return this.requests
-      .filter((r) => r.path.includes("/resolve/") && r.path.endsWith(file))
-      .reduce((sum, r) => sum + r.sent, 0);
+    return this.requests.filter((r) => r.file?.endsWith(file)).reduce((sum, r) => sum + r.sent, 0);
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const path = (req.url ?? "").split("?")[0] as string;
-    const request: Request = {
-      url: req.url ?? "",
-      path,
-      range: req.headers.range,
-      authorization: req.headers.authorization,
-      sent: 0,
-    };
+    const address = new URL(req.url ?? "", this.url);
+    const { pathname: path, searchParams: query } = address;
+    const hf = this.kind === "hf";
+    const fetched = hf
+      ? path.split(`/${repo}/resolve/${commit}/`)[1]
+      : path === `/api/v1/models/${repo}/repo` && query.get("Revision") === "master"
+        ? query.get("FilePath")
+        : undefined;
+    const file = typeof fetched === "string" ? (hf ? decodeURIComponent(fetched) : fetched) : undefined;
+    const { range, authorization, cookie } = req.headers;
+    const request: Request = { url: req.url ?? "", path, file, range, authorization, cookie, sent: 0 };
     this.requests.push(request);
-    const name = decodeURIComponent(path.split(`/resolve/${commit}/`)[1] ?? "");
-    const body = this.files[name] ?? Buffer.alloc(0);
+    const body = this.files[file ?? ""] ?? Buffer.alloc(0);
     if (await this.trouble(request, res, body, this)) return;
-    if (path === `/api/models/${repo}/revision/main`) return this.#json(res, { sha: commit });
-    if (path === `/api/models/${repo}/tree/${commit}`) return this.#json(res, this.#listing());
-    if (!(name in this.files)) return void res.writeHead(404).end();
-    this.serve(request, res, name, body);
+    if (file !== undefined && file in this.files) return this.serve(request, res, file, body);
+    if (hf && path === `/api/models/${repo}/revision/main`) return void sendJson(res, { sha: commit });
+    if (hf && path === `/api/models/${repo}/tree/${commit}`) return void sendJson(res, this.#listing());
+    const asked = [query.get("Revision"), query.get("Recursive")].join();
+    if (!hf && path === `/api/v1/models/${repo}/repo/files` && asked === "master,True")
+      return void sendJson(res, { Code: 200, Success: true, Message: "success", Data: { Files: this.#listing() } });
+    res.writeHead(404).end();
   }
 
   /** The file as it should be served. */
   serve(request: Request, res: ServerResponse, name: string, body: Buffer): void {
     const { from, to } = rangeOf(request.range, body.length);
     const part = body.subarray(from, to);
-    const headers: Record<string, string | number> = {
-      "content-length": part.length,
-      etag: `"${hashOf(name, this.files[name] as Buffer)}"`,
-    };
+    const headers: Record<string, string | number> = { "content-length": part.length };
+    if (this.kind === "hf") headers.etag = `"${hashOf(name, this.files[name] as Buffer)}"`;
     if (request.range) headers["content-range"] = `bytes ${from}-${to - 1}/${body.length}`;
     request.sent += part.length;
     res.writeHead(request.range ? 206 : 200, headers).end(part);
   }
 
   #listing(): object[] {
-    return Object.entries(this.files).map(([path, data]) => {
-      const large = /\.(safetensors|gguf)$/.test(path);
-      const entry = { type: "file", path, size: data.length, oid: gitHash(data) };
-      return (
-        this.listed.get(path) ??
-        (large ? { ...entry, lfs: { oid: sha256(data), size: data.length, pointerSize: 134 } } : entry)
-      );
-    });
+    return Object.entries(this.files).map(([path, data]) => this.listed.get(path) ?? this.entry(path, data));
   }
 
-  #json(res: ServerResponse, value: unknown): void {
-    res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
+  /** The entry of a file in the listing. */
+  entry(path: string, data: Buffer): object {
+    if (this.kind === "modelscope")
+      return { Type: "blob", Name: path.split("/").at(-1), Path: path, Size: data.length, Sha256: sha256(data) };
+    const entry = { type: "file", path, size: data.length, oid: gitHash(data) };
+    const large = /\.(safetensors|gguf)$/.test(path);
+    return large ? { ...entry, lfs: { oid: sha256(data), size: data.length, pointerSize: 134 } } : entry;
   }
+}
+
+export function sendJson(res: ServerResponse, value: unknown): true {
+  res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
+  return true;
 }
 
 export function rangeOf(range: string | undefined, size: number): { from: number; to: number } {

@@ -27,9 +27,10 @@ export function addModelsCommand(program: Command): void {
 }
 
 function report(model: InstalledModel): object {
-  const { name, short = null, folder, bytes, partial } = model;
+  const { name, hub, short = null, folder, bytes, partial } = model;
   return {
     name,
+    hub,
     short,
     folder,
     bytes,

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { formatBytes } from "../../format.js";
 import { type FileType, fileTypeNames } from "../../gguf/file-types.js";
+import { type HubName, hubNames } from "../../models/names.js";
 import type { PullProgress } from "../../models/pull.js";
 import { duration, progressBar } from "../format.js";
 import { onInterrupt } from "../interrupt.js";
@@ -10,6 +11,7 @@ import { writing } from "./writing.js";
 
 interface PullFlags {
   type: FileType;
+  hub?: HubName;
   revision?: string;
   file?: string;
   offline?: boolean;
@@ -22,12 +24,16 @@ const examples = `
 Names: 7b (mPLUG/mPLUG-Owl3-7B-241101) or OWNER/NAME of a hub. 2b and 1b
 (241014) and 7b-240728 have gated hyper attention, which can't be run yet.
 After an interruption, run the command again to resume the download.
-Environment: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, OWL3_HOME,
-HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
+ms:OWNER/NAME is on ModelScope (as with --hub modelscope), hf:OWNER/NAME on
+Hugging Face. A checkpoint may have several safetensors files with an index.
+Environment: OWL3_HUB, OWL3_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE (for
+both hubs), MODELSCOPE_ENDPOINT, MODELSCOPE_API_TOKEN, HTTP_PROXY,
+HTTPS_PROXY, NO_PROXY.
 
 Examples:
   owl3 pull 7b
   owl3 pull 7b --type q8_0 --delete-source
+  owl3 pull 7b --hub modelscope
   owl3 pull someone/owl3-gguf --file owl3-q4_k_m.gguf
 `;
 
@@ -37,7 +43,8 @@ export function addPullCommand(program: Command): void {
     .description("fetch a released model and convert it to a GGUF file")
     .argument("<name>", "the model's name")
     .addOption(new Option("-t, --type <type>", "type of the weights").choices(fileTypeNames).default("q4_k_m"))
-    .option("--revision <rev>", "branch, tag or commit (default: main)")
+    .addOption(new Option("--hub <hub>", "Hugging Face or ModelScope (default: $OWL3_HUB, hf)").choices(hubNames))
+    .option("--revision <rev>", "branch, tag or commit (default: main, master)")
     .option("--file <name>", "take this GGUF file of the repository")
     .option("--delete-source", "remove the checkpoint after it is converted")
     .option("--offline", "use only files that were fetched before")
@@ -56,6 +63,7 @@ async function pull(name: string, flags: PullFlags): Promise<void> {
   const rate = new Rate();
   const pulled = await pullModel(name, {
     type: flags.type,
+    ...(flags.hub && { hub: flags.hub }),
     ...(flags.revision && { revision: flags.revision }),
     ...(flags.file && { file: flags.file }),
     ...(flags.offline && { offline: true }),
@@ -77,7 +85,7 @@ async function pull(name: string, flags: PullFlags): Promise<void> {
     );
   }
   await finishPull(pulled, flags);
-  if (pulled.already && !pulled.checkpoint) out.note(`${pulled.repo} is here already.`);
+  if (pulled.already && !pulled.checkpoint) out.note(`${pulled.name} is here already.`);
   out.line(pulled.gguf);
 }
 

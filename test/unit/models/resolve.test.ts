@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { configPath, modelFolder, repoFolder, repoName, repoOfFolder, safeFile } from "../../../src/models/folder.js";
+import { configPath, modelFolder, modelOfFolder, repoFolder, safeFile } from "../../../src/models/folder.js";
+import { elsewhere, formatName, parseName, shortNames } from "../../../src/models/names.js";
 import { resolveModel } from "../../../src/models/resolve.js";
 
 let home: string;
@@ -62,6 +63,53 @@ test("what is not there is one sentence that helps", async () => {
   await expect(resolveModel("a/b", { env })).rejects.toThrow("is not complete");
 });
 
+test("short names are the published repositories of each hub", () => {
+  expect(Object.keys(shortNames).map((name) => parseName(name, "hf").repo)).toEqual([
+    "mPLUG/mPLUG-Owl3-7B-241101",
+    "mPLUG/mPLUG-Owl3-2B-241014",
+    "mPLUG/mPLUG-Owl3-1B-241014",
+    "mPLUG/mPLUG-Owl3-7B-240728",
+  ]);
+  expect(Object.keys(shortNames).map((name) => parseName(`ms:${name}`, "hf").repo)).toEqual([
+    "iic/mPLUG-Owl3-7B-241101",
+    "iic/mPLUG-Owl3-2B-241014",
+    "iic/mPLUG-Owl3-1B-241014",
+    "iic/mPLUG-Owl3-7B-240728",
+  ]);
+});
+
+test("a prefix names the hub, else the default is taken, and a name that is shown is parsed to the same", () => {
+  expect(parseName("ms:iic/x", "hf")).toEqual({ hub: "modelscope", repo: "iic/x" });
+  expect(parseName("hf:a/x", "modelscope")).toEqual({ hub: "hf", repo: "a/x" });
+  expect(parseName("a/x", "modelscope")).toEqual({ hub: "modelscope", repo: "a/x" });
+  for (const hub of ["hf", "modelscope"] as const)
+    for (const fallback of ["hf", "modelscope"] as const) {
+      const model = { hub, repo: "a/x" };
+      expect(parseName(formatName(model, { OWL3_HUB: fallback }), fallback)).toEqual(model);
+    }
+  expect(formatName({ hub: "hf", repo: "a/x" }, {})).toBe("a/x");
+  const certain = true;
+  expect(elsewhere(parseName("7b", "hf"))).toEqual({ hub: "modelscope", name: "ms:iic/mPLUG-Owl3-7B-241101", certain });
+  expect(elsewhere(parseName("ms:1b", "hf"))).toEqual({ hub: "hf", name: "hf:mPLUG/mPLUG-Owl3-1B-241014", certain });
+  expect(elsewhere(parseName("a/x", "hf"))).toEqual({ hub: "modelscope", name: "ms:a/x", certain: false });
+});
+
+test("a model of either hub is found by its name; OWL3_HUB goes first, and a prefix decides", async () => {
+  const ofModelScope = put(path.join(home, "models/ms@iic--mPLUG-Owl3-7B-241101/a.gguf"));
+  expect(await resolveModel("7b", { env })).toBe(ofModelScope);
+  expect(await resolveModel("ms:7b", { env })).toBe(ofModelScope);
+  expect(await resolveModel("iic/mPLUG-Owl3-7B-241101", { env })).toBe(ofModelScope);
+  await expect(resolveModel("hf:7b", { env })).rejects.toThrow("`owl3 pull hf:7b` fetches it.");
+  const ofHuggingFace = put(path.join(home, "models/mPLUG--mPLUG-Owl3-7B-241101/a.gguf"));
+  expect(await resolveModel("7b", { env })).toBe(ofHuggingFace);
+  expect(await resolveModel("7b", { env: { ...env, OWL3_HUB: "modelscope" } })).toBe(ofModelScope);
+  put(configPath(env), '{"model": "ms:7b"}');
+  expect(await resolveModel(undefined, { env })).toBe(ofModelScope);
+  await expect(resolveModel("7b", { env: { ...env, OWL3_HUB: "x" } })).rejects.toThrow(
+    'OWL3_HUB must be hf or modelscope, found "x".',
+  );
+});
+
 test("names never form a path outside the model folder", () => {
   for (const name of [
     "../x",
@@ -77,10 +125,14 @@ test("names never form a path outside the model folder", () => {
     "a b/c",
     "a/b\0",
   ])
-    expect(() => repoName(name)).toThrow("names no model");
-  expect(repoFolder("/m", "7b")).toBe(path.join("/m", "mPLUG--mPLUG-Owl3-7B-241101"));
-  expect(repoOfFolder("a--b")).toBe("a/b");
-  expect(repoOfFolder("..")).toBeUndefined();
+    for (const prefix of ["", "hf:", "ms:"]) expect(() => parseName(prefix + name, "hf")).toThrow("names no model");
+  expect(repoFolder("/m", parseName("7b", "hf"))).toBe(path.join("/m", "mPLUG--mPLUG-Owl3-7B-241101"));
+  expect(repoFolder("/m", parseName("ms:a/b", "hf"))).toBe(path.join("/m", "ms@a--b"));
+  expect(() => repoFolder("/m", { hub: "modelscope", repo: "../x" })).toThrow("names no repository");
+  expect(modelOfFolder("a--b")).toEqual({ hub: "hf", repo: "a/b" });
+  expect(modelOfFolder("ms@a--b")).toEqual({ hub: "modelscope", repo: "a/b" });
+  for (const folder of ["..", "7b", "ms@7b", "ms@..", "hf:a--b", "ms@ms@a--b"])
+    expect(modelOfFolder(folder)).toBeUndefined();
   for (const file of [
     "../x",
     "a/../b",
