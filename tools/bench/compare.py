@@ -42,11 +42,17 @@ def commit():
     return programs.output("git", "-C", ROOT, "rev-parse", "--short", "HEAD").strip() + ("+" if state else "")
 
 
+def one_figure_a_line(day):
+    """JSON that can be read: a figure, and each short object, on one line."""
+    text = json.dumps(day, indent=1)
+    return re.sub(r"\{[^{}\[\]]*\}|\[[^{}\[\]]*\]", lambda m: re.sub(r"\s+", " ", m[0]), text) + "\n"
+
+
 class Run:
     """One run: what each program reached in each round."""
 
     def __init__(self, a):
-        self.a, self.figures, self.limits = a, {}, {}
+        self.a, self.figures, self.failed = a, {}, []
         self.started = datetime.datetime.now(datetime.timezone.utc)
         self.programs = programs.programs(a, lambda text: print(f"({text})", file=sys.stderr))
 
@@ -57,7 +63,14 @@ class Run:
             able = [program for program in able if program.who != "owl3" or program.kind == self.a.types[0]]
         for n in range(self.a.rounds):
             for program in able if n % 2 == 0 else reversed(able):
-                seconds, limit = program.measure(work)
+                if program in self.failed:
+                    continue
+                try:
+                    seconds, limit = program.measure(work)
+                except programs.FailedError as error:  # the others go on
+                    self.failed.append(program)
+                    print(f"{program.who} {program.kind} is left out: {error}", file=sys.stderr)
+                    continue
                 figure = seconds if name == "vision" else (tokens or 1) / seconds
                 self.note(work, program, figure, limit)
 
@@ -67,10 +80,12 @@ class Run:
         first = {"work": work, "who": program.who, "type": program.kind, "unit": unit, "rounds": []}
         entry = self.figures.setdefault((work, program), first)
         entry["rounds"].append(round(figure, 4))
-        if work.startswith("decode") and program.bytes():
+        if work == "decode" and len(entry["rounds"]) == 1 and program.bytes():
             entry["bytes"] = program.bytes()
         if limit:  # of each round, as the figures are
-            entry.setdefault("limits", []).append({key: limit[key] for key in ("of", "limit", "share")})
+            entry.setdefault("limits", []).append(
+                {"of": limit["of"], "limit": round(limit["limit"], 1), "share": round(limit["share"], 3)}
+            )
 
     def result(self):
         ours = [program.about for program in self.programs if program.who == "owl3" and program.about]
@@ -82,7 +97,7 @@ class Run:
             "size": self.a.size,
             "threads": self.a.threads,
             "versions": versions,
-            "peaks": ours[0]["peaks"] if ours else {},
+            "peaks": {name: round(rate) for name, rate in ours[0]["peaks"].items()} if ours else {},
             "load": {p.kind: round(p.about["load"]) for p in self.programs if p.who == "owl3" and p.about},
             "figures": list(self.figures.values()),
         }
@@ -101,6 +116,7 @@ def main():
     ap.add_argument("--torch", default="int8", type=comma, help="int8, bf16, fp32")
     ap.add_argument("--peers", default=PEERS, type=comma)
     ap.add_argument("--llama-vision", action="store_true", help="llama.cpp's vision tower, too, which takes long")
+    ap.add_argument("--ik-options", default="", help="more options of ik_llama.cpp's llama-bench")
     ap.add_argument("--only", default="vision,prefill:74,prefill:512,decode", type=comma)
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     ap.add_argument("--rounds", type=int, default=2)
@@ -115,6 +131,8 @@ def main():
     try:
         for work in a.only:
             run.measure(work)
+    except KeyboardInterrupt:
+        print("(interrupted: what was measured is kept)", file=sys.stderr)
     finally:
         run.close()
 
@@ -125,7 +143,7 @@ def main():
     if out.exists():
         day = json.loads(out.read_text())
     day["runs"].append(run.result())
-    out.write_text(json.dumps(day, indent=1) + "\n")
+    out.write_text(one_figure_a_line(day))
     print(programs.output("node", ROOT / "tools/docs/speed.mjs", "--print", out), end="")
 
 

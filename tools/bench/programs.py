@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,11 +16,15 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 
+class FailedError(Exception):
+    """A program did not do its work."""
+
+
 def output(*command):
-    """What a command prints to stdout; ends this program with the command's last words when it fails."""
+    """What a command prints to stdout; raises FailedError with the command's last words when it fails."""
     done = subprocess.run([str(x) for x in command], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stderr[-2000:]}")
+        raise FailedError(f"{' '.join(map(str, command))}\n{done.stderr[-2000:]}")
     return done.stdout
 
 
@@ -43,8 +48,11 @@ class Served:
             self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             self.about = self.line()
         self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(work + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(work + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # line() says how it ended
         answer = self.line()
         self.process.send_signal(signal.SIGSTOP)
         return answer["best"], answer.get("limit")
@@ -54,7 +62,7 @@ class Served:
         for text in self.process.stdout:
             if text.startswith("{"):
                 return json.loads(text)
-        sys.exit(f"{' '.join(self.command)}\nended with code {self.process.wait()}")
+        raise FailedError(f"{' '.join(self.command)} ended with code {self.process.wait()}")
 
     def version(self):
         return self.about.get("version")
@@ -75,11 +83,12 @@ class LlamaBench:
 
     def __init__(self, who, kind, folder, model, a):
         self.who, self.kind, self.folder, self.model, self.a = who, kind, folder, model, a
+        self.options = shlex.split(a.ik_options) if who == "ik_llama.cpp" else []
 
     def measure(self, work):
         tokens = tokens_of(work)
         lengths = ["-p", tokens, "-n", 0] if tokens else ["-p", 0, "-n", peer.STEPS]
-        options = ["-t", self.a.threads, "-r", self.a.reps, "-o", "json"]
+        options = ["-t", self.a.threads, "-r", self.a.reps, "-o", "json", *self.options]
         found = json.loads(output(self.folder / "build/bin/llama-bench", "-m", self.model(), *lengths, *options))
         return (tokens or 1) / max(found[0]["samples_ts"]), None
 
@@ -116,7 +125,7 @@ class LlamaVision:
         times = re.findall(r"(?:encod\w*|batch encoding) done in (\d+) ms", text)
         times = times or re.findall(r"image .*?encoded in (\d+) ms", text)
         if not times:
-            sys.exit(f"{' '.join(map(str, command))}\n{text[-2000:]}")
+            raise FailedError(f"{' '.join(map(str, command))}\n{text[-2000:]}")
         return min(map(int, times)) / 1000, None
 
     def version(self):
@@ -147,11 +156,11 @@ class Models:
         return path
 
     def owl3(self, kind):
-        def make(path):
-            command = ["node", ROOT / "bin/owl3.js", "bench", "--shape", self.size, "--type", kind, "--save", path]
-            output(*command, "--only", "decode", "--repeat", 1)
-
-        return self.made(f"owl3-{self.size}-{kind}.gguf", make)
+        module = (ROOT / "dist/bench/random-model.js").as_uri()
+        script = f'(await import("{module}")).writeRandomModel(process.argv[1], "{self.size}", "{kind}")'
+        return self.made(
+            f"owl3-{self.size}-{kind}.gguf", lambda path: output("node", "--input-type=module", "-e", script, path)
+        )
 
     def qwen2(self, size):
         """A random Qwen2 of this size, F16."""
