@@ -1,4 +1,4 @@
-/** What tools/bench/compare.py wrote: docs/speed/*.json, one file per machine and day, with a run each time it was called. */
+/** Reads the figures that tools/bench/compare.py wrote: docs/speed/*.json, one file per machine and day, with a run each time it was called. */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
@@ -17,7 +17,7 @@ export function best({ unit, rounds }) {
   return unit === "s" ? Math.min(...rounds) : Math.max(...rounds);
 }
 
-/** What share of the machine's limit a figure's best round was. */
+/** The share of the machine's limit that a figure reached in its best round. */
 export function share(figure) {
   return figure.limits?.[figure.rounds.indexOf(best(figure))];
 }
