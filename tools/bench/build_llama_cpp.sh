@@ -14,4 +14,4 @@ if [ ! -e llama.cpp ]; then
 fi
 cmake -S llama.cpp -B llama.cpp/build -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_CCACHE=OFF -DLLAMA_CURL=OFF \
   -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF
-cmake --build llama.cpp/build --parallel "${JOBS:-2}" --target llama-bench llama-quantize llama-mtmd-cli
+cmake --build llama.cpp/build --parallel "${JOBS:-2}" --target llama-bench llama-mtmd-cli

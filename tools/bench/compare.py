@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def main():
     wrong = [name for name in a.peers if name not in PEERS]
     if wrong:
         ap.error(f"--peers: {', '.join(wrong)} is none of {', '.join(PEERS)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as `timeout` ends it
     run = Run(a)
     try:
         for work in a.only:

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Makes random models of our shapes that llama.cpp can run: Qwen2 as F16, or the vision tower.
+"""Makes random models of our shapes that llama.cpp can run: Qwen2, or the vision tower.
 
-  llama_cpp_models.py language SIZE VOCAB.gguf OUT.gguf   SIZE: 0.5b, 2b, 7b, or stub (one layer, carries the tower)
-  llama_cpp_models.py vision TYPE DIM OUT.gguf            TYPE: f16, bf16, q8_0; DIM: hidden_size of the language model
+  llama_cpp_models.py language SIZE VOCAB.gguf OUT.gguf [OURS.gguf]   SIZE: 0.5b, 2b, 7b, or stub
+  llama_cpp_models.py vision TYPE DIM OUT.gguf                        TYPE: f16, bf16, q8_0
 
-llama-quantize makes the other types of the language model. VOCAB.gguf is models/ggml-vocab-qwen2.gguf of llama.cpp,
-which does not load a model without a tokenizer. Needs numpy and gguf.
+The language model is F16, or each tensor has the format that it has in OURS.gguf, so that both read the same bytes. A
+stub is one layer that carries the tower; DIM is hidden_size of the language model. VOCAB.gguf is
+models/ggml-vocab-qwen2.gguf of llama.cpp, which does not load a model without a tokenizer. Needs numpy and gguf.
 """
 
 import sys
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFReader, GGUFWriter
 from gguf.quants import quantize
 
 LANGUAGE = {  # layers, width, MLP, heads, KV heads, vocabulary, tied
@@ -32,7 +33,17 @@ def normal(*shape):
 normal.pool = (random.standard_normal(999_983) * 0.02).astype(np.float32)
 
 
-def language(size, vocab, out):
+def blocks(kind, n, k):
+    """Random blocks of a quantised format. Speed does not depend on values, but scales (float16) have to be finite."""
+    block, size = GGML_QUANT_SIZES[kind]
+    scales = {"Q8_0": [0], "Q4_0": [0], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [size - 2]}[kind.name]
+    pool = random.integers(0, 256, (9973, size), np.uint8)
+    for at in scales:
+        pool[:, at : at + 2] = np.frombuffer(np.float16(1e-4).tobytes(), np.uint8)
+    return np.resize(pool, (n * k // block, size)).reshape(n, -1)
+
+
+def language(size, vocab, out, ours=None):
     layers, d, mlp, heads, kv, rows, tied = LANGUAGE[size]
     w = GGUFWriter(out, "qwen2", use_temp_file=False)
     for key, value in (
@@ -57,8 +68,14 @@ def language(size, vocab, out):
     w.add_token_merges(merges)
     w.add_eos_token_id(151645)
 
+    kinds = {tensor.name: tensor.tensor_type for tensor in GGUFReader(ours).tensors} if ours else {}
+
     def matrix(name, n, k):
-        w.add_tensor(name, normal(n, k).astype(np.float16))
+        kind = kinds.get(name, GGMLQuantizationType.F16)
+        if kind in (GGMLQuantizationType.F16, GGMLQuantizationType.BF16):
+            w.add_tensor(name, quantize(normal(n, k), kind), raw_dtype=kind)
+        else:
+            w.add_tensor(name, blocks(kind, n, k), raw_dtype=kind)
 
     def vector(name, n, value=None):
         w.add_tensor(name, normal(n) if value is None else np.full(n, value, np.float32))

@@ -162,17 +162,12 @@ class Models:
             f"owl3-{self.size}-{kind}.gguf", lambda path: output("node", "--input-type=module", "-e", script, path)
         )
 
-    def qwen2(self, size):
-        """A random Qwen2 of this size, F16."""
+    def qwen2(self, size, kind="f16"):
+        """A random Qwen2 of this size, each tensor in the format it has in our file of this type."""
         vocab = self.llama / "models/ggml-vocab-qwen2.gguf"
         script = [sys.executable, HERE / "llama_cpp_models.py", "language", size, vocab]
-        return self.made(f"llama-{size}-f16.gguf", lambda path: output(*script, path))
-
-    def quantised(self, kind):
-        quantize = [self.llama / "build/bin/llama-quantize", self.qwen2(self.size)]
-        return self.made(
-            f"llama-{self.size}-{kind}.gguf", lambda path: output(*quantize, path, kind.upper(), self.threads)
-        )
+        like = [] if kind == "f16" else [self.owl3(kind)]
+        return self.made(f"llama-{size}-{kind}.gguf", lambda path: output(*script, path, *like))
 
     def llama_tower(self, kind):
         script = [sys.executable, HERE / "llama_cpp_models.py", "vision", kind, 1536]
@@ -205,7 +200,9 @@ def programs(a, leave_out):
     for name in ("llama.cpp", "ik_llama.cpp"):
         folder = Path(a.folder) / name
         if have(name, (folder / "build/bin/llama-bench").exists()):
-            found += [LlamaBench(name, kind, folder, lambda kind=kind: models.quantised(kind), a) for kind in a.types]
+            found += [
+                LlamaBench(name, kind, folder, lambda kind=kind: models.qwen2(a.size, kind), a) for kind in a.types
+            ]
     tower, stub = lambda: models.llama_tower("q8_0"), lambda: models.qwen2("stub")
     if "llama.cpp" in a.peers and (models.llama / "build/bin/llama-mtmd-cli").exists() and a.llama_vision:
         found.append(LlamaVision("q8_0", "off", models.llama, stub, tower, models.picture(), a))
