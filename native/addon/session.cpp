@@ -14,6 +14,11 @@ Napi::Array to_array(Napi::Env env, const std::vector<sample::TokenLogprob>& lis
   for (uint32_t i = 0; i < list.size(); i++) a.Set(i, to_object(env, list[i]));
   return a;
 }
+Napi::Float32Array to_array(Napi::Env env, const std::vector<float>& values) {
+  Napi::Float32Array a = Napi::Float32Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), a.Data());
+  return a;
+}
 Napi::Object sampled_to_js(Napi::Env env, const sample::Sampled& sampled) {
   Napi::Object o = to_object(env, sampled.token);
   o.Set("top", to_array(env, sampled.top));
@@ -24,6 +29,7 @@ Napi::Object sampled_to_js(Napi::Env env, const sample::Sampled& sampled) {
 struct PartResult {
   std::vector<sample::Sampled> drawn;
   std::vector<sample::TokenLogprob> top;
+  std::vector<float> scores;  // of all targets, row by row
   std::vector<float> logits;  // [V], or empty
 
   Napi::Object to_js(Napi::Env env) const {
@@ -32,11 +38,8 @@ struct PartResult {
     for (uint32_t i = 0; i < drawn.size(); i++) list.Set(i, sampled_to_js(env, drawn[i]));
     o.Set("drawn", list);
     o.Set("top", to_array(env, top));
-    if (!logits.empty()) {
-      Napi::Float32Array row = Napi::Float32Array::New(env, logits.size());
-      std::copy(logits.begin(), logits.end(), row.Data());
-      o.Set("logits", row);
-    }
+    if (!scores.empty()) o.Set("scores", to_array(env, scores));
+    if (!logits.empty()) o.Set("logits", to_array(env, logits));
     return o;
   }
 };
@@ -129,6 +132,7 @@ struct SessionObject::PartRequest {
   std::vector<int32_t> ids;
   std::vector<model::MediaSlot> media;
   std::shared_ptr<SamplerObject::State> sampler;
+  std::vector<std::vector<int32_t>> targets;  // of each of the last rows, the ids whose log-probabilities are wanted
   int32_t drafted = 0, top = 0;
   bool logits = false;
 
@@ -136,8 +140,9 @@ struct SessionObject::PartRequest {
     const int32_t candidates = sampler ? sampler->sampler.candidates_needed() : 0;
     model::Part p{.sequence = sequence, .ids = ids, .media = media};
     p.wanted = sampler ? drafted + 1 : top > 0 || logits ? 1 : 0;
+    p.wanted = std::max(p.wanted, static_cast<int32_t>(targets.size()));
     p.picked = std::max(candidates, top);
-    p.whole = logits || (sampler && candidates == 0);
+    p.whole = logits || !targets.empty() || (sampler && candidates == 0);
     return p;
   }
 
@@ -147,6 +152,9 @@ struct SessionObject::PartRequest {
     const size_t vocab = static_cast<size_t>(s.config().vocab_size), n = rows.picked.size();
     const std::span<const float> whole = rows.whole;
     if (top > 0) result.top = sample::top_logprobs(rows.picked.back(), top);
+    for (size_t row = 0; row < targets.size(); row++)
+      for (const int32_t id : targets[row])
+        result.scores.push_back(sample::logprob(whole.subspan(row * vocab, vocab), rows.picked[row], id).logprob);
     if (sampler) {
       const size_t first = ids.size() - static_cast<size_t>(drafted);  // where the guesses begin
       for (size_t row = 0; row < n; row++) {
@@ -174,6 +182,16 @@ SessionObject::PartRequest SessionObject::part_request(Napi::Value v) const {
   if (const Napi::Value d = o.Get("drafted"); !d.IsUndefined()) r.drafted = to_int32(d, "drafted");
   if (const Napi::Value k = o.Get("top"); !k.IsUndefined()) r.top = to_int32(k, "top");
   if (const Napi::Value l = o.Get("logits"); !l.IsUndefined()) r.logits = l.ToBoolean();
+  if (const Napi::Value t = o.Get("targets"); !t.IsUndefined()) {
+    if (!t.IsArray()) throw invalid(env, "targets must be an array of arrays of ids");
+    const Napi::Array rows = t.As<Napi::Array>();
+    for (uint32_t i = 0; i < rows.Length(); i++) r.targets.push_back(to_ids(rows.Get(i), "targets"));
+    for (const std::vector<int32_t>& row : r.targets)
+      for (const int32_t id : row)
+        if (id < 0 || id >= state_->model->config().vocab_size)
+          throw invalid(env, "a target is no id of this model: " + std::to_string(id));
+    if (r.sampler) throw invalid(env, "a part is either drawn from or scored");
+  }
   if (r.drafted > 0 && (!r.sampler || static_cast<size_t>(r.drafted) >= r.ids.size()))
     throw invalid(env, "a draft needs a sampler, and a certain id before it");
   return r;

@@ -35,6 +35,11 @@ std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k) {
   return top;
 }
 
+TokenLogprob logprob(std::span<const float> logits, const ops::Picked& picked, int32_t id) {
+  check_finite(picked);
+  return logprob(id, logits[static_cast<size_t>(id)], picked);
+}
+
 Sampler::Sampler(const SamplerOptions& o) : options_(o), random_(o.seed) {
   check(o.temperature >= 0 && o.temperature <= 100, "temperature must be between 0 and 100");
   check(o.top_k >= 0, "top-k must not be negative");

@@ -40,6 +40,9 @@ void check_finite(const ops::Picked& row);
 /// are not finite numbers.
 std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k);
 
+/// The log-probability of one id of a row of logits [V] whose numbers `picked` are. Error{bad_model} as above.
+TokenLogprob logprob(std::span<const float> logits, const ops::Picked& picked, int32_t id);
+
 class Sampler {
  public:
   /// Error{invalid_argument} for options out of range.

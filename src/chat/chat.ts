@@ -11,8 +11,7 @@ import { closeMedia, type MediaReport } from "../vision/chat-media.js";
 import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
 import { Conversation } from "./conversation.js";
-import type { Engine } from "./engine.js";
-import { checkMemory } from "./memory.js";
+import { checkEngineMemory, type Engine } from "./engine.js";
 import { type AskOptions, type ChatOptions, checkContextLength, checkOptions, defaultMaxTokens } from "./options.js";
 import { planWork } from "./plan.js";
 import type { Timings } from "./progress.js";
@@ -198,13 +197,11 @@ export class Chat {
     const looked = await encodeMedia(this.#engine.crops, media, { signal, onProgress, plan: memory });
     if (looked > 0) timings.visionMs = lap();
 
-    const crops = media
-      .flatMap((item) => item.encoded ?? [])
-      .map(({ key, embeds, crop }, i) => ({ key, embeds, crop, offset: mediaOffset[i] ?? 0 }));
-    const scheduler = this.#engine.scheduler(this.#kvType);
+    const crops = this.#conversation.visibleCrops(mediaOffset);
     // Beams share the pages of the prompt but for the last, of which the prompt keeps its own.
     const forked = beams > 1 ? this.#engine.model.kvBytes(this.#kvType).page : 0;
-    const sequence = await scheduler.open({ ids, crops }, memory.kvCache + memory.visualKv + forked, signal);
+    const bytes = memory.kvCache + memory.visualKv + forked;
+    const sequence = await this.#engine.scheduler(this.#kvType).open({ ids, crops }, bytes, signal);
     this.#sequence = sequence;
     const sampler = beams > 1 ? undefined : nativeSync(() => binding.createSampler(sampling));
     sampler?.reset(Int32Array.from(ids));
@@ -234,8 +231,7 @@ export class Chat {
     const work = planWork(size, this.#options, options);
     const memory = nativeSync(() => model.plan({ ...work, kvType: this.#kvType }));
     options.onPlan?.(memory);
-    // Memory that the session has counts as available: where other answers use it, this one waits for them.
-    checkMemory(memory, model.weightBytes + this.#engine.scheduler(this.#kvType).bytes);
+    checkEngineMemory(this.#engine, this.#kvType, memory);
     return { contextLength: work.contextLength, memory };
   }
 

@@ -1,3 +1,4 @@
+import type { VisibleCrop } from "../decode/prefix.js";
 import type { InputImage, InputMessage, InputVideo, Message, TextPart } from "../prompt/messages.js";
 import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf, releaseMedia } from "../vision/chat-media.js";
 import type { OnProgress } from "./progress.js";
@@ -88,6 +89,13 @@ export class Conversation {
   /** Removes all turns; a system message stays. */
   clear(): void {
     this.truncate(this.#turns[0]?.role === "system" ? 1 : 0);
+  }
+
+  /** The crops of all media, which are encoded, each visible from its `mediaOffset` on. */
+  visibleCrops(mediaOffset: readonly number[]): VisibleCrop[] {
+    return this.media
+      .flatMap((item) => item.encoded ?? [])
+      .map(({ key, embeds, crop }, i) => ({ key, embeds, crop, offset: mediaOffset[i] ?? 0 }));
   }
 
   render(): Rendered {

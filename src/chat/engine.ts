@@ -1,11 +1,11 @@
 import { Admission } from "../decode/admission.js";
 import type { SamplingOptions } from "../decode/sampling.js";
 import { Scheduler } from "../decode/scheduler.js";
-import type { Binding, KvType, NativeModel } from "../native/binding.js";
+import type { Binding, KvType, MemoryPlan, NativeModel } from "../native/binding.js";
 import { Turns } from "../native/turns.js";
 import type { LoadMedia } from "../vision/chat-media.js";
 import { type CropCache, Crops } from "../vision/crops.js";
-import { memoryLimits } from "./memory.js";
+import { checkMemory, memoryLimits } from "./memory.js";
 import type { PromptTokenizer } from "./prompt-tokenizer.js";
 
 export interface EngineParts {
@@ -53,4 +53,12 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
       model.dispose();
     },
   };
+}
+
+/**
+ * Throws MemoryError when the machine lacks the memory of a plan. Memory that sequences have counts as available: where other answers use it, this one
+ * waits for them.
+ */
+export function checkEngineMemory({ model, scheduler }: Engine, kvType: KvType, plan: MemoryPlan): void {
+  checkMemory(plan, model.weightBytes + scheduler(kvType).bytes);
 }

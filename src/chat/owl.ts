@@ -18,6 +18,7 @@ import type { ChatOptions } from "./options.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
+import { type ScoreOptions, type Scores, scoreCandidates } from "./score.js";
 
 export interface OwlOptions extends ModelOptions {
   /** Keep embeddings of crops on disk and look there first (see EmbeddingCache); default: false. */
@@ -30,6 +31,8 @@ export class Owl {
   readonly path: string;
   readonly #engine: Engine;
   readonly #chats = new Set<Chat>();
+  readonly #scoring = new Set<Promise<Scores>>();
+  readonly #stop = new AbortController();
   #disposed = false;
 
   private constructor(path: string, engine: Engine) {
@@ -108,11 +111,29 @@ export class Owl {
     return chat;
   }
 
-  /** Ends its chats and frees the weights. A second call does nothing. */
+  /**
+   * Computes how probable given answers to a conversation are, which ends with a question. Candidates share the computation of the prompt and
+   * go through the model together. Several calls may run at the same time, beside chats.
+   */
+  async score(
+    messages: readonly InputMessage[],
+    candidates: readonly string[],
+    options: ScoreOptions = {},
+  ): Promise<Scores> {
+    if (this.#disposed) throw new UserError("this model was disposed; open it again.");
+    const signal = AbortSignal.any([this.#stop.signal, ...(options.signal ? [options.signal] : [])]);
+    const scoring = scoreCandidates(this.#engine, structuredClone(messages), candidates, { ...options, signal });
+    this.#scoring.add(scoring);
+    return scoring.finally(() => this.#scoring.delete(scoring));
+  }
+
+  /** Ends its chats and scores and frees the weights. A second call does nothing. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#stop.abort(new DOMException("the model was disposed", "AbortError"));
     await Promise.all([...this.#chats].map((chat) => chat.dispose()));
+    await Promise.allSettled(this.#scoring);
     this.#engine.dispose();
   }
 

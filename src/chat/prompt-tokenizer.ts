@@ -16,6 +16,8 @@ export interface Rendered {
 export interface PromptTokenizer extends Detokenizer {
   readonly eosIds: ReadonlySet<number>;
   render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
+  /** The ids of an answer's text. */
+  encode(text: string): number[];
 }
 
 /** Makes the prompt tokenizer of a model file; `path` is for messages. Throws ModelFileError when its tokenizer is damaged. */
@@ -27,6 +29,7 @@ export function promptTokenizer(metadata: GgufMetadata, path: string): PromptTok
       const { text, ids, mediaOffset } = encodePrompt(renderMessages(messages, options), tokenizer);
       return { prompt: text, ids, mediaOffset };
     },
+    encode: (text) => tokenizer.encodeText(text),
     stream: () => tokenizer.stream(),
     text: (id) => tokenizer.tokenText(id),
   };

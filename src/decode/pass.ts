@@ -9,6 +9,9 @@ const sharedChunk = 128;
 const newCrops = 16;
 const sharedNewCrops = 2;
 
+/** Rows of prompts whose logits are wanted at most: a row of logits is as large as the vocabulary. */
+export const scoredRows = 64;
+
 /** A sequence and the results that its client waits for. */
 export interface Wish {
   readonly sequence: Sequence;
@@ -44,14 +47,17 @@ export function shareRows<W extends Wish>(wishes: readonly W[]): Share<W>[] {
   const alone = shares.length === 0;
   rows = Math.min(rows, alone ? prefillChunk : sharedChunk);
   let crops = alone ? newCrops : sharedNewCrops;
+  let scored = scoredRows;
   for (const wish of wishes) {
     if (decodes(wish)) continue;
     const { ids, computed } = wish.sequence;
     const fresh = wish.sequence.crops.filter(({ offset }) => offset >= computed);
-    const end = Math.min(ids.length, computed + rows, fresh[crops]?.offset ?? ids.length);
+    const firstScored = Math.max(computed, ids.length - (wish.want.targets?.length ?? 0));
+    const end = Math.min(ids.length, computed + rows, fresh[crops]?.offset ?? ids.length, firstScored + scored);
     if (end === computed) break;
     shares.push({ wish, end, draft: [] });
     rows -= end - computed;
+    scored -= Math.max(0, end - firstScored);
     crops -= fresh.filter(({ offset }) => offset < end).length;
   }
   return shares;
@@ -65,6 +71,7 @@ export function toPart({ wish: { sequence, want }, end, draft }: Share): Advance
     sequence: native as number,
     ids: Int32Array.from([...ids.slice(computed, end), ...draft]),
     ...(media.length > 0 && { media }),
+    ...(want.targets && { targets: targetsOf(want.targets, ids.length, computed, end) }),
   };
   if (end < ids.length) return part;
   const { sampler, top, logits } = want;
@@ -75,4 +82,10 @@ export function toPart({ wish: { sequence, want }, end, draft }: Share): Advance
     ...(top !== undefined && { top }),
     ...(logits && { logits }),
   };
+}
+
+/** The targets of the rows from `computed` to `end`, when those of all rows up to `length` are `targets`. */
+function targetsOf(targets: NonNullable<Want["targets"]>, length: number, computed: number, end: number): Int32Array[] {
+  const first = length - targets.length;
+  return targets.slice(Math.max(0, computed - first), Math.max(0, end - first)).map((row) => Int32Array.from(row));
 }

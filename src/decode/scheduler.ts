@@ -20,6 +20,8 @@ export interface SchedulerOptions {
 }
 
 interface Request extends Wish {
+  /** The log-probabilities of the targets in the rows that are computed. */
+  scores: number[];
   resolve(answer: Advanced): void;
   reject(error: unknown): void;
 }
@@ -93,7 +95,7 @@ export class Scheduler implements SequenceOwner {
     this.#check();
     let request: Request | undefined;
     const answer = new Promise<Advanced>((resolve, reject) => {
-      request = { sequence, want, resolve, reject };
+      request = { sequence, want, scores: [], resolve, reject };
       this.#requests.push(request);
       this.#wake();
     });
@@ -251,12 +253,13 @@ export class Scheduler implements SequenceOwner {
       return;
     }
     sequence.computed = end;
+    wish.scores.push(...(outcome.scores ?? []));
     if (end < sequence.ids.length) return;
     this.#report(wish);
     for (const { id } of outcome.drawn) sequence.ids.push(id);
     sequence.computed += Math.max(0, outcome.drawn.length - 1);
     this.#drop(wish);
-    wish.resolve(outcome);
+    wish.resolve(wish.want.targets ? { ...outcome, scores: Float32Array.from(wish.scores) } : outcome);
   }
 
   /** Reports the progress to a client; an error of its callback ends that client's request alone. */

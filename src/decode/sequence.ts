@@ -11,6 +11,8 @@ export interface Want {
   top?: number;
   /** Whether a copy of the logits is wanted. */
   logits?: boolean;
+  /** For each of the sequence's last ids, in order, the ids whose log-probabilities after it are wanted; not together with a sampler. */
+  targets?: readonly (readonly number[])[];
   signal?: AbortSignal | undefined;
   /** Called before each pass and at the end: how many ids are computed, of those that had to be. */
   onProgress?: ((done: number, total: number) => void) | undefined;

@@ -253,12 +253,16 @@ export interface AdvancePart {
   top?: number;
   /** Whether a copy of the logits after the last id is wanted. */
   logits?: boolean;
+  /** For each of the last rows, in order, the ids whose log-probabilities after it are wanted; not together with a sampler. */
+  targets?: Int32Array[];
 }
 
 export interface Advanced {
   /** One with a sampler; with a draft up to drafted + 1. All but the last are on the sequence. */
   drawn: SampledToken[];
   top: { id: number; logprob: number }[];
+  /** The log-probabilities of all targets, row by row. */
+  scores?: Float32Array;
   logits?: Float32Array;
 }
 

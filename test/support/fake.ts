@@ -106,7 +106,16 @@ export function fakeEngine(): Fake {
       const wanted = [...lengths.values()].reduce((sum, length) => sum + Math.ceil(length / pagePositions), 0);
       if (wanted > pages) throw Object.assign(new Error(`${wanted} of ${pages} pages`), { code: "out_of_memory" });
     };
-    const append = ({ sequence, ids, media = [], sampler, drafted = 0, top, logits }: AdvancePart): Advanced => {
+    const append = ({
+      sequence,
+      ids,
+      media = [],
+      sampler,
+      drafted = 0,
+      top,
+      logits,
+      targets,
+    }: AdvancePart): Advanced => {
       const held = at(sequence);
       const guesses = [...ids.slice(ids.length - drafted)];
       held.ids.push(...ids.slice(0, ids.length - drafted));
@@ -126,6 +135,14 @@ export function fakeEngine(): Fake {
         drawn,
         top: top === undefined ? [] : (fake.scores?.(held.ids) ?? []).slice(0, top),
         ...(logits && { logits: new Float32Array(vocabulary) }),
+        ...(targets && {
+          scores: Float32Array.from(
+            targets.flatMap((row, i) => {
+              const before = held.ids.slice(0, held.ids.length - targets.length + i + 1);
+              return Array.from(row, (id) => fakeLogprob(before, id));
+            }),
+          ),
+        }),
       };
     };
     const self: NativeSession = {
@@ -220,6 +237,13 @@ export function fakeEngine(): Fake {
   return fake;
 }
 
+/** The log-probability that the fake engine gives for `id` after `ids`; a float32. */
+export function fakeLogprob(ids: readonly number[], id: number): number {
+  let hash = 11;
+  for (const each of [...ids, id]) hash = (hash * 31 + each) % 1_000_003;
+  return Math.fround(-(hash % 1000) / 100);
+}
+
 /** A scheduler over the fake engine, and its session, which tells how many sequences there are. */
 export async function fakeScheduler(
   fake: Fake,
@@ -289,6 +313,7 @@ const tokenizer: PromptTokenizer = {
     prompt += "A:";
     return { prompt, mediaOffset, ids: Array.from(prompt, (c) => c.charCodeAt(0)) };
   },
+  encode: (text) => Array.from(text, (c) => c.charCodeAt(0)),
   stream: () => ({ push: (id) => String.fromCharCode(id), end: () => "" }),
   text: (id) => String.fromCharCode(id),
 };

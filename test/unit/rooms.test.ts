@@ -21,7 +21,8 @@ const typescript: Record<string, string[]> = {
   convert: ["errors", "native", "gguf"],
   vision: ["errors", "abort", "native", "media", "prompt"],
   decode: ["errors", "abort", "format", "native"],
-  chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode"],
+  score: ["decode"],
+  chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode", "score"],
   bench: ["format", "native", "gguf", "convert", "decode"],
   cli: [
     "errors",
@@ -37,7 +38,7 @@ const typescript: Record<string, string[]> = {
     "chat",
     "bench",
   ],
-  index: ["errors", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "chat"],
+  index: ["errors", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "score", "chat"],
 };
 const native: Record<string, string[]> = {
   base: [],

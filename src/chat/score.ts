@@ -1,0 +1,102 @@
+import { scoredRows } from "../decode/pass.js";
+import { ContextError, UsageError } from "../errors.js";
+import type { MemoryPlan } from "../native/binding.js";
+import { nativeSync } from "../native/native.js";
+import type { InputMessage } from "../prompt/messages.js";
+import { type ScoredCandidate, scoredCandidates } from "../score/candidates.js";
+import { forkBytes, scoreContinuations } from "../score/continuations.js";
+import type { MediaReport } from "../vision/chat-media.js";
+import { encodeMedia } from "../vision/encode-media.js";
+import { Conversation } from "./conversation.js";
+import { checkEngineMemory, type Engine } from "./engine.js";
+import { type ChatOptions, checkContextLength } from "./options.js";
+import { workOf } from "./plan.js";
+import type { OnProgress } from "./progress.js";
+
+export interface ScoreOptions extends Omit<ChatOptions, "messages"> {
+  /** Whether a candidate is a whole answer, so that the end marker counts as its last token; default: false. */
+  end?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
+}
+
+export interface Scores {
+  /** In the order in which they were given. */
+  candidates: ScoredCandidate[];
+  /** All pictures and videos of the conversation. */
+  media: MediaReport[];
+  usage: { promptTokens: number; crops: number };
+}
+
+/** Computes how probable given answers to a conversation are; `messages` ends with the question. Nothing is drawn. */
+export async function scoreCandidates(
+  engine: Engine,
+  messages: readonly InputMessage[],
+  candidates: readonly string[],
+  options: ScoreOptions = {},
+): Promise<Scores> {
+  const { model, tokenizer } = engine;
+  const { signal, onProgress, kvType = model.defaultKvType } = options;
+  checkContextLength(options.contextLength, model.config.contextLength);
+  const continuations = candidates.map((text) => continuation(engine, text, options.end ?? false));
+  if (continuations.length === 0) throw new UsageError("there is no candidate to score.");
+  const conversation = new Conversation(tokenizer, engine.loadMedia, {
+    cut: options.cut ?? true,
+    video: options.video,
+    allowSpecial: options.allowSpecial ?? false,
+  });
+  try {
+    const system = options.system === undefined ? [] : [{ role: "system" as const, content: options.system }];
+    await conversation.add([...system, ...messages], { signal, onProgress });
+    const { ids, mediaOffset } = conversation.render();
+    const plan = planScores(engine, { promptTokens: ids.length, crops: mediaOffset.length }, continuations, options);
+    await encodeMedia(engine.crops, conversation.media, { signal, onProgress, plan });
+    const crops = conversation.visibleCrops(mediaOffset);
+    const sequence = await engine.scheduler(kvType).open({ ids, crops }, plan.kvCache + plan.visualKv, signal);
+    try {
+      const logprobs = await scoreContinuations(sequence, continuations, {
+        signal,
+        onProgress: (done, total) => onProgress?.({ stage: "prefill", done, total }),
+      });
+      return {
+        candidates: scoredCandidates(candidates, continuations, logprobs, tokenizer.text),
+        media: conversation.media.map(({ report }) => ({ ...report })),
+        usage: { promptTokens: ids.length, crops: crops.length },
+      };
+    } finally {
+      sequence.release();
+    }
+  } finally {
+    conversation.truncate(0);
+  }
+}
+
+function continuation({ tokenizer }: Engine, text: string, end: boolean): number[] {
+  const [endOfTurn] = tokenizer.eosIds;
+  const ids = [...tokenizer.encode(text), ...(end && endOfTurn !== undefined ? [endOfTurn] : [])];
+  if (ids.length === 0) throw new UsageError("a candidate is empty.");
+  return ids;
+}
+
+/** The memory of prompt, crops and forks. Throws ContextError, and MemoryError when the machine has less. */
+function planScores(
+  engine: Engine,
+  { promptTokens, crops }: { promptTokens: number; crops: number },
+  continuations: readonly (readonly number[])[],
+  options: ScoreOptions,
+): MemoryPlan {
+  const { model } = engine;
+  const kvType = options.kvType ?? model.defaultKvType;
+  const limit = options.contextLength ?? model.config.contextLength;
+  const contextLength = promptTokens + Math.max(...continuations.map((ids) => ids.length - 1));
+  if (contextLength > limit) throw new ContextError(contextLength, limit, options.contextLength !== undefined);
+  const work = workOf({ contextLength, crops, sequences: 1, kvType, logitRows: scoredRows });
+  const plan = nativeSync(() => model.plan({ ...work, kvType }));
+  const forks = forkBytes(
+    continuations,
+    nativeSync(() => model.kvBytes(kvType)),
+  );
+  const whole = { ...plan, kvCache: plan.kvCache + forks, total: plan.total + forks };
+  checkEngineMemory(engine, kvType, whole);
+  return whole;
+}
