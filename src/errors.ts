@@ -6,6 +6,7 @@ export const ExitCode = {
   file: 3,
   model: 4,
   memory: 5,
+  rows: 6,
   interrupted: 130,
 } as const;
 
@@ -76,6 +77,13 @@ export class MemoryError extends UserError {
 export class FolderError extends FileError {
   constructor(readonly path: string) {
     super(`${path} is a folder; a model is a GGUF file.`);
+  }
+}
+
+/** Some of many rows failed, and the others were done: exit code 6. */
+export class RowsError extends UserError {
+  constructor(failed: number, rows: number, first: string) {
+    super(`${failed} of ${rows} rows failed, the first one because: ${first}`, ExitCode.rows);
   }
 }
 

@@ -46,7 +46,8 @@ export function createProgram(): Command {
 const examples = `Examples:
   owl3 chat photo.jpg "What does the sign say?"
   echo "What is a convolution?" | owl3 chat -q
-Exit codes: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory, 130 Ctrl-C.`;
+Exit codes: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory,
+  6 some rows failed, 130 Ctrl-C.`;
 
 /** Ends with one sentence on stderr and the documented exit code; the stack is shown only with OWL3_DEBUG=1. */
 function fail(error: unknown): void {

@@ -23,6 +23,7 @@ const typescript: Record<string, string[]> = {
   decode: ["errors", "abort", "format", "native"],
   score: ["decode"],
   chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode", "score"],
+  eval: ["errors", "native", "media", "prompt", "chat"],
   bench: ["format", "native", "gguf", "convert", "decode"],
   cli: [
     "errors",
@@ -36,6 +37,7 @@ const typescript: Record<string, string[]> = {
     "convert",
     "vision",
     "chat",
+    "eval",
     "bench",
   ],
   index: ["errors", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "score", "chat"],

@@ -4,6 +4,7 @@ import { addCacheCommand } from "./cache.js";
 import { addChatCommand } from "./chat.js";
 import { addConvertCommand } from "./convert.js";
 import { addDoctorCommand } from "./doctor.js";
+import { addEvalCommand } from "./eval.js";
 import { addInfoCommand } from "./info.js";
 import { addModelsCommand } from "./models.js";
 import { addPullCommand } from "./pull.js";
@@ -22,6 +23,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   addConvertCommand,
   addQuantizeCommand,
   addCacheCommand,
+  addEvalCommand,
   addBenchCommand,
   addDoctorCommand,
 ];

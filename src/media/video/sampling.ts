@@ -9,6 +9,11 @@ export interface SamplingOptions {
   /** Only frames in [start, end) are taken, in seconds from the clip's first frame. */
   start?: number;
   end?: number;
+  /**
+   * "reference" (default): every frame at the rate, and the middles of equal parts of them if these are too many. "middles": the middles of maxFrames
+   * equal intervals of all frames, which published evaluations look at; the rate has no effect.
+   */
+  rule?: "reference" | "middles";
   /** Indices of exactly these frames; the other options then have no effect. */
   frames?: readonly number[];
 }
@@ -37,6 +42,7 @@ export function sampleFrames(times: ArrayLike<number>, fps: number, options: Sam
     throw new UsageError(
       `No frame lies between ${start} s and ${end === Number.POSITIVE_INFINITY ? "the end" : `${end} s`}: the clip's last frame is at ${(times[count - 1] as number).toFixed(2)} s.`,
     );
+  if (options.rule === "middles") return middles(inside, Math.min(maxFrames, maxSampledFrames));
   const stride = Math.min(Math.max(1, roundHalfEven(saneRate(times, fps) / (options.fps ?? 1))), Math.max(1, count));
   return uniform(
     inside.filter((_, i) => i % stride === 0),
@@ -49,6 +55,16 @@ export function uniform<T>(items: readonly T[], n: number): T[] {
   if (items.length <= n) return [...items];
   const gap = items.length / n;
   return Array.from({ length: n }, (_, i) => items[Math.trunc(i * gap + gap / 2)] as T);
+}
+
+/** Takes the middle of each of n intervals, whose ends are rounded down as numpy's linspace().astype(int) does; all if there are no more than n. */
+function middles(items: readonly number[], n: number): number[] {
+  if (items.length <= n) return [...items];
+  const ends = Array.from({ length: n + 1 }, (_, i) => (i === n ? items.length : Math.trunc(i * (items.length / n))));
+  return Array.from({ length: n }, (_, i) => {
+    const [from, to] = [ends[i] as number, ends[i + 1] as number];
+    return items[Math.floor((from + to - 1) / 2)] as number;
+  });
 }
 
 /** Rounds halves to the even neighbour, as Python's round() does. */

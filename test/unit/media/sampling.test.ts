@@ -30,6 +30,15 @@ describe("sampling", () => {
     expect(() => sampleFrames(times(100, 10), 10, { start: 20 })).toThrow(/last frame is at 9\.90 s/);
     expect(() => sampleFrames(times(100, 10), 10, { start: 3, end: 3 })).toThrow(/after its start/);
   });
+  test("the middles of equal intervals of all frames (numbers of numpy: linspace(0, n, k + 1).astype(int))", () => {
+    const middles = (n: number, maxFrames: number, more = {}) =>
+      sampleFrames(times(n, 10), 10, { rule: "middles", maxFrames, ...more });
+    expect(middles(10, 3)).toEqual([1, 4, 7]); // [0, 3), [3, 6), [6, 10)
+    expect(middles(10, 4)).toEqual([0, 3, 5, 8]); // [0, 2), [2, 5), [5, 7), [7, 10)
+    expect(middles(64, 8)).toEqual([3, 11, 19, 27, 35, 43, 51, 59]);
+    expect(middles(3, 8)).toEqual([0, 1, 2]);
+    expect(middles(100, 2, { fps: 1, start: 2, end: 6 })).toEqual([29, 49]);
+  });
   test("named frames", () => {
     expect(sampleFrames(times(100, 10), 10, { frames: [30, 10, 20, 10] })).toEqual([10, 20, 30]);
     expect(() => sampleFrames(times(100, 10), 10, { frames: [100] })).toThrow(/has 100 frames, counted from 0/);

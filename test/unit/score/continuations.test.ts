@@ -4,7 +4,7 @@ import { forkBytes, maxForks, scoreContinuations } from "../../../src/score/cont
 import { fakeEngine, fakeLogprob, fakeScheduler } from "../../support/fake.js";
 
 const ids = (text: string): number[] => Array.from(text, (c) => c.charCodeAt(0));
-/** What teacher forcing gives: each id after the prompt and the ids before it. */
+/** Teacher forcing: each id is scored after the prompt and the ids before it. */
 const forced = (prompt: string, text: string): number[] =>
   ids(text).map((id, i) => fakeLogprob([...ids(prompt), ...ids(text).slice(0, i)], id));
 

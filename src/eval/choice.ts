@@ -1,0 +1,47 @@
+/** Questions with options that are named by letters. */
+
+import type { Prompt, Question } from "./question.js";
+import { firstLetter, letters } from "./rules.js";
+
+/** The instruction of the model's published evaluation, with its typographic apostrophe. */
+export const answerWithLetter = "Answer with the option’s letter from the given choices directly.";
+
+/** "A. cat\nB. dog" */
+export function lettered(options: readonly string[]): string {
+  return options.map((option, i) => `${letters[i]}. ${option}`).join("\n");
+}
+
+export interface Choice {
+  id: string;
+  unit?: string;
+  prompt: () => Promise<Prompt> | Prompt;
+  options: readonly string[];
+  /** The index of the right one. */
+  right: number;
+  groups?: Readonly<Record<string, string>>;
+  /** Takes an answer for an option; default: by its first letter. */
+  read?: (answer: string) => string;
+}
+
+export function choice({ id, unit, prompt, options, right, groups = {}, read = firstLetter }: Choice): Question {
+  const answer = letters[right] as string;
+  const candidates = [...letters].slice(0, options.length);
+  return {
+    id,
+    ...(unit !== undefined && { unit }),
+    prompt,
+    candidates,
+    answer,
+    read,
+    score: (one) => Number(one === answer),
+    groups,
+  };
+}
+
+/** A question on a video, as NExT-QA and Video-MME are asked; `shown` are the options with their letters. */
+export function videoPrompt(video: Extract<Prompt[number], object>, question: string, shown: string): Prompt {
+  return [video, `\nQuestion: ${question}\nOptions: ${shown}\n${answerWithLetter}`];
+}
+
+/** Endings that names of videos lack in some data sets. */
+export const videoEndings = [".mp4", ".webm", ".mkv", ".avi", ".mov"];

@@ -1,0 +1,69 @@
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { MediaRoot } from "../../../src/eval/media.js";
+import { temporaryFolder } from "../../support/files.js";
+
+const outer = temporaryFolder();
+const root = join(outer, "data");
+for (const folder of ["images/val", "video/1_task", "video/2_task"]) mkdirSync(join(root, folder), { recursive: true });
+for (const file of ["a.jpg", "images/val/b.jpg", "video/1_task/c.mp4", "video/2_task/c.mp4", "video/2_task/d.webm"])
+  writeFileSync(join(root, file), "x");
+writeFileSync(join(outer, "secret.jpg"), "x");
+symlinkSync(join(outer, "secret.jpg"), join(root, "link.jpg"));
+symlinkSync(join(root, "a.jpg"), join(root, "inner.jpg"));
+const media = await MediaRoot.open(root);
+const endings = [".mp4", ".webm"];
+
+test("media: a file is found by its path, in a named folder, or by its name alone", async () => {
+  expect(await media.find("a.jpg")).toBe(join(root, "a.jpg"));
+  expect(await media.find("images/val/b.jpg")).toBe(join(root, "images/val/b.jpg"));
+  expect(await media.find("b.jpg")).toBe(join(root, "images/val/b.jpg"));
+  expect(await media.find("val/b.jpg")).toBe(join(root, "images/val/b.jpg"));
+  expect(await media.find("c.mp4", { folders: ["video/2_task"] })).toBe(join(root, "video/2_task/c.mp4"));
+  expect(await media.find("d", { endings })).toBe(join(root, "video/2_task/d.webm"));
+  expect(await media.find("inner.jpg")).toBe(join(root, "a.jpg"));
+});
+
+test("media: of several files with a name none is taken", async () => {
+  await expect(media.find("c.mp4")).rejects.toThrow(/There are 2 files called c\.mp4 below/);
+  await expect(media.find("e.mp4")).rejects.toThrow(/There is no file e\.mp4 below/);
+  await expect(media.find("other/b.jpg")).rejects.toThrow("There is no file other/b.jpg");
+});
+
+for (const name of [
+  "/etc/passwd",
+  "../secret.jpg",
+  "images/../../secret.jpg",
+  "https://example.org/a.jpg",
+  "file:///etc/passwd",
+  "data:,x",
+  "-:x",
+  "a\0.jpg",
+  "..\\secret.jpg",
+])
+  test(`media: ${JSON.stringify(name)} is not opened`, async () => {
+    await expect(media.find(name)).rejects.toThrow(/is not a path below the media root|There is no file/);
+  });
+
+test("media: a link that leads out of the root is not followed", async () => {
+  await expect(media.find("link.jpg")).rejects.toThrow("leads out of the media root");
+  await expect(media.find("images/link.jpg")).rejects.toThrow("There is no file");
+});
+
+test("media: a root that is no folder is refused", async () => {
+  await expect(MediaRoot.open(join(root, "a.jpg"))).rejects.toThrow("is not a folder");
+  await expect(MediaRoot.open(join(root, "absent"))).rejects.toThrow("can't be opened");
+});
+
+test("media: parts keep their order, and empty texts are left out", async () => {
+  const bytes = new Uint8Array([1]);
+  expect(
+    await media.parts(["a", { kind: "image", file: "a.jpg" }, "", { kind: "image", bytes, name: "row 1" }, "b"]),
+  ).toEqual([
+    { type: "text", text: "a" },
+    { type: "image", path: join(root, "a.jpg") },
+    { type: "image", data: bytes, name: "row 1" },
+    { type: "text", text: "b" },
+  ]);
+});
