@@ -43,11 +43,9 @@ export function createProgram(): Command {
   return program;
 }
 
-const examples = `Examples:
+const examples = `Example:
   owl3 chat photo.jpg "What does the sign say?"
-  echo "What is a convolution?" | owl3 chat -q
-Exit codes: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory,
-  6 some rows failed, 130 Ctrl-C.`;
+Exit: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory, 6 rows, 130 Ctrl-C.`;
 
 /** Ends with one sentence on stderr and the documented exit code; the stack is shown only with OWL3_DEBUG=1. */
 function fail(error: unknown): void {

@@ -2,6 +2,8 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
+import { expandMedia } from "../media/sequence.js";
+import { sampleFrames } from "../media/video/sampling.js";
 import type { InputImage, InputPart, InputVideo } from "../prompt/messages.js";
 import type { Medium, Prompt } from "./question.js";
 
@@ -25,14 +27,23 @@ export class MediaRoot {
     return new MediaRoot(root);
   }
 
-  /** The parts of a prompt as the model takes them. */
-  async parts(prompt: Prompt): Promise<InputPart[]> {
+  /** The parts of a prompt as the model takes them; `frames` is how many pictures of a folder of frames are shown. */
+  async parts(prompt: Prompt, frames: number): Promise<InputPart[]> {
     const parts: InputPart[] = [];
     for (const part of prompt) {
-      if (typeof part !== "string") parts.push(await this.#medium(part));
+      if (typeof part !== "string") parts.push(...(await this.#media(part, frames)));
       else if (part !== "") parts.push({ type: "text", text: part });
     }
     return parts;
+  }
+
+  async #media(medium: Medium, frames: number): Promise<(InputImage | InputVideo)[]> {
+    const part = await this.#medium(medium);
+    const isFolder = part.type === "video" && "path" in part && (await stat(part.path)).isDirectory();
+    if (!isFolder) return [part];
+    const chosen = await framesOf(part.path, medium, frames);
+    for (const file of chosen) await this.#inside(file);
+    return chosen.map((file) => ({ type: "image", path: file }));
   }
 
   async #medium(medium: Medium): Promise<InputImage | InputVideo> {
@@ -96,4 +107,16 @@ export class MediaRoot {
       }
     return index;
   }
+}
+
+/** Frames a second of a video that is published as a folder of pictures. */
+const folderRate = 3;
+
+/** The middles of equal intervals of a folder of frames; they are shown as pictures, as in the published evaluation. */
+async function framesOf(folder: string, { start, end }: Medium, frames: number): Promise<string[]> {
+  const files = await expandMedia([folder]);
+  const times = files.map((_, i) => i / folderRate);
+  const part = { ...(start !== undefined && { start }), ...(end !== undefined && { end }) };
+  const chosen = sampleFrames(times, folderRate, { rule: "middles", maxFrames: frames, ...part });
+  return chosen.map((i) => files[i] as string);
 }

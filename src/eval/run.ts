@@ -5,7 +5,7 @@ import type { DecoderChoice } from "../media/video.js";
 import type { KvType } from "../native/binding.js";
 import type { InputMessage } from "../prompt/messages.js";
 import type { MediaRoot } from "./media.js";
-import type { Outcome, Prompt, Question } from "./question.js";
+import type { Medium, Outcome, Prompt, Question } from "./question.js";
 import type { ResultLine, ResultsFile } from "./results.js";
 import { unitOf } from "./select.js";
 
@@ -79,15 +79,15 @@ async function choose(
 
 /** A picture is cut only when it is the only medium, and frames are the middles of equal intervals, as in the published evaluation. */
 async function asked(prompt: Prompt, { media, frames, kvType, decoder }: RunOptions) {
-  const shown = prompt.filter((part) => typeof part !== "string");
-  const clip = shown.find(({ kind }) => kind === "video");
+  const clip = prompt.find((part) => typeof part !== "string" && part.kind === "video") as Medium | undefined;
   const part = {
     ...(clip?.start !== undefined && { start: clip.start }),
     ...(clip?.end !== undefined && { end: clip.end }),
   };
-  const messages: InputMessage[] = [{ role: "user", content: await media.parts(prompt) }];
+  const content = await media.parts(prompt, frames);
+  const messages: InputMessage[] = [{ role: "user", content }];
   const video = { rule: "middles" as const, maxFrames: frames, ...part, ...(decoder && { decoder }) };
-  return { messages, cut: shown.length === 1, video, kvType };
+  return { messages, cut: content.filter(({ type }) => type !== "text").length === 1, video, kvType };
 }
 
 /** The outcomes of questions that have one; a unit with a question that has none is left out as a whole. */

@@ -1,5 +1,5 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import { MediaRoot } from "../../../src/eval/media.js";
 import { temporaryFolder } from "../../support/files.js";
@@ -58,12 +58,30 @@ test("media: a root that is no folder is refused", async () => {
 
 test("media: parts keep their order, and empty texts are left out", async () => {
   const bytes = new Uint8Array([1]);
-  expect(
-    await media.parts(["a", { kind: "image", file: "a.jpg" }, "", { kind: "image", bytes, name: "row 1" }, "b"]),
-  ).toEqual([
+  const prompt = ["a", { kind: "image", file: "a.jpg" }, "", { kind: "image", bytes, name: "row 1" }, "b"] as const;
+  expect(await media.parts(prompt, 8)).toEqual([
     { type: "text", text: "a" },
     { type: "image", path: join(root, "a.jpg") },
     { type: "image", data: bytes, name: "row 1" },
     { type: "text", text: "b" },
   ]);
+});
+
+test("media: a folder of frames is shown as pictures, three of them a second", async () => {
+  const folder = join(root, "frames/clip");
+  mkdirSync(folder, { recursive: true });
+  const png = Buffer.from("89504e470d0a1a0a", "hex");
+  for (let i = 1; i <= 12; i++) writeFileSync(join(folder, `${i}.png`), png);
+  const shown = async (more: object): Promise<string[]> => {
+    const parts = await media.parts([{ kind: "video", file: "clip", folders: ["frames"], ...more }], 3);
+    return parts.map((part) => (part.type === "image" && "path" in part ? basename(part.path) : part.type));
+  };
+  expect(await shown({})).toEqual(["2.png", "6.png", "10.png"]); // of four frames each: the second
+  writeFileSync(join(outer, "secret.png"), png);
+  rmSync(join(folder, "6.png"));
+  symlinkSync(join(outer, "secret.png"), join(folder, "6.png"));
+  await expect(shown({})).rejects.toThrow("leads out of the media root");
+  rmSync(join(folder, "6.png"));
+  writeFileSync(join(folder, "6.png"), png);
+  expect(await shown({ start: 1, end: 3 })).toEqual(["4.png", "6.png", "8.png"]); // of frames 4 to 9, two each: the first
 });
