@@ -173,6 +173,7 @@ Napi::Value ModelObject::config(const Napi::CallbackInfo& info) {
   Napi::Array hyper = Napi::Array::New(env, c.hyper_layers.size());
   for (uint32_t i = 0; i < c.hyper_layers.size(); i++) hyper.Set(i, Napi::Number::New(env, c.hyper_layers[i]));
   o.Set("hyperLayers", hyper);
+  o.Set("hyperKind", model::hyper_kind_name(c.hyper_kind));
   set(o, "cropSize", c.vision.crop_size);
   set(o, "patchSize", c.vision.patch_size);
   set(o, "cropTokens", c.vision.crop_tokens());

@@ -64,7 +64,8 @@ class CpuBackend final : public ops::Backend {
                           .heads = p.heads,
                           .kv_heads = p.kv_heads,
                           .head_dim = p.head_dim,
-                          .sequences = lists_.sequences(p.layer, p.hyper_layer)},
+                          .sequences = lists_.sequences(p.layer, p.hyper_layer),
+                          .gate = p.gate},
                          pool_, workspace_);
   }
   void select_rows(const float* x, int64_t cols, float* y) override {

@@ -20,6 +20,7 @@ struct Keys {
   int32_t integer(const char* key, int64_t lo, int64_t hi) const {
     return static_cast<int32_t>(file.integer(std::string(architecture_name) + "." + key, lo, hi));
   }
+  bool has(const char* key) const { return file.has(std::string(architecture_name) + "." + key); }
   float number(const char* key, double lo, double hi) const {
     return static_cast<float>(file.number(std::string(architecture_name) + "." + key, lo, hi));
   }
@@ -41,7 +42,8 @@ void read_three(const Keys& keys, const char* key, double lo, float out[3]) {
 
 VisionConfig read_vision(const Keys& keys) {
   VisionConfig v;
-  v.crop_size = keys.integer("vision.image_size", 1, max_side);
+  const int32_t read = keys.integer("vision.image_size", 1, max_side);  // pixels a side that patches cover
+  v.crop_size = keys.has("vision.crop_size") ? keys.integer("vision.crop_size", 1, max_side) : read;
   v.patch_size = keys.integer("vision.patch_size", 1, max_patch);
   v.hidden_size = keys.integer("vision.embedding_length", 1, max_width);
   v.intermediate_size = keys.integer("vision.feed_forward_length", 1, max_mlp);
@@ -50,9 +52,13 @@ VisionConfig read_vision(const Keys& keys) {
   v.layer_norm_eps = keys.number("vision.attention.layer_norm_epsilon", 1e-12, 0.1);
   read_three(keys, "vision.image_mean", -1e4, v.mean);
   read_three(keys, "vision.image_std", 1e-6, v.std);
-  if (v.crop_size % v.patch_size != 0)
-    bad(keys.file, "mplugowl3.vision.image_size " + std::to_string(v.crop_size) + " is no multiple of the patch size " +
+  if (read % v.patch_size != 0)
+    bad(keys.file, "mplugowl3.vision.image_size " + std::to_string(read) + " is no multiple of the patch size " +
                        std::to_string(v.patch_size));
+  if (v.crop_size / v.patch_size * v.patch_size != read)
+    bad(keys.file, "mplugowl3.vision.crop_size " + std::to_string(v.crop_size) + " is at odds with image_size " +
+                       std::to_string(read) + ": patches of " + std::to_string(v.patch_size) + " cover " +
+                       std::to_string(v.crop_size / v.patch_size * v.patch_size) + " pixels of it");
   if (v.crop_tokens() > max_crop_tokens)
     bad(keys.file, "a crop would have " + std::to_string(v.crop_tokens()) + " tokens, at most " +
                        std::to_string(max_crop_tokens) + " are supported");
@@ -67,6 +73,15 @@ std::vector<int32_t> read_hyper_layers(const Keys& keys, int32_t num_layers) {
     if (listed[i] <= listed[i - 1])
       bad(keys.file, "mplugowl3.hyper_attention.blocks must be ascending, without repeats");
   return {listed.begin(), listed.end()};
+}
+
+HyperKind read_hyper_kind(const Keys& keys) {
+  if (!keys.has("hyper_attention.kind")) return HyperKind::fused;
+  const std::string& name = keys.file.string("mplugowl3.hyper_attention.kind");
+  for (const HyperKind kind : {HyperKind::fused, HyperKind::gated_head, HyperKind::gated_channel})
+    if (name == hyper_kind_name(kind)) return kind;
+  bad(keys.file,
+      "mplugowl3.hyper_attention.kind must be fused, gated_head or gated_channel, it is '" + name.substr(0, 64) + "'");
 }
 
 /// The embedding's rows count the ids; what the tokenizer keys name must be among them.
@@ -117,6 +132,8 @@ Config read_config(const gguf::File& file) {
     bad(file, "mplugowl3.attention.head_count " + std::to_string(c.num_heads) + " is no multiple of head_count_kv " +
                   std::to_string(c.num_kv_heads));
   c.hyper_layers = read_hyper_layers(keys, c.num_layers);
+  c.hyper_kind = read_hyper_kind(keys);
+  if (keys.has("hyper_attention.media_offset")) c.media_shift = keys.integer("hyper_attention.media_offset", 0, 1);
   c.vocab_size = read_vocab(file);
   c.vision = read_vision(keys);
   return c;

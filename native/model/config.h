@@ -6,12 +6,13 @@
 #include <vector>
 
 #include "gguf/gguf.h"
+#include "model/gate.h"
 
 namespace owl3::model {
 
-/// The SigLIP tower. Notation: S pixels a side, P patch, T = (S / P)^2 tokens a crop, dv hidden, mv MLP.
+/// The SigLIP tower. Notation: S pixels a side, P patch, T = floor(S / P)^2 tokens a crop, dv hidden, mv MLP.
 struct VisionConfig {
-  int32_t crop_size = 0;          ///< S: pixels a side of a crop, a multiple of patch_size
+  int32_t crop_size = 0;          ///< S: pixels a side of a crop; what a last, broken patch would cover is not read
   int32_t patch_size = 0;         ///< P
   int32_t hidden_size = 0;        ///< dv
   int32_t intermediate_size = 0;  ///< mv, as stored (may be widened with zeros)
@@ -39,11 +40,16 @@ struct Config {
   float rms_norm_eps = 0;
   float rope_theta = 0;
   std::vector<int32_t> hyper_layers;  ///< 0-based, ascending
+  HyperKind hyper_kind = HyperKind::fused;
+  int32_t media_shift = 0;  ///< from a placeholder's first token to the position from which on its crop is seen: 0 or 1
   VisionConfig vision;
 
   int32_t kv_width() const { return num_kv_heads * head_dim; }
   /// Index of layer `i` among the hyper layers, or -1.
   int32_t hyper_index(int32_t i) const;
+  GateShape gate_shape() const { return {.kind = hyper_kind, .heads = num_heads, .head_dim = head_dim}; }
+  /// Linear, GELU, Linear (241101); else one Linear, as in the checkpoints whose hyper layers have a gate.
+  bool projects_twice() const { return hyper_kind == HyperKind::fused; }
 };
 
 /// Reads and checks all keys. Error{bad_model} naming file and key, or Error{unsupported} for another architecture.

@@ -143,7 +143,7 @@ void Sequence::list(std::span<const int32_t> ids, ops::PassTable& table) const {
   table.ids.insert(table.ids.end(), ids.begin(), ids.end());
   for (int32_t i = 0; i < n; i++) table.positions.push_back(length_ + i);
   table.pages.insert(table.pages.end(), pages_.begin(), pages_.end());
-  for (const VisibleCrop& crop : crops_) table.crops.push_back({*crop.crop, crop.offset});
+  for (const VisibleCrop& crop : crops_) table.crops.push_back({*crop.crop, crop.position});
 }
 
 }  // namespace owl3::model

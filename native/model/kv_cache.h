@@ -50,9 +50,10 @@ class KvCache {
   int32_t crops_ = 0;                                  // numbers given out so far
 };
 
-/// A crop that a sequence sees from position `offset` on.
+/// A crop in a sequence's sight.
 struct VisibleCrop {
-  int32_t offset = 0;
+  int32_t offset = 0;                   // of its placeholder: it goes when that goes
+  int32_t position = 0;                 // seen from it on, and its keys are rotated to it
   std::shared_ptr<const int32_t> crop;  // its number in the stores
 };
 
@@ -68,7 +69,7 @@ class Sequence {
   int64_t crops() const { return static_cast<int64_t>(crops_.size()); }
   /// A copy that shares pages and crops.
   std::unique_ptr<Sequence> fork() const;
-  /// Forgets positions from `length` on, prepared ones too, and crops that become visible there.
+  /// Forgets positions from `length` on, prepared ones too, and crops whose placeholder stands there.
   void truncate(int32_t length);
   /// Adds a crop to what is in sight.
   void see(VisibleCrop crop) { crops_.push_back(std::move(crop)); }

@@ -79,14 +79,15 @@ void Language::layer(const Stage& stage, int32_t i, int64_t rows, const Language
                      .kv_heads = c_.num_kv_heads,
                      .head_dim = c_.head_dim,
                      .layer = i - stage.first_layer,
-                     .hyper_layer = hyper < 0 ? -1 : hyper - stage.first_hyper_layer});
+                     .hyper_layer = hyper < 0 ? -1 : hyper - stage.first_hyper_layer,
+                     .gate = w.gate.params()});
   pass.linear(s.attn, width, {}, plus(to(w.attn_out, s.x, d), s.x));
   pass.linear(s.x, d, rms_norm(w.ffn_norm, c_.rms_norm_eps),
               gated(to(w.ffn_up, s.h, c_.intermediate_size), w.ffn_gate));
   pass.linear(s.h, c_.intermediate_size, {}, plus(to(w.ffn_down, s.x, d), s.x));
 }
 
-void Language::visual_kv(const float* embeds, int32_t offset, int32_t crop, KvCache& cache) const {
+void Language::visual_kv(const float* embeds, int32_t position, int32_t crop, KvCache& cache) const {
   const int64_t tokens = c_.vision.crop_tokens(), kv = 2 * int64_t{c_.kv_width()};
   for (size_t i = 0; i < stages_.size(); i++) {
     const Stage& stage = stages_[i];
@@ -107,7 +108,7 @@ void Language::visual_kv(const float* embeds, int32_t offset, int32_t crop, KvCa
       backend.store_visual({.store = &cache.store(i),
                             .crop = crop,
                             .hyper_layer = j,
-                            .position = offset,
+                            .position = position,
                             .kv = s.visual,
                             .shape = rope()});
     }

@@ -26,9 +26,9 @@ class Language {
   /// pass.
   const float* forward(const ops::PassTable& table, KvCache& cache) const;
 
-  /// Enqueues keys and values of one crop at `offset`, for every hyper layer, from its image_embeds [T, d] in the first
-  /// stage's memory.
-  void visual_kv(const float* embeds, int32_t offset, int32_t crop, KvCache& cache) const;
+  /// Enqueues keys and values of one crop at `position`, for every hyper layer, from its image_embeds [T, d] in the
+  /// first stage's memory.
+  void visual_kv(const float* embeds, int32_t position, int32_t crop, KvCache& cache) const;
 
  private:
   LanguageScratch scratch(const Stage& stage, int64_t rows, int64_t wanted) const;

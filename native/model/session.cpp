@@ -96,8 +96,9 @@ void Session::enqueue(std::span<const Part> parts, std::span<Logits> all) {
     Sequence& sequence = at(part.sequence);
     for (const MediaSlot& m : part.media) {
       std::shared_ptr<const int32_t> crop = cache_.acquire_crop();
-      language.visual_kv(m.embeds->crop(config(), m.crop), m.offset, *crop, cache_);
-      sequence.see({m.offset, std::move(crop)});
+      const int32_t position = m.offset + config().media_shift;
+      language.visual_kv(m.embeds->crop(config(), m.crop), position, *crop, cache_);
+      sequence.see({m.offset, position, std::move(crop)});
     }
     sequence.prepare(static_cast<int32_t>(part.ids.size()));
     sequence.list(part.ids, table_);

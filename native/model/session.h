@@ -19,14 +19,15 @@ struct SessionOptions {
   int32_t max_pages = 0;  ///< pages that all sequences may hold together; 0: no limit
 };
 
-/// Crop `crop` of `embeds` becomes visible from position `offset` on.
+/// Crop `crop` of `embeds`, whose placeholder's first token stands at position `offset`: it is seen from offset +
+/// Config::media_shift on.
 struct MediaSlot {
   int32_t offset = 0;
   std::shared_ptr<const Embeds> embeds;
   int64_t crop = 0;
 };
 
-/// The rows that one sequence adds to a pass: ids to append, crops that become visible among them, and which logits are
+/// The rows that one sequence adds to a pass: ids to append, crops whose placeholders are among them, and which logits are
 /// wanted after its last `wanted` rows.
 struct Part {
   int32_t sequence = 0;
@@ -53,7 +54,7 @@ class Session {
   int32_t fork(int32_t sequence);
   void remove(int32_t sequence);
   int32_t length(int32_t sequence) const { return at(sequence).length(); }
-  /// Forgets positions from `length` on, and crops that become visible there.
+  /// Forgets positions from `length` on, and crops whose placeholder stands there.
   void truncate(int32_t sequence, int32_t length);
 
   /// One pass over the rows of all parts (different sequences, at most max_rows rows): the weights are read once, and

@@ -57,6 +57,10 @@ void encode_crops(const Config& config, const VisionWeights& w, ops::Backend& ba
   pass.linear(s.patches, c.patch_values(), {},
               plus(to(w.patch_embd, s.x, dv), w.position_embd.data(), c.crop_tokens()));
   for (const VisionLayer& l : w.layers) layer(c, l, pass, s, n);
+  if (!config.projects_twice()) {
+    pass.linear(s.x, dv, {}, to(w.projector_in, embeds, d));
+    return;
+  }
   pass.linear(s.x, dv, {}, with(to(w.projector_in, s.m, d), ops::Activation::gelu_erf));
   pass.linear(s.m, d, {}, to(w.projector_out, embeds, d));
 }

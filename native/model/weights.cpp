@@ -1,5 +1,8 @@
 #include "model/weights.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace owl3::model {
 namespace {
 
@@ -31,7 +34,7 @@ class Binder {
   }
 
   /// n values of a float type, as f32.
-  Vector vector(const std::string& name, int64_t n) { return values(find(name, {n}), n); }
+  Vector vector(const std::string& name, int64_t n) { return values(find(name, {n})); }
 
   LinearWeights linear(const std::string& name, int64_t n, int64_t k, ops::MatrixUse use, bool bias = true) {
     LinearWeights w;
@@ -57,9 +60,28 @@ class Binder {
     return w;
   }
 
-  Vector table(const std::string& name, int64_t rows, int64_t cols) {
-    return values(find(name, {cols, rows}), rows * cols);
+  /// The gate of a hyper layer. A file whose hyper layers have none may not hold one.
+  GateWeights gate(const std::string& name, const GateShape& shape) {
+    if (shape.kind == HyperKind::fused) {
+      if (file_.find(name + ".weight") != nullptr)
+        fail(name + ".weight", "is a gate, and mplugowl3.hyper_attention.kind says that this model has none");
+      return {};
+    }
+    GateWeights gate;
+    gate.kind = shape.ops_kind();
+    const auto finite = [&](const gguf::Tensor& t, std::span<const float> values) {
+      if (!std::ranges::all_of(values, [](float v) { return std::isfinite(v); }))
+        fail(t.name, "holds a value that is not finite");
+    };
+    gate.weight = values(find(name + ".weight", shape.weight()), [&](const gguf::Tensor& t, std::vector<float>& host) {
+      finite(t, host);
+      host = gate_weight(shape, host);
+    });
+    if (shape.has_bias()) gate.bias = values(find(name + ".bias", {shape.head_dim}), finite);
+    return gate;
   }
+
+  Vector table(const std::string& name, int64_t rows, int64_t cols) { return values(find(name, {cols, rows})); }
 
  private:
   [[noreturn]] void fail(const std::string& name, const std::string& what) const {
@@ -76,17 +98,25 @@ class Binder {
     bytes_ += m->bytes;
     return m;
   }
-  Vector values(const gguf::Tensor& t, int64_t n) {
+  /// A tensor's values as f32, after `change(tensor, values)`.
+  template <class Change>
+  Vector values(const gguf::Tensor& t, Change change) {
     if (gguf::quantised(t.type)) fail(t.name, "expected F32, F16 or BF16, found " + type_name(t));
+    const int64_t n = t.rows() * t.shape[0];
     const size_t size = static_cast<size_t>(n) * sizeof(float);
     bytes_ += size;
     if (load_ == Load::plan) return {};
     std::vector<float> host(static_cast<size_t>(n));
     gguf::dequantize_row(t.type, file_.data(t), host.data(), n);
     file_.release(t);
+    change(t, host);
     Vector v{backend_.allocate(size)};
     backend_.copy_to_device(v.memory.get(), host.data(), size);
     return v;
+  }
+
+  Vector values(const gguf::Tensor& t) {
+    return values(t, [](const gguf::Tensor&, std::vector<float>&) {});
   }
 
   const gguf::File& file_;
@@ -115,7 +145,7 @@ VisionWeights bind_vision(Binder& bind, const Config& config) {
     l.ffn_down = bind.linear(blk + "ffn_down", c.hidden_size, c.intermediate_size, use);
   }
   w.projector_in = bind.linear("mm.0", config.hidden_size, c.hidden_size, use);
-  w.projector_out = bind.linear("mm.2", config.hidden_size, config.hidden_size, use);
+  if (config.projects_twice()) w.projector_out = bind.linear("mm.2", config.hidden_size, config.hidden_size, use);
   return w;
 }
 
@@ -130,7 +160,10 @@ LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
   l.k = bind.linear(blk + "attn_k", kv, d, use);
   l.v = bind.linear(blk + "attn_v", kv, d, use);
   l.attn_out = bind.linear(blk + "attn_output", d, q, use, !bias);
-  if (c.hyper_index(i) >= 0) l.visual_kv = bind.linear(blk + "attn_visual_kv", 2 * kv, d, ops::MatrixUse::bulk);
+  if (c.hyper_index(i) >= 0) {
+    l.visual_kv = bind.linear(blk + "attn_visual_kv", 2 * kv, d, ops::MatrixUse::bulk);
+    l.gate = bind.gate(blk + "attn_v_gate", c.gate_shape());
+  }
   l.ffn_norm = bind.vector(blk + "ffn_norm.weight", d);
   l.ffn_gate = bind.linear(blk + "ffn_gate", c.intermediate_size, d, use, !bias);
   l.ffn_up = bind.linear(blk + "ffn_up", c.intermediate_size, d, use, !bias);

@@ -27,6 +27,13 @@ struct LinearWeights {
   Vector bias;                          // [n], or empty
 };
 
+/// The gate of a hyper layer.
+struct GateWeights {
+  ops::GateKind kind = ops::GateKind::none;
+  Vector weight, bias;  // as ops::Gate says
+  ops::Gate params() const { return {.kind = kind, .weight = weight.data(), .bias = bias.data()}; }
+};
+
 struct VisionLayer {
   LayerNormWeights ln1, ln2;       // [dv]
   LinearWeights q, k, v;           // [dv, dv]
@@ -39,7 +46,7 @@ struct VisionWeights {
   Vector position_embd;      // [T, dv]
   std::vector<VisionLayer> layers;
   LinearWeights projector_in;   // mm.0 [d, dv]
-  LinearWeights projector_out;  // mm.2 [d, d]
+  LinearWeights projector_out;  // mm.2 [d, d], or empty where the projector is one Linear
 };
 
 struct LanguageLayer {
@@ -48,6 +55,7 @@ struct LanguageLayer {
   LinearWeights k, v;                        // [G * D, d]
   LinearWeights attn_out;                    // [d, H * D], no bias
   LinearWeights visual_kv;                   // [G * 2 * D, d], hyper layers only; rows [K | V] per KV head
+  GateWeights gate;                          // hyper layers with two softmaxes only
   Vector ffn_norm;                           // [d]
   LinearWeights ffn_gate, ffn_up, ffn_down;  // [m, d], [m, d], [d, m], no bias
 };

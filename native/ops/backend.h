@@ -121,9 +121,24 @@ struct StoreVisualParams {
   RopeShape shape = {};
 };
 
+/// Where the gate of a hyper layer comes from. `none`: it has none. `channel`: a constant for each value of a head.
+/// `head`: computed from each head vector of the text.
+enum class GateKind : uint8_t { none, channel, head };
+
+/// A hyper layer with two softmaxes, over the text keys to c and over the visual keys to v, a head vector each (mPLUG-Owl3
+/// before 241101): out = (1 - g) * c + g * v. A row that sees no crop has out = c.
+///   channel: g = weight[head * head_dim ...], in [0, 1].
+///   head:    g = sigmoid(c weight + bias), for every head alike; c is divided by its sum of weights already.
+struct Gate {
+  GateKind kind = GateKind::none;
+  const float* weight = nullptr;  ///< channel: [heads * head_dim]; head: [head_dim inputs, head_dim outputs]
+  const float* bias = nullptr;    ///< [head_dim], head only
+};
+
 /// Causal and hyper attention in one, over the table's rows: a single softmax over all keys that a row sees, crops in
 /// sight first (`hyper_layer` >= 0), then text (FlashAttention's online softmax, arXiv 2205.14135; mPLUG-Owl3's hyper
-/// attention, arXiv 2408.04840). No mask and no repeated KV heads are stored; a crop that no row sees is not read.
+/// attention, arXiv 2408.04840); with a gate two of them. No mask and no repeated KV heads are stored; a crop that no row
+/// sees is not read.
 struct AttentionParams {
   const float* q = nullptr;  ///< [rows, ldq], rotated
   int64_t ldq = 0;
@@ -133,18 +148,20 @@ struct AttentionParams {
   int32_t head_dim = 0;
   int32_t layer = 0;         ///< its number in the store
   int32_t hyper_layer = -1;  ///< its number in the store; -1: this layer sees no crops
+  Gate gate = {};            ///< of a hyper layer
 };
 
 /// uint8 RGB crops to rows of patches: y[(crop * side + py) * side + px] = ((x / 255) - mean[c]) / std[c] in the order
-/// (channel, row, column) that a flattened Conv2d weight [out, 3, patch, patch] has.
+/// (channel, row, column) that a flattened Conv2d weight [out, 3, patch, patch] has; side = size / patch, rounded down:
+/// what is left of the crop on the right and at the bottom is not read.
 struct PatchifyParams {
   const uint8_t* crops = nullptr;  ///< host, [n, size, size, 3]
   int64_t n = 0;
-  int32_t size = 0;  ///< pixels a side, a multiple of patch
+  int32_t size = 0;  ///< pixels a side
   int32_t patch = 0;
   float mean[3] = {};
   float std[3] = {};
-  float* y = nullptr;  ///< [n * (size/patch)^2, 3 * patch * patch]
+  float* y = nullptr;  ///< [n * side^2, 3 * patch * patch]
 };
 
 /// Names a recorded pass. Passes of equal keys call the same verbs with the same arguments; only the table differs, and

@@ -1,5 +1,5 @@
 import { ModelFileError } from "../errors.js";
-import type { GgufInfo } from "../native/binding.js";
+import type { GgufInfo, HyperKind } from "../native/binding.js";
 import { fileTypeName } from "./file-types.js";
 
 /** The content of a GGUF file, as `owl3 info --json` prints it. Only an mPLUG-Owl3 file has `model`. */
@@ -34,6 +34,7 @@ export interface ModelDescription {
   };
   /** Indices of the layers with hyper attention, counted from 0. */
   hyper_layers: number[];
+  hyper_kind: HyperKind;
   vision: {
     num_layers: number;
     hidden_size: number;
@@ -87,7 +88,8 @@ export function describeFile(file: GgufInfo): FileDescription {
 function describeModel(file: GgufInfo, m: Metadata): ModelDescription {
   const own = (key: string) => m.count(`mplugowl3.${key}`);
   const [hidden, heads] = [own("embedding_length"), own("attention.head_count")];
-  const [side, patch] = [own("vision.image_size"), own("vision.patch_size")];
+  const patch = own("vision.patch_size");
+  const side = m.has("mplugowl3.vision.crop_size") ? own("vision.crop_size") : own("vision.image_size");
   const isVision = (name: string) => name.startsWith("v.") || name.startsWith("mm.");
   const layers = own("block_count");
   return {
@@ -108,6 +110,7 @@ function describeModel(file: GgufInfo, m: Metadata): ModelDescription {
       tie_word_embeddings: !file.tensors.some((tensor) => tensor.name === "output.weight"),
     },
     hyper_layers: m.list("mplugowl3.hyper_attention.blocks").map(Number),
+    hyper_kind: m.has("mplugowl3.hyper_attention.kind") ? m.hyperKind("mplugowl3.hyper_attention.kind") : "fused",
     vision: {
       num_layers: own("vision.block_count"),
       hidden_size: own("vision.embedding_length"),
@@ -165,6 +168,12 @@ class Metadata {
   optionalString(key: string): string | null {
     const value = this.has(key) ? this.#file.metadata[key] : undefined;
     return typeof value === "string" ? value : null;
+  }
+
+  hyperKind(key: string): HyperKind {
+    const value = this.optionalString(key);
+    if (value === "fused" || value === "gated_head" || value === "gated_channel") return value;
+    throw new ModelFileError(`${this.#file.path}: key ${key} must be fused, gated_head or gated_channel.`);
   }
 
   count(key: string): number {

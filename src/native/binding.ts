@@ -123,6 +123,9 @@ export interface ModelOptions {
   precision?: "auto" | "fast" | "exact";
 }
 
+/** What a hyper layer does: one softmax over text and pictures (241101), or two with a gate, computed from each head vector or one a channel. */
+export type HyperKind = "fused" | "gated_head" | "gated_channel";
+
 export interface NativeConfig {
   name: string;
   numLayers: number;
@@ -136,6 +139,7 @@ export interface NativeConfig {
   contextLength: number;
   /** Indices of the layers with hyper attention, counted from 0. */
   hyperLayers: number[];
+  hyperKind: HyperKind;
   /** Side of a crop, in pixels. */
   cropSize: number;
   patchSize: number;
@@ -211,7 +215,7 @@ export interface NativeModel {
 
 export type KvType = "f32" | "f16" | "q8_0";
 
-/** Crop `crop` of `embeds`, which is visible from position `offset` (its media_offset) on. */
+/** Crop `crop` of `embeds`, whose placeholder's first token stands at position `offset`: the text sees it from there on, or from the next position. */
 export interface MediaSlot {
   offset: number;
   embeds: NativeEmbeds;

@@ -18,7 +18,7 @@ describe("owl3 info", () => {
     for (const part of [
       "mplugowl3 (GGUF version 3)",
       "q4_k_m",
-      "hyper layers   0, 3 of 0..5",
+      "hyper layers   0, 3 of 0..5, one softmax over text and pictures",
       "crops of 126 x 126 pixels become 81 tokens",
       "2003 tokens, 1744 merges",
       "temperature 0.7, top_p 0.8, top_k 20, repetition_penalty 1.05",

@@ -23,12 +23,14 @@ size_t query_scratch(int32_t head_dim) {
          line(16 * key_block * f);
 }
 
-/// The end of the span that starts at `segment` for a row at `position`.
-size_t span_end(std::span<const KvSegment> segments, size_t segment, int32_t position) {
+/// The end of the span that starts at `segment` for a row at `position`. With a gate it holds crops or text, not both.
+size_t span_end(std::span<const KvSegment> segments, size_t segment, int32_t position, bool gated) {
   int64_t keys = 0;
+  const bool text = segments[segment].causal;
   for (; segment < segments.size(); ++segment) {
     const int32_t sees = visible_keys(segments[segment], position);
     if (sees > 0 && keys >= span_keys) break;
+    if (gated && segments[segment].causal != text) break;
     keys += sees;
   }
   return segment;
@@ -45,16 +47,16 @@ struct Piece {
 /// Rows that were shared out by spans: their states are to be merged.
 struct Merge {
   const AttentionSequence* sequence;
-  int64_t first_state, spans;
+  int64_t first_state, spans, crop_spans;
 };
 
 /// Whether all rows of `s` (positions rise) have the same spans, more than one of them.
-int64_t common_spans(const AttentionSequence& s) {
+int64_t common_spans(const AttentionSequence& s, bool gated) {
   const int32_t last = s.first_position + static_cast<int32_t>(s.rows) - 1;
   int64_t spans = 0;
   for (size_t at = 0; at < s.segments.size(); ++spans) {
-    const size_t end = span_end(s.segments, at, s.first_position);
-    if (span_end(s.segments, at, last) != end) return 1;
+    const size_t end = span_end(s.segments, at, s.first_position, gated);
+    if (span_end(s.segments, at, last, gated) != end) return 1;
     at = end;
   }
   return spans;
@@ -71,7 +73,8 @@ size_t vision_scratch(int32_t tokens, int32_t head_dim) {
 size_t attention_scratch(int32_t head_dim) {
   const int64_t width = round_up(head_dim, lanes), f = sizeof(float);
   return query_scratch(head_dim) + line(tile_queries * width * f) + 7 * line(tile_queries * sizeof(int64_t)) +
-         line(key_block * head_dim * f) + line(key_block * width * f);
+         line(key_block * head_dim * f) + line(key_block * width * f) + line(tile_queries * width * f) +
+         2 * line(lanes * width * f) + line(tile_queries);
 }
 
 void vision_attention(const Kernels& k, const ops::VisionAttentionParams& p, ops::Precision precision, ThreadPool& pool,
@@ -128,13 +131,15 @@ void attention(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Works
   pieces.clear();
   merges.clear();
   int64_t states = 0;
+  const bool gated = p.gate.kind != ops::GateKind::none;
   for (const AttentionSequence& s : p.sequences) {
     // Few rows over many keys (decode with pictures in sight) are shared out by spans of keys, each read once.
-    const int64_t spans = s.rows <= max_rows ? common_spans(s) : 1;
+    const int64_t spans = s.rows <= max_rows ? common_spans(s, gated) : 1;
     if (spans > 1 && (s.rows == 1 || spans * p.kv_heads >= 2 * int64_t{pool.threads()})) {
-      merges.push_back({&s, states, spans});
+      merges.push_back({&s, states, spans, 0});
       for (size_t at = 0; at < s.segments.size();) {
-        const size_t end = span_end(s.segments, at, s.first_position);
+        const size_t end = span_end(s.segments, at, s.first_position, gated);
+        merges.back().crop_spans += gated && !s.segments[at].causal;
         pieces.push_back({&s, 0, static_cast<int32_t>(s.rows), at, end, states});
         states += s.rows * p.heads;
         at = end;
@@ -169,11 +174,21 @@ void attention(const Kernels& k, const AttentionRows& p, ThreadPool& pool, Works
   });
   for (const Merge& m : merges) {
     const int64_t rows = m.sequence->rows, stride = rows * p.heads * state_size;
-    for (int64_t i = 0; i < rows * p.heads; ++i) {  // the tasks left them as [kv_heads, rows, group]
+    const auto merge = [&](int64_t i) {  // the tasks left them as [kv_heads, rows, group]
       const int64_t kv_head = i / (rows * group), row = i / group % rows, head = kv_head * group + i % group;
-      float* out = p.out + ((m.sequence->first_row + row) * p.heads + head) * p.head_dim;
-      k.merge(state + (m.first_state + i) * state_size, stride, m.spans, p.head_dim, out);
-    }
+      k.merge({.states = state + (m.first_state + i) * state_size,
+               .stride = stride,
+               .crop_states = m.crop_spans,
+               .count = m.spans,
+               .head = static_cast<int32_t>(head),
+               .head_dim = p.head_dim,
+               .gate = p.gate,
+               .out = p.out + ((m.sequence->first_row + row) * p.heads + head) * p.head_dim});
+    };
+    if (p.gate.kind == ops::GateKind::head)  // head_dim^2 products each
+      pool.parallel_for(rows * p.heads, [&](int64_t i, int) { merge(i); });
+    else
+      for (int64_t i = 0; i < rows * p.heads; ++i) merge(i);
   }
 }
 

@@ -60,13 +60,26 @@ struct AttentionTask {
   const KvSegment* segments;
   size_t segment_count;
   /// If null, the task sees all segments and writes the output rows. Else the segments are one span for all these
-  /// rows, and their states go here: state_floats(head_dim) each, [rows, heads of this KV head].
+  /// rows, of crops or of text where there is a gate, and their states go here: state_floats(head_dim) each, [rows, heads
+  /// of this KV head].
   float* state;
   void* scratch;  ///< attention_scratch() bytes, 64-byte aligned
 };
 
-/// The softmax state of one (row, head): maximum, sum of weights, and the weighted sum of values (padded to whole
-/// lanes).
+/// The states of one (row, head), a state a span, in the spans' order.
+struct MergeTask {
+  const float* states;
+  int64_t stride;       ///< floats from one state to the next
+  int64_t crop_states;  ///< with a gate: how many of them, the first ones, are of crops
+  int64_t count;
+  int32_t head;
+  int32_t head_dim;
+  ops::Gate gate;
+  float* out;  ///< [head_dim]
+};
+
+/// The softmax state of one (row, head): maximum, sum of weights, whether it saw a key, and from `lanes` on the weighted
+/// sum of values (padded to whole lanes).
 static constexpr int64_t state_floats(int32_t head_dim) {
   return lanes + round_up(head_dim, lanes);
 }
@@ -84,8 +97,7 @@ struct Vision {
 struct Kernels {
   Vision vision;
   void (*attention)(const AttentionTask&);
-  /// Merges `count` states of one (row, head) in their order (`stride` floats apart) and writes the head's output.
-  void (*merge)(const float* states, int64_t stride, int64_t count, int32_t head_dim, float* out);
+  void (*merge)(const MergeTask&);    ///< merges the states and writes the head's output
   void (*exp2)(float* x, int64_t n);  ///< the softmax uses it; n is a multiple of 16
 };
 

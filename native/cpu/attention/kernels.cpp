@@ -2,8 +2,8 @@
 // instruction set.
 #include <cstring>
 
+#include "cpu/attention/gate.h"
 #include "cpu/attention/kv_layout.h"
-#include "cpu/attention/online.h"
 
 namespace owl3::cpu::OWL3_ISA {
 namespace {
@@ -119,34 +119,47 @@ inline void attend_in_place(const Queries& s, const int32_t* seen, const KvBlock
             s.head_dim);
 }
 
-void attention_rows(const AttentionTask& t) {
-  const AttentionRows& p = *t.params;
-  const int32_t head_dim = p.head_dim, heads = p.heads / p.kv_heads, rows = t.rows;
-  Partition memory{static_cast<char*>(t.scratch)};
-  Queries s = partition_queries(memory, head_dim);
-  s.count = rows * heads;
-  float* merged = memory.take<float>(static_cast<int64_t>(tile_queries) * s.width);
-  float* merged_max = memory.take<float>(tile_queries);
-  float* merged_sum = memory.take<float>(tile_queries);
-  int32_t* seen = memory.take<int32_t>(tile_queries);
-  int32_t* row_seen = memory.take<int32_t>(tile_queries);
-  int64_t* in_span = memory.take<int64_t>(tile_queries);
-  bool* has_merged = memory.take<bool>(tile_queries);
-  float* k = memory.take<float>(static_cast<int64_t>(key_block) * head_dim);
-  float* v = memory.take<float>(static_cast<int64_t>(key_block) * s.width);
+/// The rows of a task and the state of a softmax over some of its segments.
+struct TaskRows {
+  const AttentionTask& t;
+  int32_t head_dim, heads;  // heads: the query heads of the KV head
+  Partition memory;
+  Queries s;
+  float* merged;  // [tile_queries, width] states of the spans before the last one
+  float* merged_max;
+  float* merged_sum;
+  int32_t* seen;
+  int32_t* row_seen;
+  int64_t* in_span;
+  bool* has_merged;
+  float *k, *v;
 
-  for (int32_t r = 0; r < rows; ++r) {
-    const float* q = p.q + (t.row + r) * p.ldq + static_cast<int64_t>(t.kv_head) * heads * head_dim;
-    for (int32_t h = 0; h < heads; ++h) {
-      scale_query(q + static_cast<int64_t>(h) * head_dim, head_dim,
-                  s.q + static_cast<int64_t>(r * heads + h) * head_dim);
+  explicit TaskRows(const AttentionTask& task)
+      : t(task),
+        head_dim(t.params->head_dim),
+        heads(t.params->heads / t.params->kv_heads),
+        memory{static_cast<char*>(t.scratch)},
+        s(partition_queries(memory, head_dim)),
+        merged(memory.take<float>(static_cast<int64_t>(tile_queries) * s.width)),
+        merged_max(memory.take<float>(tile_queries)),
+        merged_sum(memory.take<float>(tile_queries)),
+        seen(memory.take<int32_t>(tile_queries)),
+        row_seen(memory.take<int32_t>(tile_queries)),
+        in_span(memory.take<int64_t>(tile_queries)),
+        has_merged(memory.take<bool>(tile_queries)),
+        k(memory.take<float>(static_cast<int64_t>(key_block) * head_dim)),
+        v(memory.take<float>(static_cast<int64_t>(key_block) * s.width)) {
+    s.count = t.rows * heads;
+    for (int32_t r = 0; r < t.rows; ++r) {
+      const float* q = t.params->q + (t.row + r) * t.params->ldq + static_cast<int64_t>(t.kv_head) * heads * head_dim;
+      for (int32_t h = 0; h < heads; ++h) {
+        scale_query(q + static_cast<int64_t>(h) * head_dim, head_dim,
+                    s.q + static_cast<int64_t>(r * heads + h) * head_dim);
+      }
     }
-    in_span[r] = 0;
-    has_merged[r] = false;
   }
-  clear(s, 0, s.count);
 
-  auto merge_row = [&](int32_t r) {
+  void merge_row(int32_t r) {
     for (int32_t i = r * heads; i < (r + 1) * heads; ++i) {
       float* to = merged + static_cast<int64_t>(i) * s.width;
       if (!has_merged[r]) {
@@ -159,69 +172,135 @@ void attention_rows(const AttentionTask& t) {
     }
     has_merged[r] = true;
     clear(s, r * heads, (r + 1) * heads);
-  };
-
-  for (size_t n = 0; n < t.segment_count; ++n) {
-    const KvSegment& segment = t.segments[n];
-    const KvBlock& b = segment.block;
-    int32_t max_seen = 0;
-    for (int32_t r = 0; r < rows; ++r) {
-      const int32_t sees = visible_keys(segment, t.position + r);
-      row_seen[r] = sees;
-      if (sees == 0) continue;
-      if (in_span[r] >= span_keys) {
-        merge_row(r);
-        in_span[r] = 0;
-      }
-      in_span[r] += sees;
-      max_seen = sees > max_seen ? sees : max_seen;
-    }
-    for (int32_t key = 0; key < max_seen; key += key_block) {
-      const int32_t keys = max_seen - key < key_block ? max_seen - key : key_block;
-      for (int32_t r = 0; r < rows; ++r) {
-        const int32_t left = row_seen[r] - key, sees = left < 0 ? 0 : left < keys ? left : keys;
-        for (int32_t h = 0; h < heads; ++h) seen[r * heads + h] = sees;
-      }
-      const bool last = key + key_block >= max_seen && n + 1 < t.segment_count;
-      const KvBlock& next = last ? t.segments[n + 1].block : b;
-      const int32_t next_key = last ? 0 : key + key_block;
-      s.next_keys = static_cast<const char*>(kv::key_group(next, t.kv_head, head_dim, next_key / 16));
-      s.next_values = static_cast<const char*>(kv::value_row(next, t.kv_head, head_dim, next_key));
-      const bool whole = head_dim % 16 == 0 && round_up(key + keys, 16) <= b.capacity;
-      if (whole && b.type == ops::KvType::f32) {
-        attend_in_place<FromF32>(s, seen, b, t.kv_head, key);
-      } else if (whole && b.type == ops::KvType::f16 &&
-                 s.count <= 2 * tile_rows) {  // read once: not worth a converted copy
-        attend_in_place<FromF16>(s, seen, b, t.kv_head, key);
-      } else {
-        keys_to_f32(b, t.kv_head, head_dim, key, keys, k);
-        values_to_f32(b, t.kv_head, head_dim, s.width, key, keys, v);
-        attend<FromF32>(s, seen, k, static_cast<int64_t>(head_dim) * 16, v, s.width);
-      }
-    }
   }
 
-  for (int32_t r = 0; r < rows; ++r) {
-    if (has_merged[r]) merge_row(r);
-    for (int32_t h = 0; h < heads; ++h) {
-      const int32_t i = r * heads + h;
-      const float* sums = (has_merged[r] ? merged : s.out) + static_cast<int64_t>(i) * s.width;
-      const float row_max = has_merged[r] ? merged_max[i] : s.row_max[i],
-                  row_sum = has_merged[r] ? merged_sum[i] : s.row_sum[i];
-      if (t.state) {
-        float* state = t.state + i * state_floats(head_dim);
-        state[0] = row_max;
-        state[1] = row_sum;
-        for (int32_t d = 0; d < s.width; ++d) state[16 + d] = sums[d];
-      } else {
-        float* out = p.out + ((t.row + r) * p.heads + static_cast<int64_t>(t.kv_head) * heads + h) * head_dim;
-        if (in_span[r] > 0) {
-          write_output(sums, row_sum, head_dim, out);
-        } else {  // a row without keys: nothing to average
-          for (int32_t d = 0; d < head_dim; ++d) out[d] = 0.0f;
+  /// One softmax over the segments [begin, end) of the task.
+  void attend_to(size_t begin, size_t end) {
+    const int32_t rows = t.rows;
+    for (int32_t r = 0; r < rows; ++r) {
+      in_span[r] = 0;
+      has_merged[r] = false;
+    }
+    clear(s, 0, s.count);
+    for (size_t n = begin; n < end; ++n) {
+      const KvSegment& segment = t.segments[n];
+      const KvBlock& b = segment.block;
+      int32_t max_seen = 0;
+      for (int32_t r = 0; r < rows; ++r) {
+        const int32_t sees = visible_keys(segment, t.position + r);
+        row_seen[r] = sees;
+        if (sees == 0) continue;
+        if (in_span[r] >= span_keys) {
+          merge_row(r);
+          in_span[r] = 0;
+        }
+        in_span[r] += sees;
+        max_seen = sees > max_seen ? sees : max_seen;
+      }
+      for (int32_t key = 0; key < max_seen; key += key_block) {
+        const int32_t keys = max_seen - key < key_block ? max_seen - key : key_block;
+        for (int32_t r = 0; r < rows; ++r) {
+          const int32_t left = row_seen[r] - key, sees = left < 0 ? 0 : left < keys ? left : keys;
+          for (int32_t h = 0; h < heads; ++h) seen[r * heads + h] = sees;
+        }
+        const bool last = key + key_block >= max_seen && n + 1 < t.segment_count;
+        const KvBlock& next = last ? t.segments[n + 1].block : b;
+        const int32_t next_key = last ? 0 : key + key_block;
+        s.next_keys = static_cast<const char*>(kv::key_group(next, t.kv_head, head_dim, next_key / 16));
+        s.next_values = static_cast<const char*>(kv::value_row(next, t.kv_head, head_dim, next_key));
+        const bool whole = head_dim % 16 == 0 && round_up(key + keys, 16) <= b.capacity;
+        if (whole && b.type == ops::KvType::f32) {
+          attend_in_place<FromF32>(s, seen, b, t.kv_head, key);
+        } else if (whole && b.type == ops::KvType::f16 &&
+                   s.count <= 2 * tile_rows) {  // read once: not worth a converted copy
+          attend_in_place<FromF16>(s, seen, b, t.kv_head, key);
+        } else {
+          keys_to_f32(b, t.kv_head, head_dim, key, keys, k);
+          values_to_f32(b, t.kv_head, head_dim, s.width, key, keys, v);
+          attend<FromF32>(s, seen, k, static_cast<int64_t>(head_dim) * 16, v, s.width);
         }
       }
     }
+    for (int32_t r = 0; r < rows; ++r) {
+      if (has_merged[r]) merge_row(r);
+    }
+  }
+
+  // What query i = r * heads + h of the softmax comes to.
+  const float* sums(int32_t i) const {
+    return (has_merged[i / heads] ? merged : s.out) + static_cast<int64_t>(i) * s.width;
+  }
+  float row_max(int32_t i) const { return has_merged[i / heads] ? merged_max[i] : s.row_max[i]; }
+  float row_sum(int32_t i) const { return has_merged[i / heads] ? merged_sum[i] : s.row_sum[i]; }
+  bool sees_keys(int32_t i) const { return in_span[i / heads] > 0; }
+  int32_t head(int32_t i) const { return t.kv_head * heads + i % heads; }
+  float* out(int32_t i) const { return t.params->out + ((t.row + i / heads) * t.params->heads + head(i)) * head_dim; }
+
+  void write_state(int32_t i) const {
+    float* state = t.state + i * state_floats(head_dim);
+    state[0] = row_max(i);
+    state[1] = row_sum(i);
+    state[2] = sees_keys(i) ? 1.0f : 0.0f;
+    for (int32_t d = 0; d < s.width; ++d) state[16 + d] = sums(i)[d];
+  }
+  void write(int32_t i) const {
+    if (sees_keys(i)) {
+      write_output(sums(i), row_sum(i), head_dim, out(i));
+    } else {  // a row without keys: nothing to average
+      for (int32_t d = 0; d < head_dim; ++d) out(i)[d] = 0.0f;
+    }
+  }
+};
+
+/// The crops among the task's segments: they come first.
+inline size_t crop_segments(const AttentionTask& t) {
+  size_t n = 0;
+  while (n < t.segment_count && !t.segments[n].causal) ++n;
+  return n;
+}
+
+/// Two softmaxes and the gate between them: the rows have attended to nothing yet.
+void gated_rows(TaskRows& rows, size_t crops) {
+  const int32_t width = rows.s.width, count = rows.s.count;
+  float* visual = rows.memory.take<float>(static_cast<int64_t>(tile_queries) * width);
+  float* text = rows.memory.take<float>(static_cast<int64_t>(tile_rows) * width);
+  float* g = rows.memory.take<float>(static_cast<int64_t>(tile_rows) * width);
+  bool* sees_crops = rows.memory.take<bool>(tile_queries);
+  rows.attend_to(0, crops);
+  for (int32_t i = 0; i < count; ++i) {
+    sees_crops[i] = rows.sees_keys(i);
+    write_output(rows.sums(i), sees_crops[i] ? rows.row_sum(i) : 1.0f, width, visual + static_cast<int64_t>(i) * width);
+  }
+  rows.attend_to(crops, rows.t.segment_count);
+  for (int32_t i = 0; i < count; i += tile_rows) {
+    const int32_t n = count - i < tile_rows ? count - i : tile_rows;
+    ops::Gate gates[tile_rows];
+    for (int32_t r = 0; r < n; ++r) {
+      gates[r] = gate_of_head(rows.t.params->gate, rows.head(i + r), rows.head_dim);
+      write_output(rows.sums(i + r), rows.sees_keys(i + r) ? rows.row_sum(i + r) : 1.0f, width,
+                   text + static_cast<int64_t>(r) * width);
+    }
+    blend(gates, text, visual + static_cast<int64_t>(i) * width, n, rows.head_dim, width, g);
+    for (int32_t r = 0; r < n; ++r) {
+      if (sees_crops[i + r])
+        memcpy(rows.out(i + r), text + static_cast<int64_t>(r) * width,
+               static_cast<size_t>(rows.head_dim) * sizeof(float));
+      else
+        rows.write(i + r);
+    }
+  }
+}
+
+void attention_rows(const AttentionTask& t) {
+  TaskRows rows(t);
+  const size_t crops = t.params->gate.kind == ops::GateKind::none || t.state ? 0 : crop_segments(t);
+  if (crops > 0) return gated_rows(rows, crops);
+  rows.attend_to(0, t.segment_count);
+  for (int32_t i = 0; i < rows.s.count; ++i) {
+    if (t.state)
+      rows.write_state(i);
+    else
+      rows.write(i);
   }
 }
 
@@ -229,15 +308,28 @@ void exp2_all(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += 16) store(x + i, exp2_lanes(load(x + i)));
 }
 
-void merge(const float* states, int64_t stride, int64_t count, int32_t head_dim, float* out) {
-  float sums[max_head_dim], row_max = minus_infinity, row_sum = 0.0f;
-  const int32_t width = static_cast<int32_t>(round_up(head_dim, 16));
+/// Merges states in their order into `sums` [width], divided by the sum of weights. Returns whether there was any key.
+inline bool merge_states(const float* states, int64_t stride, int64_t count, int32_t width, float* sums) {
+  float row_max = minus_infinity, row_sum = 0.0f;
+  bool any = false;
   for (int32_t d = 0; d < width; d += 16) store(sums + d, splat(0.0f));
   for (int64_t i = 0; i < count; ++i) {
     const float* from = states + i * stride;
     merge_state(row_max, row_sum, sums, from[0], from[1], from + 16, width);
+    any = any || from[2] > 0;
   }
-  write_output(sums, row_sum, head_dim, out);
+  if (any) write_output(sums, row_sum, width, sums);
+  return any;
+}
+
+void merge(const MergeTask& t) {
+  float text[max_head_dim], visual[max_head_dim], g[max_head_dim];
+  const int32_t width = static_cast<int32_t>(round_up(t.head_dim, 16));
+  const bool sees_crops = merge_states(t.states, t.stride, t.crop_states, width, visual);
+  merge_states(t.states + t.crop_states * t.stride, t.stride, t.count - t.crop_states, width, text);
+  const ops::Gate gate = gate_of_head(t.gate, t.head, t.head_dim);
+  if (sees_crops) blend(&gate, text, visual, 1, t.head_dim, width, g);
+  memcpy(t.out, text, static_cast<size_t>(t.head_dim) * sizeof(float));
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ struct AttentionRows {
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
   std::span<const AttentionSequence> sequences = {};
+  ops::Gate gate = {};  ///< with one, the crops of a sequence come before its text
 };
 
 /// Rows to rotate and store. Head h of row r is at k + r * ldk + h * k_head_stride, likewise v, so both [K heads | V

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { workOf } from "../../chat/plan.js";
 import { formatBytes } from "../../format.js";
 import { describeFile, type FileDescription } from "../../gguf/describe.js";
-import type { MemoryPlan, Work } from "../../native/binding.js";
+import type { HyperKind, MemoryPlan, Work } from "../../native/binding.js";
 import { memoryJson } from "../json.js";
 import { integer, jsonOption } from "../options.js";
 import { createOutput, type Output } from "../output.js";
@@ -63,14 +63,14 @@ function printFile(out: Output, file: FileDescription): void {
     row("note", "not an mPLUG-Owl3 model: owl3 can't run it");
     return;
   }
-  const { parameters, language: l, vision: v, tokenizer: t, hyper_layers: hyper } = file.model;
+  const { parameters, language: l, vision: v, tokenizer: t, hyper_layers: hyper, hyper_kind: kind } = file.model;
   row(
     "language",
     `${millions(parameters.language)} parameters; ${l.num_layers} layers, hidden ${l.hidden_size}, MLP ${l.intermediate_size}, ` +
       `${l.num_heads} heads of ${l.head_dim} (${l.num_kv_heads} for keys and values), context ${l.context_length}` +
       `${l.tie_word_embeddings ? ", output tied to the embedding" : ""}`,
   );
-  row("hyper layers", `${hyper.join(", ")} of 0..${l.num_layers - 1}`);
+  row("hyper layers", `${hyper.join(", ")} of 0..${l.num_layers - 1}, ${kindText[kind]}`);
   row(
     "vision",
     `${millions(parameters.vision)} parameters; ${v.num_layers} layers, hidden ${v.hidden_size}, MLP ${v.intermediate_size}, ${v.num_heads} heads; ` +
@@ -83,6 +83,12 @@ function printFile(out: Output, file: FileDescription): void {
   const sampling = Object.entries(file.model.sampling).map(([key, value]) => `${key} ${value}`);
   row("sampling", sampling.length > 0 ? sampling.join(", ") : "no defaults in the file");
 }
+
+const kindText: Record<HyperKind, string> = {
+  fused: "one softmax over text and pictures",
+  gated_head: "two softmaxes, gated per head (before 241101)",
+  gated_channel: "two softmaxes, gated per channel (before 241101)",
+};
 
 function printMemory(out: Output, memory: MemoryPlan, { crops, contextLength }: Work): void {
   const parts = [

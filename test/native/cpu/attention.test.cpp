@@ -164,7 +164,7 @@ TEST("cpu: vision attention has the same bits for any threads and batch") {
 namespace {
 
 std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
-                          std::span<const AttentionSequence> sequences, int threads) {
+                          std::span<const AttentionSequence> sequences, int threads, const ops::Gate& gate = {}) {
   const size_t width = static_cast<size_t>(s.heads * s.head_dim);
   std::vector<float> out(q.size(), -7.0f);
   AttentionRows p;
@@ -175,29 +175,55 @@ std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
   p.kv_heads = s.kv_heads;
   p.head_dim = s.head_dim;
   p.sequences = sequences;
+  p.gate = gate;
   attention::attention(kernels_of(isa).attention, p, machine(threads).pool, machine(threads).workspace);
   return out;
 }
 
+using Keys = std::vector<std::pair<const KvSegment*, int>>;
+
+/// What a gate makes of a head's text and pictures.
+std::vector<double> gated(const ops::Gate& gate, int head, const std::vector<double>& text,
+                          const std::vector<double>& visual) {
+  std::vector<double> out;
+  const int64_t n = static_cast<int64_t>(text.size());
+  for (int64_t d = 0; d < n; ++d) {
+    double g = gate.weight[gate.kind == ops::GateKind::channel ? head * n + d : d];
+    if (gate.kind == ops::GateKind::head) {
+      double x = gate.bias[d];
+      for (int64_t i = 0; i < n; ++i) x += text[static_cast<size_t>(i)] * gate.weight[i * n + d];
+      g = 1 / (1 + std::exp(-x));
+    }
+    out.push_back((1 - g) * text[static_cast<size_t>(d)] + g * visual[static_cast<size_t>(d)]);
+  }
+  return out;
+}
+
 double hyper_error(const Store& store, const std::vector<float>& q, const std::vector<float>& out, int rows,
-                   int first_position) {
+                   int first_position, const ops::Gate& gate = {}) {
   const Shape& s = store.shape;
   double worst = 0;
   for (int r = 0; r<rows; r += rows> 8 ? 9 : 1) {
-    std::vector<std::pair<const KvSegment*, int>> keys;
+    Keys crops, text;
     for (const KvSegment& segment : store.segments) {
       for (int i = 0; i < segment.count; ++i) {
         const int at = segment.causal ? segment.position + i : segment.position;
-        if (at <= first_position + r) keys.push_back({&segment, i});
+        if (at <= first_position + r) (segment.causal ? text : crops).push_back({&segment, i});
       }
     }
+    Keys all = crops;
+    all.insert(all.end(), text.begin(), text.end());
     for (int h = 0; h < s.heads; ++h) {
       const size_t at = static_cast<size_t>((r * s.heads + h) * s.head_dim);
       const int kv_head = h / (s.heads / s.kv_heads);
-      const std::vector<double> expected = twin(
-          q.data() + at, s.head_dim, keys.size(),
-          [&](size_t j, int d) { return store.stored(*keys[j].first, false, kv_head, keys[j].second, d); },
-          [&](size_t j, int d) { return store.stored(*keys[j].first, true, kv_head, keys[j].second, d); });
+      const auto softmax = [&](const Keys& keys) {
+        return twin(
+            q.data() + at, s.head_dim, keys.size(),
+            [&](size_t j, int d) { return store.stored(*keys[j].first, false, kv_head, keys[j].second, d); },
+            [&](size_t j, int d) { return store.stored(*keys[j].first, true, kv_head, keys[j].second, d); });
+      };
+      const bool two = gate.kind != ops::GateKind::none && !crops.empty();
+      const std::vector<double> expected = two ? gated(gate, h, softmax(text), softmax(crops)) : softmax(all);
       for (int d = 0; d < s.head_dim; ++d) {
         const double error = std::abs(out[at + static_cast<size_t>(d)] - expected[static_cast<size_t>(d)]);
         worst = error < 1e30 ? std::max(worst, error) : 1e30;
@@ -206,6 +232,25 @@ double hyper_error(const Store& store, const std::vector<float>& q, const std::v
   }
   return worst;
 }
+
+/// `total` rows of a sequence in chunks, all of them in one call: also a batch. A chunk sees what there was when it came.
+struct Chunks {
+  std::vector<AttentionSequence> sequences;
+  std::vector<std::vector<KvSegment>> segments;
+  Chunks(const Store& store, int total, int chunk) {
+    segments.reserve(static_cast<size_t>(total));
+    for (int row = 0; row < total; row += chunk) {
+      const int rows = std::min(chunk, total - row);
+      segments.emplace_back();
+      for (KvSegment s : store.segments) {
+        if (s.position >= row + rows) continue;
+        if (s.causal) s.count = std::min(s.count, row + rows - s.position);
+        segments.back().push_back(s);
+      }
+      sequences.push_back({row, rows, row, segments.back()});
+    }
+  }
+};
 
 }  // namespace
 
@@ -258,20 +303,110 @@ TEST("cpu: hyper attention has the same bits for any chunks, threads and batch")
       if (shape.head_dim == 16) CHECK(hyper_error(store, q, expected, total, 0) < 2e-5);
       CHECK(expected == attend(isa, shape, q, {&all, 1}, 5));
       for (int chunk : {1, 3, 16, 64}) {
-        std::vector<AttentionSequence> sequences;  // all chunks in one call: also a batch
-        std::vector<std::vector<KvSegment>> segments;
-        segments.reserve(total);
-        for (int row = 0; row < total; row += chunk) {
-          const int rows = std::min(chunk, total - row);
-          segments.emplace_back();  // what there was when this chunk came
-          for (KvSegment s : store.segments) {
-            if (s.position >= row + rows) continue;
-            if (s.causal) s.count = std::min(s.count, row + rows - s.position);
-            segments.back().push_back(s);
+        const Chunks chunks(store, total, chunk);
+        CHECK(expected == attend(isa, shape, q, chunks.sequences, 2));
+      }
+    }
+  }
+}
+
+// ---- two softmaxes and a gate ----
+
+namespace {
+
+/// A random gate of every kind there is, over some shape.
+struct Gates {
+  std::vector<float> channel, weight, bias;
+  explicit Gates(const Shape& s, uint32_t seed)
+      : channel(normal_values(s.heads * s.head_dim, seed)),
+        weight(normal_values(s.head_dim * s.head_dim, seed + 1, 1.0f / std::sqrt(static_cast<float>(s.head_dim)))),
+        bias(normal_values(s.head_dim, seed + 2)) {
+    for (float& g : channel) g = 1 / (1 + std::exp(-g));
+  }
+  std::vector<ops::Gate> all() const {
+    return {{ops::GateKind::channel, channel.data(), nullptr}, {ops::GateKind::head, weight.data(), bias.data()}};
+  }
+};
+
+}  // namespace
+
+TEST("cpu: gated attention of both kinds, every KV type and head size") {
+  uint32_t seed = 300;
+  for (Isa isa : machine_isas()) {
+    for (ops::KvType type : {ops::KvType::f32, ops::KvType::f16, ops::KvType::q8_0}) {
+      for (int head_dim : {4, 16, 32, 36, 64, 72, 128}) {
+        if (type == ops::KvType::q8_0 && head_dim % 32 != 0) continue;
+        Store store{{6, 2, head_dim, type}, {}, {}};
+        store.add_crop(isa, 9, 3, ++seed);
+        store.add_crop(isa, 81, 20, ++seed);
+        store.add_crop(isa, 16, 1000, ++seed);  // seen by nobody
+        store.add_text(isa, 70, ++seed);
+        const Gates gates(store.shape, seed += 10);
+        for (const ops::Gate& gate : gates.all()) {
+          for (int rows : {1, 5, 70}) {
+            const int first = 70 - rows;
+            const std::vector<float> q = normal_values(static_cast<size_t>(rows * 6 * head_dim), ++seed);
+            const AttentionSequence sequence{0, rows, first, store.segments};
+            const std::vector<float> out = attend(isa, store.shape, q, {&sequence, 1}, 2, gate);
+            CHECK(hyper_error(store, q, out, rows, first, gate) < 3e-5);  // a product more than one softmax has
           }
-          sequences.push_back({row, rows, row, segments.back()});
         }
-        CHECK(expected == attend(isa, shape, q, sequences, 2));
+      }
+    }
+  }
+}
+
+TEST("cpu: a gate that is closed or open, or has no picture in sight, gives one side to the bit") {
+  for (Isa isa : machine_isas()) {
+    for (int head_dim : {16, 36, 128}) {
+      const Shape shape{6, 2, head_dim, ops::KvType::f16};
+      Store store{shape, {}, {}};
+      store.add_crop(isa, 81, 20, 1);
+      store.add_text(isa, 70, 2);
+      const std::vector<float> q = normal_values(70 * 6 * head_dim, 3);
+      const size_t width = static_cast<size_t>(6 * head_dim);
+      const AttentionSequence both{0, 70, 0, store.segments},
+          text{0, 70, 0, std::span<const KvSegment>(store.segments).subspan(1)},
+          crop{0, 70, 0, std::span<const KvSegment>(store.segments).first(1)};
+      const std::vector<float> plain = attend(isa, shape, q, {&text, 1}, 2),
+                               visual = attend(isa, shape, q, {&crop, 1}, 2);
+      const std::vector<float> zeros(static_cast<size_t>(head_dim * head_dim), 0.0f), ones(width, 1.0f),
+          low(static_cast<size_t>(head_dim), -200.0f), high(static_cast<size_t>(head_dim), 200.0f), none(width, 0.0f);
+      for (const ops::Gate& closed : {ops::Gate{ops::GateKind::channel, none.data(), nullptr},
+                                      ops::Gate{ops::GateKind::head, zeros.data(), low.data()}})
+        CHECK(attend(isa, shape, q, {&both, 1}, 2, closed) == plain);
+      for (const ops::Gate& open : {ops::Gate{ops::GateKind::channel, ones.data(), nullptr},
+                                    ops::Gate{ops::GateKind::head, zeros.data(), high.data()}}) {
+        const std::vector<float> out = attend(isa, shape, q, {&both, 1}, 2, open);
+        const auto middle = static_cast<std::ptrdiff_t>(20 * width);
+        CHECK(std::equal(out.begin(), out.begin() + middle, plain.begin()));
+        CHECK(std::equal(out.begin() + middle, out.end(), visual.begin() + middle));
+        CHECK(attend(isa, shape, q, {&text, 1}, 2, open) == plain);
+      }
+    }
+  }
+}
+
+TEST("cpu: gated attention has the same bits for any chunks, threads and batch") {
+  constexpr int total = 75;  // several spans of keys: 7 crops of 729
+  for (Isa isa : machine_isas()) {
+    for (const Shape& shape :
+         {Shape{4, 2, 16, ops::KvType::f16}, Shape{3, 1, 36, ops::KvType::f32}, Shape{2, 1, 32, ops::KvType::q8_0}}) {
+      if (isa == Isa::scalar && shape.head_dim > 16) continue;  // slow, and the same driver
+      Store store{shape, {}, {}};
+      for (int crop = 0; crop < 7; ++crop) store.add_crop(isa, 729, 4 + 8 * crop, static_cast<uint32_t>(crop));
+      store.add_text(isa, total, 50);
+      const std::vector<float> q = normal_values(static_cast<size_t>(total * shape.heads * shape.head_dim), 60);
+      const AttentionSequence all{0, total, 0, store.segments};
+      const Gates gates(shape, 70);
+      for (const ops::Gate& gate : gates.all()) {
+        const std::vector<float> expected = attend(isa, shape, q, {&all, 1}, 1, gate);
+        CHECK(hyper_error(store, q, expected, total, 0, gate) < 3e-5);
+        CHECK(expected == attend(isa, shape, q, {&all, 1}, 5, gate));
+        for (int chunk : {1, 3, 16, 64}) {
+          const Chunks chunks(store, total, chunk);
+          CHECK(expected == attend(isa, shape, q, chunks.sequences, 2, gate));
+        }
       }
     }
   }

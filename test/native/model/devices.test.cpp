@@ -20,13 +20,18 @@ std::vector<int32_t> count(int32_t n, int32_t from = 0) {
 }
 
 std::vector<uint8_t> pixels(int64_t n) {
-  std::vector<uint8_t> p(static_cast<size_t>(n * 3 * 8 * 8));
+  std::vector<uint8_t> p(static_cast<size_t>(n * 3 * 9 * 9));
   for (size_t i = 0; i < p.size(); i++) p[i] = static_cast<uint8_t>(i * 37 + i / 192 * 11);
   return p;
 }
 
-std::shared_ptr<model::Model> open(Backends backends) {
-  static const std::shared_ptr<const std::string> path = TinyModel().write();
+constexpr model::HyperKind kinds[] = {model::HyperKind::fused, model::HyperKind::gated_head,
+                                      model::HyperKind::gated_channel};
+
+std::shared_ptr<model::Model> open(Backends backends, model::HyperKind kind = model::HyperKind::fused) {
+  static std::map<model::HyperKind, std::shared_ptr<const std::string>> paths;
+  std::shared_ptr<const std::string>& path = paths[kind];
+  if (!path) path = TinyModel(kind).write();
   return model::Model::open(*path, std::move(backends));
 }
 
@@ -66,20 +71,24 @@ std::vector<std::vector<float>> work(const std::shared_ptr<model::Model>& model)
 }  // namespace
 
 TEST("devices: a device that works on its own time and in its own memory gives the same bits") {
-  const auto expected = work(open({std::make_shared<NaiveBackend>()}));
-  const auto slow = std::make_shared<SlowBackend>();
-  CHECK(work(open({slow})) == expected);
-  CHECK(slow->replays >= 2);  // of three equal steps
+  for (const model::HyperKind kind : kinds) {
+    const auto expected = work(open({std::make_shared<NaiveBackend>()}, kind));
+    const auto slow = std::make_shared<SlowBackend>();
+    CHECK(work(open({slow}, kind)) == expected);
+    CHECK(slow->replays >= 2);  // of three equal steps
+  }
 }
 
 TEST("devices: layers split over devices give the same bits") {
-  const auto expected = work(open({std::make_shared<NaiveBackend>()}));
   const auto naive = [] { return std::make_shared<NaiveBackend>(); };
   const auto slow = [] { return std::make_shared<SlowBackend>(); };
-  CHECK(work(open({slow(), naive()})) == expected);
-  CHECK(work(open({naive(), slow()})) == expected);
-  CHECK(work(open({slow(), naive(), slow()})) == expected);
-  CHECK(work(open({slow(), slow(), slow(), slow()})) == expected);  // one of them without layers
+  for (const model::HyperKind kind : kinds) {
+    const auto expected = work(open({std::make_shared<NaiveBackend>()}, kind));
+    CHECK(work(open({slow(), naive()}, kind)) == expected);
+    CHECK(work(open({naive(), slow()}, kind)) == expected);
+    CHECK(work(open({slow(), naive(), slow()}, kind)) == expected);
+    CHECK(work(open({slow(), slow(), slow(), slow()}, kind)) == expected);  // one of them without layers
+  }
 }
 
 TEST("devices: what a model holds goes when it goes") {
@@ -130,18 +139,23 @@ TEST("devices: the slow device refuses memory that is not its own") {
 }
 
 TEST("devices: a plan made from the header alone is the plan of the open model") {
-  const std::shared_ptr<const std::string> path = TinyModel().write();
-  for (const bool split : {false, true}) {
-    Backends backends = {std::make_shared<NaiveBackend>()}, others = {std::make_shared<NaiveBackend>()};
-    if (split) backends.push_back(std::make_shared<NaiveBackend>()), others.push_back(std::make_shared<NaiveBackend>());
-    const auto open = model::Model::open(*path, backends);
-    const auto header = model::Model::open(*path, others, model::Load::plan);
-    for (const model::PlanOptions& o :
-         {model::PlanOptions{.context = 200, .crops = 3, .sequences = 2, .max_rows = 64},
-          model::PlanOptions{.context = 64, .kv_type = ops::KvType::f32, .max_rows = 512}}) {
-      const model::MemoryPlan a = open->plan(o), b = header->plan(o);
-      CHECK(a.weights == b.weights && a.kv_cache == b.kv_cache && a.visual_kv == b.visual_kv);
-      CHECK(a.embeds == b.embeds && a.scratch == b.scratch);
+  for (const model::HyperKind kind : kinds) {
+    for (const size_t devices : {1u, 2u}) {
+      const auto backends = [&] {
+        Backends all(devices);
+        for (auto& b : all) b = std::make_shared<NaiveBackend>();
+        return all;
+      };
+      const std::shared_ptr<const std::string> path = TinyModel(kind).write();
+      const auto whole = model::Model::open(*path, backends());
+      const auto header = model::Model::open(*path, backends(), model::Load::plan);
+      for (const model::PlanOptions& o :
+           {model::PlanOptions{.context = 200, .crops = 3, .sequences = 2, .max_rows = 64},
+            model::PlanOptions{.context = 64, .kv_type = ops::KvType::f32, .max_rows = 512}}) {
+        const model::MemoryPlan a = whole->plan(o), b = header->plan(o);
+        CHECK(a.weights == b.weights && a.kv_cache == b.kv_cache && a.visual_kv == b.visual_kv);
+        CHECK(a.embeds == b.embeds && a.scratch == b.scratch);
+      }
     }
   }
 }

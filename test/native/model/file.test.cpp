@@ -6,8 +6,9 @@
 using namespace owl3;
 using test::TinyModel;
 
-static std::string refusal(const std::function<void(TinyModel&)>& change, ErrorCode code = ErrorCode::bad_model) {
-  TinyModel m;
+static std::string refusal(const std::function<void(TinyModel&)>& change, ErrorCode code = ErrorCode::bad_model,
+                           model::HyperKind kind = model::HyperKind::fused) {
+  TinyModel m(kind);
   change(m);
   const auto path = m.write();
   try {
@@ -19,6 +20,8 @@ static std::string refusal(const std::function<void(TinyModel&)>& change, ErrorC
   }
   return "accepted";
 }
+constexpr model::HyperKind kinds[] = {model::HyperKind::fused, model::HyperKind::gated_head,
+                                      model::HyperKind::gated_channel};
 #define CHECK_HAS(text, part)                                                                            \
   do {                                                                                                   \
     const std::string text_ = text;                                                                      \
@@ -100,13 +103,14 @@ TEST("model file: tokenizer keys must fit the embedding's rows") {
 }
 
 TEST("model file: tensors missing, of another shape or type are refused by name") {
-  for (const gguf::TensorSpec& t : TinyModel().tensors) {
-    CHECK_HAS(refusal([&](TinyModel& m) { m.drop_tensor(t.name); }), t.name);
-    std::vector<int64_t> shape = t.shape;
-    shape.back() += 1;
-    const std::string text = refusal([&](TinyModel& m) { m.tensor(t.name, shape); });
-    CHECK_HAS(text, t.name == "token_embd.weight" ? "accepted" : t.name);  // its rows are what they are
-  }
+  for (const model::HyperKind kind : kinds)
+    for (const gguf::TensorSpec& t : TinyModel(kind).tensors) {
+      CHECK_HAS(refusal([&](TinyModel& m) { m.drop_tensor(t.name); }, ErrorCode::bad_model, kind), t.name);
+      std::vector<int64_t> shape = t.shape;
+      shape.back() += 1;
+      const std::string text = refusal([&](TinyModel& m) { m.tensor(t.name, shape); }, ErrorCode::bad_model, kind);
+      CHECK_HAS(text, t.name == "token_embd.weight" ? "accepted" : t.name);  // its rows are what they are
+    }
   CHECK_HAS(refusal([](TinyModel& m) {
               m.tensor("blk.1.ffn_down.weight", {16, 24});
             }),
@@ -125,4 +129,70 @@ TEST("model file: vectors may be half floats but not quantised, the patch kernel
   CHECK_HAS(refusal([](TinyModel& m) { m.tensor("v.patch_embd.weight", {4, 1, 3, 12}); }), "v.patch_embd.weight");
   TinyModel wide;  // 32 wide, so that a quantised norm is possible at all
   CHECK_HAS(refusal([](TinyModel& m) { m.tensor("mm.0.bias", {32}, DType::q8_0); }), "mm.0.bias");
+}
+
+TEST("model file: the keys of the architecture before 241101 are read, and are at their defaults when absent") {
+  for (const model::HyperKind kind : kinds) {
+    const auto path = TinyModel(kind).write();
+    const auto m = model::Model::open(*path, {std::make_shared<test::NaiveBackend>()});
+    const model::Config& c = m->config();
+    const bool gated = kind != model::HyperKind::fused;
+    CHECK(c.hyper_kind == kind && c.media_shift == (gated ? 1 : 0) && c.projects_twice() == !gated);
+    CHECK(c.vision.crop_size == (gated ? 9 : 8) && c.vision.crop_tokens() == 16);
+    for (const int32_t i : {0, 1, 2}) {
+      const model::GateWeights& gate = m->weights().layers[static_cast<size_t>(i)].gate;
+      CHECK((gate.kind != ops::GateKind::none) == (gated && i != 1));
+      CHECK((gate.bias.data() != nullptr) == (kind == model::HyperKind::gated_head && i != 1));
+    }
+  }
+}
+
+TEST("model file: kinds, offsets, crop sizes and gates at odds are refused") {
+  using model::HyperKind;
+  const auto changed = [](HyperKind kind, const std::function<void(TinyModel&)>& change) {
+    return refusal(change, ErrorCode::bad_model, kind);
+  };
+  for (const HyperKind kind : kinds) {
+    for (const char* name : {"", "Fused", "gated", "gated_layer"})
+      CHECK_HAS(changed(kind, [&](TinyModel& m) { m.text("mplugowl3.hyper_attention.kind", name); }),
+                "hyper_attention.kind must be fused, gated_head or gated_channel");
+    CHECK_HAS(changed(kind, [](TinyModel& m) { m.integers("hyper_attention.kind", 1); }), "hyper_attention.kind");
+    for (const uint64_t offset : {uint64_t{2}, uint64_t{4000000000}})
+      CHECK_HAS(changed(kind, [&](TinyModel& m) { m.integers("hyper_attention.media_offset", offset); }),
+                "hyper_attention.media_offset");
+    for (const uint64_t side : {1, 7, 10, 384})
+      CHECK_HAS(changed(kind, [&](TinyModel& m) { m.integers("vision.crop_size", side); }),
+                "at odds with image_size 8");
+    for (const uint64_t side : {uint64_t{0}, uint64_t{5000}, uint64_t{4294967295}})
+      CHECK_HAS(changed(kind, [&](TinyModel& m) { m.integers("vision.crop_size", side); }), "vision.crop_size");
+    CHECK_EQ(changed(kind, [](TinyModel& m) { m.integers("vision.crop_size", 8); }), "accepted");
+  }
+  // A gate without its kind would be computed as if it were not there.
+  CHECK_HAS(changed(HyperKind::gated_head, [](TinyModel& m) { m.drop_key("mplugowl3.hyper_attention.kind"); }),
+            "mm.2.weight");
+  CHECK_HAS(changed(HyperKind::fused, [](TinyModel& m) { m.tensor("blk.2.attn_v_gate.weight", {16}); }),
+            "blk.2.attn_v_gate.weight is a gate");
+  CHECK_HAS(changed(HyperKind::gated_channel, [](TinyModel& m) { m.linear("blk.0.attn_v_gate", 4, 4); }),
+            "expected shape [16], found [4, 4]");
+  for (const HyperKind kind : {HyperKind::gated_head, HyperKind::gated_channel})
+    for (const float value : {INFINITY, -INFINITY, NAN})
+      CHECK_HAS(changed(kind, [&](TinyModel& m) { m.fill("2.attn_v_gate.weight", value); }),
+                "blk.2.attn_v_gate.weight holds a value that is not finite");
+  CHECK_HAS(changed(HyperKind::gated_head, [](TinyModel& m) { m.fill("0.attn_v_gate.bias", NAN); }),
+            "blk.0.attn_v_gate.bias holds a value that is not finite");
+  CHECK_EQ(
+      changed(HyperKind::gated_channel, [](TinyModel& m) { m.tensor("blk.0.attn_v_gate.weight", {16}, DType::bf16); }),
+      "accepted");
+  // A quantised gate: heads of 32 values, since blocks have as many.
+  CHECK_HAS(changed(HyperKind::gated_channel,
+                    [](TinyModel& m) {
+                      m.integers("attention.head_count", 1), m.integers("attention.head_count_kv", 1);
+                      m.integers("embedding_length", 32), m.integers("block_count", 1), m.hyper({0});
+                      m.linear("mm.0", 32, 12), m.tensor("token_embd.weight", {32, 40});
+                      m.tensor("output_norm.weight", {32}), m.tensor("blk.0.attn_norm.weight", {32});
+                      for (const char* n : {"q", "k", "v"}) m.linear(std::string("blk.0.attn_") + n, 32, 32);
+                      m.tensor("blk.0.attn_output.weight", {32, 32}), m.linear("blk.0.attn_visual_kv", 64, 32);
+                      m.tensor("blk.0.attn_v_gate.weight", {32}, DType::q8_0);
+                    }),
+            "blk.0.attn_v_gate.weight expected F32, F16 or BF16, found Q8_0");
 }

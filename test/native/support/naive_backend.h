@@ -260,34 +260,69 @@ class NaiveBackend : public ops::Backend {
     block.store(true, head, slot, v);
   }
 
-  /// One row and head: softmax over the crops and the text that the row sees.
+  /// Keys' scores and values, to be averaged.
+  struct Seen {
+    std::vector<double> scores;
+    std::vector<std::vector<float>> values;
+    void add(const Seen& other) {
+      scores.insert(scores.end(), other.scores.begin(), other.scores.end());
+      values.insert(values.end(), other.values.begin(), other.values.end());
+    }
+    /// The values' mean, weighted by the softmax of the scores.
+    std::vector<float> average(int32_t head_dim) {
+      const double max = *std::max_element(scores.begin(), scores.end());
+      double sum = 0;
+      for (double& s : scores) sum += s = std::exp(s - max);
+      std::vector<float> mean;
+      for (int32_t d = 0; d < head_dim; d++) {
+        double v = 0;
+        for (size_t j = 0; j < scores.size(); j++) v += scores[j] * values[j][static_cast<size_t>(d)];
+        mean.push_back(static_cast<float>(v / sum));
+      }
+      return mean;
+    }
+  };
+
+  /// One row and head: softmax over the crops and the text that the row sees, one of each where there is a gate.
   void attend(const ops::AttentionParams& p, const ops::TableSequence& sequence, int64_t r, int32_t head) {
     const int32_t t = table_.positions[static_cast<size_t>(r)], kv_head = head / (p.heads / p.kv_heads);
     const float* q = p.q + r * p.ldq + int64_t{head} * p.head_dim;
-    std::vector<double> s;
-    std::vector<std::vector<float>> values;
-    const auto see = [&](const NaiveBlock& block, int32_t slot) {
-      s.push_back(dot(q, block.load(false, kv_head, slot).data(), p.head_dim) / std::sqrt(double(p.head_dim)));
-      values.push_back(block.load(true, kv_head, slot));
+    Seen crops, text;
+    const auto see = [&](Seen& seen, const NaiveBlock& block, int32_t slot) {
+      seen.scores.push_back(dot(q, block.load(false, kv_head, slot).data(), p.head_dim) /
+                            std::sqrt(double(p.head_dim)));
+      seen.values.push_back(block.load(true, kv_head, slot));
     };
     if (p.hyper_layer >= 0)
       for (int32_t c = 0; c < sequence.crops; c++) {
         const ops::TableCrop& crop = table_.crops[static_cast<size_t>(sequence.first_crop + c)];
         if (crop.media_offset > t) continue;
         const NaiveBlock block = store_->crop(crop.crop, p.hyper_layer);
-        for (int32_t j = 0; j < block.capacity; j++) see(block, j);
+        for (int32_t j = 0; j < block.capacity; j++) see(crops, block, j);
       }
     const int32_t size = store_->shape.page_positions;
     for (int32_t j = 0; j <= t; j++)
-      see(store_->page(table_.pages[static_cast<size_t>(sequence.first_page + j / size)], p.layer), j % size);
-    const double max = *std::max_element(s.begin(), s.end());
-    double sum = 0;
-    for (double& v : s) sum += v = std::exp(v - max);
-    for (int32_t d = 0; d < p.head_dim; d++) {
-      double v = 0;
-      for (size_t j = 0; j < s.size(); j++) v += s[j] * values[j][static_cast<size_t>(d)];
-      p.out[r * p.heads * p.head_dim + int64_t{head} * p.head_dim + d] = static_cast<float>(v / sum);
+      see(text, store_->page(table_.pages[static_cast<size_t>(sequence.first_page + j / size)], p.layer), j % size);
+    float* out = p.out + (r * p.heads + head) * p.head_dim;
+    const auto copy = [&](const std::vector<float>& from) { std::copy(from.begin(), from.end(), out); };
+    if (p.gate.kind == ops::GateKind::none) {
+      crops.add(text);
+      return copy(crops.average(p.head_dim));
     }
+    const std::vector<float> c = text.average(p.head_dim);
+    copy(c);
+    if (crops.scores.empty()) return;
+    const std::vector<float> v = crops.average(p.head_dim);
+    for (int32_t d = 0; d < p.head_dim; d++) {
+      const double g = gate(p, c, head, d);
+      out[d] = static_cast<float>((1 - g) * c[static_cast<size_t>(d)] + g * v[static_cast<size_t>(d)]);
+    }
+  }
+  static double gate(const ops::AttentionParams& p, const std::vector<float>& c, int32_t head, int32_t d) {
+    if (p.gate.kind == ops::GateKind::channel) return p.gate.weight[head * p.head_dim + d];
+    double x = p.gate.bias[d];
+    for (int32_t i = 0; i < p.head_dim; i++) x += double(c[static_cast<size_t>(i)]) * p.gate.weight[i * p.head_dim + d];
+    return 1 / (1 + std::exp(-x));
   }
 
   ops::PassTable table_;

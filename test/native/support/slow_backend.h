@@ -241,6 +241,7 @@ class SlowBackend : public ops::Backend {
     enqueue([this, p] {
       ops::AttentionParams q = p;
       q.q = real(q.q), q.out = real(q.out);
+      q.gate.weight = real(q.gate.weight), q.gate.bias = real(q.gate.bias);
       inner.attention(q);
     });
   }

@@ -2,6 +2,7 @@
 #pragma once
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "gguf/writer.h"
+#include "model/gate.h"
 #include "support/naive_backend.h"
 
 namespace owl3::test {
@@ -17,6 +19,7 @@ namespace owl3::test {
 struct TinyModel {
   std::vector<gguf::Entry> keys;
   std::vector<gguf::TensorSpec> tensors;
+  std::vector<std::pair<std::string, float>> fixed;  // ends of names and their values
 
   TinyModel() {
     text("general.architecture", "mplugowl3");
@@ -51,6 +54,20 @@ struct TinyModel {
     tensor("output_norm.weight", {16});
   }
 
+  /// The same model as those before 241101 are: a gate, one Linear as projector, a media offset of 1, and crops of 9 pixels
+  /// a side of which 8 are read. Fused: as it is.
+  explicit TinyModel(model::HyperKind kind) : TinyModel() {
+    if (kind == model::HyperKind::fused) return;
+    text("mplugowl3.hyper_attention.kind", model::hyper_kind_name(kind));
+    integers("hyper_attention.media_offset", 1), integers("vision.crop_size", 9);
+    drop_tensor("mm.2.weight"), drop_tensor("mm.2.bias");
+    for (const char* b : {"blk.0.attn_v_gate", "blk.2.attn_v_gate"})
+      if (kind == model::HyperKind::gated_head)
+        linear(b, 4, 4);
+      else
+        tensor(std::string(b) + ".weight", {16});
+  }
+
   void text(const std::string& key, const std::string& v) { set(key, {gguf::Kind::string}, v); }
   void integers(const std::string& key, uint64_t v) { set("mplugowl3." + key, {gguf::Kind::u32}, v); }
   void real(const std::string& key, double v) { set("mplugowl3." + key, {gguf::Kind::f32}, v); }
@@ -75,6 +92,8 @@ struct TinyModel {
   void drop_tensor(const std::string& name) {
     std::erase_if(tensors, [&](const gguf::TensorSpec& t) { return t.name == name; });
   }
+  /// All values of the tensors whose name ends so.
+  void fill(const std::string& end, float value) { fixed.emplace_back(end, value); }
 
   /// Writes it with fixed random values; the file goes with the returned handle.
   std::shared_ptr<const std::string> write() const {
@@ -100,6 +119,8 @@ struct TinyModel {
         state = state * 1664525 + 1013904223;
         v = base + (static_cast<float>(state >> 8) / 8388608.f - 1.f) * 0.5f;
       }
+      for (const auto& [end, value] : fixed)
+        if (tensors[i].name.ends_with(end)) std::fill(values.begin(), values.end(), value);
       std::vector<char> packed(writer.bytes(i));
       gguf::quantize_row(tensors[i].type, values.data(), packed.data(), n);
       writer.write(i, 0, packed.data(), packed.size());
