@@ -18,10 +18,10 @@ struct TableSequence {
   int32_t crops = 0;
 };
 
-/// A crop in sight: a query at position t sees all of its keys iff t >= media_offset, else none.
+/// A crop in sight: a query at position t sees all of its keys iff t >= position, else none.
 struct TableCrop {
-  int32_t crop = 0;  ///< its number in the store
-  int32_t media_offset = 0;
+  int32_t crop = 0;      ///< its number in the store
+  int32_t position = 0;  ///< to which its keys are rotated
 };
 
 struct PassTable {

@@ -281,7 +281,7 @@ export interface NativeSession {
   fork(sequence: number): number;
   remove(sequence: number): void;
   length(sequence: number): number;
-  /** Forgets all positions from `length` on, and crops that start there. */
+  /** Forgets all positions from `length` on, and crops whose placeholders start there. */
   truncate(sequence: number, length: number): void;
   /**
    * One pass over the rows of all parts (different sequences; at most prefillChunk rows together): weights are read once. Prefill and decode rows mix

@@ -27,7 +27,7 @@ struct KvSlot {
 };
 
 /// A run of keys that some query rows see. Text (`causal`): key i stands at position `position + i`, and a query at t
-/// sees those with position <= t. Pictures: all keys of a crop stand at media_offset = `position`; a query at t sees
+/// sees those with position <= t. Pictures: all keys of a crop stand at `position`; a query at t sees
 /// all of them iff t >= position, else none.
 struct KvSegment {
   KvBlock block;

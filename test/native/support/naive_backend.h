@@ -296,7 +296,7 @@ class NaiveBackend : public ops::Backend {
     if (p.hyper_layer >= 0)
       for (int32_t c = 0; c < sequence.crops; c++) {
         const ops::TableCrop& crop = table_.crops[static_cast<size_t>(sequence.first_crop + c)];
-        if (crop.media_offset > t) continue;
+        if (crop.position > t) continue;
         const NaiveBlock block = store_->crop(crop.crop, p.hyper_layer);
         for (int32_t j = 0; j < block.capacity; j++) see(crops, block, j);
       }

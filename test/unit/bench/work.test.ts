@@ -13,6 +13,7 @@ const config2b: NativeConfig = {
   vocabSize: 151851,
   contextLength: 32768,
   hyperLayers: [6, 14, 22, 25],
+  hyperKind: "gated_channel",
   cropSize: 378,
   patchSize: 14,
   cropTokens: 729,
