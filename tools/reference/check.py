@@ -22,12 +22,14 @@ import numpy as np
 import torch
 
 import owl3_reference as reference
+from identities import identities
 from random_checkpoint import write_cases, write_checkpoint
 
 HERE = Path(__file__).resolve().parent
 TOKENIZER = HERE.parents[1] / "test/fixtures/golden/model/tokenizer.json"
 
 EMBEDS, LOGITS = 1e-3, 2e-3  # float: relative; of the logits' standard deviation
+IDENTITY = 1e-3  # of logits with a deviation of about 4, which float32 sums in another order
 ROUNDING = 0.006  # of int8 activations, relative; see test/model/quantised.test.ts
 
 
@@ -42,6 +44,7 @@ def random_shape(r: random.Random) -> dict:
     layers = r.randint(1, 5)
     vision_heads, patch = r.choice([1, 2, 3, 4]), r.choice([7, 10, 14])
     return dict(
+        kind=r.choice(["fused", "gated_head", "gated_channel"]),
         hidden_size=heads * dim,
         intermediate_size=r.choice([96, 130, 256, 300]),
         num_hidden_layers=layers,
@@ -133,7 +136,11 @@ def main() -> None:
             shape = random_shape(random.Random(seed))
             print(f"seed {seed}: {shape}", flush=True)
             write_checkpoint(folder / "model", shape, seed, TOKENIZER)
-            write_cases(folder, *reference.read_checkpoint(folder / "model"), seed)
+            c, w = reference.read_checkpoint(folder / "model")
+            if c.hyper_attention != "fused":
+                for name, value in identities(c, w, seed).items():
+                    score.check(name, value, IDENTITY, f"seed {seed}")
+            write_cases(folder, c, w, seed)
             subprocess.run(["node", str(HERE / "run.mjs"), str(folder)], check=True)
             compare(folder, score, f"seed {seed}")
     for what, share in sorted(score.worst.items()):

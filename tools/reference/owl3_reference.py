@@ -7,13 +7,14 @@ under the GGUF names, so that both run through the same lines. Slow on purpose; 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-Tensors = dict[str, torch.Tensor]
+from fused_attention import fused_attention
+from gated_attention import gated_attention
+from primitives import Tensors, attend, gelu_erf, gelu_tanh, layer_norm, linear, rms_norm, rotate, silu
 
 
 @dataclass
@@ -27,7 +28,8 @@ class Shape:
     rms_norm_eps: float
     rope_theta: float
     hyper_layers: list[int]  # 0-based
-    crop_size: int  # pixels a side of a crop
+    hyper_attention: str  # "fused", "gated_head" or "gated_channel"
+    crop_size: int  # pixels a side of a crop; what no whole patch covers, at the right and at the bottom, is not read
     patch_size: int
     vision_num_layers: int  # layers that are run
     vision_num_heads: int
@@ -41,58 +43,11 @@ class Shape:
 # --- forward pass ------------------------------------------------------------------------------------------------
 
 
-def linear(w: Tensors, name: str, x: torch.Tensor) -> torch.Tensor:
-    y = x @ w[f"{name}.weight"].T
-    return y + w[f"{name}.bias"] if f"{name}.bias" in w else y
-
-
-def layer_norm(w: Tensors, name: str, x: torch.Tensor, eps: float) -> torch.Tensor:
-    centred = x - x.mean(-1, keepdim=True)
-    variance = (centred * centred).mean(-1, keepdim=True)
-    return centred / torch.sqrt(variance + eps) * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-
-def rms_norm(weight: torch.Tensor, x: torch.Tensor, eps: float) -> torch.Tensor:
-    return weight * (x / torch.sqrt((x * x).mean(-1, keepdim=True) + eps))
-
-
-def gelu_tanh(x: torch.Tensor) -> torch.Tensor:
-    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
-def gelu_erf(x: torch.Tensor) -> torch.Tensor:
-    return 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))
-
-
-def silu(x: torch.Tensor) -> torch.Tensor:
-    return x / (1 + torch.exp(-x))
-
-
-def rotate(x: torch.Tensor, positions: torch.Tensor, theta: float) -> torch.Tensor:
-    """NeoX RoPE: x [rows, heads, D]; value i turns with value i + D/2 by position * theta^(-2i/D)."""
-    half = x.shape[-1] // 2
-    frequency = theta ** (-torch.arange(half, dtype=torch.float64) / half)
-    angle = (positions.double()[:, None] * frequency)[:, None, :]
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
-
-
-def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
-    """q [rows, H, D], k and v [keys, G, D], visible [rows, keys]: one softmax over all visible keys, head by head."""
-    rows, heads, dim = q.shape
-    group = heads // k.shape[1]
-    out = torch.empty_like(q)
-    for head in range(heads):
-        scores = q[:, head] @ k[:, head // group].T / math.sqrt(dim)
-        out[:, head] = torch.softmax(scores.masked_fill(~visible, -math.inf), -1) @ v[:, head // group]
-    return out.reshape(rows, heads * dim)
-
-
 def patches(c: Shape, crops: torch.Tensor) -> torch.Tensor:
     """uint8 crops [n, S, S, 3] -> [n, T, 3 * P * P] in the order channel, row, column."""
     x = (crops.to(torch.get_default_dtype()) / 255 - 0.5) / 0.5
     n, side = crops.shape[0], c.crop_size // c.patch_size
+    x = x[:, : side * c.patch_size, : side * c.patch_size]
     x = x.reshape(n, side, c.patch_size, side, c.patch_size, 3)  # n, py, y, px, x, channel
     return x.permute(0, 1, 3, 5, 2, 4).reshape(n, side * side, 3 * c.patch_size * c.patch_size)
 
@@ -110,12 +65,20 @@ def image_embeds(c: Shape, w: Tensors, crops: torch.Tensor) -> torch.Tensor:
             x = x + linear(w, f"{blk}.attn_out", attend(q, k, v, everything))
             h = layer_norm(w, f"{blk}.ln2", x, c.vision_layer_norm_eps)
             x = x + linear(w, f"{blk}.ffn_down", gelu_tanh(linear(w, f"{blk}.ffn_up", h)))
-        out.append(linear(w, "mm.2", gelu_erf(linear(w, "mm.0", x))))
+        x = linear(w, "mm.0", x)
+        out.append(linear(w, "mm.2", gelu_erf(x)) if "mm.2.weight" in w else x)
     return torch.stack(out)
 
 
+def visual_kv(c: Shape, w: Tensors, blk: str, embeds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys, not rotated yet, and values of all crops in a hyper layer, each [n, T, G, D]."""
+    h = rms_norm(w[f"{blk}.attn_norm.weight"], embeds, c.rms_norm_eps)
+    both = linear(w, f"{blk}.attn_visual_kv", h).reshape(*embeds.shape[:2], c.num_kv_heads, 2, c.head_dim)
+    return both[:, :, :, 0], both[:, :, :, 1]
+
+
 def logits(c: Shape, w: Tensors, ids: list[int], offsets: list[int], embeds: torch.Tensor | None) -> torch.Tensor:
-    """Logits of every row, [len(ids), V]. Crop i becomes visible at position offsets[i]."""
+    """Logits of every row, [len(ids), V]. The placeholder of crop i begins at position offsets[i]."""
     x = w["token_embd.weight"][torch.tensor(ids)]
     position = torch.arange(len(ids))
     causal = position[:, None] >= position[None, :]
@@ -125,17 +88,14 @@ def logits(c: Shape, w: Tensors, ids: list[int], offsets: list[int], embeds: tor
         q = rotate(linear(w, f"{blk}.attn_q", h).reshape(len(ids), c.num_heads, c.head_dim), position, c.rope_theta)
         k = rotate(linear(w, f"{blk}.attn_k", h).reshape(len(ids), c.num_kv_heads, c.head_dim), position, c.rope_theta)
         v = linear(w, f"{blk}.attn_v", h).reshape(len(ids), c.num_kv_heads, c.head_dim)
-        visible = causal
-        if i in c.hyper_layers and embeds is not None:
-            for offset, crop in reversed(list(zip(offsets, embeds, strict=True))):
-                seen = rms_norm(w[f"{blk}.attn_norm.weight"], crop, c.rms_norm_eps)
-                both = linear(w, f"{blk}.attn_visual_kv", seen).reshape(len(crop), c.num_kv_heads, 2, c.head_dim)
-                place = torch.full((len(crop),), offset)
-                k = torch.cat([rotate(both[:, :, 0], place, c.rope_theta), k])
-                v = torch.cat([both[:, :, 1], v])
-                sees = (position >= offset)[:, None].expand(-1, len(crop))
-                visible = torch.cat([sees, visible], 1)
-        x = x + linear(w, f"{blk}.attn_output", attend(q, k, v, visible))
+        text = (q, k, v, causal)
+        if i not in c.hyper_layers or not offsets:
+            seen = attend(*text)
+        elif c.hyper_attention == "fused":
+            seen = fused_attention(text, visual_kv(c, w, blk, embeds), offsets, c.rope_theta)
+        else:
+            seen = gated_attention(w, blk, text, visual_kv(c, w, blk, embeds), offsets, c.rope_theta)
+        x = x + linear(w, f"{blk}.attn_output", seen)
         h = rms_norm(w[f"{blk}.ffn_norm.weight"], x, c.rms_norm_eps)
         x = x + linear(w, f"{blk}.ffn_down", silu(linear(w, f"{blk}.ffn_gate", h)) * linear(w, f"{blk}.ffn_up", h))
     x = rms_norm(w["output_norm.weight"], x, c.rms_norm_eps)
@@ -162,6 +122,7 @@ def names(vision_blocks: int, blocks: int) -> dict[str, str]:
     out = {
         "vision_model.embeddings.patch_embedding": "v.patch_embd",
         "vision_model.embeddings.position_embedding": "v.position_embd",
+        "vision2text_model": "mm.0",  # before 241101 it is one matrix
         "vision2text_model.0": "mm.0",
         "vision2text_model.2": "mm.2",
         f"{root}.embed_tokens": "token_embd",
@@ -188,6 +149,7 @@ def names(vision_blocks: int, blocks: int) -> dict[str, str]:
         "self_attn.v_proj": "attn_v",
         "self_attn.o_proj": "attn_output",
         "self_attn.v_kv_proj": "attn_visual_kv",
+        "self_attn.gate_proj.0": "attn_v_gate",
         "mlp.gate_proj": "ffn_gate",
         "mlp.up_proj": "ffn_up",
         "mlp.down_proj": "ffn_down",
@@ -202,6 +164,9 @@ def read_checkpoint(folder: Path) -> tuple[Shape, Tensors]:
 
     j = json.loads((folder / "config.json").read_text())
     v = j["vision_config"]
+    stored = load_file(folder / "model.safetensors")
+    whole = v["image_size"] // v["patch_size"] * v["patch_size"]
+    kind = hyper_attention(stored)
     c = Shape(
         num_layers=j["num_hidden_layers"],
         hidden_size=j["hidden_size"],
@@ -210,19 +175,29 @@ def read_checkpoint(folder: Path) -> tuple[Shape, Tensors]:
         rms_norm_eps=j["rms_norm_eps"],
         rope_theta=j["rope_theta"],
         hyper_layers=[i - 1 for i in j["hyper_layers"]],
-        crop_size=v["image_size"] // v["patch_size"] * v["patch_size"],
+        hyper_attention=kind,
+        crop_size=whole if kind == "fused" else v["image_size"],
         patch_size=v["patch_size"],
         vision_num_layers=v["num_hidden_layers"] - 1,
         vision_num_heads=v["num_attention_heads"],
         vision_layer_norm_eps=v.get("layer_norm_eps", 1e-6),
     )
     table, w = names(c.vision_num_layers, c.num_layers), {}
-    for name, tensor in load_file(folder / "model.safetensors").items():
-        stem, _, kind = name.rpartition(".")
+    for name, tensor in stored.items():
+        stem, _, part = name.rpartition(".")
+        if part == "gate":  # a vector, not a matrix with a bias
+            stem, part = f"{stem}.gate_proj.0", "weight"
         if stem in table:
-            w[f"{table[stem]}.{kind}"] = tensor.to(torch.get_default_dtype())
+            w[f"{table[stem]}.{part}"] = tensor.to(torch.get_default_dtype())
     w["v.patch_embd.weight"] = w["v.patch_embd.weight"].flatten(1)
     return c, w
+
+
+def hyper_attention(names) -> str:
+    """Which kind of hyper layers tensors of these names are."""
+    if any(name.endswith(".self_attn.gate_proj.0.weight") for name in names):
+        return "gated_head"
+    return "gated_channel" if any(name.endswith(".self_attn.gate") for name in names) else "fused"
 
 
 def read_gguf(path: Path) -> tuple[Shape, Tensors]:
@@ -230,8 +205,9 @@ def read_gguf(path: Path) -> tuple[Shape, Tensors]:
 
     reader = gguf.GGUFReader(path)
 
-    def key(name: str):
-        return reader.fields[f"mplugowl3.{name}"].contents()
+    def key(name: str, absent=None):
+        field = reader.fields.get(f"mplugowl3.{name}")
+        return absent if field is None else field.contents()
 
     c = Shape(
         num_layers=key("block_count"),
@@ -241,7 +217,8 @@ def read_gguf(path: Path) -> tuple[Shape, Tensors]:
         rms_norm_eps=key("attention.layer_norm_rms_epsilon"),
         rope_theta=key("rope.freq_base"),
         hyper_layers=list(key("hyper_attention.blocks")),
-        crop_size=key("vision.image_size"),
+        hyper_attention=key("hyper_attention.kind", "fused"),
+        crop_size=key("vision.crop_size", key("vision.image_size")),
         patch_size=key("vision.patch_size"),
         vision_num_layers=key("vision.block_count"),
         vision_num_heads=key("vision.attention.head_count"),

@@ -2,7 +2,8 @@
 
     python random_checkpoint.py TOKENIZER_JSON OUT
 
-writes model/, cases.json and tensors.safetensors to OUT/few-kv-heads, OUT/wide-heads and OUT/late-hyper.
+writes model/, cases.json and tensors.safetensors to OUT/few-kv-heads, OUT/wide-heads, OUT/late-hyper, OUT/gated-head
+and OUT/gated-channel. The last two are of the releases before 241101 and have cases that begin with pictures as files.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import torch
 from safetensors.torch import save_file
 
 import owl3_reference as reference
+from prompt import prompt_case
 
-# Config fields of the checkpoints, under the names of config.json. Between them: heads of 16, 32 and 128, vision heads
+# Config fields of the checkpoints, under the names of config.json, and the kind of their hyper layers where it is not
+# fused. Between them: heads of 16, 32, 64 and 128, vision heads
 # of 16, 24 and 72, one to six queries a KV head, tied and untied, an MLP that is no multiple of 32 (as 4304 is none),
 # image sizes that are no multiple of the patch, hyper attention early, late and everywhere.
 SHAPES = {
@@ -78,7 +81,49 @@ SHAPES = {
             patch_size=10,
         ),
     ),
+    "gated-head": dict(
+        kind="gated_head",
+        hidden_size=128,
+        intermediate_size=192,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        hyper_layers=[1, 3],
+        tie_word_embeddings=False,
+        rope_theta=1e6,
+        rms_norm_eps=1e-6,
+        vision_config=dict(
+            hidden_size=64,
+            intermediate_size=100,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            image_size=48,
+            patch_size=14,
+        ),
+    ),
+    "gated-channel": dict(
+        kind="gated_channel",
+        hidden_size=96,
+        intermediate_size=160,
+        num_hidden_layers=4,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        hyper_layers=[2, 4],
+        tie_word_embeddings=True,
+        rope_theta=1e6,
+        rms_norm_eps=1e-6,
+        vision_config=dict(
+            hidden_size=48,
+            intermediate_size=96,
+            num_hidden_layers=3,
+            num_attention_heads=3,
+            image_size=38,
+            patch_size=10,
+        ),
+    ),
 }
+# The template of a cut picture, by the kind of the hyper layers.
+TEMPLATES = {"gated_head": "v2", "gated_channel": "v3"}
 VOCAB = 300  # 256 bytes, 3 special tokens, the rest unused
 
 
@@ -116,8 +161,12 @@ def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
         linear(f"{layer}.mlp.fc2", dv, vision["intermediate_size"])
     for n in ("weight", "bias"):  # stored by such checkpoints, never used
         normal(f"{v}.post_layernorm.{n}", (dv,), 0.2)
-    linear("vision2text_model.0", d, dv)
-    linear("vision2text_model.2", d, d)
+    kind = s.get("kind", "fused")
+    if kind == "fused":
+        linear("vision2text_model.0", d, dv)
+        linear("vision2text_model.2", d, d)
+    else:
+        linear("vision2text_model", d, dv)
     root = "language_model.model"
     normal(f"{root}.embed_tokens.weight", (VOCAB, d), 0.3)
     for i in range(s["num_hidden_layers"]):
@@ -130,6 +179,11 @@ def write_checkpoint(folder: Path, s: dict, seed: int, tokenizer: Path) -> None:
         linear(f"{layer}.self_attn.o_proj", d, d, bias=False)
         if i + 1 in s["hyper_layers"]:
             linear(f"{layer}.self_attn.v_kv_proj", 2 * kv, d, gain=1.5)
+            dim = d // s["num_attention_heads"]
+            if kind == "gated_head":
+                linear(f"{layer}.self_attn.gate_proj.0", dim, dim, gain=2)
+            if kind == "gated_channel":
+                normal(f"{layer}.self_attn.gate", (d,), 1.5)
         linear(f"{layer}.mlp.gate_proj", s["intermediate_size"], d, bias=False)
         linear(f"{layer}.mlp.up_proj", s["intermediate_size"], d, bias=False)
         linear(f"{layer}.mlp.down_proj", d, s["intermediate_size"], bias=False, gain=2)
@@ -196,35 +250,64 @@ def make_cases(c: reference.Shape, w: reference.Tensors, seed: int, new: int = 8
     plans = {"text": (5, []), "one crop": (12, [3]), "four crops": (40, [0, 7, 7, 39]), "long": (150, [10, 70, 130])}
     for name, (length, offsets) in plans.items():
         ids = torch.randint(0, 256, (length,), generator=g).tolist()
-        key = name.replace(" ", "_")
-        embeds = None
+        pixels = None
         if offsets:
             s = c.crop_size
             smooth = torch.rand((len(offsets), 3, 4, 4), generator=g, dtype=torch.float32)
             smooth = torch.nn.functional.interpolate(smooth, size=(s, s), mode="bilinear")
             noise = torch.rand(smooth.shape, generator=g, dtype=torch.float32)
             pixels = ((0.8 * smooth + 0.2 * noise) * 255).to(torch.uint8)
-            embeds = reference.image_embeds(c, w, pixels.permute(0, 2, 3, 1))
-            tensors[f"{key}/pixel_values"] = pixels.contiguous()
-            tensors[f"{key}/image_embeds"] = (embeds[[0, -1]] if len(offsets) > 1 else embeds).float().contiguous()
-        tensors[f"{key}/logits"] = reference.logits(c, w, ids, offsets, embeds)[-1:].float().contiguous()
-        greedy, gaps = reference.greedy(c, w, ids, offsets, embeds, new)
-        cases.append({"name": name, "input_ids": ids, "media_offset": offsets, "greedy_ids": greedy, "gap": gaps})
+        case = {"name": name, "input_ids": ids, "media_offset": offsets}
+        answer(c, w, case, None if pixels is None else pixels.permute(0, 2, 3, 1), tensors, new)
+        cases.append(case)
     return cases, tensors
 
 
-def write_cases(folder: Path, c: reference.Shape, w: reference.Tensors, seed: int) -> None:
+def prompt_cases(c: reference.Shape, w: reference.Tensors, media: Path, new: int = 8):
+    """Questions about the pictures of a folder: one cut, two of which none is, two of which both are, and a video."""
+    template = TEMPLATES[c.hyper_attention]
+    tensors, cases = {}, []
+    plans = {
+        "cut picture": [{"picture": "wide.png", "cut": True}],
+        "two pictures": [{"picture": "tall.png", "cut": False}, {"picture": "red.png", "cut": False}],
+        "two cut pictures": [{"picture": "square.png", "cut": True}, {"picture": "tiny.png", "cut": True}],
+        "video": [{"video": ["frame0.png", "frame1.png", "frame2.png"]}],
+    }
+    for name, items in plans.items():
+        case, crops = prompt_case(name, items, "What is this?", media, c.crop_size, template)
+        answer(c, w, case, crops, tensors, new)
+        cases.append(case)
+    return cases, tensors
+
+
+def answer(c: reference.Shape, w: reference.Tensors, case: dict, crops: torch.Tensor | None, tensors: dict, new: int):
+    """Adds what the reference computes for ids and crops [n, S, S, 3]: greedy ids to case, the rest to tensors."""
+    key, ids, offsets = case["name"].replace(" ", "_"), case["input_ids"], case["media_offset"]
+    embeds = None
+    if crops is not None:
+        embeds = reference.image_embeds(c, w, crops)
+        tensors[f"{key}/pixel_values"] = crops.permute(0, 3, 1, 2).contiguous()
+        tensors[f"{key}/image_embeds"] = (embeds[[0, -1]] if len(offsets) > 1 else embeds).float().contiguous()
+    tensors[f"{key}/logits"] = reference.logits(c, w, ids, offsets, embeds)[-1:].float().contiguous()
+    case["greedy_ids"], case["gap"] = reference.greedy(c, w, ids, offsets, embeds, new)
+
+
+def write_cases(folder: Path, c: reference.Shape, w: reference.Tensors, seed: int, media: Path | None = None) -> None:
     cases, tensors = make_cases(c, w, seed)
+    if media:
+        more, values = prompt_cases(c, w, media)
+        cases, tensors = cases + more, tensors | values
     (folder / "cases.json").write_text(json.dumps(cases))
     save_file(tensors, folder / "tensors.safetensors")
 
 
 def main() -> None:
     tokenizer, out = Path(sys.argv[1]), Path(sys.argv[2])
+    media = tokenizer.parents[1] / "media"
     for seed, (name, shape) in enumerate(SHAPES.items(), start=1):
         write_checkpoint(out / name / "model", shape, seed, tokenizer)
         c, w = reference.read_checkpoint(out / name / "model")
-        write_cases(out / name, c, w, seed)
+        write_cases(out / name, c, w, seed, media if "kind" in shape else None)
         print(
             name,
             [
