@@ -2,10 +2,11 @@ import type { NativeConfig } from "../native/binding.js";
 
 /** Operations and bytes of each piece of work; a multiply-add counts as two operations, in units of 10^9. */
 
-/** Matrix products of the vision tower and projector for one crop. */
-export function visionProducts({ vision: v, hiddenSize, cropTokens, patchSize }: NativeConfig): number {
+/** Matrix products of the vision tower and projector for one crop; the projector has a second matrix where no gate follows in hyper layers. */
+export function visionProducts({ vision: v, hiddenSize, cropTokens, patchSize, hyperKind }: NativeConfig): number {
   const layer = 4 * v.hiddenSize ** 2 + 2 * v.hiddenSize * v.intermediateSize;
-  const ends = 3 * patchSize ** 2 * v.hiddenSize + v.hiddenSize * hiddenSize + hiddenSize ** 2;
+  const second = hyperKind === "fused" ? hiddenSize ** 2 : 0;
+  const ends = 3 * patchSize ** 2 * v.hiddenSize + v.hiddenSize * hiddenSize + second;
   return (2 * cropTokens * (v.numLayers * layer + ends)) / 1e9;
 }
 

@@ -2,15 +2,17 @@ import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { FileError } from "../errors.js";
+import type { HyperKind } from "../native/binding.js";
 import { Fields, type ModelConfig, parseConfig } from "./config.js";
 import { maxConfig, maxJson, readJson } from "./json.js";
-import { adapterError, isAdapter, kindOfConfig, refuseGated } from "./kind.js";
+import { adapterError, isAdapter, kindOfTensors } from "./kind.js";
 import { readOrigin } from "./origin.js";
 import { findTensors, type Tensors } from "./shards.js";
 
 /** A Hugging Face checkpoint folder: its JSON files and the location of each tensor. */
 export interface Checkpoint {
   name: string;
+  kind: HyperKind;
   config: ModelConfig;
   generation: Fields;
   tokenizer: { path: string; json: unknown };
@@ -38,8 +40,9 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
     generationPath,
   );
   const tensors = await findTensors(folder);
+  const kind = kindOfTensors([...tensors.keys()], folder);
   const origin = await readOrigin(folder);
-  return { name: basename(resolve(folder)), config, generation, tokenizer, tensors, origin };
+  return { name: basename(resolve(folder)), kind, config, generation, tokenizer, tensors, origin };
 }
 
 /**
@@ -47,7 +50,5 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
  * be converted.
  */
 export async function readConfig(path: string, name = path): Promise<ModelConfig> {
-  const json = await readJson(path, maxConfig, name);
-  refuseGated(kindOfConfig(json), name);
-  return parseConfig(json, name);
+  return parseConfig(await readJson(path, maxConfig, name), name);
 }

@@ -25,12 +25,17 @@ export interface ModelConfig {
     intermediateSize: number;
     numHeads: number;
     patchSize: number;
-    /** Side of a crop: patch * floor(image_size / patch). */
-    cropSize: number;
+    /** As config.json has it: pixels a side of a crop, before 241101 at least. */
+    imageSize: number;
+    /** Pixels a side that whole patches cover. */
+    readSize: number;
     positions: number;
     eps: number;
   };
 }
+
+/** The image_size of a vision_config that has none: the default of its class in the reference. */
+const defaultImageSize = 384;
 
 /** Checks a parsed config.json; `path` names it in messages. Throws ModelFileError. */
 export function parseConfig(json: unknown, path: string): ModelConfig {
@@ -53,7 +58,8 @@ export function parseConfig(json: unknown, path: string): ModelConfig {
     v.refuse("hidden_act", `"gelu_pytorch_tanh"`, "another");
   if (v.integer("num_channels", 1, 16, 3) !== 3) v.refuse("num_channels", "3", "another");
   const patchSize = v.integer("patch_size", 1, 1024);
-  const cropSize = patchSize * Math.floor(v.integer("image_size", patchSize, 1 << 16) / patchSize);
+  const imageSize = v.integer("image_size", patchSize, 1 << 16, defaultImageSize);
+  const patches = Math.floor(imageSize / patchSize);
   const visionHidden = v.integer("hidden_size", 1, 1 << 20);
   const visionHeads = v.integer("num_attention_heads", 1, 4096);
   if (visionHidden % visionHeads !== 0)
@@ -81,8 +87,9 @@ export function parseConfig(json: unknown, path: string): ModelConfig {
       intermediateSize: v.integer("intermediate_size", 1, 1 << 20),
       numHeads: visionHeads,
       patchSize,
-      cropSize,
-      positions: (cropSize / patchSize) ** 2,
+      imageSize,
+      readSize: patchSize * patches,
+      positions: patches ** 2,
       eps: v.number("layer_norm_eps", 1e-6),
     },
   };

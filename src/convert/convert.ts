@@ -3,7 +3,7 @@ import { type FileType, fileTypes, isQuantized } from "../gguf/file-types.js";
 import { isFloat } from "../gguf/formats.js";
 import type { GgufEntry, TensorPlan } from "../native/binding.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
-import { kindOfTensors, refuseGated } from "./kind.js";
+import { contradiction } from "./kind.js";
 import { isUnused, runVisionLayers, storedShape, tensorLayout } from "./layout.js";
 import { tokenizerEntries } from "./tokenizer.js";
 import { tensorType, visionFeedForward } from "./types.js";
@@ -24,9 +24,10 @@ export interface ConvertOptions extends WriteOptions {
 /** Converts a Hugging Face checkpoint folder to a GGUF file. Returns its size in bytes. */
 export async function convertCheckpoint(folder: string, output: string, options: ConvertOptions): Promise<number> {
   const checkpoint = await openCheckpoint(folder);
-  const { config, tensors, origin } = checkpoint;
+  const { config, kind, tensors, origin } = checkpoint;
   const warn = options.warn ?? (() => {});
-  refuseGated(kindOfTensors(tensors.keys()), folder);
+  const doubt = contradiction(config, kind);
+  if (doubt) warn(doubt);
   if (origin) options.note?.(`${options.name ?? checkpoint.name} was fine-tuned from ${origin}, says its args.json.`);
   const tied = config.tied ?? !tensors.has("language_model.lm_head.weight");
   const plan = planTensors(checkpoint, tied, options.type);
@@ -41,8 +42,8 @@ export async function convertCheckpoint(folder: string, output: string, options:
   return writeGguf(output, entries, plan, options);
 }
 
-function planTensors({ config, tensors }: Checkpoint, tied: boolean, file: FileType): TensorPlan[] {
-  const layout = tensorLayout(config, tied);
+function planTensors({ config, kind, tensors }: Checkpoint, tied: boolean, file: FileType): TensorPlan[] {
+  const layout = tensorLayout(config, kind, tied);
   const missing = layout.filter(({ source }) => !tensors.has(source)).map(({ source }) => source);
   if (missing.length > 0) {
     const others = missing.length > 1 ? ` and ${missing.length - 1} others are` : " is";
@@ -80,7 +81,7 @@ export function widenedShape(name: string, shape: readonly number[], intermediat
 
 /** The metadata of a model but for its tokenizer. */
 export function modelEntries(
-  { name, config: c }: Pick<Checkpoint, "name" | "config">,
+  { name, kind, config: c }: Pick<Checkpoint, "name" | "kind" | "config">,
   options: Pick<ConvertOptions, "type" | "name" | "license" | "sourceUrl">,
 ): GgufEntry[] {
   const entries: GgufEntry[] = [];
@@ -103,7 +104,7 @@ export function modelEntries(
   own("rope.freq_base", "f32", c.ropeTheta);
   own("vocab_size", "u32", c.vocabSize);
   own("hyper_attention.blocks", "i32[]", c.hyperLayers);
-  own("vision.image_size", "u32", c.vision.cropSize);
+  own("vision.image_size", "u32", c.vision.readSize);
   own("vision.patch_size", "u32", c.vision.patchSize);
   own("vision.embedding_length", "u32", c.vision.hiddenSize);
   own("vision.feed_forward_length", "u32", visionFeedForward(c.vision.intermediateSize, options.type));
@@ -112,6 +113,13 @@ export function modelEntries(
   own("vision.attention.layer_norm_epsilon", "f32", c.vision.eps);
   own("vision.image_mean", "f32[]", [0.5, 0.5, 0.5]);
   own("vision.image_std", "f32[]", [0.5, 0.5, 0.5]);
+  // Files of 241101 have none of these, so that they are the same as ever.
+  if (kind !== "fused") {
+    own("hyper_attention.kind", "string", kind);
+    own("hyper_attention.media_offset", "u32", 1);
+    own("vision.crop_size", "u32", c.vision.imageSize);
+    own("prompt.cut_template", "string", kind === "gated_head" ? "v2" : "v3");
+  }
   return entries;
 }
 

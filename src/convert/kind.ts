@@ -1,37 +1,56 @@
-/** Which mPLUG-Owl3 a checkpoint is, and the refusal of those that can't be converted. */
+/** Which mPLUG-Owl3 a checkpoint is, and what is no checkpoint of a whole model. */
 import { ModelFileError } from "../errors.js";
+import type { HyperKind } from "../native/binding.js";
+import type { ModelConfig } from "./config.js";
 
-/** The architectures of mPLUG-Owl3, named by their releases; "unknown" is a model of another family. */
-export type ModelKind = "241101" | "241014" | "240728" | "unknown";
+/** The release whose architecture each kind is. */
+export const releases: Readonly<Record<HyperKind, string>> = {
+  fused: "241101",
+  gated_head: "240728",
+  gated_channel: "241014",
+};
 
 /**
- * Tells by a parsed config.json, which may be anything, which architecture a checkpoint has. `model_type`, `architectures` and `auto_map` are
- * the same in all releases: those before 241101 differ by a crop of 384 pixels (the default of their class) or by the rows of their vocabulary,
- * and only the 7B model of 240728 has an output matrix of its own.
+ * Tells the kind by the names of a checkpoint's tensors: those before 241101 have gates in their hyper layers and a projector of one matrix.
+ * `where` names the checkpoint. Throws ModelFileError for any other mixture.
  */
-export function kindOfConfig(json: unknown): ModelKind {
-  if (!isObject(json) || (json.model_type ?? "mplugowl3") !== "mplugowl3") return "unknown";
-  const vision = json.vision_config;
-  const before241101 = (isObject(vision) && (vision.image_size ?? 384) === 384) || json.vocab_size === 151851;
-  if (!before241101) return "241101";
-  return json.tie_word_embeddings === true ? "241014" : "240728";
+export function kindOfTensors(names: readonly string[], where: string): HyperKind {
+  const gates = {
+    gated_head: names.some((name) => name.endsWith(".self_attn.gate_proj.0.weight")),
+    gated_channel: names.some((name) => name.endsWith(".self_attn.gate")),
+  };
+  const single = names.includes("vision2text_model.weight");
+  if (single && gates.gated_head && !gates.gated_channel) return "gated_head";
+  if (single && gates.gated_channel && !gates.gated_head) return "gated_channel";
+  if (!single && !gates.gated_head && !gates.gated_channel) return "fused";
+  throw new ModelFileError(
+    `${where} is of no release that is known: besides what all have, its language model and projector hold ${listed(names.filter(isTelling))}.`,
+  );
 }
 
-/** Tells by the names of a checkpoint's tensors which architecture it has: hyper layers of the releases before 241101 have gates. */
-export function kindOfTensors(names: Iterable<string>): ModelKind {
-  for (const name of names) {
-    if (name.endsWith(".self_attn.gate_proj.0.weight")) return "240728";
-    if (name.endsWith(".self_attn.gate")) return "241014";
-  }
-  return "241101";
+/** Whether a tensor's name differs between releases, or is one that none of them has. */
+function isTelling(name: string): boolean {
+  return (
+    name.startsWith("vision2text_model.") ||
+    /^language_model\..*\.self_attn\.(?!(?:[qkv]_proj|o_proj|v_kv_proj|rotary_emb)\.)/.test(name)
+  );
 }
 
-/** Throws ModelFileError for an architecture that the engine does not compute; `where` names the checkpoint. */
-export function refuseGated(kind: ModelKind, where: string): void {
-  if (kind === "241014" || kind === "240728")
-    throw new ModelFileError(
-      `${where} describes an mPLUG-Owl3 of ${kind}, whose gated hyper attention owl3 can't run yet; it runs mPLUG-Owl3-7B-241101.`,
-    );
+function listed(names: readonly string[]): string {
+  const shown = 12;
+  const more = names.length > shown ? ` and ${names.length - shown} more` : "";
+  return names.slice(0, shown).join(", ") + more;
+}
+
+/**
+ * Compares config.json with the tensors and returns a sentence when they are at odds. It is only a witness: `model_type`, `architectures` and
+ * `auto_map` are the same in all releases, but those before 241101 have other crops and another vocabulary.
+ */
+export function contradiction(config: ModelConfig, kind: HyperKind): string | undefined {
+  const before = config.vocabSize === 151851 || config.vision.imageSize === 384;
+  const after = config.vocabSize === 151651 || config.vision.imageSize === 378;
+  if (before === after || before === (kind !== "fused")) return undefined;
+  return `config.json looks like one of ${before ? "a release before 241101" : "241101"}, but the tensors are those of ${releases[kind]}, which count.`;
 }
 
 /** Whether a file of this name holds weights of a whole model, or is the index of such files. */
@@ -47,6 +66,3 @@ export function adapterError(where: string): ModelFileError {
     `${where} is a LoRA adapter, not a whole model: merge it into its base model first (with merge_lora of ms-swift or merge_and_unload of PEFT) and convert the merged checkpoint.`,
   );
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

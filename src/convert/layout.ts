@@ -1,3 +1,4 @@
+import type { HyperKind } from "../native/binding.js";
 import type { ModelConfig } from "./config.js";
 
 /** A tensor to store: its names in GGUF and in the checkpoint, and its shape in the checkpoint (the last dimension varies fastest). */
@@ -8,7 +9,7 @@ export interface TensorLayout {
 }
 
 /** Lists every tensor of a model in the order in which it is stored (see MODEL.md, "GGUF layout"). */
-export function tensorLayout(c: ModelConfig, tied: boolean): TensorLayout[] {
+export function tensorLayout(c: ModelConfig, kind: HyperKind, tied: boolean): TensorLayout[] {
   const list: TensorLayout[] = [];
   const add = (name: string, source: string, ...shape: number[]) => list.push({ name, source, shape });
   const linear = (name: string, source: string, out: number, inn: number) => {
@@ -16,8 +17,8 @@ export function tensorLayout(c: ModelConfig, tied: boolean): TensorLayout[] {
     add(`${name}.bias`, `${source}.bias`, out);
   };
   visionLayout(c.vision, add, linear);
-  linear("mm.0", "vision2text_model.0", c.hiddenSize, c.vision.hiddenSize);
-  linear("mm.2", "vision2text_model.2", c.hiddenSize, c.hiddenSize);
+  linear("mm.0", kind === "fused" ? "vision2text_model.0" : "vision2text_model", c.hiddenSize, c.vision.hiddenSize);
+  if (kind === "fused") linear("mm.2", "vision2text_model.2", c.hiddenSize, c.hiddenSize);
 
   const root = "language_model.model";
   add("token_embd.weight", `${root}.embed_tokens.weight`, c.vocabSize, c.hiddenSize);
@@ -29,8 +30,11 @@ export function tensorLayout(c: ModelConfig, tied: boolean): TensorLayout[] {
     linear(`${blk}.attn_q`, `${layer}.self_attn.q_proj`, c.hiddenSize, c.hiddenSize);
     linear(`${blk}.attn_k`, `${layer}.self_attn.k_proj`, kv, c.hiddenSize);
     linear(`${blk}.attn_v`, `${layer}.self_attn.v_proj`, kv, c.hiddenSize);
-    if (c.hyperLayers.includes(n))
+    if (c.hyperLayers.includes(n)) {
       linear(`${blk}.attn_visual_kv`, `${layer}.self_attn.v_kv_proj`, 2 * kv, c.hiddenSize);
+      if (kind === "gated_head") linear(`${blk}.attn_v_gate`, `${layer}.self_attn.gate_proj.0`, c.headDim, c.headDim);
+      if (kind === "gated_channel") add(`${blk}.attn_v_gate.weight`, `${layer}.self_attn.gate`, c.hiddenSize);
+    }
     add(`${blk}.attn_output.weight`, `${layer}.self_attn.o_proj.weight`, c.hiddenSize, c.hiddenSize);
     add(`${blk}.ffn_norm.weight`, `${layer}.post_attention_layernorm.weight`, c.hiddenSize);
     add(`${blk}.ffn_gate.weight`, `${layer}.mlp.gate_proj.weight`, c.intermediateSize, c.hiddenSize);

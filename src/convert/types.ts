@@ -11,7 +11,7 @@ export interface ModelShape {
 
 /** The format of a tensor, by its GGUF name and shape (row length first), in a file of type `file`. */
 export function tensorType(name: string, shape: readonly number[], file: FileType, model: ModelShape): string {
-  if (shape.length === 1 || name === "v.position_embd.weight") return "F32";
+  if (shape.length === 1 || name === "v.position_embd.weight" || name.endsWith(".attn_v_gate.weight")) return "F32";
   // Rows of 3 * 14 * 14 values: no multiple of 32, and a hundredth of the vision tower's weights.
   if (name === "v.patch_embd.weight") return isQuantized(file) ? "F16" : fileTypes[file].format;
   return fitting(wanted(name, file, model), shape[0] ?? 1);

@@ -127,6 +127,43 @@ describe("convert", () => {
     expect(tensors.get("v.blk.0.ffn_down.weight")).toMatchObject({ type: "Q8_0", shape: [320, 144] });
   });
 
+  test.each([
+    ["gated-head", "gated_head", 48, 42, "v2", [64, 64]],
+    ["gated-channel", "gated_channel", 38, 30, "v3", [96]],
+  ] as const)(
+    "%s: its kind, crops and template are keys, its gates f32 in any type",
+    async (name, kind, side, read, template, shape) => {
+      const checkpoint = converter(`random/${name}/model`);
+      for (const type of ["f32", "bf16", "q8_0", "q4_k_m"] as const) {
+        const { info, tensors } = await open(await checkpoint(type));
+        expect(info.metadata).toMatchObject({
+          "mplugowl3.hyper_attention.kind": kind,
+          "mplugowl3.hyper_attention.media_offset": 1,
+          "mplugowl3.vision.crop_size": side,
+          "mplugowl3.vision.image_size": read,
+          "mplugowl3.prompt.cut_template": template,
+        });
+        const gates = info.tensors.filter(({ name }) => name.endsWith(".attn_v_gate.weight"));
+        expect(gates.map(({ type, shape }) => [type, shape])).toEqual(Array(2).fill(["F32", shape]));
+        expect(tensors.has("mm.0.weight")).toBe(true);
+        expect(tensors.has("mm.2.weight")).toBe(false);
+      }
+      const output = join(folder, `${name}-requantized.gguf`);
+      await quantizeFile(await checkpoint("f32"), output, { type: "q8_0" });
+      const [again, straight] = [await open(output), await open(await checkpoint("q8_0"))];
+      expect(again.info.metadata).toEqual(straight.info.metadata);
+      expect(again.info.tensors.map(({ name, type, shape }) => ({ name, type, shape }))).toEqual(
+        straight.info.tensors.map(({ name, type, shape }) => ({ name, type, shape })),
+      );
+    },
+  );
+
+  test("files of 241101 have no key of the others", async () => {
+    const { info } = await open(await convertedTo("f32"));
+    const keys = Object.keys(info.metadata).filter((key) => /kind|media_offset|vision\.crop_size|prompt/.test(key));
+    expect(keys).toEqual([]);
+  });
+
   test("quantize of an f32 file gives the bytes that convert gives", async () => {
     const output = join(folder, "requantized.gguf");
     await quantizeFile(await convertedTo("f32"), output, { type: "q4_k_m" });

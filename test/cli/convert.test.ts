@@ -49,8 +49,8 @@ describe("owl3 convert", () => {
     change(header);
     writeZeros(join(path, "model.safetensors"), header, bytes);
   };
-  const gates = "language_model.model.layers.1.self_attn.gate_proj.0.weight";
-  const gate = "language_model.model.layers.1.mlp.gate_proj.weight";
+  const gate = "language_model.model.layers.1.self_attn.gate";
+  const mlpGate = "language_model.model.layers.1.mlp.gate_proj.weight";
   test.each<[string, (path: string) => void, number, RegExp]>([
     ["no config.json", dropping("config.json"), 3, /config\.json is missing from the checkpoint/],
     ["no tokenizer.json", dropping("tokenizer.json"), 3, /tokenizer\.json is missing from the checkpoint/],
@@ -64,16 +64,20 @@ describe("owl3 convert", () => {
     ["config.json that is a list", writing("config.json", "[]"), 4, /config\.json is not a JSON object/],
     ["another model", configured({ model_type: "qwen2_vl" }), 4, /model_type must be "mplugowl3", found "qwen2_vl"/],
     [
-      "a config.json of 241014",
-      configured({ vocab_size: 151851 }),
+      "a gate, but the projector of 241101",
+      header((h) => Object.assign(h, { [gate]: { dtype: "BF16", shape: [0], data_offsets: [0, 0] } })),
       4,
-      /config\.json describes an mPLUG-Owl3 of 241014, whose gated hyper attention owl3 can't run yet/,
+      /checkpoint is of no release that is known: .* vision2text_model\.0\.weight, .*self_attn\.gate\.$/,
     ],
     [
-      "the gates of 240728",
-      header((h) => Object.assign(h, { [gates]: { dtype: "BF16", shape: [0], data_offsets: [0, 0] } })),
+      "a gate of another shape",
+      (path) => {
+        const { header, bytes } = headerFor(tinyConfig(), "gated_channel");
+        Object.assign(header[gate] ?? {}, { shape: [1, 64] });
+        writeZeros(join(path, "model.safetensors"), header, bytes);
+      },
       4,
-      /checkpoint describes an mPLUG-Owl3 of 240728, whose gated hyper attention owl3 can't run yet/,
+      /self_attn\.gate in .* has shape \[1, 64\], expected \[64\]/,
     ],
     [
       "a LoRA adapter",
@@ -105,19 +109,19 @@ describe("owl3 convert", () => {
     ],
     [
       "a tensor missing",
-      header((h) => delete h[gate]),
+      header((h) => delete h[mlpGate]),
       4,
       /tensor language_model\.model\.layers\.1\.mlp\.gate_proj\.weight is missing/,
     ],
     [
       "a tensor of another shape",
-      header((h) => Object.assign(h[gate] ?? {}, { shape: [64, 96] })),
+      header((h) => Object.assign(h[mlpGate] ?? {}, { shape: [64, 96] })),
       4,
       /gate_proj\.weight in .*model\.safetensors has shape \[64, 96\], expected \[96, 64\]/,
     ],
     [
       "a tensor of another type",
-      header((h) => Object.assign(h[gate] ?? {}, { dtype: "I16" })),
+      header((h) => Object.assign(h[mlpGate] ?? {}, { dtype: "I16" })),
       4,
       /has dtype I16, expected F32, F16 or BF16/,
     ],
@@ -149,12 +153,12 @@ describe("owl3 convert", () => {
     const path = checkpoint();
     const file = join(path, "model.safetensors");
     const bytes = readFileSync(file);
-    const at = 8 + Number(bytes.readBigUInt64LE()) + (headerFor(tinyConfig()).header[gate]?.data_offsets[0] ?? 0);
+    const at = 8 + Number(bytes.readBigUInt64LE()) + (headerFor(tinyConfig()).header[mlpGate]?.data_offsets[0] ?? 0);
     bytes.writeUInt16LE(0x7fc0, at + 20);
     writeFileSync(file, bytes);
     const to = place();
     const run = owl3("convert", path, "-o", join(to, "a.gguf"), "-t", "f16");
-    expect(run.err).toContain(`tensor ${gate} holds the value nan`);
+    expect(run.err).toContain(`tensor ${mlpGate} holds the value nan`);
     expect(run.code).toBe(4);
     expect(readdirSync(to)).toEqual([]);
   });

@@ -2,6 +2,7 @@ import { closeSync, cpSync, ftruncateSync, mkdirSync, openSync, writeFileSync, w
 import { join } from "node:path";
 import { parseConfig } from "../../src/convert/config.js";
 import { tensorLayout } from "../../src/convert/layout.js";
+import type { HyperKind } from "../../src/native/binding.js";
 import { fixtures } from "./files.js";
 
 export const goldenCheckpoint = join(fixtures, "golden/model");
@@ -37,12 +38,16 @@ export interface Header {
   [name: string]: { dtype: string; shape: number[]; data_offsets: [number, number] };
 }
 
-/** The safetensors header of every tensor a config asks for, in BF16, and the bytes of its data. */
-export function headerFor(config: Record<string, unknown>): { header: Header; bytes: number } {
+/** The safetensors header of every tensor a config and a kind ask for, in BF16, and the bytes of its data. */
+export function headerFor(
+  config: Record<string, unknown>,
+  kind: HyperKind = "fused",
+): { header: Header; bytes: number } {
   const header: Header = {};
   let bytes = 0;
   for (const { source, shape } of tensorLayout(
     parseConfig(config, "config.json"),
+    kind,
     config.tie_word_embeddings === true,
   )) {
     const size = 2 * shape.reduce((a, b) => a * b, 1);
@@ -65,12 +70,12 @@ export function writeZeros(path: string, header: Header, bytes: number): void {
 }
 
 /** A whole checkpoint folder of zeros with the golden tokenizer. */
-export function writeCheckpoint(folder: string, overrides: Record<string, unknown> = {}): void {
+export function writeCheckpoint(folder: string, overrides: Record<string, unknown> = {}, kind?: HyperKind): void {
   mkdirSync(folder, { recursive: true });
   const config = tinyConfig(overrides);
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));
   for (const file of ["tokenizer.json", "generation_config.json"])
     cpSync(join(goldenCheckpoint, file), join(folder, file));
-  const { header, bytes } = headerFor(config);
+  const { header, bytes } = headerFor(config, kind);
   writeZeros(join(folder, "model.safetensors"), header, bytes);
 }

@@ -14,14 +14,17 @@ const config2b: NativeConfig = {
   contextLength: 32768,
   hyperLayers: [6, 14, 22, 25],
   hyperKind: "gated_channel",
-  cropSize: 378,
+  cropSize: 384,
   patchSize: 14,
   cropTokens: 729,
   vision: { hiddenSize: 1152, intermediateSize: 4304, numLayers: 26, numHeads: 16 },
 };
 
 test("operations of a crop and of a prompt are those of the published shapes", () => {
-  expect(visionProducts(config2b)).toBeCloseTo(580, -1);
+  expect(visionProducts(config2b)).toBeCloseTo(577, -1);
+  // The second matrix of the projector is 241101's alone.
+  const second = visionProducts({ ...config2b, hyperKind: "fused" }) - visionProducts(config2b);
+  expect(second).toBeCloseTo((2 * 729 * 1536 ** 2) / 1e9);
   expect(visionAttention(config2b)).toBeCloseTo(63.7, 1);
   // 1.31e9 weights in the layers, two operations each and token; the output matrix once.
   expect(prefillProducts(config2b, 512)).toBeCloseTo(2 * 0.512 * 1310.2 + 0.47, 0);

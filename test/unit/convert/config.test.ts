@@ -16,8 +16,13 @@ describe("config.json", () => {
       ropeTheta: 1e6,
       tied: true,
     });
-    expect(config.vision).toMatchObject({ cropSize: 28, positions: 4, eps: 1e-6 });
+    expect(config.vision).toMatchObject({ imageSize: 30, readSize: 28, positions: 4, eps: 1e-6 });
     expect(runVisionLayers(config.vision)).toBe(1);
+  });
+
+  test("crops of 384 pixels where none are given, the default of their class", () => {
+    const vision = { ...(tinyConfig().vision_config as object), image_size: undefined };
+    expect(parse({ vision_config: vision }).vision).toMatchObject({ imageSize: 384, readSize: 378, positions: 729 });
   });
 
   test("rope_theta in either place", () => {
@@ -48,18 +53,43 @@ describe("config.json", () => {
 
 describe("layout", () => {
   test("hyper blocks have visual keys and values, others not; an untied model has its output", () => {
-    const names = tensorLayout(parse(), true).map(({ name }) => name);
+    const names = tensorLayout(parse(), "fused", true).map(({ name }) => name);
     expect(names.filter((name) => name.includes("visual_kv"))).toEqual([
       "blk.1.attn_visual_kv.weight",
       "blk.1.attn_visual_kv.bias",
     ]);
     expect(names).not.toContain("output.weight");
-    expect(tensorLayout(parse(), false).at(-1)).toEqual({
+    expect(tensorLayout(parse(), "fused", false).at(-1)).toEqual({
       name: "output.weight",
       source: "language_model.lm_head.weight",
       shape: [2048, 64],
     });
     expect(new Set(names).size).toBe(names.length);
+  });
+
+  test.each([
+    [
+      "gated_head",
+      [
+        ["blk.1.attn_v_gate.weight", "language_model.model.layers.1.self_attn.gate_proj.0.weight", [32, 32]],
+        ["blk.1.attn_v_gate.bias", "language_model.model.layers.1.self_attn.gate_proj.0.bias", [32]],
+      ],
+    ],
+    ["gated_channel", [["blk.1.attn_v_gate.weight", "language_model.model.layers.1.self_attn.gate", [64]]]],
+  ] as const)("%s: a gate in hyper layers alone, and one matrix as projector", (kind, gates) => {
+    const fused = tensorLayout(parse(), "fused", true).map(({ name }) => name);
+    const layout = tensorLayout(parse(), kind, true);
+    const projector = layout.filter(({ name }) => name.startsWith("mm."));
+    expect(projector).toEqual([
+      { name: "mm.0.weight", source: "vision2text_model.weight", shape: [64, 32] },
+      { name: "mm.0.bias", source: "vision2text_model.bias", shape: [64] },
+    ]);
+    const added = layout.filter(({ name }) => !fused.includes(name));
+    expect(added.map(({ name, source, shape }) => [name, source, shape])).toEqual(gates);
+    expect(fused.filter((name) => !layout.some((tensor) => tensor.name === name))).toEqual([
+      "mm.2.weight",
+      "mm.2.bias",
+    ]);
   });
 
   test("shapes are turned round, the convolution becomes a matrix", () => {

@@ -1,48 +1,74 @@
 import { describe, expect, test } from "vitest";
-import { isAdapter, kindOfConfig, kindOfTensors, type ModelKind, refuseGated } from "../../../src/convert/kind.js";
+import { parseConfig } from "../../../src/convert/config.js";
+import { contradiction, isAdapter, kindOfTensors } from "../../../src/convert/kind.js";
+import type { HyperKind } from "../../../src/native/binding.js";
 import { headerFor, tinyConfig } from "../../support/checkpoint.js";
 
-const crop = (image_size: number | undefined) => ({ ...(tinyConfig().vision_config as object), image_size });
+const kinds: HyperKind[] = ["fused", "gated_head", "gated_channel"];
+const namesOf = (kind: HyperKind) => Object.keys(headerFor(tinyConfig(), kind).header);
+const without = (kind: HyperKind, part: string) => namesOf(kind).filter((name) => !name.includes(part));
 
-describe("the kind of a config.json", () => {
-  test.each<[ModelKind, string, Record<string, unknown>]>([
-    ["241101", "a small one", {}],
-    ["241101", "7B", { vocab_size: 151651, tie_word_embeddings: false, vision_config: crop(378) }],
-    ["241101", "an older transformers that writes no model_type", { model_type: undefined }],
-    ["241014", "1B", { vocab_size: 151851, vision_config: crop(384) }],
-    ["241014", "2B with the crop that is the default of its class", { vision_config: crop(undefined) }],
-    ["241014", "the vocabulary alone", { vocab_size: 151851 }],
-    ["240728", "7B", { vocab_size: 151851, tie_word_embeddings: false, vision_config: crop(384) }],
-    ["240728", "the crop alone, untied by default", { tie_word_embeddings: undefined, vision_config: crop(384) }],
-    ["unknown", "another family", { model_type: "qwen2_vl", vision_config: crop(384) }],
-    ["unknown", "a model_type of another type", { model_type: ["mplugowl3"] }],
-  ])("%s: %s", (kind, _, overrides) => {
-    expect(kindOfConfig(tinyConfig(overrides))).toBe(kind);
+describe("the kind by the names of tensors", () => {
+  test.each(kinds)("%s", (kind) => {
+    expect(kindOfTensors(namesOf(kind), "a/b")).toBe(kind);
   });
 
-  test.each([null, undefined, [], "mplugowl3", 384])("unknown: %j", (json) => {
-    expect(kindOfConfig(json)).toBe("unknown");
+  test("the MLP's gate is none of the hyper layers'", () => {
+    expect(namesOf("fused").some((name) => name.includes("mlp.gate_proj"))).toBe(true);
   });
 
-  test("fields of any type are no reason to fail", () => {
-    for (const value of [null, [], {}, "384", Number.NaN])
-      expect(kindOfConfig({ vocab_size: value, tie_word_embeddings: value, vision_config: value })).not.toBe("unknown");
+  const vector = "language_model.model.layers.1.self_attn.gate";
+  test.each<[string, string[], string]>([
+    [
+      "one matrix as projector and no gate",
+      without("gated_channel", "self_attn.gate"),
+      "vision2text_model.weight, vision2text_model.bias",
+    ],
+    [
+      "two matrices and a gate",
+      [...namesOf("fused"), vector],
+      `vision2text_model.0.weight, vision2text_model.0.bias, vision2text_model.2.weight, vision2text_model.2.bias, ${vector}`,
+    ],
+    [
+      "both gates",
+      [...namesOf("gated_head"), vector],
+      `vision2text_model.weight, vision2text_model.bias, ${vector}_proj.0.weight, ${vector}_proj.0.bias, ${vector}`,
+    ],
+    [
+      "a gate by another name",
+      [...without("gated_channel", "self_attn.gate"), `${vector}s`],
+      `vision2text_model.weight, vision2text_model.bias, ${vector}s`,
+    ],
+  ])("%s is refused with what there is", (_, names, list) => {
+    expect(() => kindOfTensors(names, "a/b")).toThrow(
+      `a/b is of no release that is known: besides what all have, its language model and projector hold ${list}.`,
+    );
+  });
+
+  test("a long list is cut short", () => {
+    const many = Array.from({ length: 100 }, (_, i) => `language_model.model.layers.${i}.self_attn.other`);
+    expect(() => kindOfTensors([...many, vector], "a/b")).toThrow(/layers\.11\.self_attn\.other and 89 more\.$/);
   });
 });
 
-test("gates of hyper layers tell the kind by the tensors; the MLP's gate is none of them", () => {
-  const names = Object.keys(headerFor(tinyConfig()).header);
-  const layer = "language_model.model.layers.1.self_attn";
-  expect(names.some((name) => name.includes("mlp.gate_proj"))).toBe(true);
-  expect(kindOfTensors(names)).toBe("241101");
-  expect(kindOfTensors([...names, `${layer}.gate`])).toBe("241014");
-  expect(kindOfTensors([...names, `${layer}.gate_proj.0.weight`, `${layer}.gate_proj.0.bias`])).toBe("240728");
-});
+describe("config.json is a witness", () => {
+  const crop = (image_size: number) => ({ ...(tinyConfig().vision_config as object), image_size });
+  test.each<[Record<string, unknown>, HyperKind[]]>([
+    [{}, []],
+    [{ vocab_size: 151851 }, ["fused"]],
+    [{ vision_config: crop(384) }, ["fused"]],
+    [{ vocab_size: 151651 }, ["gated_head", "gated_channel"]],
+    [{ vision_config: crop(378) }, ["gated_head", "gated_channel"]],
+    [{ vocab_size: 151651, vision_config: crop(384) }, []],
+  ])("%j is at odds with %j", (overrides, odds) => {
+    const config = parseConfig(tinyConfig(overrides), "config.json");
+    expect(kinds.filter((kind) => contradiction(config, kind))).toEqual(odds);
+  });
 
-test("gated kinds are refused by name, others are not", () => {
-  for (const kind of ["241014", "240728"] as const)
-    expect(() => refuseGated(kind, "a/b")).toThrow(new RegExp(`^a/b describes an mPLUG-Owl3 of ${kind}, .*\\.$`));
-  for (const kind of ["241101", "unknown"] as const) expect(() => refuseGated(kind, "a/b")).not.toThrow();
+  test("the sentence names both", () => {
+    const config = parseConfig(tinyConfig({ vocab_size: 151851 }), "config.json");
+    expect(contradiction(config, "fused")).toMatch(/a release before 241101, but the tensors are those of 241101/);
+  });
 });
 
 test("an adapter has no weights but its own", () => {

@@ -55,7 +55,7 @@ function share(model: keyof typeof models, type: FileType): number {
   const widened = visionFeedForward(config.vision.intermediateSize, type);
   let bits = 0;
   let values = 0;
-  for (const { name, shape } of tensorLayout(config, tied)) {
+  for (const { name, shape } of tensorLayout(config, model === "2b" ? "gated_channel" : "fused", tied)) {
     const stored = widenedShape(name, storedShape(shape), widened);
     const format = formats().get(tensorType(name, stored, type, { numLayers: config.numLayers, tied }));
     bits += stored.reduce((a, b) => a * b, 1) * (format ? bitsPerValue(format) : Number.NaN);
