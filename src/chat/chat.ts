@@ -38,7 +38,7 @@ export class Chat {
     this.#engine = engine;
     this.#options = options;
     this.#conversation = new Conversation(engine.tokenizer, engine.loadMedia, {
-      cut: options.cut ?? true,
+      cut: options.cut,
       video: options.video,
       allowSpecial: options.allowSpecial ?? false,
     });

@@ -1,10 +1,13 @@
 import type { VisibleCrop } from "../decode/prefix.js";
+import { UsageError } from "../errors.js";
 import type { InputImage, InputMessage, InputVideo, Message, TextPart } from "../prompt/messages.js";
 import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf, releaseMedia } from "../vision/chat-media.js";
 import type { OnProgress } from "./progress.js";
 import type { PromptTokenizer, Rendered } from "./prompt-tokenizer.js";
 
-export interface ConversationOptions extends Omit<LoadOptions, "signal"> {
+export interface ConversationOptions extends Omit<LoadOptions, "signal" | "cut"> {
+  /** Undefined: as the model's release does it. */
+  cut: boolean | undefined;
   allowSpecial: boolean;
 }
 
@@ -41,29 +44,28 @@ export class Conversation {
     messages: readonly InputMessage[],
     options: { signal?: AbortSignal | undefined; onProgress?: OnProgress | undefined } = {},
   ): Promise<void> {
-    const isMedia = (part: { type: string }): boolean => part.type !== "text";
-    const total = messages.reduce(
-      (sum, { content }) => sum + (typeof content === "string" ? 0 : content.filter(isMedia).length),
-      0,
-    );
+    const wanted = messages.flatMap(mediaOf);
+    const total = wanted.length;
+    this.#checkMixture([...this.media, ...wanted]);
     const opened: ChatMedia[] = [];
-    const open = async (part: InputImage | InputVideo): Promise<ChatMedia> => {
+    const open = async (part: InputImage | InputVideo, cut: boolean): Promise<ChatMedia> => {
       options.signal?.throwIfAborted();
       options.onProgress?.({ stage: "preprocess", done: opened.length, total, source: nameOf(part) });
-      const { cut, video } = this.#options;
-      const media = await this.#loadMedia(part, { cut, video, signal: options.signal });
+      const media = await this.#loadMedia(part, { cut, video: this.#options.video, signal: options.signal });
       opened.push(media);
       return media;
     };
     try {
       const added: Message<TextPart | ChatMedia>[] = [];
-      for (const { role, content } of messages) {
+      for (const message of messages) {
+        const { role, content } = message;
         if (typeof content === "string") {
           added.push({ role, content });
           continue;
         }
+        const cut = this.#cuts(this.media.length + opened.length + mediaOf(message).length);
         const parts: (TextPart | ChatMedia)[] = [];
-        for (const part of content) parts.push(part.type === "text" ? { ...part } : await open(part));
+        for (const part of content) parts.push(part.type === "text" ? { ...part } : await open(part, cut));
         added.push({ role, content: parts });
       }
       this.#turns.push(...added);
@@ -71,6 +73,20 @@ export class Conversation {
       for (const media of opened) releaseMedia(media);
       throw error;
     }
+  }
+
+  /**
+   * Whether the pictures of a turn are cut when it brings the conversation to `media` pictures and videos. What an earlier turn was given stays as
+   * it is, since its part of the prompt has been computed.
+   */
+  #cuts(media: number): boolean {
+    return this.#options.cut ?? (this.#tokenizer.style.cut === "each" || media === 1);
+  }
+
+  #checkMixture(media: readonly { type: string }[]): void {
+    const videos = media.filter(({ type }) => type === "video").length;
+    if (!this.#tokenizer.style.mixed && videos > 0 && videos < media.length)
+      throw new UsageError("this model takes either pictures or videos in a conversation, not both.");
   }
 
   /** Appends an answer; `ids` are the ids that it was generated as. */
@@ -101,4 +117,8 @@ export class Conversation {
   render(): Rendered {
     return this.#tokenizer.render(this.#turns, { allowSpecial: this.#options.allowSpecial });
   }
+}
+
+function mediaOf({ content }: InputMessage): (InputImage | InputVideo)[] {
+  return typeof content === "string" ? [] : content.filter((part) => part.type !== "text");
 }

@@ -12,7 +12,10 @@ export interface ChatOptions {
   messages?: readonly InputMessage[] | undefined;
   /** Positions of prompt and answers that the chat may hold; by default the context grows as needed, up to that of the model. */
   contextLength?: number | undefined;
-  /** Whether pictures are cut into a grid of crops (default) or only their global view is shown. */
+  /**
+   * Whether pictures are cut into a grid of crops or only their global view is shown. By default 241101 cuts every picture, earlier releases one
+   * that is alone in the conversation.
+   */
   cut?: boolean | undefined;
   /** The frames of videos to look at, and their decoder. */
   video?: VideoOptions | undefined;

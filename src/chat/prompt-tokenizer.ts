@@ -2,6 +2,7 @@ import type { Detokenizer } from "../decode/generate.js";
 import type { GgufMetadata } from "../native/binding.js";
 import { encodePrompt } from "../prompt/encode.js";
 import type { Message } from "../prompt/messages.js";
+import { type PromptStyle, promptStyle } from "../prompt/style.js";
 import { renderMessages } from "../prompt/template.js";
 import { Tokenizer } from "../prompt/tokenizer.js";
 
@@ -15,18 +16,22 @@ export interface Rendered {
 /** The template and the tokenizer of a model file. */
 export interface PromptTokenizer extends Detokenizer {
   readonly eosIds: ReadonlySet<number>;
+  readonly style: PromptStyle;
   render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
   /** The ids of an answer's text. */
   encode(text: string): number[];
 }
 
-/** Makes the prompt tokenizer of a model file; `path` is for messages. Throws ModelFileError when its tokenizer is damaged. */
+/** Makes the prompt tokenizer of a model file; `path` is for messages. Throws ModelFileError when its tokenizer or its template is damaged. */
 export function promptTokenizer(metadata: GgufMetadata, path: string): PromptTokenizer {
   const tokenizer = Tokenizer.fromMetadata(metadata, path);
+  const style = promptStyle(metadata, path);
   return {
     eosIds: new Set(tokenizer.stopIds),
-    render: (messages, options) => {
-      const { text, ids, mediaOffset } = encodePrompt(renderMessages(messages, options), tokenizer);
+    style,
+    render: (messages, { allowSpecial }) => {
+      const chunks = renderMessages(messages, { allowSpecial, template: style.template });
+      const { text, ids, mediaOffset } = encodePrompt(chunks, tokenizer);
       return { prompt: text, ids, mediaOffset };
     },
     encode: (text) => tokenizer.encodeText(text),

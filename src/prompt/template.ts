@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.js";
-import type { Message, Part } from "./messages.js";
+import type { MediaPart, Message, Part } from "./messages.js";
+import { defaultStyle, type PromptStyle } from "./style.js";
 
 /** The text of a crop's placeholder. To the tokenizer it is ordinary text: only a media part makes a placeholder of it. */
 export const placeholder = "<|image|>";
@@ -19,6 +20,8 @@ export type Chunk =
 export interface RenderOptions {
   /** Whether special tokens in texts act as such, as in the reference implementation; by default they are plain text. */
   allowSpecial?: boolean;
+  /** The text around crops; default: v3. */
+  template?: PromptStyle["template"];
 }
 
 /**
@@ -27,7 +30,7 @@ export interface RenderOptions {
  */
 export function renderMessages(messages: readonly Message[], options: RenderOptions = {}): Chunk[] {
   const special = options.allowSpecial ?? false;
-  const out = new ChunkList();
+  const out = new ChunkList(options.template ?? defaultStyle.template);
   if (messages[0]?.role !== "system") out.template("<|im_start|>system\n<|im_end|>").close();
   const last = messages.length - 1;
   messages.forEach((message, i) => {
@@ -80,7 +83,12 @@ function textOf(message: Message): string {
 /** Collects segments into chunks: a placeholder or `close` ends a chunk of text. */
 class ChunkList {
   readonly chunks: Chunk[] = [];
+  readonly #template: PromptStyle["template"];
   #segments: Segment[] = [];
+
+  constructor(template: PromptStyle["template"]) {
+    this.#template = template;
+  }
 
   template(text: string): this {
     this.#segments.push({ text, special: true });
@@ -104,7 +112,13 @@ class ChunkList {
 
   part(part: Part, special: boolean): void {
     if (part.type === "text") this.text(part.text, special);
-    else if (part.type === "video") {
+    else if (part.type === "image" && !part.grid) this.#placeholder();
+    else if (this.#template === "v2") this.#partV2(part);
+    else this.#partV3(part);
+  }
+
+  #partV3(part: MediaPart): void {
+    if (part.type === "video") {
       this.template("<|start_video_frame|>");
       for (let i = 0; i < part.frameCount; i++) this.#placeholder();
       this.template("<|end_video_frame|>");
@@ -114,7 +128,21 @@ class ChunkList {
       for (let r = 0; r < rows; r++)
         for (let c = 0; c < columns; c++) this.#placeholder().template(c + 1 < columns ? " " : "\n");
       this.#placeholder().template("<|end_cut|>");
-    } else this.#placeholder();
+    }
+  }
+
+  #partV2(part: MediaPart): void {
+    if (part.type === "video") for (let i = 0; i < part.frameCount; i++) this.#placeholder();
+    else if (part.grid) {
+      const [rows, columns] = part.grid;
+      this.template(`Cut to ${rows} rows ${columns} columns with a global view\n`);
+      for (let r = 0; r < rows; r++)
+        for (let c = 0; c < columns; c++)
+          this.template(`subimg(${r},${c})`)
+            .#placeholder()
+            .template(c + 1 < columns ? " " : "\n");
+      this.template("global_view").#placeholder();
+    }
   }
 
   close(): this {

@@ -18,6 +18,7 @@ import type {
 } from "../../src/native/binding.js";
 import { Turns } from "../../src/native/turns.js";
 import type { InputMessage } from "../../src/prompt/messages.js";
+import { defaultStyle } from "../../src/prompt/style.js";
 import type { ChatMedia, LoadMedia } from "../../src/vision/chat-media.js";
 
 /**
@@ -293,6 +294,7 @@ const metadata: GgufMetadata = {
 /** Characters as tokens; a picture is `#`. */
 const tokenizer: PromptTokenizer = {
   eosIds: new Set([eos]),
+  style: defaultStyle,
   render: (messages) => {
     let prompt = "";
     const mediaOffset: number[] = [];

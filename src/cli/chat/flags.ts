@@ -26,7 +26,7 @@ export interface ChatFlags {
   threads?: number;
   device: string;
   precision: "auto" | "fast" | "exact";
-  cut: boolean;
+  cut?: boolean;
   interleave?: boolean;
   allowSpecial?: boolean;
   logprobs?: number;

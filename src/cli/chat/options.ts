@@ -56,6 +56,7 @@ export function addChatOptions(command: Command): Command {
     .addOption(threadsOption())
     .addOption(deviceOption())
     .addOption(precisionOption())
+    .option("--cut", "cut every picture into crops")
     .option("--no-cut", "show each picture as one crop")
     .option("--interleave", "pictures replace <|image|> in the prompt")
     .option("--allow-special", "special tokens in texts act as such")

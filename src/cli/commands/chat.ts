@@ -14,7 +14,7 @@ Ask about pictures and videos. On a terminal without a question: a conversation.
 Sampling (defaults come from the model file; --temp 0 is greedy):
   --temp X  --top-k N  --top-p X  --min-p X  --seed N  --repetition-penalty X
   --presence-penalty X  --frequency-penalty X
-Pictures: --no-cut one crop each   --interleave in place of <|image|>
+Pictures: --cut or --no-cut: several crops or one   --interleave for <|image|>
   --allow-special  special tokens in texts act as such     MEDIA -  from stdin
 Videos: --fps X (1)  --max-frames N (16)  --start T  --end T (90 or 1:30)
   --frames 10,20,30    --decoder auto|builtin|system

@@ -38,6 +38,23 @@ test("the template writes pictures, videos and past turns as the model was train
   );
 });
 
+test("240728's template: cells by name, videos without markers, all else as ever", () => {
+  const v2: RenderOptions = { template: "v2" };
+  expect(render([user([cut, text("\nDescribe.")])], v2)).toBe(
+    "<|im_start|>system\n<|im_end|>\n<|im_start|>user\nCut to 2 rows 3 columns with a global view\n" +
+      "subimg(0,0)<|image|> subimg(0,1)<|image|> subimg(0,2)<|image|>\n" +
+      "subimg(1,0)<|image|> subimg(1,1)<|image|> subimg(1,2)<|image|>\n" +
+      "global_view<|image|>\nDescribe.<|im_end|>\n<|im_start|>assistant\n",
+  );
+  const clip: Part = { type: "video", frameCount: 2 };
+  expect(render([user([text("a"), clip, text("b")]), bot("Yes."), user([whole, text("?")])], v2)).toBe(
+    "<|im_start|>system\n<|im_end|>\n<|im_start|>user\na<|image|><|image|>b<|im_end|>" +
+      "\n<|im_start|>assistant\nYes.<|im_end|><|endoftext|>\n<|im_start|>user\n<|image|>?<|im_end|>" +
+      "\n<|im_start|>assistant\n",
+  );
+  expect(render([user("a")], v2)).toBe(render([user("a")]));
+});
+
 test("one slot a crop, at the ids of its placeholder", () => {
   const { ids, mediaOffset } = encode([user([text("a"), cut, text("b"), whole])]);
   const slot = tokenizer.encodeText("<|image|>");
