@@ -20,7 +20,7 @@ export interface PreviewOptions
 export interface Preview {
   prompt: string;
   ids: number[];
-  /** The position from which on each crop is visible. */
+  /** The index of each placeholder's first id (media_offset). */
   mediaOffset: number[];
   media: MediaReport[];
   /** Positions that prompt and answer take at most. */

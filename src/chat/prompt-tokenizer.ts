@@ -9,7 +9,7 @@ import { Tokenizer } from "../prompt/tokenizer.js";
 export interface Rendered {
   prompt: string;
   ids: number[];
-  /** The position from which on each crop is visible (media_offset). */
+  /** The index of each placeholder's first id (media_offset). */
   mediaOffset: number[];
 }
 

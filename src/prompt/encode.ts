@@ -3,7 +3,7 @@ import type { Tokenizer } from "./tokenizer.js";
 
 export interface EncodedPrompt {
   ids: number[];
-  /** The index in `ids` at which each placeholder starts, in order: its crop is visible from there on. */
+  /** The index in `ids` at which each placeholder starts, in order. */
   mediaOffset: number[];
   /** The rendered prompt as readable text. */
   text: string;

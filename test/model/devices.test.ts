@@ -13,7 +13,7 @@ test("the slow device is there", () => {
   expect(existsSync(plugin)).toBe(true);
 });
 
-for (const folder of ["golden", "random/late-hyper"]) {
+for (const folder of ["golden", "random/late-hyper", "random/gated-head", "random/gated-channel"]) {
   const convertedTo = converter(`${folder}/model`);
   const cases = await readCases(join(fixtures, folder));
   for (const device of ["slow", "slow,cpu", "cpu,slow", "cpu,cpu"]) {

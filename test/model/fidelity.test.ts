@@ -4,7 +4,10 @@ import { fixtures } from "../support/files.js";
 import { converter, expectAgreement, open, readCases } from "../support/model.js";
 
 // Checkpoints are bfloat16, so bf16 and f32 files hold the same values: they differ in kernels alone.
-const folders = ["golden", "random/few-kv-heads", "random/wide-heads", "random/late-hyper"];
+const folders = [
+  "golden",
+  ...["few-kv-heads", "wide-heads", "late-hyper", "gated-head", "gated-channel"].map((name) => `random/${name}`),
+];
 for (const folder of folders) {
   const convertedTo = converter(`${folder}/model`);
   const cases = await readCases(join(fixtures, folder));

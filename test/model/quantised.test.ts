@@ -30,7 +30,13 @@ const r = 0.006;
 const embedsBound = (c: NativeConfig) => 2 * r * Math.sqrt(4 * c.vision.numLayers + 2);
 const logitsBound = (c: NativeConfig, amplified: number) => amplified * r * Math.sqrt(4 * c.numLayers + 1);
 
-const checkpoints = { golden: 16, "random/few-kv-heads": 6, "random/wide-heads": 6 };
+const checkpoints = {
+  golden: 16,
+  "random/few-kv-heads": 6,
+  "random/wide-heads": 6,
+  "random/gated-head": 6,
+  "random/gated-channel": 6,
+};
 
 for (const [checkpoint, amplified] of Object.entries(checkpoints)) {
   const convertedTo = converter(`${checkpoint}/model`);

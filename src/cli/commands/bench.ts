@@ -30,7 +30,10 @@ export function addBenchCommand(program: Command): void {
     .description("measure speed against this machine's limits")
     .addOption(modelOption())
     .addOption(
-      new Option("--shape <size>", "random weights of a published size instead of a file (a temporary file as large)")
+      new Option(
+        "--shape <size>",
+        "random weights of a published model's shape instead of a file (a temporary file as large; 2b's hyper layers are a guess)",
+      )
         .choices(benchShapes)
         .conflicts("model"),
     )

@@ -21,8 +21,8 @@ interface PullFlags {
 }
 
 const examples = `
-Names: 7b (mPLUG/mPLUG-Owl3-7B-241101) or OWNER/NAME of a hub. 2b and 1b
-(241014) and 7b-240728 have gated hyper attention, which can't be run yet.
+Names: 7b (mPLUG/mPLUG-Owl3-7B-241101, 16.1 GB), 2b and 1b (241014; 3.95 and
+1.85 GB), 7b-240728 (16.1 GB), or OWNER/NAME of a hub.
 After an interruption, run the command again to resume the download.
 ms:OWNER/NAME is on ModelScope (as with --hub modelscope), hf:OWNER/NAME on
 Hugging Face. A checkpoint may have several safetensors files with an index.
@@ -31,7 +31,7 @@ both hubs), MODELSCOPE_ENDPOINT, MODELSCOPE_API_TOKEN, HTTP_PROXY,
 HTTPS_PROXY, NO_PROXY.
 
 Examples:
-  owl3 pull 7b
+  owl3 pull 2b
   owl3 pull 7b --type q8_0 --delete-source
   owl3 pull 7b --hub modelscope
   owl3 pull someone/owl3-gguf --file owl3-q4_k_m.gguf
