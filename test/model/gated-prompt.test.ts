@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Conversation } from "../../src/chat/conversation.js";
 import { promptTokenizer } from "../../src/chat/prompt-tokenizer.js";
+import { describeFile } from "../../src/gguf/describe.js";
 import { native } from "../../src/native/native.js";
 import type { InputPart } from "../../src/prompt/messages.js";
 import { placeMedia } from "../../src/prompt/placement.js";
@@ -32,7 +33,7 @@ for (const folder of ["random/gated-head", "random/gated-channel"]) {
   const cases = await readCases(join(fixtures, folder));
   const path = await convertedTo("f32");
   const file = await native().readGguf(path);
-  const side = Number(file.metadata["mplugowl3.vision.crop_size"]);
+  const side = describeFile(file).model?.vision.crop_size ?? 0;
   describe(`${folder}: ids, offsets, grids and pixels from pictures on`, () => {
     for (const [i, item] of listed.entries()) {
       if (item.question === undefined) continue;
