@@ -67,7 +67,7 @@ describe("owl3 convert", () => {
       "a gate, but the projector of 241101",
       header((h) => Object.assign(h, { [gate]: { dtype: "BF16", shape: [0], data_offsets: [0, 0] } })),
       4,
-      /checkpoint is of no release that is known: .* vision2text_model\.0\.weight, .*self_attn\.gate\.$/,
+      /checkpoint is of no release that is known: .* vision2text_model\.0\.weight, .*self_attn\.gate\.\n$/,
     ],
     [
       "a gate of another shape",
