@@ -3,7 +3,7 @@ import { modelEntries, widenedShape } from "../convert/convert.js";
 import { storedShape, tensorLayout } from "../convert/layout.js";
 import { tensorType, visionFeedForward } from "../convert/types.js";
 import type { FileType } from "../gguf/file-types.js";
-import type { HyperKind } from "../native/binding.js";
+import type { GgufEntry, HyperKind, RandomTensorPlan } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 
 interface Size {
@@ -69,13 +69,8 @@ const sizes = { "0.5b": size1b, "1b": size1b, "2b": size2b, "7b": size7b, "7b-24
 export type BenchShape = keyof typeof sizes;
 export const benchShapes = Object.keys(sizes) as BenchShape[];
 
-/** Writes a model of published shapes with random weights and without a tokenizer. Returns its size in bytes. */
-export async function writeRandomModel(
-  path: string,
-  shape: BenchShape,
-  type: FileType,
-  signal?: AbortSignal,
-): Promise<number> {
+/** The metadata, without a tokenizer, and the tensors of a model of a published shape. */
+export function randomModel(shape: BenchShape, type: FileType): { entries: GgufEntry[]; tensors: RandomTensorPlan[] } {
   const size = sizes[shape];
   const config = parseConfig(
     {
@@ -109,7 +104,17 @@ export async function writeRandomModel(
       type: tensorType(name, stored, type, { numLayers: config.numLayers, tied: size.tied }),
     };
   });
-  const entries = modelEntries({ name: `random ${shape} ${type}`, kind: size.kind, config }, { type });
+  return { entries: modelEntries({ name: `random ${shape} ${type}`, kind: size.kind, config }, { type }), tensors };
+}
+
+/** Writes a model of a published shape with random weights. Returns its size in bytes. */
+export async function writeRandomModel(
+  path: string,
+  shape: BenchShape,
+  type: FileType,
+  signal?: AbortSignal,
+): Promise<number> {
+  const { entries, tensors } = randomModel(shape, type);
   const writer = await nativeCall(native().createWriter(path, entries, tensors, 0));
   try {
     for (const _ of tensors) {

@@ -12,7 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { GgufMetadata } from "../../../src/native/binding.js";
 import { cacheFolder, cacheLimit, EmbeddingCache } from "../../../src/vision/cache.js";
+import { hashVisionWeights } from "../../../src/vision/weights-hash.js";
 
 let folder: string;
 let cache: EmbeddingCache;
@@ -129,6 +131,17 @@ test("weights are hashed once, and again when the file changes", async () => {
   expect(computed).toBe(1);
   writeFileSync(file, "three");
   expect(await hash()).toBe("2".padStart(64, "0"));
+});
+
+test("files that cut pictures to other crops have other hashes, for all that their weights are the same", async () => {
+  const hashOf = (metadata: GgufMetadata) => {
+    const file = { path: "", version: 3, fileBytes: 0, metadata, types: {}, tensors: [] };
+    return hashVisionWeights({ readGguf: async () => file }, import.meta.filename);
+  };
+  const read = { "mplugowl3.vision.image_size": 378, "mplugowl3.block_count": 24 };
+  const hash = await hashOf(read);
+  expect(await hashOf({ ...read, "mplugowl3.vision.crop_size": 384 })).not.toBe(hash);
+  expect(await hashOf({ ...read, "mplugowl3.block_count": 28 })).toBe(hash);
 });
 
 test("many writers at once: every entry that can be read is whole", async () => {
