@@ -6,7 +6,7 @@ import { native } from "../../src/native/native.js";
 import { fixtures, temporaryFolder } from "../support/files.js";
 import { type Case, converter, encode, greedy, open, prefill, readCases, session } from "../support/model.js";
 
-// What must hold of gated hyper attention whatever its weights are, to the bit. Weights are changed in the checkpoint: [2 bytes a value] is bfloat16.
+// These identities hold of gated hyper attention whatever its weights are, to the bit. Weights are changed in the checkpoint, which is bfloat16.
 const folder = temporaryFolder();
 const [low, zero, high] = [0xc61c, 0, 0x461c]; // -9984, 0, 9984
 
