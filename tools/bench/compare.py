@@ -93,7 +93,7 @@ class Run:
         versions = {program.who: program.version() for program in self.programs if program.version()}
         return {
             "at": self.started.strftime("%H:%M"),
-            "command": shlex.join(["tools/bench/compare.py", "FOLDER", *sys.argv[2:]]),
+            "command": self.command(),
             "commit": commit(),
             "size": self.a.size,
             "threads": self.a.threads,
@@ -102,6 +102,12 @@ class Run:
             "load": {p.kind: round(p.about["load"]) for p in self.programs if p.who == "owl3" and p.about},
             "figures": list(self.figures.values()),
         }
+
+    def command(self):
+        """How this run was called, without the caller's folders."""
+        out = str(self.a.out)
+        hidden = {self.a.folder: "FOLDER", out: "FILE.json", f"--out={out}": "--out=FILE.json"}
+        return shlex.join(["tools/bench/compare.py", *(hidden.get(word, word) for word in sys.argv[1:])])
 
     def close(self):
         for program in self.programs:
@@ -123,6 +129,7 @@ def main():
     ap.add_argument("--rounds", type=int, default=2)
     ap.add_argument("--reps", type=int, default=2, help="a round is the best of so many")
     ap.add_argument("--machine", default="", help="a short name of this machine, for the file's name")
+    ap.add_argument("--processor", default=processor(), help="what SPEED.md calls it")
     ap.add_argument("--out", type=Path)
     a = ap.parse_args()
     wrong = [name for name in a.peers if name not in PEERS]
@@ -139,9 +146,9 @@ def main():
         run.close()
 
     today = run.started.strftime("%Y-%m-%d")
-    machine = a.machine or re.sub(r"\W+", "-", processor().lower())
+    machine = a.machine or re.sub(r"\W+", "-", a.processor.lower())
     out = a.out or ROOT / f"docs/speed/{today}-{machine}.json"
-    day = {"date": today, "machine": machine, "processor": processor(), "cores": os.cpu_count(), "runs": []}
+    day = {"date": today, "machine": machine, "processor": a.processor, "cores": os.cpu_count(), "runs": []}
     if out.exists():
         day = json.loads(out.read_text())
     day["runs"].append(run.result())
