@@ -18,6 +18,27 @@ struct RecordRow {
   uint8_t values[256];  ///< [step], unsigned: with the layout's offset
 };
 
+/// Eight values of a byte each, and eight of a constant: packing works on them at a time.
+static inline uint64_t load_eight(const void* p) {
+  uint64_t x;
+  std::memcpy(&x, p, 8);
+  return x;
+}
+static inline void store_eight(uint8_t* p, uint64_t x) {
+  std::memcpy(p, &x, 8);
+}
+static constexpr uint64_t eight(uint8_t x) {
+  return 0x0101010101010101u * x;
+}
+/// The low and the high halves of `n` bytes, a multiple of eight.
+static inline void split_nibbles(const uint8_t* q, int n, uint8_t* low, uint8_t* high) {
+  for (int k = 0; k < n; k += 8) {
+    const uint64_t x = load_eight(q + k);
+    store_eight(low + k, x & eight(15));
+    store_eight(high + k, x >> 4 & eight(15));
+  }
+}
+
 namespace layouts {
 
 static consteval Layout floats(int32_t value_bytes) {
@@ -86,7 +107,7 @@ struct Record<DType::q8_0> {
   using Block = gguf::BlockQ8_0;
   static void read(const Block& b, int i, RecordRow& row) {
     row.d[i] = b.d;
-    for (int k = 0; k < 32; k++) row.values[32 * i + k] = static_cast<uint8_t>(b.q[k]) ^ 0x80;
+    for (int k = 0; k < 32; k += 8) store_eight(row.values + 32 * i + k, load_eight(b.q + k) ^ eight(0x80));
   }
 };
 
@@ -96,10 +117,7 @@ struct Record<DType::q4_0> {
   using Block = gguf::BlockQ4_0;
   static void read(const Block& b, int i, RecordRow& row) {
     row.d[i] = b.d;
-    for (int k = 0; k < 16; k++) {
-      row.values[32 * i + k] = b.q[k] & 15;
-      row.values[32 * i + k + 16] = b.q[k] >> 4;
-    }
+    split_nibbles(b.q, 16, row.values + 32 * i, row.values + 32 * i + 16);
   }
 };
 
@@ -109,9 +127,12 @@ struct Record<DType::q5_0> {
   using Block = gguf::BlockQ5_0;
   static void read(const Block& b, int i, RecordRow& row) {
     row.d[i] = b.d;
-    for (int k = 0; k < 32; k++) {
-      const int low = k < 16 ? b.q[k] & 15 : b.q[k - 16] >> 4;
-      row.values[32 * i + k] = static_cast<uint8_t>(low | (b.high[k / 8] >> k % 8 & 1) << 4);
+    uint8_t* values = row.values + 32 * i;
+    split_nibbles(b.q, 16, values, values + 16);
+    for (int k = 0; k < 32; k += 8) {
+      // Byte i keeps bit i alone; adding 127 carries it to bit 7, and that of byte 7 stands there already.
+      const uint64_t one = eight(b.high[k / 8]) & 0x8040201008040201u, bits = ((one & eight(0x7f)) + eight(0x7f)) | one;
+      store_eight(values + k, load_eight(values + k) | (bits >> 3 & eight(0x10)));
     }
   }
 };
@@ -124,7 +145,7 @@ struct Record<DType::q4_k> {
     row.d[0] = b.d;
     row.dmin = b.dmin;
     gguf::unpack_scales(b.scales, row.scale, row.min);
-    for (int k = 0; k < 256; k++) row.values[k] = b.q[k / 64 * 32 + k % 32] >> k / 32 % 2 * 4 & 15;
+    for (int k = 0; k < 256; k += 64) split_nibbles(b.q + k / 2, 32, row.values + k, row.values + k + 32);
   }
 };
 
@@ -136,9 +157,10 @@ struct Record<DType::q5_k> {
     row.d[0] = b.d;
     row.dmin = b.dmin;
     gguf::unpack_scales(b.scales, row.scale, row.min);
-    for (int k = 0; k < 256; k++) {
-      const int low = b.q[k / 64 * 32 + k % 32] >> k / 32 % 2 * 4 & 15;
-      row.values[k] = static_cast<uint8_t>(low | (b.high[k % 32] >> k / 32 & 1) << 4);
+    for (int k = 0; k < 256; k += 64) split_nibbles(b.q + k / 2, 32, row.values + k, row.values + k + 32);
+    for (int k = 0; k < 256; k += 8) {
+      const uint64_t bits = load_eight(b.high + k % 32) >> k / 32 & eight(1);
+      store_eight(row.values + k, load_eight(row.values + k) | bits << 4);
     }
   }
 };
@@ -151,12 +173,11 @@ struct Record<DType::q6_k> {
     row.d[0] = b.d;
     std::memcpy(row.scale, b.scales, sizeof b.scales);
     for (int half = 0; half < 2; half++) {
-      const uint8_t *low = b.low + half * 64, *high = b.high + half * 32;
-      for (int part = 0; part < 4; part++) {
-        for (int k = 0; k < 32; k++) {
-          row.values[half * 128 + part * 32 + k] =
-              static_cast<uint8_t>((low[part % 2 * 32 + k] >> part / 2 * 4 & 15) | (high[k] >> part * 2 & 3) << 4);
-        }
+      uint8_t* values = row.values + half * 128;
+      split_nibbles(b.low + half * 64, 64, values, values + 64);
+      for (int k = 0; k < 128; k += 8) {
+        const uint64_t bits = load_eight(b.high + half * 32 + k % 32) >> k / 32 * 2 & eight(3);
+        store_eight(values + k, load_eight(values + k) | bits << 4);
       }
     }
   }

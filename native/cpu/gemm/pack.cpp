@@ -27,31 +27,49 @@ void put_planes(const uint8_t* values, uint8_t* low, uint8_t* high) {
   constexpr Layout l = Record<T>::layout();
   if constexpr (l.low_bits == 8) std::memcpy(low, values, 32);
   if constexpr (l.low_bits == 4) {
-    for (int k = 0; k < 16; k++) low[k] = static_cast<uint8_t>((values[k] & 15) | values[k + 16] << 4);
+    for (int k = 0; k < 16; k += 8)
+      store_eight(low + k, (load_eight(values + k) & eight(15)) | (load_eight(values + k + 16) & eight(15)) << 4);
   }
   if constexpr (l.high_bits == 2) {
-    for (int k = 0; k < 8; k++) {
-      high[k] = static_cast<uint8_t>(values[k] >> 4 | values[k + 8] >> 4 << 2 | values[k + 16] >> 4 << 4 |
-                                     values[k + 24] >> 4 << 6);
-    }
+    uint64_t bits = 0;
+    for (int g = 0; g < 4; g++) bits |= (load_eight(values + 8 * g) >> 4 & eight(3)) << 2 * g;
+    store_eight(high, bits);
   }
   if constexpr (l.high_bits == 1) {
-    uint8_t bits[4] = {};
-    for (int g = 0; g < 8; g++) {
-      for (int k = 0; k < 4; k++) bits[k] = static_cast<uint8_t>(bits[k] | values[4 * g + k] >> 4 << g);
-    }
-    std::memcpy(high, bits, 4);
+    uint64_t bits = 0;  // of values 8g to 8g + 3 below, of the next four above
+    for (int g = 0; g < 4; g++) bits |= (load_eight(values + 8 * g) >> 4 & eight(1)) << 2 * g;
+    const auto word = static_cast<uint32_t>(bits | bits >> 31);
+    std::memcpy(high, &word, 4);
   }
 }
 
-/// Four bytes of each of the 16 rows, then the next four: rows [16][ld] -> plane [words][16][4].
-template <int32_t Words, int32_t Ld>
-void interleave(const uint8_t (&rows)[panel_rows][Ld], uint8_t* plane) {
-  static_assert(4 * Words <= Ld);
-  for (int32_t word = 0; word < Words; word++) {
-    for (int32_t lane = 0; lane < panel_rows; lane++) {
-      std::memcpy(plane + 64 * word + 4 * lane, rows[lane] + 4 * word, 4);
+/// Four words of 32 bits.
+typedef uint32_t Words __attribute__((vector_size(16)));
+#if __has_builtin(__builtin_shufflevector)  // gcc 12, clang
+#define OWL3_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define OWL3_PICK(a, b, ...) __builtin_shuffle(a, b, Words{__VA_ARGS__})
+#endif
+
+/// Word 0 of each of the 16 rows, then the next: rows [16][ld] -> out [words][16][4].
+template <int32_t Ld>
+void interleave(const uint8_t (&rows)[panel_rows][Ld], int32_t words, uint8_t* out) {
+  const int32_t fours = words / 4 * 4;
+  for (int32_t i = 0; i < fours; i += 4) {
+    for (int32_t lane = 0; lane < panel_rows; lane += 4) {
+      Words r[4];
+      for (int32_t j = 0; j < 4; j++) std::memcpy(&r[j], rows[lane + j] + 4 * i, sizeof r[j]);
+      const Words a = OWL3_PICK(r[0], r[1], 0, 4, 1, 5), b = OWL3_PICK(r[2], r[3], 0, 4, 1, 5);
+      const Words c = OWL3_PICK(r[0], r[1], 2, 6, 3, 7), d = OWL3_PICK(r[2], r[3], 2, 6, 3, 7);
+      r[0] = OWL3_PICK(a, b, 0, 1, 4, 5);
+      r[1] = OWL3_PICK(a, b, 2, 3, 6, 7);
+      r[2] = OWL3_PICK(c, d, 0, 1, 4, 5);
+      r[3] = OWL3_PICK(c, d, 2, 3, 6, 7);
+      for (int32_t j = 0; j < 4; j++) std::memcpy(out + 64 * (i + j) + 4 * lane, &r[j], sizeof r[j]);
     }
+  }
+  for (int32_t i = fours; i < words; i++) {
+    for (int32_t lane = 0; lane < panel_rows; lane++) std::memcpy(out + 64 * i + 4 * lane, rows[lane] + 4 * i, 4);
   }
 }
 
@@ -68,20 +86,21 @@ void pack_quantised(const ops::HostTensor& t, const Packed& m, int64_t panel, ui
   const char* first = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
   // Each row's share of the planes, in the order of k: four bytes of it go side by side with those of the other rows.
   alignas(64) uint8_t low[panel_rows][128] = {}, high[panel_rows][64] = {};
+  RecordRow row{};
   for (int64_t s = 0; s < m.padded_cols / l.step; s++, out += l.bytes) {
     std::memset(out, 0, l.low_at);
     for (int32_t lane = 0; lane < rows; lane++) {
       const auto* block = reinterpret_cast<const Block*>(first + static_cast<uint64_t>(lane) * stride);
-      RecordRow row{};
       for (int32_t i = 0; i < file_blocks; i++) {
         if (s * file_blocks + i < stored) {
           Record<T>::read(block[s * file_blocks + i], i, row);
         } else {
+          row.d[i] = 0;
           std::memset(row.values + block_columns * i, l.offset, block_columns);  // zeros
         }
       }
       if (l.low_bits == 8 && !m.unsigned_q8) {
-        for (uint8_t& v : row.values) v ^= 0x80;
+        for (int32_t k = 0; k < l.step; k += 8) store_eight(row.values + k, load_eight(row.values + k) ^ eight(0x80));
       }
       for (int32_t b = 0; b < blocks; b++)
         put_planes<T>(row.values + block_columns * b, low[lane] + b * low_row, high[lane] + b * high_row);
@@ -94,8 +113,8 @@ void pack_quantised(const ops::HostTensor& t, const Packed& m, int64_t panel, ui
         for (int32_t i = 0; i < blocks; i++) out[l.min_at + panel_rows * i + lane] = row.min[i];
       }
     }
-    interleave<blocks * low_row / 4>(low, out + l.low_at);
-    if constexpr (high_row > 0) interleave<blocks * high_row / 4>(high, out + l.high_at);
+    interleave(low, blocks * low_row / 4, out + l.low_at);
+    if constexpr (high_row > 0) interleave(high, blocks * high_row / 4, out + l.high_at);
   }
 }
 
@@ -131,37 +150,38 @@ float read_float(DType type, const uint8_t* at) {
   return type == DType::f16 ? gguf::f16_to_f32(h) : gguf::bf16_to_f32(h);
 }
 
-/// `n` columns of 16 rows that are `stride` bytes apart, [16][n] -> [n / Side][16][Side].
-template <class T, int64_t Side>
-void pack_floats(const char* rows, uint64_t stride, int64_t count, int64_t n, uint8_t* out) {
-  for (int64_t k = 0; k < n; k += Side) {
-    const size_t bytes = sizeof(T) * static_cast<size_t>(std::min(Side, n - k));
+/// Packs a panel of a float type; rows past the last and columns past a row's end are zeros.
+void pack_floats(const ops::HostTensor& t, const Packed& m, int64_t panel, uint8_t* out) {
+  constexpr int64_t step = 64;
+  const auto size = static_cast<int64_t>(float_size(t.type));
+  const uint64_t stride = gguf::row_bytes(t.type, t.cols);
+  const int64_t count = std::min<int64_t>(panel_rows, t.rows - panel * panel_rows);
+  const char* first = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
+  alignas(64) uint8_t rows[panel_rows][step * 4] = {};
+  for (int64_t k = 0; k < m.padded_cols; k += step) {
+    const int64_t stored = std::clamp<int64_t>(t.cols - k, 0, step), n = std::min(step, m.padded_cols - k);
     for (int64_t lane = 0; lane < count; lane++) {
-      std::memcpy(out + (k * panel_rows + lane * Side) * static_cast<int64_t>(sizeof(T)),
-                  rows + static_cast<uint64_t>(lane) * stride + static_cast<size_t>(k) * sizeof(T), bytes);
+      const char* row = first + static_cast<uint64_t>(lane) * stride + k * size;
+      std::memcpy(rows[lane], row, static_cast<size_t>(stored * size));
+      std::memset(rows[lane] + stored * size, 0, static_cast<size_t>((step - stored) * size));
+    }
+    uint8_t* to = out + k * panel_rows * size;
+    interleave(rows, static_cast<int32_t>(n * size / 4), to);
+    if (t.type != DType::f16) continue;
+    for (int64_t i = 0; i < n; i += 2) {  // two columns of each row, [16][2] -> [2][16]
+      uint32_t both[panel_rows];
+      uint16_t halves[2][panel_rows];
+      std::memcpy(both, to + i * panel_rows * 2, sizeof both);
+      for (int32_t lane = 0; lane < panel_rows; lane++) halves[0][lane] = static_cast<uint16_t>(both[lane]);
+      for (int32_t lane = 0; lane < panel_rows; lane++) halves[1][lane] = static_cast<uint16_t>(both[lane] >> 16);
+      std::memcpy(to + i * panel_rows * 2, halves, sizeof halves);
     }
   }
 }
 
 void pack_panel(const ops::HostTensor& t, const Packed& m, int64_t panel, uint8_t* out) {
-  bool done = false;
-  for_quantised(t.type, [&](auto type) {
-    pack_quantised<type.type>(t, m, panel, out);
-    done = true;
-  });
-  if (done) return;
-  const uint64_t stride = gguf::row_bytes(t.type, t.cols);
-  const int64_t count = std::min<int64_t>(panel_rows, t.rows - panel * panel_rows);
-  const char* rows = static_cast<const char*>(t.data) + static_cast<uint64_t>(panel * panel_rows) * stride;
-  if (count < panel_rows || m.padded_cols > t.cols) std::memset(out, 0, static_cast<size_t>(m.panel_bytes));
-  // In steps, so that the lines written stay in L1 while all rows fill them.
-  constexpr int64_t step = 64;
-  for (int64_t k = 0; k < t.cols; k += step) {
-    const int64_t n = std::min(step, t.cols - k);
-    if (t.type == DType::f32) pack_floats<uint32_t, 1>(rows + 4 * k, stride, count, n, out + k * panel_rows * 4);
-    if (t.type == DType::f16) pack_floats<uint16_t, 1>(rows + 2 * k, stride, count, n, out + k * panel_rows * 2);
-    if (t.type == DType::bf16) pack_floats<uint16_t, 2>(rows + 2 * k, stride, count, n, out + k * panel_rows * 2);
-  }
+  if (!layout_of(t.type).quantised) return pack_floats(t, m, panel, out);
+  for_quantised(t.type, [&](auto type) { pack_quantised<type.type>(t, m, panel, out); });
 }
 
 }  // namespace
