@@ -5,6 +5,9 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 #ifdef __linux__
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,7 +22,7 @@ namespace owl3 {
 namespace {
 
 struct Features {
-  bool avx2 = false, avx512 = false, avx512bf16 = false, amx = false, neon = false;
+  bool avx2 = false, avx512 = false, avx512bf16 = false, amx = false, neon = false, i8mm = false;
   bool intel = false;
 };
 
@@ -69,10 +72,14 @@ Features detect() {
 Features detect() {
   Features f;
 #if defined(__linux__)
-  constexpr unsigned long hwcap_asimddp = 1ul << 20;
+  constexpr unsigned long hwcap_asimddp = 1ul << 20, hwcap2_i8mm = 1ul << 13;
   f.neon = getauxval(AT_HWCAP) & hwcap_asimddp;
+  f.i8mm = f.neon && (getauxval(AT_HWCAP2) & hwcap2_i8mm);
 #elif defined(__APPLE__)
-  f.neon = true;  // every Apple silicon Mac has it
+  f.neon = true;  // every Apple silicon Mac has it; i8mm came with the M2
+  int has = 0;
+  size_t size = sizeof has;
+  f.i8mm = sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &size, nullptr, 0) == 0 && has != 0;
 #endif
   return f;
 }
@@ -103,6 +110,8 @@ const char* isa_name(Isa isa) {
       return "amx";
     case Isa::neon:
       return "neon";
+    case Isa::i8mm:
+      return "i8mm";
   }
   return "scalar";
 }
@@ -121,6 +130,8 @@ bool isa_available(Isa isa) {
       return features().amx;
     case Isa::neon:
       return features().neon;
+    case Isa::i8mm:
+      return features().i8mm;
   }
   return false;
 }
@@ -142,7 +153,7 @@ Isa choose_isa() {
   }
   if (forced && *forced) {
     throw Error(ErrorCode::invalid_argument,
-                std::string("OWL3_ISA=") + forced + ": expected scalar, avx2, avx512, avx512bf16, amx or neon");
+                std::string("OWL3_ISA=") + forced + ": expected scalar, avx2, avx512, avx512bf16, amx, neon or i8mm");
   }
   return best;
 }

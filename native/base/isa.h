@@ -4,17 +4,18 @@
 
 namespace owl3 {
 
-/// On x86 each instruction set includes those before it.
+/// On x86 each instruction set includes those before it; of the last two, i8mm includes neon.
 enum class Isa {
   scalar,      ///< the base instruction set of the build
   avx2,        ///< AVX2, FMA and F16C
   avx512,      ///< AVX-512 F, BW, DQ, VL and VNNI
   avx512bf16,  ///< AVX-512 BF16 (vdpbf16ps)
   amx,         ///< AMX-INT8 and AMX-BF16; the system must grant the tile registers
-  neon         ///< aarch64 with the dot product extension
+  neon,        ///< aarch64 with the dot product extension
+  i8mm         ///< and with the matrix products of int8 (smmla)
 };
 /// All instruction sets, in that order.
-constexpr Isa all_isas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512bf16, Isa::amx, Isa::neon};
+constexpr Isa all_isas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512bf16, Isa::amx, Isa::neon, Isa::i8mm};
 
 const char* isa_name(Isa isa);
 bool isa_available(Isa isa);

@@ -25,6 +25,7 @@ OWL3_EXPORTS(avx512)
 OWL3_EXPORTS(avx512bf16)
 OWL3_EXPORTS(amx)
 OWL3_EXPORTS(neon)
+OWL3_EXPORTS(i8mm)
 #undef OWL3_EXPORTS
 
 gemm::Fetch best_fetch() {
@@ -73,11 +74,16 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
   }
 #endif
 #if defined(__aarch64__)
-  if (isa == Isa::neon) {
+  if (isa >= Isa::neon) {
     k = {neon::gemm_kernels, neon::attention_kernels, neon::rope_kernels, neon::peak_loops};
     k.gemm.gemv = gemv(neon::gemv_kernels);
     k.peaks.int8 = neon::peak_int8;
     built = Isa::neon;
+  }
+  if (isa >= Isa::i8mm) {  // smmla
+    k.gemm.int8 = i8mm::gemm_kernels.int8;
+    k.peaks.int8 = i8mm::peak_int8;
+    built = Isa::i8mm;
   }
 #endif
   if (built != isa) throw Error(ErrorCode::unsupported, std::string("this build has no kernels for ") + isa_name(isa));

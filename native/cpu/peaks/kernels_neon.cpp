@@ -1,10 +1,18 @@
-// The rate of sdot.
+// The rate of sdot, or of smmla.
 #include "cpu/peaks/keep.h"
 #include "cpu/peaks/peaks.h"
 #include "cpu/simd/simd.h"
 
 namespace owl3::cpu::OWL3_ISA {
 namespace {
+
+#ifdef __ARM_FEATURE_MATMUL_INT8
+#define OWL3_PRODUCT ".arch_extension i8mm\n\tsmmla %0.4s, %1.16b, %2.16b"
+constexpr int operations = 64;
+#else
+#define OWL3_PRODUCT ".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b"
+constexpr int operations = 32;
+#endif
 
 double int8_loop(int64_t n) {
   constexpr int chains = 16;
@@ -16,14 +24,13 @@ double int8_loop(int64_t n) {
   for (int i = 0; i < chains; ++i) acc[i] = vdupq_n_s32(seed + i);
   for (int64_t r = 0; r < n; ++r) {
 #pragma GCC unroll 16
-    for (int i = 0; i < chains; ++i)
-      __asm__(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(acc[i]) : "w"(a), "w"(b));
+    for (int i = 0; i < chains; ++i) __asm__(OWL3_PRODUCT : "+w"(acc[i]) : "w"(a), "w"(b));
   }
   int32x4_t total = acc[0];
 #pragma GCC unroll 16
   for (int i = 1; i < chains; ++i) total = vaddq_s32(total, acc[i]);
   keep(total);
-  return static_cast<double>(n) * chains * 32;
+  return static_cast<double>(n) * chains * operations;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// NEON with the dot product extension: sixteen floats are four registers. simd.h says what each function means.
+// NEON with the dot product extension, and with that for matrix products (i8mm) where the compiler has it: sixteen floats
+// are four registers. simd.h says what each function means.
 #pragma once
 #include <arm_neon.h>
 
@@ -85,12 +86,10 @@ inline Lanes scale_or_zero(Lanes a, Lanes n, Lanes x) {
 }
 
 // ---- int8 products of GEMM (gemm/int8.h) ----
-// sdot.
 
-constexpr int int8_tile_rows = 4;
-
+/// By sdot, up to four rows.
 template <int R, int Groups, class Done>
-inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
+inline void dot_rows(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
   for (int g = 0; g < Groups; ++g) {
     int32x4_t sum[R][4];
     for (int r = 0; r < R; ++r) {
@@ -113,6 +112,64 @@ inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done)
     for (int r = 0; r < R; ++r) done(r, g, each([&](int j) { return vcvtq_f32_s32(sum[r][j]); }));
   }
 }
+
+#ifdef __ARM_FEATURE_MATMUL_INT8
+/// By smmla, which multiplies two rows of eight values with two others: up to eight rows (an even number) with eight
+/// outputs at a time, in 16 sums, so that a pair of outputs that was put together serves all rows.
+template <int R, int Groups, class Done>
+inline void dot_row_pairs(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
+  constexpr int eights = 4 / Groups;  // columns of a group, by eight
+  for (int g = 0; g < Groups; ++g) {
+    float32x4_t out[R][4];
+    for (int half = 0; half < 2; ++half) {
+      int32x4_t sum[R / 2][4];  // [rows 2i and 2i + 1] x [outputs 2j and 2j + 1]
+      for (int i = 0; i < R / 2; ++i) {
+        for (int j = 0; j < 4; ++j) sum[i][j] = vdupq_n_s32(0);
+      }
+      for (int e = g * eights; e < (g + 1) * eights; ++e) {
+        int8x16_t rows[R / 2], outputs[4];
+        for (int i = 0; i < R / 2; ++i)
+          rows[i] = vcombine_s8(vld1_s8(x + 2 * i * ldx + 8 * e), vld1_s8(x + (2 * i + 1) * ldx + 8 * e));
+        for (int j = 0; j < 2; ++j) {  // four outputs: columns 0 to 3 stand in one quad, 4 to 7 in the next
+          const uint8_t* q = w + 128 * e + 32 * half + 16 * j;
+          const uint32x4_t near = vreinterpretq_u32_u8(vld1q_u8(q)), far = vreinterpretq_u32_u8(vld1q_u8(q + 64));
+          outputs[2 * j] = vreinterpretq_s8_u32(vzip1q_u32(near, far));
+          outputs[2 * j + 1] = vreinterpretq_s8_u32(vzip2q_u32(near, far));
+        }
+        for (int i = 0; i < R / 2; ++i) {
+          for (int j = 0; j < 4; ++j) sum[i][j] = vmmlaq_s32(sum[i][j], rows[i], outputs[j]);
+        }
+      }
+      for (int i = 0; i < R / 2; ++i) {
+        for (int j = 0; j < 2; ++j) {
+          const int64x2_t a = vreinterpretq_s64_s32(sum[i][2 * j]), b = vreinterpretq_s64_s32(sum[i][2 * j + 1]);
+          out[2 * i][2 * half + j] = vcvtq_f32_s32(vreinterpretq_s32_s64(vzip1q_s64(a, b)));
+          out[2 * i + 1][2 * half + j] = vcvtq_f32_s32(vreinterpretq_s32_s64(vzip2q_s64(a, b)));
+        }
+      }
+    }
+    for (int r = 0; r < R; ++r) done(r, g, each([&](int j) { return out[r][j]; }));
+  }
+}
+
+constexpr int int8_tile_rows = 8;
+
+template <int R, int Groups, class Done>
+inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
+  if constexpr (R == 1) {
+    dot_rows<R, Groups>(w, x, ldx, done);
+  } else {
+    dot_row_pairs<R, Groups>(w, x, ldx, done);
+  }
+}
+#else
+constexpr int int8_tile_rows = 4;
+
+template <int R, int Groups, class Done>
+inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
+  dot_rows<R, Groups>(w, x, ldx, done);
+}
+#endif
 
 /// a and b (in [-127.5, 127.5]) rounded to nearest even as q [32], and their sums.
 inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
