@@ -34,10 +34,10 @@ ops::BackendOptions to_backend_options(Napi::Object o) {
 
 /// Where a model is opened, and how.
 struct OpenOptions {
-  std::string path, device = "auto";
+  std::string path, device = "auto", copy_prefix = {};
   ops::BackendOptions backend = {};
   std::shared_ptr<model::Model> open(model::Load load) const {
-    return model::Model::open(path, backends::make_backends(device, backend), load);
+    return model::Model::open(path, backends::make_backends(device, backend), load, copy_prefix);
   }
 };
 
@@ -47,6 +47,7 @@ OpenOptions to_open_options(const Napi::CallbackInfo& info) {
   if (info[1].IsUndefined()) return options;
   const Napi::Object o = to_object(info[1], "options");
   if (const Napi::Value v = o.Get("device"); !v.IsUndefined()) options.device = v.ToString();
+  if (const Napi::Value v = o.Get("weightsCopy"); !v.IsUndefined()) options.copy_prefix = to_string(v, "weightsCopy");
   options.backend = to_backend_options(o);
   return options;
 }
@@ -133,6 +134,7 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
       {InstanceAccessor<&ModelObject::config>("config"), InstanceAccessor<&ModelObject::metadata>("metadata"),
        InstanceAccessor<&ModelObject::backend>("backend"), InstanceAccessor<&ModelObject::threads>("threads"),
        InstanceAccessor<&ModelObject::weight_bytes>("weightBytes"),
+       InstanceAccessor<&ModelObject::mapped_bytes>("mappedBytes"),
        InstanceAccessor<&ModelObject::token_bytes>("tokenBytes"),
        InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"), InstanceMethod<&ModelObject::plan>("plan"),
        InstanceMethod<&ModelObject::kv_bytes>("kvBytes"), InstanceMethod<&ModelObject::encode>("encode"),
@@ -198,6 +200,10 @@ Napi::Value ModelObject::backend(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::threads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), use(info.Env())->backend().threads());
 }
+Napi::Value ModelObject::mapped_bytes(const Napi::CallbackInfo& info) {
+  return number(info.Env(), use(info.Env())->mapped_bytes());
+}
+
 Napi::Value ModelObject::weight_bytes(const Napi::CallbackInfo& info) {
   return number(info.Env(), use(info.Env())->weights().bytes);
 }

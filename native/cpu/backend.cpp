@@ -6,6 +6,8 @@
 #include "cpu/attention/attention.h"
 #include "cpu/attention/kv_store.h"
 #include "cpu/gemm/gemm.h"
+#include "cpu/gemm/pack.h"
+#include "cpu/gemm/packed_copy.h"
 #include "cpu/patchify/patchify.h"
 #include "cpu/rope/rope.h"
 #include "ops/machine.h"
@@ -31,6 +33,15 @@ class CpuBackend final : public ops::Backend {
 
   std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override { return gemm::load_matrix(context_, t); }
   bool reads_host(const ops::Matrix&) const override { return false; }
+  void begin_load(const ops::WeightsCopy& copy) override {
+    copy_ = std::make_unique<gemm::PackedCopy>(copy, gemm::packing_fingerprint(kernels_.gemm.unsigned_q8, pool_),
+                                               pool_.threads());
+    context_.copy = copy_.get();
+  }
+  void end_load() override {
+    if (copy_) copy_->finish();
+  }
+  uint64_t mapped_bytes() const override { return copy_ ? copy_->mapped_bytes() : 0; }
   std::unique_ptr<ops::KvStore> make_kv_store(const ops::KvShape& shape) override {
     return std::make_unique<CpuKvStore>(shape);
   }
@@ -117,6 +128,7 @@ class CpuBackend final : public ops::Backend {
   ThreadPool pool_;
   Workspace workspace_;
   Kernels kernels_;
+  std::unique_ptr<gemm::PackedCopy> copy_;
   Context context_;
   rope::Angles angles_;
   LayerLists lists_;

@@ -7,12 +7,17 @@
 
 namespace owl3::cpu {
 
+namespace gemm {
+class PackedCopy;
+}
+
 /// Only one operation of a backend runs at a time.
 struct Context {
   ThreadPool& pool;
   Workspace& workspace;
   const Kernels& kernels;
   ops::Precision precision;
+  gemm::PackedCopy* copy = nullptr;  ///< where weights are kept, if anywhere
   unsigned forms = 0;  ///< activations that the matrices loaded so far are multiplied with: a bit for each gemm::Form
 };
 

@@ -1,9 +1,11 @@
 // Opening GGUF files, and typed access to their keys. Parsing is in gguf_parse.cpp.
 #include "gguf/gguf.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "gguf/gguf_parse.h"
 #include "gguf/input.h"
 
@@ -58,6 +60,12 @@ File::~File() {
 const Tensor* File::find(std::string_view name) const {
   const auto it = tensor_index_.find(std::string(name));
   return it == tensor_index_.end() ? nullptr : &tensors_[it->second];
+}
+
+uint64_t File::header_hash() const {
+  uint64_t end = size_;
+  for (const Tensor& t : tensors_) end = std::min(end, t.offset);
+  return hash64(base_, end, size_);
 }
 
 void File::release(const Tensor& t) const {

@@ -61,6 +61,8 @@ class File {
   const std::vector<Type>& metadata_types() const { return types_; }
   const std::vector<Tensor>& tensors() const { return tensors_; }
 
+  /// A hash of all that comes before the tensors' values, and of the file's size.
+  uint64_t header_hash() const;
   /// The tensor, or nullptr.
   const Tensor* find(std::string_view name) const;
   /// The tensor's bytes in the mapping (valid as long as this object).

@@ -61,6 +61,10 @@ void drop_pages(const char* base, uint64_t offset, uint64_t bytes) {
   if (first < last) ::madvise(const_cast<char*>(base) + first, last - first, MADV_DONTNEED);
 }
 
+void read_soon(const char* base, uint64_t bytes) {
+  ::madvise(const_cast<char*>(base), bytes, MADV_WILLNEED);
+}
+
 InputFile::InputFile(const std::string& path) : path_(path), fd_(open_for_reading(path, size_)) {}
 InputFile::~InputFile() {
   ::close(fd_);

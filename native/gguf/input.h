@@ -15,6 +15,9 @@ void unmap(const Mapping& m);
 /// Tells the system that the whole pages in the `bytes` bytes from base + offset on are not needed for now.
 void drop_pages(const char* base, uint64_t offset, uint64_t bytes);
 
+/// Has the system begin to read mapped memory that is wanted soon.
+void read_soon(const char* base, uint64_t bytes);
+
 /// Positional reads (pread) instead of a mapping: the page cache is not charged to this process, and a file that
 /// shrinks gives an error instead of a signal.
 class InputFile {

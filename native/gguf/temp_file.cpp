@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,6 +100,27 @@ void TempFile::write(uint64_t offset, const void* data, uint64_t bytes) {
     offset += static_cast<uint64_t>(n);
     bytes -= static_cast<uint64_t>(n);
   }
+}
+
+void TempFile::read(uint64_t offset, void* data, uint64_t bytes) const {
+  char* p = static_cast<char*>(data);
+  while (bytes > 0) {
+    const ssize_t n = ::pread(fd_, p, std::min<uint64_t>(bytes, 1 << 30), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail("can't be read back", n < 0 ? errno : EIO);
+    p += n;
+    offset += static_cast<uint64_t>(n);
+    bytes -= static_cast<uint64_t>(n);
+  }
+}
+
+Mapping TempFile::map() const {
+  struct stat s;
+  if (::fstat(fd_, &s) != 0) fail("can't be mapped", errno);
+  const auto size = static_cast<uint64_t>(s.st_size);
+  void* p = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd_, 0);
+  if (p == MAP_FAILED) fail("can't be mapped", errno);
+  return {static_cast<const char*>(p), size};
 }
 
 void TempFile::commit() {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "gguf/input.h"
+
 namespace owl3::gguf {
 
 class TempFile {
@@ -20,6 +22,10 @@ class TempFile {
   void reserve(uint64_t bytes);
   /// Writes at an offset; any number of threads may do so at once. Error: io (disk full, file too large).
   void write(uint64_t offset, const void* data, uint64_t bytes);
+  /// Reads what was written. Error: io.
+  void read(uint64_t offset, void* data, uint64_t bytes) const;
+  /// Maps what was written so far, to be read; it stays readable whatever becomes of the file. Error: io.
+  Mapping map() const;
   /// Flushes to disk and renames into place. Error: io.
   void commit();
   /// Removes the temporary file; after commit(), or a second time, it does nothing. It is safe while other threads write:

@@ -17,16 +17,23 @@ int64_t max_vision_cols(const Config& c) {
 }  // namespace
 
 std::shared_ptr<Model> Model::open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
-                                   Load load) {
-  return std::shared_ptr<Model>(new Model(gguf::File::open(path), std::move(backends), load));
+                                   Load load, const std::string& copy_prefix) {
+  return std::shared_ptr<Model>(new Model(gguf::File::open(path), std::move(backends), load, copy_prefix));
 }
 
-Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load)
+Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
+             const std::string& copy_prefix)
     : file_(std::move(file)),
       config_(read_config(*file_)),
       stages_(make_stages(config_, spread_evenly(std::move(backends), config_.num_layers))),
-      weights_(load_weights(*file_, config_, stages_, load)),
+      weights_(load_weights(*file_, config_, stages_, load, copy_prefix)),
       language_(config_, weights_, stages_) {}
+
+uint64_t Model::mapped_bytes() const {
+  uint64_t bytes = 0;
+  for (const Stage& stage : stages_) bytes += stage.backend->mapped_bytes();
+  return bytes;
+}
 
 uint64_t Model::embeds_bytes(int64_t n) const {
   const uint64_t one =

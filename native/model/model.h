@@ -48,9 +48,10 @@ struct MemoryPlan {
 class Model {
  public:
   /// Opens a file with its layers on `backends`, shared out evenly. With Load::plan only the header is read: such a
-  /// model can plan() and nothing else. Errors as File::open, read_config and load_weights.
+  /// model can plan() and nothing else. `copy_prefix`: see load_weights. Errors as File::open, read_config and
+  /// load_weights.
   static std::shared_ptr<Model> open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
-                                     Load load = Load::weights);
+                                     Load load = Load::weights, const std::string& copy_prefix = "");
 
   const gguf::File& file() const { return *file_; }
   const Config& config() const { return config_; }
@@ -63,6 +64,8 @@ class Model {
   /// rounding (2^-11) would be the largest error of a model in float, so there it is f32 (see MODEL.md).
   ops::KvType default_kv_type() const { return weights_.quantised ? ops::KvType::f16 : ops::KvType::f32; }
 
+  /// Bytes of weights that are mapped from a copy (Backend::mapped_bytes).
+  uint64_t mapped_bytes() const;
   MemoryPlan plan(const PlanOptions& options) const;
 
   /// Vision tower and projector over n crops [n, S, S, 3] (uint8 RGB), some at a time.
@@ -76,7 +79,8 @@ class Model {
   std::mutex& run_mutex() { return run_mutex_; }
 
  private:
-  Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load);
+  Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
+        const std::string& copy_prefix);
   uint64_t embeds_bytes(int64_t n) const;
   size_t vision_bytes(int64_t crops) const;
 

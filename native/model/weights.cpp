@@ -93,7 +93,7 @@ class Binder {
     if (gguf::quantised(t.type)) quantised_ = true;
     const void* data = load_ == Load::plan ? nullptr : file_.data(t);
     std::unique_ptr<ops::Matrix> m =
-        backend_.load_matrix({.type = t.type, .rows = n, .cols = k, .data = data, .use = use});
+        backend_.load_matrix({.type = t.type, .rows = n, .cols = k, .data = data, .use = use, .offset = t.offset});
     if (data != nullptr && !backend_.reads_host(*m)) file_.release(t);
     bytes_ += m->bytes;
     return m;
@@ -173,8 +173,11 @@ LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
 
 }  // namespace
 
-Weights load_weights(const gguf::File& file, const Config& c, std::span<const Stage> stages, Load load) {
+Weights load_weights(const gguf::File& file, const Config& c, std::span<const Stage> stages, Load load,
+                     const std::string& copy_prefix) {
   const Stage &first = stages.front(), &last = stages.back();
+  const bool copied = stages.size() == 1 && load == Load::weights && !copy_prefix.empty();
+  if (copied) first.backend->begin_load({.prefix = copy_prefix, .source = file.header_hash()});
   Weights w;
   Binder vision(file, *first.backend, load);
   w.vision = bind_vision(vision, c);
@@ -196,6 +199,7 @@ Weights load_weights(const gguf::File& file, const Config& c, std::span<const St
     w.bytes += bind.bytes();
     w.quantised = w.quantised || bind.quantised();
   }
+  if (copied) first.backend->end_load();
   w.token_bytes = w.bytes - vision.bytes() - (w.output ? w.token_embd->bytes : 0);  // single rows of embeddings
   for (const LanguageLayer& l : w.layers) {
     if (l.visual_kv.weight) w.token_bytes -= l.visual_kv.weight->bytes;

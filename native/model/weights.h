@@ -76,8 +76,10 @@ struct Weights {
 enum class Load : uint8_t { weights, plan };
 
 /// Binds all weights and loads them onto the stages' backends; pages of the file that a backend has copied are given
-/// back to the system.
+/// back to the system. A backend that has all layers may keep them in files that begin with `copy_prefix`, unless that
+/// is empty.
 /// Error{bad_model} naming file, tensor, what was expected and what was found.
-Weights load_weights(const gguf::File& file, const Config& config, std::span<const Stage> stages, Load load);
+Weights load_weights(const gguf::File& file, const Config& config, std::span<const Stage> stages, Load load,
+                     const std::string& copy_prefix = "");
 
 }  // namespace owl3::model

@@ -174,6 +174,13 @@ struct PassKey {
   bool operator==(const PassKey&) const = default;
 };
 
+/// Where a backend may keep a model's weights in its own form from one start to the next: files whose names begin with
+/// `prefix`. `source` differs from that of every other model file.
+struct WeightsCopy {
+  std::string prefix;
+  uint64_t source = 0;
+};
+
 /// The arguments of a reserve().
 struct ScratchNeed {
   int64_t rows = 0;
@@ -205,6 +212,13 @@ class Backend {
   virtual std::unique_ptr<Matrix> load_matrix(const HostTensor& t) = 0;
   /// Whether a matrix made by this backend still reads the host memory it was loaded from.
   virtual bool reads_host(const Matrix& m) const = 0;
+
+  /// Matrices loaded from here to end_load() may come from the copy, or be kept in it; that changes no bit of them.
+  /// They have their values after end_load(). By default no copy is made.
+  virtual void begin_load(const WeightsCopy& /*copy*/) {}
+  virtual void end_load() {}
+  /// Bytes of matrices that are mapped from a copy: the system counts them as cache, not as the process's memory.
+  virtual uint64_t mapped_bytes() const { return 0; }
 
   virtual std::unique_ptr<KvStore> make_kv_store(const KvShape& shape) = 0;
 

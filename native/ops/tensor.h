@@ -19,6 +19,7 @@ struct HostTensor {
   int64_t cols = 0;
   const void* data = nullptr;
   MatrixUse use = MatrixUse::stream;
+  uint64_t offset = 0;  ///< in its file
 };
 
 /// A weight matrix in the form its backend computes with (repacked, on the device, ...). Made by Backend::load_matrix.

@@ -164,7 +164,7 @@ void multiply(const Context& c, bool gemv, const Packed& w, int64_t panel, int32
 }  // namespace
 
 std::unique_ptr<ops::Matrix> load_matrix(Context& c, const ops::HostTensor& t) {
-  auto matrix = pack_matrix(t, c.kernels.gemm.unsigned_q8, c.pool);
+  auto matrix = pack_matrix(t, c.kernels.gemm.unsigned_q8, c.pool, c.copy);
   c.forms |= 1u << static_cast<unsigned>(form_of(c.kernels.gemm, packed(*matrix), c.precision));
   return matrix;
 }

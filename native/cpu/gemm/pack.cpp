@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/hash.h"
 #include "base/math.h"
 #include "cpu/gemm/formats.h"
 #include "cpu/workspace.h"
@@ -184,9 +185,33 @@ void pack_panel(const ops::HostTensor& t, const Packed& m, int64_t panel, uint8_
   for_quantised(t.type, [&](auto type) { pack_quantised<type.type>(t, m, panel, out); });
 }
 
+void set_panels(PackedMatrix& m, std::shared_ptr<const void> panels) {
+  m.packed.data = static_cast<const uint8_t*>(panels.get());
+  m.memory = std::move(panels);
+}
+
+/// Packs into a copy; returns false when it could not be written.
+bool pack_to(PackedCopy& copy, const ops::HostTensor& t, PackedMatrix& m, ThreadPool& pool) {
+  constexpr int64_t bytes_at_once = 512 << 10;  // in L2, between packing and writing
+  const int64_t some = std::max<int64_t>(1, bytes_at_once / m.packed.panel_bytes), panels = m.packed.panels;
+  const uint64_t at = copy.add(t, m.bytes);
+  pool.parallel_for(divide_up(panels, some), [&](int64_t task, int worker) {
+    const int64_t first = task * some, n = std::min(some, panels - first), bytes = n * m.packed.panel_bytes;
+    auto* buffer = static_cast<uint8_t*>(copy.buffer(worker, static_cast<uint64_t>(some * m.packed.panel_bytes)));
+    for (int64_t p = 0; p < n; p++) pack_panel(t, m.packed, first + p, buffer + p * m.packed.panel_bytes);
+    copy.write(at + static_cast<uint64_t>(first * m.packed.panel_bytes), buffer, static_cast<uint64_t>(bytes));
+  });
+  if (!copy.writing()) return false;
+  copy.when_finished({.at = at, .bytes = m.bytes, .use = [&m](std::shared_ptr<const void> panels_of_copy) {
+                        set_panels(m, std::move(panels_of_copy));
+                      }});
+  return true;
+}
+
 }  // namespace
 
-std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigned_q8, ThreadPool& pool) {
+std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigned_q8, ThreadPool& pool,
+                                          PackedCopy* copy) {
   gguf::row_bytes(t.type, t.cols);  // checks cols
   const Layout l = layout_of(t.type);
   auto m = std::make_unique<PackedMatrix>();
@@ -196,8 +221,6 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
   const int64_t padded = round_up(t.cols, l.step), panels = round_up(t.rows, panel_rows) / panel_rows;
   const int64_t panel_bytes = padded / l.step * l.bytes;
   m->bytes = static_cast<uint64_t>(panel_bytes * panels);
-  if (t.data != nullptr) m->memory = aligned_memory(m->bytes);
-  auto* data = static_cast<uint8_t*>(m->memory.get());
   m->packed = {.type = t.type,
                .rows = t.rows,
                .cols = t.cols,
@@ -206,10 +229,36 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
                .panel_bytes = panel_bytes,
                .unsigned_q8 = unsigned_q8,
                .bulk = t.use == ops::MatrixUse::bulk,
-               .data = data};
+               .data = nullptr};
   if (t.data == nullptr) return m;  // to plan with
+  if (copy != nullptr) {
+    if (auto kept = copy->find(t, m->bytes)) {
+      set_panels(*m, std::move(kept));
+      return m;
+    }
+    if (copy->writing() && pack_to(*copy, t, *m, pool)) return m;
+  }
+  const std::shared_ptr<void> memory = aligned_memory(m->bytes);
+  auto* data = static_cast<uint8_t*>(memory.get());
   pool.parallel_for(panels, [&](int64_t p, int) { pack_panel(t, m->packed, p, data + p * panel_bytes); });
+  set_panels(*m, memory);
   return m;
+}
+
+uint64_t packing_fingerprint(bool unsigned_q8, ThreadPool& pool) {
+  constexpr int64_t rows = panel_rows + 1;
+  uint64_t hash = 0;
+  for (const gguf::Format& format : gguf::formats()) {
+    const int64_t cols = 3 * std::max<int64_t>(block_columns, format.block_size);
+    std::vector<uint8_t> bytes(gguf::row_bytes(format.type, cols) * rows);
+    for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<uint8_t>(i * 167 + i / 256 * 59);
+    for (const ops::MatrixUse use : {ops::MatrixUse::stream, ops::MatrixUse::bulk}) {
+      const auto m = pack_matrix({.type = format.type, .rows = rows, .cols = cols, .data = bytes.data(), .use = use},
+                                 unsigned_q8, pool);
+      hash = hash64(m->memory.get(), m->bytes, hash);
+    }
+  }
+  return hash;
 }
 
 void unpack_row(const Packed& m, int64_t row, float* y) {
