@@ -35,7 +35,10 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
   let admission: Admission | undefined;
   // Sequences without a client give their memory up when somebody wants it, so it counts as available.
   const spare = (): number =>
-    [...schedulers.values()].reduce((sum, scheduler) => sum + scheduler.bytes, memoryLimits().available);
+    [...schedulers.values()].reduce(
+      (sum, scheduler) => sum + scheduler.bytes,
+      memoryLimits(model.mappedBytes).available,
+    );
   return {
     ...parts,
     crops,
@@ -60,5 +63,5 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
  * waits for them.
  */
 export function checkEngineMemory({ model, scheduler }: Engine, kvType: KvType, plan: MemoryPlan): void {
-  checkMemory(plan, model.weightBytes + scheduler(kvType).bytes);
+  checkMemory(plan, model.weightBytes + scheduler(kvType).bytes, memoryLimits(model.mappedBytes));
 }

@@ -3,13 +3,17 @@ import { MemoryError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import type { MemoryPlan } from "../native/binding.js";
 
-/** The bytes that the process may use: the memory of the machine, or the limit of its container. */
-export function memoryLimits(): { total: number; available: number } {
+/**
+ * The bytes that the process may use: the memory of the machine, or the limit of its container. `mapped` are bytes of weights that are mapped from
+ * a file: the machine, though not a container, counts them as available while they are in use.
+ */
+export function memoryLimits(mapped = 0): { total: number; available: number } {
   const limit = process.constrainedMemory?.() ?? 0;
-  const total = limit > 0 && limit < os.totalmem() ? limit : os.totalmem();
+  const contained = limit > 0 && limit < os.totalmem();
+  const total = contained ? limit : os.totalmem();
   // availableMemory() (Node 20.13) knows containers and counts reclaimable caches; freemem() does not, and is far too small.
   const available = process.availableMemory?.() ?? os.freemem();
-  return { total, available: Math.min(total, available) };
+  return { total, available: Math.max(0, Math.min(total, available) - (contained ? 0 : mapped)) };
 }
 
 /**

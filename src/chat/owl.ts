@@ -18,11 +18,14 @@ import type { ChatOptions } from "./options.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
+import { RepackCache } from "./repack-cache.js";
 import { type ScoreOptions, type Scores, scoreCandidates } from "./score.js";
 
 export interface OwlOptions extends ModelOptions {
   /** Keep embeddings of crops on disk and look there first (see EmbeddingCache); default: false. */
   cache?: boolean | undefined;
+  /** Keep the weights on disk as the engine repacks them, so that the next start is quick (see RepackCache); default: false. */
+  repackCache?: boolean | undefined;
   onProgress?: OnProgress | undefined;
 }
 
@@ -61,10 +64,14 @@ export class Owl {
     replace: { loadMedia?: LoadMedia; tokenizer?: PromptTokenizer } = {},
   ): Promise<Owl> {
     const started = performance.now();
-    options.onProgress?.({ stage: "load", source: path });
+    options.onProgress?.({ stage: "load", source: path, repacking: false });
     await checkFile(path);
     const { device = "auto", threads = 0, precision = "auto" } = options;
-    const model = await nativeCall(binding.openModel(path, { device, threads, precision }));
+    const kept = options.repackCache ? await new RepackCache().prefix(path) : undefined;
+    if (kept?.first) options.onProgress?.({ stage: "load", source: path, repacking: true });
+    const model = await nativeCall(
+      binding.openModel(path, { device, threads, precision, ...(kept && { weightsCopy: kept.prefix }) }),
+    );
     try {
       const engine = createEngine({
         binding,

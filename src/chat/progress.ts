@@ -2,7 +2,8 @@ import type { EncodeProgress } from "../vision/encode-media.js";
 
 /** The progress of an answer, reported before and after each piece of work, from zero to `total`. */
 export type Progress =
-  | { stage: "load"; source: string }
+  /** `repacking`: the first start of a model whose repacked weights are kept, which takes longer. */
+  | { stage: "load"; source: string; repacking: boolean }
   | { stage: "preprocess"; done: number; total: number; source: string }
   | EncodeProgress
   | { stage: "prefill"; done: number; total: number }

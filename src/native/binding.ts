@@ -85,7 +85,7 @@ export interface NativeWriter {
 }
 
 export interface SystemInfo {
-  /** The instruction set in use: "scalar", "avx2", "avx512", "avx512bf16", "amx" or "neon". */
+  /** The instruction set in use: "scalar", "avx2", "avx512", "avx512bf16", "amx", "neon" or "i8mm". */
   isa: string;
   /** The instruction sets that this machine has. */
   available: string[];
@@ -121,6 +121,11 @@ export interface ModelOptions {
   /** 0: one thread for each physical core. */
   threads?: number;
   precision?: "auto" | "fast" | "exact";
+  /**
+   * Keep the weights in a file that begins with this path, as the engine packs them, and take them from there the next time. Only a device that
+   * holds all layers does so. What is wrong with the file or its folder costs time only.
+   */
+  weightsCopy?: string;
 }
 
 /** What a hyper layer does: one softmax over text and pictures (241101), or two with a gate, computed from each head vector or one a channel. */
@@ -189,6 +194,8 @@ export interface NativeModel {
   readonly threads: number;
   /** Bytes of all weights in memory. */
   readonly weightBytes: number;
+  /** Those of them that are mapped from such a file: the system counts them as cache, not as memory of the process. */
+  readonly mappedBytes: number;
   /** Bytes of the weights that one decoding step reads. */
   readonly tokenBytes: number;
   /** The default type of a KV cache: f16 for quantised files, f32 where the weights are float (see MODEL.md). */

@@ -40,11 +40,15 @@ const defaultLimit = 2e9;
 
 /** The bytes that the cache may take: $OWL3_CACHE_SIZE ("500MB", "2 GB", a number of bytes; 0: no cache), else 2 GB. */
 export function cacheLimit(env: NodeJS.ProcessEnv = process.env): number {
-  const text = env.OWL3_CACHE_SIZE?.trim();
-  if (!text) return defaultLimit;
+  return parseLimit("OWL3_CACHE_SIZE", env.OWL3_CACHE_SIZE, defaultLimit);
+}
+
+/** Parses the limit of a cache in the environment variable `name`. Throws UsageError. */
+export function parseLimit(name: string, value: string | undefined, fallback: number): number {
+  const text = value?.trim();
+  if (!text) return fallback;
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?$/i.exec(text);
-  if (!match)
-    throw new UsageError(`OWL3_CACHE_SIZE is "${text}"; expected a size such as 500MB or 2GB, or 0 for no cache.`);
+  if (!match) throw new UsageError(`${name} is "${text}"; expected a size such as 500MB or 2GB, or 0 for no cache.`);
   return Math.floor(Number(match[1]) * 1000 ** " kmgt".indexOf((match[2] || " ").toLowerCase()));
 }
 

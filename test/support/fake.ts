@@ -208,6 +208,7 @@ export function fakeEngine(): Fake {
       metadata: {},
       backend: "fake",
       weightBytes: 10,
+      mappedBytes: 0,
       tokenBytes: 10,
       defaultKvType: "f32",
       plan,

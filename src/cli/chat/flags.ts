@@ -42,10 +42,11 @@ export interface ChatFlags {
   decoder?: DecoderChoice;
   kvType?: KvType;
   cache: boolean;
+  repackCache: boolean;
 }
 
-export function owlOptions({ device, precision, threads, cache }: ChatFlags): OwlOptions {
-  return { device, precision, threads: threads ?? 0, cache };
+export function owlOptions({ device, precision, threads, cache, repackCache }: ChatFlags): OwlOptions {
+  return { device, precision, threads: threads ?? 0, cache, repackCache };
 }
 
 export function chatOptions(flags: ChatFlags): ChatOptions {

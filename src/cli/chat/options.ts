@@ -76,7 +76,8 @@ export function addChatOptions(command: Command): Command {
     .addOption(new Option("--frames <list>", "exactly these frames, counted from 0").argParser(frameList))
     .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]))
     .addOption(new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]))
-    .option("--no-cache", "neither read nor write the cache of embeddings");
+    .option("--no-cache", "neither read nor write the cache of embeddings")
+    .option("--no-repack-cache", "neither read nor keep repacked weights");
 }
 
 function time(text: string): number {

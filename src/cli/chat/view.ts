@@ -18,7 +18,11 @@ export class ProgressView {
   readonly on: OnProgress = (progress) => {
     switch (progress.stage) {
       case "load":
-        return this.#show(`loading ${progress.source}`);
+        return this.#show(
+          progress.repacking
+            ? `repacking ${progress.source}; the next start will be quicker`
+            : `loading ${progress.source}`,
+        );
       case "preprocess":
         return this.#show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
       case "encode":

@@ -6,25 +6,43 @@ import { createOutput } from "../output.js";
 export function addCacheCommand(program: Command): void {
   const cache = program
     .command("cache")
-    .description("show or clear the cache of picture embeddings")
+    .description("show or clear the caches of picture embeddings and of repacked weights")
     .addOption(jsonOption())
     .action(async (flags: { json?: boolean }) => {
-      const { EmbeddingCache } = await import("../../vision/cache.js");
+      const { store, repacked } = await caches();
       const output = createOutput();
-      const store = new EmbeddingCache();
       const { entries, bytes } = await store.stats();
-      if (flags.json) return output.json({ folder: store.folder, entries, bytes, limit: store.limit });
+      const models = await repacked.stats();
+      if (flags.json) {
+        const { folder, limit } = repacked;
+        return output.json({
+          ...{ folder: store.folder, entries, bytes, limit: store.limit },
+          repacked: { folder, ...models, limit },
+        });
+      }
       output.line(`${store.folder}: ${entries} crops, ${formatBytes(bytes)} of at most ${formatBytes(store.limit)}`);
+      output.line(
+        `${repacked.folder}: ${models.entries} models, ${formatBytes(models.bytes)} of at most ${formatBytes(repacked.limit)}`,
+      );
     });
   cache
     .command("clear")
     .description("remove all entries")
     .action(async (_: unknown, command: Command) => {
-      const { EmbeddingCache } = await import("../../vision/cache.js");
+      const { store, repacked } = await caches();
       const output = createOutput();
-      const { entries, bytes } = await new EmbeddingCache().clear();
+      const { entries, bytes } = await store.clear();
+      const models = await repacked.clear();
       const { json } = command.optsWithGlobals<{ json?: boolean }>();
-      if (json) return output.json({ removed: entries, bytes });
+      if (json)
+        return output.json({ removed: entries, bytes, repacked: { removed: models.entries, bytes: models.bytes } });
       output.line(`removed ${entries} crops, ${formatBytes(bytes)}`);
+      output.line(`removed ${models.entries} repacked models, ${formatBytes(models.bytes)}`);
     });
+}
+
+async function caches() {
+  const { EmbeddingCache } = await import("../../vision/cache.js");
+  const { RepackCache } = await import("../../chat/repack-cache.js");
+  return { store: new EmbeddingCache(), repacked: new RepackCache() };
 }

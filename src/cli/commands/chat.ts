@@ -19,7 +19,7 @@ Pictures: --cut or --no-cut: several crops or one   --interleave for <|image|>
 Videos: --fps X (1)  --max-frames N (16)  --start T  --end T (90 or 1:30)
   --frames 10,20,30    --decoder auto|builtin|system
 Machine: --device NAMES   --threads N   --precision auto|fast|exact
-  --kv-type f32|f16|q8_0   --no-cache   --draft lookup speculative decoding
+  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache  --draft lookup
 Output: -q, --quiet only the answer   --json one object   --logprobs K with it
   --dry-run prompt, ids, grids and memory, without running the model
   --dump FILE.safetensors  pixel_values, image_embeds and logits of the prompt

@@ -1,0 +1,112 @@
+/**
+ * The folder of repacked weights: the engine computes with weights in a layout of its own and keeps them here, so that the next start maps them
+ * instead of repacking the model file. The engine writes and checks the files (native/cpu/gemm/packed_copy.h); this class names them by the
+ * model file that they were made from, and bounds what they take. Nothing fails because of it: without a file the model is repacked.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, readdir, realpath, rm, stat, statfs, utimes } from "node:fs/promises";
+import path from "node:path";
+import { cacheFolder, parseLimit } from "../vision/cache.js";
+
+/** The bytes that repacked weights may take: $OWL3_REPACK_CACHE, else 20 GB. */
+export function repackLimit(env: NodeJS.ProcessEnv = process.env): number {
+  return parseLimit("OWL3_REPACK_CACHE", env.OWL3_REPACK_CACHE, 20e9);
+}
+
+/** The folder of the files: repacked in $OWL3_CACHE_DIR, or beside the default folder of embeddings. */
+export function repackFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return path.join(env.OWL3_CACHE_DIR || path.dirname(cacheFolder(env)), "repacked");
+}
+
+/** Smaller models are repacked in no time. */
+const minModelBytes = 100e6;
+/** A file that is being written for longer was left by a process that died. */
+const maxWritingMs = 3600_000;
+
+export class RepackCache {
+  readonly folder: string;
+  readonly limit: number;
+  readonly #minModelBytes: number;
+
+  constructor(
+    folder: string = repackFolder(),
+    limit: number = repackLimit(),
+    smallest: number = minModelBytes,
+  ) {
+    this.folder = folder;
+    this.limit = limit;
+    this.#minModelBytes = smallest;
+  }
+
+  /**
+   * Returns how the names of a model's files begin, and whether there are none yet, after making room for them. Returns undefined for a model that
+   * is to be repacked at each start: it is small, exceeds the limit or would fill the disk.
+   */
+  async prefix(model: string): Promise<{ prefix: string; first: boolean } | undefined> {
+    try {
+      const { name, size } = await identity(model);
+      if (size < this.#minModelBytes || size * growth > this.limit) return undefined;
+      await mkdir(this.folder, { recursive: true, mode: 0o700 });
+      const prefix = path.join(this.folder, name);
+      const own = (await this.#list()).filter((file) => file.path.startsWith(prefix));
+      const now = new Date();
+      for (const file of own) if (!isPartial(file.path)) await utimes(file.path, now, now); // least recently used ones are removed first
+      if (own.some((file) => !isPartial(file.path))) return { prefix, first: false };
+      await this.prune(this.limit - size * growth);
+      const { bavail, bsize } = await statfs(this.folder);
+      return bavail * bsize < 2 * size ? undefined : { prefix, first: true };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Counts the files and their bytes. */
+  async stats(): Promise<{ entries: number; bytes: number }> {
+    const files = await this.#list();
+    return { entries: files.filter((file) => !isPartial(file.path)).length, bytes: sum(files) };
+  }
+
+  /** Removes the least recently used files until the rest takes at most `bytes`. A process that has mapped a file keeps it. */
+  async prune(bytes: number): Promise<void> {
+    const files = (await this.#list()).sort((a, b) => a.used - b.used);
+    let total = sum(files);
+    const stale = Date.now() - maxWritingMs;
+    for (const { path: file, size, used } of files) {
+      if (isPartial(file) ? used > stale : total <= bytes) continue;
+      await rm(file, { force: true }).catch(() => {});
+      total -= size;
+    }
+  }
+
+  /** Removes all files and returns how many there were. */
+  async clear(): Promise<{ entries: number; bytes: number }> {
+    const before = await this.stats();
+    for (const file of await this.#list()) await rm(file.path, { force: true });
+    return before;
+  }
+
+  /** Lists only files that the engine makes: a wrong folder must not cost anybody's files. */
+  async #list(): Promise<{ path: string; size: number; used: number }[]> {
+    const files: { path: string; size: number; used: number }[] = [];
+    for (const name of await readdir(this.folder).catch(() => [])) {
+      if (!/^[0-9a-f]{64}-[0-9a-f]{16}\.packed(\.partial)?$/.test(name)) continue;
+      const file = path.join(this.folder, name);
+      const info = await stat(file).catch(() => null); // another process may have removed it
+      if (info) files.push({ path: file, size: info.size, used: info.mtimeMs });
+    }
+    return files;
+  }
+}
+
+/** Repacked weights are at most this much larger than the model file. */
+const growth = 1.1;
+
+/** The size of a model file, and a name for its path, size, time and inode. */
+async function identity(model: string): Promise<{ name: string; size: number }> {
+  const info = await stat(model, { bigint: true });
+  const text = `${await realpath(model)}\0${info.size}\0${info.mtimeNs}\0${info.ino}`;
+  return { name: createHash("sha256").update(text).digest("hex"), size: Number(info.size) };
+}
+
+const isPartial = (file: string): boolean => file.endsWith(".partial");
+const sum = (files: { size: number }[]): number => files.reduce((total, { size }) => total + size, 0);
