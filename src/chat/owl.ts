@@ -73,12 +73,13 @@ export class Owl {
       binding.openModel(path, { device, threads, precision, ...(kept && { weightsCopy: kept.prefix }) }),
     );
     try {
+      const { metadata } = model; // each reading converts it anew
       const engine = createEngine({
         binding,
         model,
-        tokenizer: replace.tokenizer ?? promptTokenizer(model.metadata, path),
+        tokenizer: replace.tokenizer ?? promptTokenizer(metadata, path),
         loadMedia: replace.loadMedia ?? mediaLoader(binding, model.config.cropSize),
-        samplingDefaults: samplingDefaults(model.metadata),
+        samplingDefaults: samplingDefaults(metadata),
         loadMs: performance.now() - started,
         cache: options.cache ? cropCache(binding, path, `${model.backend} ${precision}`) : undefined,
       });
