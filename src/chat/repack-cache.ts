@@ -28,11 +28,7 @@ export class RepackCache {
   readonly limit: number;
   readonly #minModelBytes: number;
 
-  constructor(
-    folder: string = repackFolder(),
-    limit: number = repackLimit(),
-    smallest: number = minModelBytes,
-  ) {
+  constructor(folder: string = repackFolder(), limit: number = repackLimit(), smallest: number = minModelBytes) {
     this.folder = folder;
     this.limit = limit;
     this.#minModelBytes = smallest;
