@@ -9,11 +9,13 @@ namespace {
 double fp32_loop(int64_t n) {
   constexpr int chains = tile_rows * tile_groups;
   Lanes acc[chains];
-  float seed = 1.0f;
+  // No two registers alike: of equal ones the compiler would compute but one.
+  float seed[16 * (chains + 2)];
+  for (int i = 0; i < 16 * (chains + 2); ++i) seed[i] = static_cast<float>(i) / (16 * (chains + 2));
   keep(seed);
-  const Lanes a = splat(seed), b = splat(seed * 0.5f);
+  const Lanes a = load(seed), b = load(seed + 16);
 #pragma GCC unroll 24
-  for (int i = 0; i < chains; ++i) acc[i] = splat(seed * static_cast<float>(i));
+  for (int i = 0; i < chains; ++i) acc[i] = load(seed + 16 * (i + 2));
   for (int64_t r = 0; r < n; ++r) {
 #pragma GCC unroll 24
     for (int i = 0; i < chains; ++i) acc[i] = fma(acc[i], b, a);
