@@ -22,7 +22,7 @@ namespace owl3 {
 namespace {
 
 struct Features {
-  bool avx2 = false, avx512 = false, avx512bf16 = false, amx = false, neon = false, i8mm = false;
+  bool avx2 = false, avxvnni = false, avx512 = false, avx512bf16 = false, amx = false, neon = false, i8mm = false;
   bool intel = false;
 };
 
@@ -60,6 +60,9 @@ Features detect() {
   const bool amx_bf16 = d >> 22 & 1, amx_tile = d >> 24 & 1, amx_int8 = d >> 25 & 1;
   uint32_t a1 = 0, b1, c1, d1;
   if (a >= 1) __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1);
+#ifdef OWL3_HAVE_AVXVNNI
+  f.avxvnni = f.avx2 && (a1 >> 4 & 1);
+#endif
 #ifdef OWL3_HAVE_AVX512BF16
   f.avx512bf16 = f.avx512 && (a1 >> 5 & 1);
 #endif
@@ -102,6 +105,8 @@ const char* isa_name(Isa isa) {
       return "scalar";
     case Isa::avx2:
       return "avx2";
+    case Isa::avxvnni:
+      return "avxvnni";
     case Isa::avx512:
       return "avx512";
     case Isa::avx512bf16:
@@ -122,6 +127,8 @@ bool isa_available(Isa isa) {
       return true;
     case Isa::avx2:
       return features().avx2;
+    case Isa::avxvnni:
+      return features().avxvnni;
     case Isa::avx512:
       return features().avx512;
     case Isa::avx512bf16:
@@ -152,8 +159,9 @@ Isa choose_isa() {
     if (isa_available(isa)) best = isa;
   }
   if (forced && *forced) {
-    throw Error(ErrorCode::invalid_argument,
-                std::string("OWL3_ISA=") + forced + ": expected scalar, avx2, avx512, avx512bf16, amx, neon or i8mm");
+    throw Error(
+        ErrorCode::invalid_argument,
+        std::string("OWL3_ISA=") + forced + ": expected scalar, avx2, avxvnni, avx512, avx512bf16, amx, neon or i8mm");
   }
   return best;
 }

@@ -4,10 +4,12 @@
 
 namespace owl3 {
 
-/// On x86 each instruction set includes those before it; of the last two, i8mm includes neon.
+/// On x86 each instruction set does what those before it do: the kernels of AVX-512 need none of AVX-VNNI. i8mm
+/// includes neon.
 enum class Isa {
   scalar,      ///< the base instruction set of the build
   avx2,        ///< AVX2, FMA and F16C
+  avxvnni,     ///< AVX2 and AVX-VNNI (vpdpbusd on registers of 256 bits)
   avx512,      ///< AVX-512 F, BW, DQ, VL and VNNI
   avx512bf16,  ///< AVX-512 BF16 (vdpbf16ps)
   amx,         ///< AMX-INT8 and AMX-BF16; the system must grant the tile registers
@@ -15,7 +17,8 @@ enum class Isa {
   i8mm         ///< and with the matrix products of int8 (smmla)
 };
 /// All instruction sets, in that order.
-constexpr Isa all_isas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512bf16, Isa::amx, Isa::neon, Isa::i8mm};
+constexpr Isa all_isas[] = {Isa::scalar,     Isa::avx2, Isa::avxvnni, Isa::avx512,
+                            Isa::avx512bf16, Isa::amx,  Isa::neon,    Isa::i8mm};
 
 const char* isa_name(Isa isa);
 bool isa_available(Isa isa);

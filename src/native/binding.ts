@@ -85,7 +85,7 @@ export interface NativeWriter {
 }
 
 export interface SystemInfo {
-  /** The instruction set in use: "scalar", "avx2", "avx512", "avx512bf16", "amx", "neon" or "i8mm". */
+  /** The instruction set in use: "scalar", "avx2", "avxvnni", "avx512", "avx512bf16", "amx", "neon" or "i8mm". */
   isa: string;
   /** The instruction sets that this machine has. */
   available: string[];

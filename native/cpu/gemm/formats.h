@@ -1,5 +1,5 @@
 // The formats as the matrix kernels see them: the layout of its records (packed.h) and how a block of a file becomes
-// a part of one. A new format is a Record here; unpacking for GEMM (unpack.h), for GEMV (kernels_gemv.cpp) and of single
+// a part of one. A new format is a Record here; unpacking for GEMM (unpack.h), for GEMV (kernels_gemv_*.cpp) and of single
 // rows (pack.cpp) follow from its layout.
 #pragma once
 #include <cstring>

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/math.h"
 #include "cpu/gemm/formats.h"
@@ -12,12 +13,15 @@
 namespace owl3::cpu::gemm {
 namespace {
 
-enum class Form : uint8_t { int8, f32, bf16, int16 };
+enum class Form : uint8_t { int8, pairs, f32, bf16, int16 };
 
 /// Decided by the weight alone, never by the number of rows: see the rules of ops/backend.h.
 Form form_of(const Kernels& kernels, const Packed& w, ops::Precision precision) {
   if (precision == ops::Precision::exact) return Form::f32;
-  if (layout_of(w.type).quantised) return w.bulk && kernels.bulk_quants_bf16 ? Form::bf16 : Form::int8;
+  if (layout_of(w.type).quantised) {
+    if (w.bulk && kernels.bulk_quants_bf16) return Form::bf16;
+    return kernels.pairs.multiply ? Form::pairs : Form::int8;
+  }
   if (kernels.bf16.multiply && (w.bulk || w.type == DType::bf16)) return Form::bf16;
   return w.bulk && kernels.int16.multiply && precision == ops::Precision::fast ? Form::int16 : Form::f32;
 }
@@ -26,11 +30,12 @@ const Packed& packed(const ops::Matrix& m) {
   return static_cast<const PackedMatrix&>(m).packed;
 }
 
-/// Activations in up to four forms, in the workspace.
+/// Activations in the forms that a call wants, in the workspace.
 struct Rows {
-  bool wanted[4] = {};  // by Form
+  bool wanted[5] = {};  // by Form
   int64_t padded = 0;   // k rounded up to 32, for f32 and bf16
   Int8Rows int8{};
+  PairRows pairs{};
   F32Rows f32{};
   Bf16Rows bf16{};
   Int16Rows int16{};
@@ -52,6 +57,13 @@ size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
     take(r.int8.scale, rows * p / 32);
     take(r.int8.negsum, rows * p / 32);
     take(r.int8.sum, rows * p / 16);
+  }
+  if (r.want(Form::pairs)) {
+    const int64_t p = r.pairs.padded = round_up(k, 256);
+    take(r.pairs.q, rows * p);
+    take(r.pairs.scale, rows * p / 256);
+    take(r.pairs.negsum, rows * p / 32);
+    take(r.pairs.sum, rows * p / 16);
   }
   if (r.want(Form::f32)) {
     r.f32.padded = r.padded;
@@ -84,10 +96,11 @@ Blocking blocking_of(const Rows& x, int64_t rows) {
     b = f32_blocking;
     if (rows < 8) b.tile_panels = 1;
   }
-  if (x.want(Form::int8)) {
-    b.max_rows = int8_blocking.max_rows;
-    if (!x.want(Form::f32)) b.max_panels = int8_blocking.max_panels;
-    b.tile_panels = rows <= max_gemv_rows ? 1 : int8_blocking.tile_panels;
+  for (const auto& [form, blocking] : {std::pair{Form::int8, int8_blocking}, {Form::pairs, pairs_blocking}}) {
+    if (!x.want(form)) continue;
+    b.max_rows = blocking.max_rows;
+    if (!x.want(Form::f32)) b.max_panels = blocking.max_panels;
+    b.tile_panels = rows <= max_gemv_rows ? 1 : blocking.tile_panels;
   }
   return b;
 }
@@ -127,6 +140,7 @@ void convert_rows(Context& c, const ops::LinearParams& p, int64_t k, const Rows&
       float* h = to.want(Form::f32) ? to.f32.x + r * to.padded : normalised;
       kernels.norm(p.norm, p.x + r * p.ldx, h, k, to.padded);
       if (to.want(Form::int8)) kernels.int8.convert(h, to.padded, to.int8, r);
+      if (to.want(Form::pairs)) kernels.pairs.convert(h, to.padded, to.pairs, r);
       if (to.want(Form::bf16)) kernels.bf16.convert(h, to.padded, to.bf16, r);
       if (to.want(Form::int16)) kernels.int16.convert(h, to.padded, to.int16, r);
     }
@@ -150,6 +164,9 @@ void multiply(const Context& c, bool gemv, const Packed& w, int64_t panel, int32
       return k.int16.multiply(w, panel, panels, x.int16, row, rows, acc, scratch);
     case Form::int8:
       return (gemv && k.gemv.int8 ? k.gemv.int8 : k.int8.multiply)(w, panel, panels, x.int8, row, rows, acc, scratch);
+    case Form::pairs:
+      return (gemv && k.gemv.pairs ? k.gemv.pairs : k.pairs.multiply)(w, panel, panels, x.pairs, row, rows, acc,
+                                                                      scratch);
     case Form::f32:
       break;
   }

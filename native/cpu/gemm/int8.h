@@ -1,5 +1,6 @@
 // Products of int8 activations with quantised weights, for many rows.
 #pragma once
+#include "cpu/gemm/ahead.h"
 #include "cpu/gemm/rows.h"
 #include "cpu/gemm/unpack.h"
 
@@ -84,36 +85,6 @@ inline void int8_tile(const Columns* c, const int8_t* q, int64_t ldq, const RowT
 #pragma GCC unroll 2
     for (int p = 0; p < P; ++p) store(acc + p * ldacc + 16 * r, a[r][p]);
   }
-}
-
-/// Memory that is read soon, prefetched piece by piece while there is other work.
-template <int P>
-struct Ahead {
-  const uint8_t *at, *end;
-  int64_t step, panel_bytes;
-  void fetch() {
-    const uint8_t* to = end - at < step ? end : at + step;
-    for (; at < to; at += 64) {
-      for (int p = 0; p < P; ++p) __builtin_prefetch(at + p * panel_bytes, 0, 2);
-    }
-  }
-};
-
-/// The memory that is read after columns [k, k + n) of panels panel + p ...: the same columns of the next panels, or
-/// after the last of `panels` the first ones' next columns. It is fetched in `pieces`.
-template <int P>
-inline Ahead<P> columns_after(const Packed& w, int64_t panel, int32_t panels, int32_t p, int64_t k, int64_t n,
-                              int64_t pieces) {
-  const Layout l = layout_of(w.type);
-  const bool last = p + P >= panels;
-  const int64_t next = last ? k + n : k, end = next + n;
-  const uint8_t* from = panel_at(w, last ? panel : panel + p + P);
-  Ahead<P> ahead;
-  ahead.at = from + next / l.step * l.bytes;
-  ahead.end = from + (end < w.padded_cols ? end : w.padded_cols) / l.step * l.bytes;
-  ahead.step = ((ahead.end - ahead.at) / pieces + 63) / 64 * 64;
-  ahead.panel_bytes = w.panel_bytes;
-  return ahead;
 }
 
 template <int R, int P, int Groups, bool Mins>

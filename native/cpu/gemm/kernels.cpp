@@ -1,9 +1,9 @@
-// GEMM in int8 and f32, what comes before (normalised rows) and after (bias, activation, residual). Compiled once for
-// each instruction set.
+// GEMM in f32, what comes before (normalised rows) and after (bias, activation, residual). Compiled once for each
+// instruction set.
 #include "cpu/gemm/kernels.h"
 
 #include "cpu/gemm/f32.h"
-#include "cpu/gemm/int8.h"
+#include "cpu/gemm/rows.h"
 #include "cpu/simd/exp2.h"
 
 namespace owl3::cpu::OWL3_ISA {
@@ -62,12 +62,13 @@ inline void epilogue(const Epilogue& e) {
 extern const gemm::Kernels gemm_kernels;
 const gemm::Kernels gemm_kernels{.norm = norm_row,
                                  .epilogue = epilogue,
-                                 .int8 = {.convert = to_int8, .multiply = int8_all},
+                                 .int8 = {},
+                                 .pairs = {},
                                  .f32 = f32_all,
                                  .bf16 = {},
                                  .int16 = {},
                                  .gemv = {},
-                                 .unsigned_q8 = unsigned_weights,
+                                 .unsigned_q8 = false,
                                  .bulk_quants_bf16 = false};
 
 }  // namespace owl3::cpu::OWL3_ISA

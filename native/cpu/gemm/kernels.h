@@ -9,6 +9,13 @@
 //           and where weights have minima
 //               acc = fma(min, -(activation scale * sum of q), acc).
 //           Q6_K has two sums and scales in a block.
+//   pairs   Activations are int16, 256 columns with a scale of amax / 32767: AVX2 multiplies these as fast as int8, and
+//           they lose nothing to speak of. A block of 32 columns (Q6_K: 16) is summed exactly in int32, then
+//               part = fma(float(sum), weight scale, part)
+//           and where weights have minima
+//               part = fma(min, -(sum of q), part),
+//           and every 256 columns
+//               acc = fma(part, activation scale, acc).
 //   f32     acc = fma(x, w, acc), one k after the other.
 //   int16   As int8, with blocks of 64 columns, float weights too (kernels_int16.cpp). Precision::fast.
 //   bf16    Float sums of bfloat16 products. Float weights: activations and weights as sums of two bfloat16 (16 bits;
@@ -28,6 +35,15 @@ struct Int8Rows {
   int8_t* q;       ///< [rows, padded]
   float* scale;    ///< [rows, padded / 32]
   float* negsum;   ///< [rows, padded / 32]: -(scale * sum of q)
+  int32_t* sum;    ///< [rows, padded / 16]: sums of q over 16
+  int64_t padded;  ///< multiple of 256
+};
+/// Activations as int16; the padding beyond k is zeros. Of every four columns the second and the third change places: so
+/// do quads of weights (packed.h) when each byte becomes one of 16 bits where it stands.
+struct PairRows {
+  int16_t* q;      ///< [rows, padded]
+  float* scale;    ///< [rows, padded / 256]
+  float* negsum;   ///< [rows, padded / 32]: -(sum of q)
   int32_t* sum;    ///< [rows, padded / 16]: sums of q over 16
   int64_t padded;  ///< multiple of 256
 };
@@ -57,6 +73,7 @@ struct Blocking {
 };
 // Weights are unpacked for each call, so it should have many rows. int8: 256 rows of 256 columns are 64 KiB of L2.
 constexpr Blocking int8_blocking{.max_panels = 8, .tile_panels = 2, .max_rows = 256};
+constexpr Blocking pairs_blocking{.max_panels = 8, .tile_panels = 1, .max_rows = 256};
 constexpr Blocking f32_blocking{.max_panels = 4, .tile_panels = 3, .max_rows = 768};
 constexpr Blocking bf16_blocking{.max_panels = 16, .tile_panels = 2, .max_rows = 768};
 constexpr Blocking int16_blocking{.max_panels = 6, .tile_panels = 3, .max_rows = 768};
@@ -99,16 +116,18 @@ struct Epilogue {
   ops::Activation activation;
 };
 
-/// The products of at most max_gemv_rows rows with quantised weights (int8) and with F32, F16, BF16 ones (f32).
+/// The products of at most max_gemv_rows rows with quantised weights (int8 or pairs) and with F32, F16, BF16 ones (f32).
 struct Gemv {
   Multiply<Int8Rows> int8;
+  Multiply<PairRows> pairs;
   Multiply<F32Rows> f32;
 };
 /// GEMV kernels prefetch the beginnings of pages, which no processor does itself, or every line. The better one depends
 /// on the processor, not on the instruction set.
 enum class Fetch : uint8_t { pages, lines };
-struct GemvByFetch {
-  Gemv pages, lines;
+template <class Rows>
+struct ByFetch {
+  Multiply<Rows> pages, lines;
 };
 
 struct Kernels {
@@ -116,6 +135,7 @@ struct Kernels {
   void (*norm)(const ops::Norm& norm, const float* x, float* y, int64_t k, int64_t padded);
   void (*epilogue)(const Epilogue& e);
   Product<Int8Rows> int8;
+  Product<PairRows> pairs;  ///< for quantised weights, instead of int8; or null
   Multiply<F32Rows> f32;
   Product<Bf16Rows> bf16;  ///< null where there is nothing faster than f32 and int8
   Product<Int16Rows>

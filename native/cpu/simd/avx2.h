@@ -1,4 +1,5 @@
-// AVX2 with FMA and F16C: sixteen floats are two registers. simd.h says what each function means.
+// AVX2 with FMA and F16C: sixteen floats are two registers. simd.h says what each function means. Products of quantised
+// weights are in gemm/kernels_pairs.cpp.
 #pragma once
 #include <immintrin.h>
 
@@ -90,36 +91,6 @@ inline Lanes scale_or_zero(Lanes a, Lanes n, Lanes x) {
   return {scale_or_zero_8(a.a, n.a, x.a), scale_or_zero_8(a.b, n.b, x.b)};
 }
 
-// ---- int8 products of GEMM (gemm/int8.h) ----
-// vpmaddubsw of |w| and sign(w) x: its pair sums stay below 2 * 128 * 127 < 2^15.
-
-constexpr int int8_tile_rows = 2;
-
-template <int R, int Groups, class Done>
-inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
-  const __m256i ones = _mm256_set1_epi16(1);
-  for (int g = 0; g < Groups; ++g) {
-    __m256i sum[R][2];
-    for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
-#pragma GCC unroll 8
-    for (int i = g * (8 / Groups); i < (g + 1) * (8 / Groups); ++i) {
-#pragma GCC unroll 2
-      for (int half = 0; half < 2; ++half) {
-        const __m256i q = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 64 * i + 32 * half)),
-                      size = _mm256_abs_epi8(q);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) {
-          int32_t v;
-          __builtin_memcpy(&v, x + r * ldx + 4 * i, 4);
-          const __m256i pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(_mm256_set1_epi32(v), q));
-          sum[r][half] = _mm256_add_epi32(sum[r][half], _mm256_madd_epi16(pairs, ones));
-        }
-      }
-    }
-    for (int r = 0; r < R; ++r) done(r, g, Lanes{_mm256_cvtepi32_ps(sum[r][0]), _mm256_cvtepi32_ps(sum[r][1])});
-  }
-}
-
 /// a and b (in [-127.5, 127.5]) rounded to nearest even as q [32], and their sums.
 inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
   const __m256i a16 = _mm256_packs_epi32(_mm256_cvtps_epi32(a.a), _mm256_cvtps_epi32(a.b)),
@@ -136,36 +107,7 @@ inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
   sums[1] = _mm256_extract_epi32(sum, 4);
 }
 
-// ---- int8 products of GEMV (gemm/kernels_gemv.cpp) ----
-// vpmaddubsw again; weights of fewer than eight bits are not negative.
-
 constexpr int gemv_tile_rows = 2;
-struct Sums {
-  __m256i v[2];
-};
-
-inline Sums start_sums(int32_t x) {
-  return {{_mm256_set1_epi32(x), _mm256_set1_epi32(x)}};
-}
-inline Sums operator+(Sums a, Sums b) {
-  return {{_mm256_add_epi32(a.v[0], b.v[0]), _mm256_add_epi32(a.v[1], b.v[1])}};
-}
-inline Lanes to_lanes(Sums a) {
-  return {_mm256_cvtepi32_ps(a.v[0]), _mm256_cvtepi32_ps(a.v[1])};
-}
-template <bool FullBytes>
-inline Sums dot(Sums sums, Quad w, const int8_t* x) {
-  int32_t four;
-  __builtin_memcpy(&four, x, 4);
-  const __m256i a = _mm256_set1_epi32(four), ones = _mm256_set1_epi16(1);
-  for (int i = 0; i < 2; ++i) {
-    const __m256i q = reinterpret_cast<__m256i>(w.v[i]);
-    const __m256i pairs =
-        FullBytes ? _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(a, q)) : _mm256_maddubs_epi16(q, a);
-    sums.v[i] = _mm256_add_epi32(sums.v[i], _mm256_madd_epi16(pairs, ones));
-  }
-  return sums;
-}
 /// Two columns of bfloat16 [16][2].
 inline void load_bf16(const uint8_t* p, Lanes& even, Lanes& odd) {
   const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
@@ -177,5 +119,3 @@ inline void load_bf16(const uint8_t* p, Lanes& even, Lanes& odd) {
 
 }  // namespace
 }  // namespace owl3::cpu::OWL3_ISA
-
-#include "cpu/simd/one_panel.h"

@@ -153,7 +153,7 @@ inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
   sums[1] = _mm256_extract_epi32(sum, 4);
 }
 
-// ---- int8 products of GEMV (gemm/kernels_gemv.cpp) ----
+// ---- int8 products of GEMV (gemm/kernels_gemv_int8.cpp) ----
 
 constexpr int gemv_tile_rows = 4;  // eight sums, four accumulators, two quads and what they are made of
 struct Sums {

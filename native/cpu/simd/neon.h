@@ -184,7 +184,7 @@ inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
   }
 }
 
-// ---- int8 products of GEMV (gemm/kernels_gemv.cpp) ----
+// ---- int8 products of GEMV (gemm/kernels_gemv_int8.cpp) ----
 
 constexpr int gemv_tile_rows = 2;
 struct Sums {

@@ -24,23 +24,35 @@ TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
   std::vector<int32_t> sum(rows * k / 16);
   const cpu::gemm::Int8Rows int8{
       .q = q.data(), .scale = scale.data(), .negsum = negsum.data(), .sum = sum.data(), .padded = k};
+  std::vector<int16_t> q16(rows * k);
+  const cpu::gemm::PairRows pairs{
+      .q = q16.data(), .scale = scale.data(), .negsum = negsum.data(), .sum = sum.data(), .padded = k};
   std::vector<char> scratch(cpu::gemm::scratch_bytes);
   for (const Isa isa : machine_isas()) {
     const cpu::gemm::Kernels pages = cpu::kernels_of(isa, cpu::gemm::Fetch::pages).gemm;
     const cpu::gemm::Kernels lines = cpu::kernels_of(isa, cpu::gemm::Fetch::lines).gemm;
-    CHECK_EQ(pages.gemv.int8 != nullptr, isa != Isa::scalar);
-    if (!pages.gemv.int8) continue;
-    CHECK(pages.gemv.int8 != lines.gemv.int8);
-    const auto chosen = cpu::kernels_of(isa).gemm.gemv.int8;
-    CHECK(chosen == pages.gemv.int8 || chosen == lines.gemv.int8);
-    for (int64_t r = 0; r < rows; r++) pages.int8.convert(x.data() + r * k, k, int8, r);
+    const cpu::gemm::Gemv chosen = cpu::kernels_of(isa).gemm.gemv;
+    CHECK_EQ(pages.gemv.int8 != nullptr, isa != Isa::scalar && isa != Isa::avx2);
+    CHECK_EQ(pages.gemv.pairs != nullptr, isa == Isa::avx2);
+    const auto pick = [&](auto kernel) {
+      CHECK(pages.gemv.*kernel != lines.gemv.*kernel);
+      CHECK(chosen.*kernel == pages.gemv.*kernel || chosen.*kernel == lines.gemv.*kernel);
+    };
+    if (pages.gemv.int8) pick(&cpu::gemm::Gemv::int8);
+    if (pages.gemv.pairs) pick(&cpu::gemm::Gemv::pairs);
+    for (int64_t r = 0; r < rows; r++) {
+      if (pages.gemv.int8) pages.int8.convert(x.data() + r * k, k, int8, r);
+      if (pages.gemv.pairs) pages.pairs.convert(x.data() + r * k, k, pairs, r);
+    }
+    if (!pages.gemv.int8 && !pages.gemv.pairs) continue;
     for (const DType type : all_types()) {
       if (gguf::format(type).block_size == 1) continue;
       const auto w = cpu::gemm::pack_matrix(Weights(type, 48, k, 9).host(), pages.unsigned_q8, pool);
       for (const int64_t n : {int64_t{1}, rows}) {
         const auto sums = [&](const cpu::gemm::Kernels& kernels) {
           std::vector<float> acc(static_cast<size_t>(3 * cpu::gemm::sums_stride(n)));
-          kernels.gemv.int8(w->packed, 0, 3, int8, 0, n, acc.data(), scratch.data());
+          if (kernels.gemv.int8) kernels.gemv.int8(w->packed, 0, 3, int8, 0, n, acc.data(), scratch.data());
+          if (kernels.gemv.pairs) kernels.gemv.pairs(w->packed, 0, 3, pairs, 0, n, acc.data(), scratch.data());
           return acc;
         };
         CHECK(sums(pages) == sums(lines));
