@@ -49,6 +49,7 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
     k = {avx2::gemm_kernels, avx2::attention_kernels, avx2::rope_kernels, avx2::peak_loops};
     k.gemm.pairs = avx2::gemm_pairs;  // vpmaddwd
     k.gemm.gemv = {.int8 = nullptr, .pairs = by_fetch(avx2::gemv_pairs), .f32 = avx2::gemv_f32};
+    k.attention.vision.bf16 = avx2::attention_vision.bf16;  // int16
     k.peaks.int8 = avx2::peak_int8;
     built = Isa::avx2;
   }
