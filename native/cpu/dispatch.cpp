@@ -32,7 +32,7 @@ OWL3_EXPORTS(neon)
 OWL3_EXPORTS(i8mm)
 #undef OWL3_EXPORTS
 
-/// Of AMD's processors those with AVX-512 (Zen 4) are the ones that fetch lines better themselves.
+/// AMD's processors with AVX-512 (Zen 4) fetch lines better themselves.
 gemm::Fetch best_fetch() {
   const bool zen3_or_before = isa_available(Isa::avx2) && !isa_available(Isa::avx512);
   return made_by_intel() || zen3_or_before ? gemm::Fetch::lines : gemm::Fetch::pages;

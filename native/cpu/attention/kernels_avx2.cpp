@@ -27,7 +27,7 @@ struct Sizes {
 inline Lanes absolute(Lanes x) {
   return max(x, splat(0) - x);
 }
-/// What brings a largest value to `largest`, and back.
+/// A factor that brings a largest value to `largest`, and its reciprocal.
 struct Scale {
   float factor, scale;
 };
@@ -150,7 +150,7 @@ inline float softmax_runs(const Sizes& n, float* s, int16_t* weights, float* run
   for (int32_t i = 16; i < padded; i += 16) row_max = max(row_max, load(run_max + i));
   row_max = splat(reduce_max(row_max));
   for (int32_t i = 0; i < padded; i += 16) store(shrink + i, exp2_lanes(load(run_max + i) - row_max));
-  __m256 total = _mm256_setzero_ps();
+  __m256 row_sum = _mm256_setzero_ps();
   for (int32_t i = 0; i < n.runs; ++i) {
     const Lanes shift = splat(run_max[i]);
     __m256i sum = _mm256_setzero_si256();
@@ -159,9 +159,9 @@ inline float softmax_runs(const Sizes& n, float* s, int16_t* weights, float* run
       _mm256_store_si256(reinterpret_cast<__m256i*>(weights + key), p);
       sum = _mm256_add_epi32(sum, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
     }
-    total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_broadcast_ss(shrink + i), total);
+    row_sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_broadcast_ss(shrink + i), row_sum);
   }
-  return reduce_add({total, _mm256_setzero_ps()});
+  return reduce_add({row_sum, _mm256_setzero_ps()});
 }
 
 /// The weighted values of 8 P columns: sums [block_rows, width] from that column on.
@@ -234,16 +234,16 @@ void vision(const VisionTask& t) {
               Lanes{_mm256_cvtepi32_ps(sum[r][0]), _mm256_cvtepi32_ps(sum[r][1])} * (scale * splat(query_scale[r])));
       }
     }
-    float total[block_rows];
+    float row_sum[block_rows];
     for (int32_t r = 0; r < block_rows; ++r) {
-      total[r] =
+      row_sum[r] =
           softmax_runs(n, scores + int64_t{r} * n.keys, weights + int64_t{r} * n.keys, run_max, shrink + r * ldshrink);
     }
     int32_t d = 0;
     for (; d + 16 <= n.width; d += 16) weigh_values<2>(n, weights, shrink, ldshrink, v + int64_t{d} * n.keys, sums + d);
     if (d < n.width) weigh_values<1>(n, weights, shrink, ldshrink, v + int64_t{d} * n.keys, sums + d);
     for (int32_t r = 0; r < rows; ++r) {
-      const float over = 1.0f / total[r];
+      const float over = 1.0f / row_sum[r];
       float* out = t.out + (row + r) * t.ld_out;
       for (int32_t i = 0; i < n.head_dim; ++i) out[i] = sums[int64_t{r} * n.width + i] * value_scale[i] * over;
     }
