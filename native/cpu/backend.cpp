@@ -64,6 +64,7 @@ class CpuBackend final : public ops::Backend {
     RopeRows rows = rope_rows(p.shape, p.k, p.v, p.ld, p.shape.head_dim);
     rows.q = p.q;
     rows.ldq = p.ldq;
+    rows.key_shift = p.key_shift;
     rows.slots = lists_.slots(p.layer);
     rope::run(kernels_.rope, rows, angles_, pool_);
   }
@@ -98,6 +99,7 @@ class CpuBackend final : public ops::Backend {
     for (int32_t t = 0; t < store.shape().crop_tokens; t++) visual_slots_.push_back({block, t, p.position});
     const int64_t head = p.shape.head_dim;  // [K | V] of each head
     RopeRows rows = rope_rows(p.shape, p.kv, p.kv + head, 2 * head * p.shape.kv_heads, 2 * head);
+    rows.key_shift = p.key_shift;
     rows.slots = visual_slots_;
     rope::run(kernels_.rope, rows, angles_, pool_);
   }

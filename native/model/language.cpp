@@ -71,6 +71,7 @@ void Language::layer(const Stage& stage, int32_t i, int64_t rows, const Language
                       .v = s.kv + kv,
                       .ld = 2 * kv,
                       .shape = rope(),
+                      .key_shift = w.key_shift.data(),
                       .layer = i - stage.first_layer});
   backend.attention({.q = s.q,
                      .ldq = width,
@@ -110,7 +111,8 @@ void Language::visual_kv(const float* embeds, int32_t position, int32_t crop, Kv
                             .hyper_layer = j,
                             .position = position,
                             .kv = s.visual,
-                            .shape = rope()});
+                            .shape = rope(),
+                            .key_shift = w.visual_key_shift.data()});
     }
   }
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "model/key_shift.h"
+
 namespace owl3::model {
 namespace {
 
@@ -35,6 +37,17 @@ class Binder {
 
   /// n values of a float type, as f32.
   Vector vector(const std::string& name, int64_t n) { return values(find(name, {n})); }
+  /// The same on the host; empty without values.
+  std::vector<float> host(const std::string& name, int64_t n) const { return host(find(name, {n})); }
+  /// Moves n values into the backend.
+  Vector loaded(const std::vector<float>& host, int64_t n) {
+    const size_t size = static_cast<size_t>(n) * sizeof(float);
+    bytes_ += size;
+    if (load_ == Load::plan) return {};
+    Vector v{backend_.allocate(size)};
+    backend_.copy_to_device(v.memory.get(), host.data(), size);
+    return v;
+  }
 
   LinearWeights linear(const std::string& name, int64_t n, int64_t k, ops::MatrixUse use, bool bias = true) {
     LinearWeights w;
@@ -98,21 +111,21 @@ class Binder {
     bytes_ += m->bytes;
     return m;
   }
-  /// A tensor's values as f32, after `change(tensor, values)`.
-  template <class Change>
-  Vector values(const gguf::Tensor& t, Change change) {
+  std::vector<float> host(const gguf::Tensor& t) const {
     if (gguf::quantised(t.type)) fail(t.name, "expected F32, F16 or BF16, found " + type_name(t));
-    const int64_t n = t.rows() * t.shape[0];
-    const size_t size = static_cast<size_t>(n) * sizeof(float);
-    bytes_ += size;
     if (load_ == Load::plan) return {};
+    const int64_t n = t.rows() * t.shape[0];
     std::vector<float> host(static_cast<size_t>(n));
     gguf::dequantize_row(t.type, file_.data(t), host.data(), n);
     file_.release(t);
-    change(t, host);
-    Vector v{backend_.allocate(size)};
-    backend_.copy_to_device(v.memory.get(), host.data(), size);
-    return v;
+    return host;
+  }
+  /// A tensor's values as f32, after `change(tensor, values)`.
+  template <class Change>
+  Vector values(const gguf::Tensor& t, Change change) {
+    std::vector<float> values = host(t);
+    if (load_ != Load::plan) change(t, values);
+    return loaded(values, t.rows() * t.shape[0]);
   }
 
   Vector values(const gguf::Tensor& t) {
@@ -160,10 +173,17 @@ LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
   l.k = bind.linear(blk + "attn_k", kv, d, use);
   l.v = bind.linear(blk + "attn_v", kv, d, use);
   l.attn_out = bind.linear(blk + "attn_output", d, q, use, !bias);
+  const std::vector<float> key_bias = bind.host(blk + "attn_k.bias", kv);
+  std::vector<float> visual_bias;
+  const bool one_softmax = c.hyper_kind == HyperKind::fused;
   if (c.hyper_index(i) >= 0) {
     l.visual_kv = bind.linear(blk + "attn_visual_kv", 2 * kv, d, ops::MatrixUse::bulk);
     l.gate = bind.gate(blk + "attn_v_gate", c.gate_shape());
+    visual_bias = visual_key_bias(c, bind.host(blk + "attn_visual_kv.bias", 2 * kv));
+    if (!one_softmax) l.visual_key_shift = bind.loaded(key_shift(c, visual_bias, {}), kv);
   }
+  l.key_shift = bind.loaded(key_shift(c, key_bias, one_softmax ? visual_bias : std::vector<float>{}), kv);
+  if (one_softmax) l.visual_key_shift = l.key_shift;
   l.ffn_norm = bind.vector(blk + "ffn_norm.weight", d);
   l.ffn_gate = bind.linear(blk + "ffn_gate", c.intermediate_size, d, use, !bias);
   l.ffn_up = bind.linear(blk + "ffn_up", c.intermediate_size, d, use, !bias);

@@ -56,6 +56,7 @@ struct LanguageLayer {
   LinearWeights attn_out;                    // [d, H * D], no bias
   LinearWeights visual_kv;                   // [G * 2 * D, d], hyper layers only; rows [K | V] per KV head
   GateWeights gate;                          // hyper layers with two softmaxes only
+  Vector key_shift, visual_key_shift;        // [G * D], see key_shift.h; the latter in hyper layers only
   Vector ffn_norm;                           // [d]
   LinearWeights ffn_gate, ffn_up, ffn_down;  // [m, d], [m, d], [d, m], no bias
 };

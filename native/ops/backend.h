@@ -107,7 +107,8 @@ struct RopeStoreParams {
   const float* v = nullptr;
   int64_t ld = 0;
   RopeShape shape = {};
-  int32_t layer = 0;  ///< its number in the store
+  const float* key_shift = nullptr;  ///< [kv_heads * head_dim], subtracted from the rotated keys; or null
+  int32_t layer = 0;                 ///< its number in the store
 };
 
 /// Keys and values of one crop as v_kv_proj gives them, head h at columns h * 2 * head_dim ([K | V] per head): all keys
@@ -119,6 +120,7 @@ struct StoreVisualParams {
   int32_t position = 0;
   const float* kv = nullptr;  ///< [crop_tokens, kv_heads * 2 * head_dim]
   RopeShape shape = {};
+  const float* key_shift = nullptr;  ///< as in RopeStoreParams
 };
 
 /// Where the gate of a hyper layer comes from. `none`: it has none. `channel`: a constant for each value of a head.

@@ -110,6 +110,12 @@ inline void values_to_f32(const KvBlock& b, int32_t head, int32_t head_dim, int3
   }
 }
 
+/// A query as q8_0 keys want it, with the factor that their transform leaves out (a power of two, hence exact).
+inline void transform_query(float* q, int32_t head_dim) {
+  const float factor = 1.0f / static_cast<float>(kv::hadamard(q, head_dim));
+  for (int32_t d = 0; d < head_dim; ++d) q[d] *= factor;
+}
+
 /// The block as it stands in memory, when it can be read so: whole groups, whole lanes.
 template <class B>
 inline void attend_in_place(const Queries& s, const int32_t* seen, const KvBlock& b, int32_t head, int32_t key) {
@@ -153,8 +159,9 @@ struct TaskRows {
     for (int32_t r = 0; r < t.rows; ++r) {
       const float* q = t.params->q + (t.row + r) * t.params->ldq + static_cast<int64_t>(t.kv_head) * heads * head_dim;
       for (int32_t h = 0; h < heads; ++h) {
-        scale_query(q + static_cast<int64_t>(h) * head_dim, head_dim,
-                    s.q + static_cast<int64_t>(r * heads + h) * head_dim);
+        float* scaled = s.q + static_cast<int64_t>(r * heads + h) * head_dim;
+        scale_query(q + static_cast<int64_t>(h) * head_dim, head_dim, scaled);
+        if (t.segment_count > 0 && t.segments[0].block.type == ops::KvType::q8_0) transform_query(scaled, head_dim);
       }
     }
   }

@@ -5,6 +5,9 @@
 // vector and no product needs a sum across lanes. q8_0 groups: for every 32 values of head_dim the group's f16 scales,
 // then [32][keys] int8. A group takes exactly the bytes its rows would.
 //
+// q8_0 keys are stored as their Hadamard transform, so that a few huge channels don't take the precision of a whole
+// block; queries are transformed alike, which leaves every score as it was.
+//
 // `static`: each instruction set's kernels have their own copy (simd/simd.h).
 #pragma once
 #include <cstddef>
@@ -27,6 +30,22 @@ static inline int64_t row_bytes(ops::KvType type, int32_t head_dim) {
       return head_dim / 32 * q8_bytes;
   }
   return 0;
+}
+
+/// Walsh-Hadamard transform of each of the equal runs of x [head_dim] whose length, which is returned, is the largest
+/// power of two that divides head_dim. Not normalised: products of two transforms are that length times too large.
+static inline int32_t hadamard(float* x, int32_t head_dim) {
+  const int32_t length = head_dim & -head_dim;
+  for (int32_t step = 1; step < length; step *= 2) {
+    for (int32_t i = 0; i < head_dim; i += 2 * step) {
+      for (int32_t j = i; j < i + step; ++j) {
+        const float a = x[j], b = x[j + step];
+        x[j] = a + b;
+        x[j + step] = a - b;
+      }
+    }
+  }
+  return length;
 }
 
 static inline int32_t group_width(const KvBlock& b, int32_t group) {

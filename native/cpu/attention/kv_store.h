@@ -71,6 +71,7 @@ struct RopeRows {
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
   float rope_theta = 0;
+  const float* key_shift = nullptr;    ///< [kv_heads * head_dim], subtracted from the rotated keys; or null
   std::span<const KvSlot> slots = {};  ///< one a row
 };
 

@@ -84,6 +84,9 @@ void rope_row(const RopeRows& p, int64_t row, const KvSlot& slot, const float* a
   float rotated[max_head_dim];
   for (int32_t h = 0; h < p.kv_heads; ++h) {
     rotate(p.k + row * p.ldk + h * p.k_head_stride, angles, half, rotated);
+    const float* shift = p.key_shift + int64_t{h} * p.head_dim;
+    for (int32_t d = 0; p.key_shift && d < p.head_dim; ++d) rotated[d] -= shift[d];
+    if (slot.block.type == ops::KvType::q8_0) kv::hadamard(rotated, p.head_dim);
     store_key(slot.block, h, p.head_dim, slot.slot, rotated);
     store_value(slot.block, h, p.head_dim, slot.slot, p.v + row * p.ldv + h * p.v_head_stride);
   }

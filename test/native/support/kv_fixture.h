@@ -37,6 +37,8 @@ struct Store {
   Shape shape;
   std::vector<std::unique_ptr<char[]>> memory;
   std::vector<KvSegment> segments;
+  std::vector<float> key_bias = {};   // added to all keys before they are rotated, [kv_heads * head_dim] or empty
+  std::vector<float> key_shift = {};  // subtracted from the rotated keys, likewise
 
   KvBlock block(int capacity) {
     KvBlock b{shape.type, capacity, nullptr, nullptr};
@@ -51,7 +53,9 @@ struct Store {
 
   void fill(Isa isa, std::span<const KvSlot> slots, uint32_t seed) {
     const int64_t width = int64_t{shape.kv_heads} * shape.head_dim;
-    const std::vector<float> kv = normal_values(slots.size() * static_cast<size_t>(2 * width), seed);
+    std::vector<float> kv = normal_values(slots.size() * static_cast<size_t>(2 * width), seed);
+    for (size_t row = 0; row < slots.size() && !key_bias.empty(); ++row)
+      for (size_t d = 0; d < key_bias.size(); ++d) kv[row * 2 * key_bias.size() + d] += key_bias[d];
     RopeRows p;
     p.k = kv.data();
     p.v = kv.data() + width;
@@ -60,6 +64,7 @@ struct Store {
     p.kv_heads = shape.kv_heads;
     p.head_dim = shape.head_dim;
     p.rope_theta = 1e6f;
+    p.key_shift = key_shift.empty() ? nullptr : key_shift.data();
     p.slots = slots;
     rope::Angles angles;
     rope::run(kernels_of(isa).rope, p, angles, machine(2).pool);
@@ -81,6 +86,22 @@ struct Store {
     fill(isa, slots, seed);
   }
 
+  /// A key as the scores see it.
+  std::vector<double> key(const KvSegment& s, int head, int slot) const {
+    std::vector<double> x;
+    for (int d = 0; d < shape.head_dim; ++d) x.push_back(stored(s, false, head, slot, d));
+    if (shape.type != ops::KvType::q8_0) return x;
+    const double length = shape.head_dim & -shape.head_dim;  // stored without the norm of the transform
+    for (double& v : x) v /= std::sqrt(length);
+    return hadamard(x);
+  }
+  std::vector<double> value(const KvSegment& s, int head, int slot) const {
+    std::vector<double> x;
+    for (int d = 0; d < shape.head_dim; ++d) x.push_back(stored(s, true, head, slot, d));
+    return x;
+  }
+
+ private:
   double stored(const KvSegment& s, bool value, int head, int key, int d) const {
     const KvBlock& b = s.block;
     const int w = kv::group_width(b, key / 16), lane = key % 16;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ops/backend.h"
+#include "support/machine.h"
 
 namespace owl3::test {
 
@@ -195,7 +196,7 @@ class NaiveBackend : public ops::Backend {
           rotate(p.q + r * p.ldq + int64_t{h} * s.head_dim, s.head_dim, position, s.theta);
         for (int32_t h = 0; h < s.kv_heads; h++) {
           const int64_t at = r * p.ld + int64_t{h} * s.head_dim;
-          store_key_value(block, h, position % size, p.k + at, p.v + at, position, s.theta);
+          store_key_value(block, h, position % size, p.k + at, p.v + at, position, s.theta, p.key_shift);
         }
       }
   }
@@ -207,7 +208,7 @@ class NaiveBackend : public ops::Backend {
     for (int32_t t = 0; t < store.shape.crop_tokens; t++)
       for (int32_t h = 0; h < s.kv_heads; h++) {
         const float* k = p.kv + (int64_t{t} * s.kv_heads + h) * 2 * s.head_dim;
-        store_key_value(block, h, t, k, k + s.head_dim, p.position, s.theta);
+        store_key_value(block, h, t, k, k + s.head_dim, p.position, s.theta, p.key_shift);
       }
   }
 
@@ -253,9 +254,12 @@ class NaiveBackend : public ops::Backend {
     }
   }
   static void store_key_value(const NaiveBlock& block, int32_t head, int32_t slot, const float* k, const float* v,
-                              int32_t position, float theta) {
+                              int32_t position, float theta, const float* shift) {
     std::vector<float> key(k, k + block.head_dim);
     rotate(key.data(), block.head_dim, position, theta);
+    for (int32_t d = 0; shift != nullptr && d < block.head_dim; d++)
+      key[static_cast<size_t>(d)] -= shift[head * block.head_dim + d];
+    if (block.type == ops::KvType::q8_0) key = hadamard(key);
     block.store(false, head, slot, key.data());
     block.store(true, head, slot, v);
   }
@@ -289,8 +293,9 @@ class NaiveBackend : public ops::Backend {
     const float* q = p.q + r * p.ldq + int64_t{head} * p.head_dim;
     Seen crops, text;
     const auto see = [&](Seen& seen, const NaiveBlock& block, int32_t slot) {
-      seen.scores.push_back(dot(q, block.load(false, kv_head, slot).data(), p.head_dim) /
-                            std::sqrt(double(p.head_dim)));
+      std::vector<float> key = block.load(false, kv_head, slot);
+      if (block.type == ops::KvType::q8_0) key = hadamard(key);
+      seen.scores.push_back(dot(q, key.data(), p.head_dim) / std::sqrt(double(p.head_dim)));
       seen.values.push_back(block.load(true, kv_head, slot));
     };
     if (p.hyper_layer >= 0)

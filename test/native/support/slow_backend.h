@@ -233,7 +233,7 @@ class SlowBackend : public ops::Backend {
   void rope_store(const ops::RopeStoreParams& p) override {
     enqueue([this, p] {
       ops::RopeStoreParams q = p;
-      q.q = real(q.q), q.k = real(q.k), q.v = real(q.v);
+      q.q = real(q.q), q.k = real(q.k), q.v = real(q.v), q.key_shift = real(q.key_shift);
       inner.rope_store(q);
     });
   }
@@ -275,7 +275,7 @@ class SlowBackend : public ops::Backend {
     auto* slow = static_cast<SlowStore*>(p.store);
     enqueue([this, p, slow] {
       ops::StoreVisualParams q = p;
-      q.kv = real(q.kv), q.store = &slow->inner();
+      q.kv = real(q.kv), q.key_shift = real(q.key_shift), q.store = &slow->inner();
       inner.store_visual(q);
     });
   }
