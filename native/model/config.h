@@ -47,7 +47,7 @@ struct Config {
   int32_t kv_width() const { return num_kv_heads * head_dim; }
   /// Index of layer `i` among the hyper layers, or -1.
   int32_t hyper_index(int32_t i) const;
-  GateShape gate_shape() const { return {.kind = hyper_kind, .heads = num_heads, .head_dim = head_dim}; }
+  GateShape gate_shape() const { return {.kind = hyper_kind, .num_heads = num_heads, .head_dim = head_dim}; }
   /// Linear, GELU, Linear (241101); else one Linear, as in the checkpoints whose hyper layers have a gate.
   bool projects_twice() const { return hyper_kind == HyperKind::fused; }
 };

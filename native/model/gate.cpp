@@ -18,7 +18,7 @@ const char* hyper_kind_name(HyperKind kind) {
 
 std::vector<int64_t> GateShape::weight() const {
   if (kind == HyperKind::gated_head) return {head_dim, head_dim};
-  return {int64_t{heads} * head_dim};
+  return {int64_t{num_heads} * head_dim};
 }
 
 ops::GateKind GateShape::ops_kind() const {

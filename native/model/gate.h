@@ -18,7 +18,7 @@ const char* hyper_kind_name(HyperKind kind);  ///< as the file's key names it: "
 /// The tensors of a layer's gate.
 struct GateShape {
   HyperKind kind = HyperKind::fused;
-  int32_t heads = 0;
+  int32_t num_heads = 0;
   int32_t head_dim = 0;
   /// As the file holds `weight`, row length first: gated_head [D, D], gated_channel [H * D].
   std::vector<int64_t> weight() const;

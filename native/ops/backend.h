@@ -150,12 +150,12 @@ struct AttentionParams {
   int32_t head_dim = 0;
   int32_t layer = 0;         ///< its number in the store
   int32_t hyper_layer = -1;  ///< its number in the store; -1: this layer sees no crops
-  Gate gate = {};            ///< of a hyper layer
+  Gate gate = {};            ///< a hyper layer has it
 };
 
 /// uint8 RGB crops to rows of patches: y[(crop * side + py) * side + px] = ((x / 255) - mean[c]) / std[c] in the order
-/// (channel, row, column) that a flattened Conv2d weight [out, 3, patch, patch] has; side = size / patch, rounded down:
-/// what is left of the crop on the right and at the bottom is not read.
+/// (channel, row, column) that a flattened Conv2d weight [out, 3, patch, patch] has; side = size / patch, rounded down.
+/// Nobody reads what is left of the crop on the right and at the bottom.
 struct PatchifyParams {
   const uint8_t* crops = nullptr;  ///< host, [n, size, size, 3]
   int64_t n = 0;

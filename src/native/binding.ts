@@ -128,7 +128,10 @@ export interface ModelOptions {
   weightsCopy?: string;
 }
 
-/** What a hyper layer does: one softmax over text and pictures (241101), or two with a gate, computed from each head vector or one a channel. */
+/**
+ * A hyper layer has one softmax over text and pictures (241101), or two and a gate between them, which each head's text computes (240728) or which
+ * was learnt for each channel (241014).
+ */
 export type HyperKind = "fused" | "gated_head" | "gated_channel";
 
 export interface NativeConfig {

@@ -60,8 +60,8 @@ struct AttentionTask {
   const KvSegment* segments;
   size_t segment_count;
   /// If null, the task sees all segments and writes the output rows. Else the segments are one span for all these
-  /// rows, of crops or of text where there is a gate, and their states go here: state_floats(head_dim) each, [rows, heads
-  /// of this KV head].
+  /// rows, of crops or of text where there is a gate, and their states go here: [rows, heads of this KV head], with
+  /// state_floats(head_dim) each.
   float* state;
   void* scratch;  ///< attention_scratch() bytes, 64-byte aligned
 };

@@ -233,7 +233,7 @@ struct TaskRows {
     }
   }
 
-  // What query i = r * heads + h of the softmax comes to.
+  // The values that query i = r * heads + h of the softmax sums up.
   const float* sums(int32_t i) const {
     return (has_merged[i / heads] ? merged : s.out) + static_cast<int64_t>(i) * s.width;
   }

@@ -182,7 +182,7 @@ std::vector<float> attend(Isa isa, const Shape& s, const std::vector<float>& q,
 
 using Keys = std::vector<std::pair<const KvSegment*, int>>;
 
-/// What a gate makes of a head's text and pictures.
+/// Blends a head's text and pictures as a gate does.
 std::vector<double> gated(const ops::Gate& gate, int head, const std::vector<double>& text,
                           const std::vector<double>& visual) {
   std::vector<double> out;
