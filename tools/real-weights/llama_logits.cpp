@@ -30,8 +30,9 @@ int main(int argc, char** argv) {
   }
   const std::string kv = argc > 5 ? argv[5] : "f16";
   constexpr int size = 512;
-  llama_log_set([](ggml_log_level level, const char* t, void*) { level >= GGML_LOG_LEVEL_ERROR ? fputs(t, stderr) : 0; },
-                nullptr);
+  llama_log_set(
+      [](ggml_log_level level, const char* t, void*) { level >= GGML_LOG_LEVEL_ERROR ? fputs(t, stderr) : 0; },
+      nullptr);
   llama_backend_init();
   llama_model* model = llama_model_load_from_file(argv[1], llama_model_default_params());
   if (!model) return std::fprintf(stderr, "%s can't be loaded.\n", argv[1]), 1;

@@ -62,8 +62,7 @@ std::span<const AttentionSequence> LayerLists::sequences(int32_t layer, int32_t 
     if (hyper_layer >= 0)
       for (int32_t i = 0; i < s.crops; i++) {
         const ops::TableCrop& crop = table_.crops[static_cast<size_t>(s.first_crop + i)];
-        segments_.push_back(
-            {store_->crop(crop.crop, hyper_layer), store_->shape().crop_tokens, crop.position, false});
+        segments_.push_back({store_->crop(crop.crop, hyper_layer), store_->shape().crop_tokens, crop.position, false});
       }
     const int32_t end = s.first_position + s.rows;
     for (int32_t p = 0; p < end; p += positions) {

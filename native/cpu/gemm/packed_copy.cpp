@@ -19,7 +19,7 @@ struct Header {
   char magic[8];
   uint64_t packing, source;
   uint64_t directory, entries, file_bytes;
-  uint64_t checksum;  ///< of the fields above and the directory
+  uint64_t checksum;  ///< computed over the fields above and the directory
 };
 static_assert(sizeof(Header) == 56 && sizeof(PackedCopy::Entry) == 48);
 

@@ -22,7 +22,7 @@ namespace owl3::cpu::gemm {
 
 class PackedCopy {
  public:
-  /// What a packed matrix was made from.
+  /// Names the tensor that a packed matrix was made from.
   struct Entry {
     uint64_t source;  ///< where its tensor begins in the model file
     uint32_t type, use;
@@ -48,7 +48,7 @@ class PackedCopy {
   void write(uint64_t at, const void* data, uint64_t bytes);
   /// Memory of a thread to pack into before it writes.
   void* buffer(int worker, uint64_t bytes) { return buffers_.worker(worker, bytes); }
-  /// What finish() calls `use` for: it tells where the panels of the matrix at `at` are.
+  /// finish() calls it to tell where the panels of the matrix at `at` are.
   struct Pending {
     uint64_t at, bytes;
     std::function<void(std::shared_ptr<const void>)> use;
