@@ -48,7 +48,7 @@ class PackedCopy {
   void write(uint64_t at, const void* data, uint64_t bytes);
   /// Memory of a thread to pack into before it writes.
   void* buffer(int worker, uint64_t bytes) { return buffers_.worker(worker, bytes); }
-  /// finish() calls it to tell where the panels of the matrix at `at` are.
+  /// A matrix that waits for its panels: finish() calls `use` and tells where those at `at` are.
   struct Pending {
     uint64_t at, bytes;
     std::function<void(std::shared_ptr<const void>)> use;

@@ -6,7 +6,7 @@ import { createOutput } from "../output.js";
 export function addCacheCommand(program: Command): void {
   const cache = program
     .command("cache")
-    .description("show or clear the caches of picture embeddings and of repacked weights")
+    .description("show or clear the caches of embeddings and of weights")
     .addOption(jsonOption())
     .action(async (flags: { json?: boolean }) => {
       const { store, repacked } = await caches();

@@ -49,7 +49,7 @@ TEST("model file: a step reads the language model without single embeddings, vis
   for (const model::LanguageLayer& l : w.layers) {
     for (const model::LinearWeights* x : {&l.q, &l.k, &l.v, &l.attn_out, &l.ffn_gate, &l.ffn_up, &l.ffn_down})
       matrices += x->weight->bytes;
-    floats += static_cast<uint64_t>(2 * c.hidden_size + c.num_heads * c.head_dim + 2 * c.kv_width());
+    floats += static_cast<uint64_t>(2 * c.hidden_size + c.num_heads * c.head_dim + 3 * c.kv_width());  // a key shift
     if (l.visual_kv.weight) floats += static_cast<uint64_t>(2 * c.kv_width());  // a bias, too small to matter
   }
   CHECK_EQ(w.token_bytes, matrices + floats * sizeof(float));

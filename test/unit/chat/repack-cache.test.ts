@@ -18,7 +18,7 @@ function model(name: string, bytes = 1000): string {
   writeFileSync(file, Buffer.alloc(bytes));
   return file;
 }
-/** Lists the files that the engine leaves behind for a prefix. */
+/** Writes a file as the engine leaves it behind for a prefix. */
 function written(prefix: string, { bytes = 1000, age = 0, partial = false } = {}): string {
   const file = `${prefix}-${"0".repeat(16)}.packed${partial ? ".partial" : ""}`;
   writeFileSync(file, Buffer.alloc(bytes));
