@@ -3,10 +3,10 @@
  * instead of repacking the model file. The engine writes and checks the files (native/cpu/gemm/packed_copy.h); this class names them by the
  * model file that they were made from, and bounds what they take. Nothing fails because of it: without a file the model is repacked.
  */
-import { createHash } from "node:crypto";
-import { mkdir, readdir, realpath, rm, stat, statfs, utimes } from "node:fs/promises";
+import { mkdir, realpath, rm, statfs, utimes } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder, parseLimit } from "../vision/cache.js";
+import { type CacheFile, cacheFiles, countFiles, fileIdentity, pruneFiles } from "../vision/cache-files.js";
 
 /** The bytes that repacked weights may take: $OWL3_REPACK_CACHE, else 20 GB. */
 export function repackLimit(env: NodeJS.ProcessEnv = process.env): number {
@@ -20,8 +20,6 @@ export function repackFolder(env: NodeJS.ProcessEnv = process.env): string {
 
 /** Smaller models are repacked in no time. */
 const minModelBytes = 100e6;
-/** A file that is being written for longer was left by a process that died. */
-const maxWritingMs = 3600_000;
 
 export class RepackCache {
   readonly folder: string;
@@ -40,14 +38,15 @@ export class RepackCache {
    */
   async prefix(model: string): Promise<{ prefix: string; first: boolean } | undefined> {
     try {
-      const { name, size } = await identity(model);
+      const { name, size } = await fileIdentity(await realpath(model));
       if (size < this.#minModelBytes || size * growth > this.limit) return undefined;
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
       const prefix = path.join(this.folder, name);
       const own = (await this.#list()).filter((file) => file.path.startsWith(prefix));
       const now = new Date();
-      for (const file of own) if (!isPartial(file.path)) await utimes(file.path, now, now); // least recently used ones are removed first
-      if (own.some((file) => !isPartial(file.path))) return { prefix, first: false };
+      const whole = own.filter(({ partial }) => !partial);
+      for (const file of whole) await utimes(file.path, now, now); // least recently used ones are removed first
+      if (whole.length > 0) return { prefix, first: false };
       await this.prune(this.limit - size * growth);
       const { bavail, bsize } = await statfs(this.folder);
       return bavail * bsize < 2 * size ? undefined : { prefix, first: true };
@@ -58,20 +57,12 @@ export class RepackCache {
 
   /** Counts the files and their bytes. */
   async stats(): Promise<{ entries: number; bytes: number }> {
-    const files = await this.#list();
-    return { entries: files.filter((file) => !isPartial(file.path)).length, bytes: sum(files) };
+    return countFiles(await this.#list());
   }
 
   /** Removes the least recently used files until the rest takes at most `bytes`. A process that has mapped a file keeps it. */
   async prune(bytes: number): Promise<void> {
-    const files = (await this.#list()).sort((a, b) => a.used - b.used);
-    let total = sum(files);
-    const stale = Date.now() - maxWritingMs;
-    for (const { path: file, size, used } of files) {
-      if (isPartial(file) ? used > stale : total <= bytes) continue;
-      await rm(file, { force: true }).catch(() => {});
-      total -= size;
-    }
+    await pruneFiles(await this.#list(), bytes);
   }
 
   /** Removes all files and returns how many there were. */
@@ -81,28 +72,10 @@ export class RepackCache {
     return before;
   }
 
-  /** Lists only files that the engine makes: a wrong folder must not cost anybody's files. */
-  async #list(): Promise<{ path: string; size: number; used: number }[]> {
-    const files: { path: string; size: number; used: number }[] = [];
-    for (const name of await readdir(this.folder).catch(() => [])) {
-      if (!/^[0-9a-f]{64}-[0-9a-f]{16}\.packed(\.partial)?$/.test(name)) continue;
-      const file = path.join(this.folder, name);
-      const info = await stat(file).catch(() => null); // another process may have removed it
-      if (info) files.push({ path: file, size: info.size, used: info.mtimeMs });
-    }
-    return files;
+  #list(): Promise<CacheFile[]> {
+    return cacheFiles(this.folder, /^[0-9a-f]{64}-[0-9a-f]{16}\.packed(\.partial)?$/, /\.packed$/);
   }
 }
 
 /** Repacked weights are at most this much larger than the model file. */
 const growth = 1.1;
-
-/** The size of a model file, and a name for its path, size, time and inode. */
-async function identity(model: string): Promise<{ name: string; size: number }> {
-  const info = await stat(model, { bigint: true });
-  const text = `${await realpath(model)}\0${info.size}\0${info.mtimeNs}\0${info.ino}`;
-  return { name: createHash("sha256").update(text).digest("hex"), size: Number(info.size) };
-}
-
-const isPartial = (file: string): boolean => file.endsWith(".partial");
-const sum = (files: { size: number }[]): number => files.reduce((total, { size }) => total + size, 0);

@@ -13,7 +13,6 @@ import {
   readFile,
   rename,
   rm,
-  stat,
   unlink,
   utimes,
   writeFile,
@@ -21,6 +20,7 @@ import {
 import { homedir } from "node:os";
 import path from "node:path";
 import { UsageError } from "../errors.js";
+import { type CacheFile, cacheFiles, countFiles, fileIdentity, pruneFiles } from "./cache-files.js";
 
 /** The folder of the entries: $OWL3_CACHE_DIR, else owl3/embeds in the user's cache folder. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
@@ -128,22 +128,12 @@ export class EmbeddingCache {
 
   /** Counts the entries and their bytes. */
   async stats(): Promise<{ entries: number; bytes: number }> {
-    const files = await this.#list();
-    return { entries: files.filter(({ name }) => name.endsWith(suffix)).length, bytes: sum(files) };
+    return countFiles(await this.#list());
   }
 
   /** Evicts the least recently used entries until the rest takes at most `bytes`, and removes what dead processes left half-written. */
   async prune(bytes: number): Promise<void> {
-    const files = await this.#list();
-    let total = sum(files);
-    const stale = Date.now() - 3600_000;
-    for (const { name, size, used } of files.sort((a, b) => a.used - b.used)) {
-      const half = !name.endsWith(suffix);
-      if (half ? used > stale : total <= bytes) continue;
-      await unlink(name).catch(() => {});
-      total -= size;
-    }
-    this.#known = total;
+    this.#known = await pruneFiles(await this.#list(), bytes);
   }
 
   /** Removes all entries and returns how many there were. */
@@ -159,9 +149,8 @@ export class EmbeddingCache {
    * The hash of a file's vision weights. It is computed once and then remembered for the file's path, size, time and inode.
    */
   async weightsHash(file: string, compute: () => Promise<string>): Promise<string> {
-    const info = await stat(file, { bigint: true });
-    const identity = `${path.resolve(file)}\0${info.size}\0${info.mtimeNs}\0${info.ino}`;
-    const note = path.join(this.#weightsFolder(), createHash("sha256").update(identity).digest("hex"));
+    const { name } = await fileIdentity(path.resolve(file));
+    const note = path.join(this.#weightsFolder(), name);
     const remembered = await readFile(note, "latin1").catch(() => "");
     if (/^[0-9a-f]{64}$/.test(remembered)) return remembered;
     const hash = await compute();
@@ -189,16 +178,10 @@ export class EmbeddingCache {
       .map((entry) => ({ path: path.join(this.folder, entry.name) }));
   }
 
-  async #list(): Promise<{ name: string; size: number; used: number }[]> {
-    const files: { name: string; size: number; used: number }[] = [];
-    for (const { path: sub } of await this.#folders())
-      for (const entry of await readdir(sub).catch(() => [])) {
-        if (!/^[0-9a-f]{64}\.embeds/.test(entry)) continue;
-        const name = path.join(sub, entry);
-        const info = await stat(name).catch(() => null); // another process may have deleted it
-        if (info) files.push({ name, size: info.size, used: info.mtimeMs });
-      }
-    return files;
+  async #list(): Promise<CacheFile[]> {
+    const folders = await this.#folders();
+    const files = folders.map((folder) => cacheFiles(folder.path, /^[0-9a-f]{64}\.embeds/, /\.embeds$/));
+    return (await Promise.all(files)).flat();
   }
 }
 
@@ -208,7 +191,6 @@ const magic = "OWL3EMB1";
 const headerBytes = 48;
 
 const bytesOf = (data: Float32Array): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-const sum = (files: { size: number }[]): number => files.reduce((total, { size }) => total + size, 0);
 
 function header(shape: CacheEntryShape, data: Float32Array): Buffer {
   const bytes = Buffer.alloc(headerBytes);
