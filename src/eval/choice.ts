@@ -1,7 +1,7 @@
 /** Questions with options that are named by letters. */
 
 import type { Prompt, Question } from "./question.js";
-import { firstLetter, letters } from "./rules.js";
+import { firstLetter, letterOrText, letters } from "./rules.js";
 
 /** The instruction of the model's published evaluation, with its typographic apostrophe. */
 export const answerWithLetter = "Answer with the option’s letter from the given choices directly.";
@@ -36,6 +36,12 @@ export function choice({ id, unit, prompt, options, right, groups = {}, read = f
     score: (one) => Number(one === answer),
     groups,
   };
+}
+
+/** Takes an answer for the right option if letterOrText() does, else leaves it as it is. */
+export function rightLetterOrText(options: readonly string[], right: number): (answer: string) => string {
+  const letter = letters[right] as string;
+  return (answer) => (letterOrText(answer, letter, options[right] as string) ? letter : answer.trim());
 }
 
 /** A question on a video, as NExT-QA and Video-MME are asked; `shown` are the options with their letters. */

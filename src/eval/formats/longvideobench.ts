@@ -1,8 +1,7 @@
 import { UsageError } from "../../errors.js";
 import { list, optional, optionIndex, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice, lettered, videoEndings } from "../choice.js";
+import { answerWithLetter, choice, lettered, rightLetterOrText, videoEndings } from "../choice.js";
 import type { Format } from "../question.js";
-import { letterOrText, letters } from "../rules.js";
 
 export const longvideobench: Format = {
   name: "longvideobench",
@@ -16,7 +15,6 @@ export const longvideobench: Format = {
         );
       const options = list(row, "candidates");
       const right = optionIndex(row, "correct_choice", options);
-      const letter = letters[right] as string;
       const duration = optional(row, "duration_group");
       const category = optional(row, "question_category");
       return choice({
@@ -29,7 +27,7 @@ export const longvideobench: Format = {
         options,
         right,
         groups: { ...(duration && { duration }), ...(category && { category }) },
-        read: (answer) => (letterOrText(answer, letter, options[right] as string) ? letter : answer.trim()),
+        read: rightLetterOrText(options, right),
       });
     }),
 };

@@ -1,8 +1,7 @@
 import { list, number, optional, optionIndex, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice, lettered, videoEndings } from "../choice.js";
+import { answerWithLetter, choice, lettered, rightLetterOrText, videoEndings } from "../choice.js";
 import { accuracyByGroup } from "../metrics.js";
 import type { Format, Medium } from "../question.js";
-import { letterOrText, letters } from "../rules.js";
 
 /** Where the videos of a task lie in the published archives; several of these hold files of one name. */
 const folders: Record<string, string> = {
@@ -46,7 +45,6 @@ export const mvbench: Format = {
         endings: videoEndings,
         ...bound,
       };
-      const letter = letters[right] as string;
       return choice({
         id: `${task}/${row.at + 1}`,
         prompt: () => [
@@ -56,7 +54,7 @@ export const mvbench: Format = {
         options,
         right,
         groups: { task },
-        read: (answer) => (letterOrText(answer, letter, options[right] as string) ? letter : answer.trim()),
+        read: rightLetterOrText(options, right),
       });
     }),
   metrics: accuracyByGroup("task"),
