@@ -13,12 +13,6 @@ inline ops::Gate gate_of_head(const ops::Gate& gate, int32_t head, int32_t head_
   return g;
 }
 
-/// 1 / (1 + e^-x), exactly 0 and 1 far out; 0 for NaN.
-inline Lanes sigmoid(Lanes x) {
-  const Lanes size = max(x, splat(0.0f) - x), e = exp2_lanes(size * splat(-log2_e)), one = splat(1.0f);
-  return choose(x, one, e) / (one + e);
-}
-
 /// The logits of a gate of kind `head`, up to its bias: g [n, width] = text [n, width] times weight [head_dim, head_dim].
 inline void gate_product(const float* weight, const float* text, int32_t n, int32_t head_dim, int32_t width, float* g) {
   const int32_t groups = head_dim / 16;

@@ -24,9 +24,6 @@ struct Sizes {
   float largest;  // value of a query or key: products over head_dim fit 31 bits
 };
 
-inline Lanes absolute(Lanes x) {
-  return max(x, splat(0) - x);
-}
 /// A factor that brings a largest value to `largest`, and its reciprocal.
 struct Scale {
   float factor, scale;
@@ -41,22 +38,14 @@ inline __m256i round_to_int16(Lanes x) {
   return _mm256_permute4x64_epi64(_mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)), 0xd8);
 }
 
-/// x[0, left) in the first lanes, zeros in the others.
-inline Lanes load_part(const float* x, int32_t left) {
-  if (left >= 16) return load(x);
-  float part[16] = {};
-  for (int32_t i = 0; i < left; ++i) part[i] = x[i];
-  return load(part);
-}
-
 /// x [head_dim] as pairs [depth] and zeros up to whole vectors; returns the scale. Two such rows' products fit 31 bits.
 inline float row_to_pairs(const Sizes& n, const float* x, int16_t* to) {
   Lanes most = splat(0);
-  for (int32_t d = 0; d < n.head_dim; d += 16) most = max(most, absolute(load_part(x + d, n.head_dim - d)));
+  for (int32_t d = 0; d < n.head_dim; d += 16) most = max(most, absolute(load_some(x + d, n.head_dim - d)));
   const Scale s = scale_to(reduce_max(most), n.largest);
   for (int32_t d = 0; d < n.head_dim; d += 16) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + d),
-                        round_to_int16(load_part(x + d, n.head_dim - d) * splat(s.factor)));
+                        round_to_int16(load_some(x + d, n.head_dim - d) * splat(s.factor)));
   }
   return s.scale;
 }

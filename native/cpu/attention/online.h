@@ -137,6 +137,7 @@ inline void attend(const Queries& s, const int32_t* seen, const typename B::Type
   }
 }
 
+/// A query times log2(e), so that exp2 serves for exp, and by the scale of the scores.
 inline void scale_query(const float* q, int32_t head_dim, float* to) {
   const float factor = log2_e / __builtin_sqrtf(static_cast<float>(head_dim));
   for (int32_t d = 0; d < head_dim; ++d) to[d] = q[d] * factor;

@@ -10,8 +10,6 @@ namespace {
 using namespace attention;
 
 constexpr float minus_infinity = -__builtin_huge_valf();
-/// Queries are scaled by it, so that exp2 serves for exp.
-constexpr float log2_e = 1.44269504088896341f;
 
 /// Online softmax step for one row of base-2 scores, in place (FlashAttention, arXiv 2205.14135). Updates row_max and
 /// row_sum; returns the factor that rescales the accumulated output.

@@ -9,11 +9,6 @@
 namespace owl3::cpu::OWL3_ISA {
 namespace {
 
-/// 1 / (1 + e^-x); relative error below 3e-7.
-inline Lanes sigmoid(Lanes x) {
-  const Lanes e = exp2_lanes(absolute(x) * splat(-1.44269504f));
-  return choose(x, splat(1), e) / (splat(1) + e);
-}
 /// x (1 + tanh(u)) / 2 = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3).
 inline Lanes gelu_tanh(Lanes x) {
   const Lanes u2 = x * fma(x * x, splat(2 * 0.7978845608f * 0.044715f), splat(2 * 0.7978845608f));
@@ -28,7 +23,7 @@ inline Lanes gelu_erf(Lanes x) {
   p = fma(p, t, splat(1.421413741f));
   p = fma(p, t, splat(-0.284496736f));
   p = fma(p, t, splat(0.254829592f));
-  const Lanes half = splat(0.5f) * x * p * t * exp2_lanes(z * z * splat(-1.44269504f));  // x erfc(|x| / sqrt 2) / 2
+  const Lanes half = splat(0.5f) * x * p * t * exp2_lanes(z * z * splat(-log2_e));  // x erfc(|x| / sqrt 2) / 2
   return choose(x, x - half, half);
 }
 

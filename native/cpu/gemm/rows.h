@@ -8,17 +8,6 @@ namespace {
 
 using namespace gemm;
 
-inline Lanes absolute(Lanes x) {
-  return max(x, splat(0) - x);
-}
-
-/// p[0, n) and zeros behind it, n <= 16.
-inline Lanes load_some(const float* p, int64_t n) {
-  if (n >= 16) return load(p);
-  float tmp[16] = {};
-  for (int64_t i = 0; i < n; ++i) tmp[i] = p[i];
-  return load(tmp);
-}
 inline void store_some(float* p, Lanes x, int64_t n) {
   if (n >= 16) return store(p, x);
   float tmp[16];

@@ -18,4 +18,24 @@
 // gemm_tile_rows x gemm_tile_panels in float GEMM, which has more columns, int8_tile_rows x int8_tile_panels in int8
 // GEMM, gemv_tile_rows in GEMV.
 #pragma once
+#include <cstdint>
+
 #include OWL3_SIMD
+
+namespace owl3::cpu::OWL3_ISA {
+namespace {
+
+inline Lanes absolute(Lanes x) {
+  return max(x, splat(0) - x);
+}
+
+/// p[0, n) and zeros behind it, n <= 16; all of it if n is larger.
+inline Lanes load_some(const float* p, int64_t n) {
+  if (n >= 16) return load(p);
+  float tmp[16] = {};
+  for (int64_t i = 0; i < n; ++i) tmp[i] = p[i];
+  return load(tmp);
+}
+
+}  // namespace
+}  // namespace owl3::cpu::OWL3_ISA
