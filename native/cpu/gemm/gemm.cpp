@@ -51,20 +51,16 @@ size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
     at += round_up(n * static_cast<int64_t>(sizeof(T)), 64);
   };
   r.padded = round_up(k, 32);
-  if (r.want(Form::int8)) {
-    const int64_t p = r.int8.padded = round_up(k, 256);
-    take(r.int8.q, rows * p);
-    take(r.int8.scale, rows * p / 32);
-    take(r.int8.negsum, rows * p / 32);
-    take(r.int8.sum, rows * p / 16);
-  }
-  if (r.want(Form::pairs)) {
-    const int64_t p = r.pairs.padded = round_up(k, 256);
-    take(r.pairs.q, rows * p);
-    take(r.pairs.scale, rows * p / 256);
-    take(r.pairs.negsum, rows * p / 32);
-    take(r.pairs.sum, rows * p / 16);
-  }
+  const auto integers = [&](Form form, auto& x, int64_t scaled) {  // columns that share a scale
+    if (!r.want(form)) return;
+    const int64_t p = x.padded = round_up(k, 256);
+    take(x.q, rows * p);
+    take(x.scale, rows * p / scaled);
+    take(x.negsum, rows * p / 32);
+    take(x.sum, rows * p / 16);
+  };
+  integers(Form::int8, r.int8, 32);
+  integers(Form::pairs, r.pairs, 256);
   if (r.want(Form::f32)) {
     r.f32.padded = r.padded;
     take(r.f32.x, rows * r.padded);

@@ -1,6 +1,6 @@
 // GEMV of int8 activations: the products of few rows with quantised weights. Instruction sets differ in Lanes and in the
 // sums of products of four bytes.
-#include "cpu/gemm/fetch.h"
+#include "cpu/gemm/records.h"
 #include "cpu/simd/simd.h"
 
 namespace owl3::cpu::OWL3_ISA {
@@ -61,23 +61,15 @@ inline void int8_records(const Int8Task& t) {
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) a[r] = load(acc + 16 * r);
   for (int64_t b0 = 0; b0 < blocks; b0 += record_blocks, record += l.bytes) {
-    Lanes d, dmin;
-    if constexpr (l.step == 256) d = load_f16(reinterpret_cast<const uint16_t*>(record));
-    if constexpr (l.mins) dmin = load_f16(reinterpret_cast<const uint16_t*>(record + l.dmin_at));
+    const RecordFactors factors = record_factors<T>(record);
 #pragma GCC unroll 2
     for (int i = 0; i < record_blocks; ++i) {
       const int64_t b = b0 + i;
       fetch<T, R, F, l.bytes / record_blocks>(record + i * (l.bytes / record_blocks));
       const uint8_t *low = record + l.low_at + l.low_block * i, *high = record + l.high_at + l.high_block * i;
       Lanes s[groups], min;
-      if constexpr (l.step == 64) {
-        s[0] = load_f16(reinterpret_cast<const uint16_t*>(record + 32 * i));
-      } else {
-#pragma GCC unroll 2
-        for (int g = 0; g < groups; ++g)
-          s[g] = d * load_i8(reinterpret_cast<const int8_t*>(record + l.scale_at + 16 * (groups * i + g)));
-      }
-      if constexpr (l.mins) min = dmin * load_i8(reinterpret_cast<const int8_t*>(record + l.min_at + 16 * i));
+      block_scales<T>(record, i, factors, s);
+      if constexpr (l.mins) min = block_min<T>(record, i, factors);
       Sums sums[R][2];
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {

@@ -1,22 +1,14 @@
 // GEMV of int16 activations with quantised weights in AVX2: the sums of kernels_pairs.cpp, to the bit, for few rows.
 // Weights widen to 16 bits in registers.
-#include "cpu/gemm/fetch.h"
 #include "cpu/gemm/pairs.h"
+#include "cpu/gemm/records.h"
 #include "cpu/simd/simd.h"
 
 namespace owl3::cpu::OWL3_ISA {
 namespace {
 
-/// Eight outputs of a quad as pairs: columns 0 and 2, columns 1 and 3.
-struct QuadPairs {
-  __m256i even, odd;
-};
-
 inline __m256i load_bytes(const uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-}
-inline QuadPairs signed_pairs(__m256i bytes) {
-  return {_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8), _mm256_srai_epi16(bytes, 8)};
 }
 inline QuadPairs unsigned_pairs(__m256i bytes) {
   return {_mm256_and_si256(bytes, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(bytes, 8)};
@@ -78,9 +70,7 @@ inline void pair_records(const PairTask& t) {
 #pragma GCC unroll 2
   for (int r = 0; r < R; ++r) part[r] = splat(0);
   for (int64_t b0 = 0; b0 < t.blocks; b0 += record_blocks, record += l.bytes) {
-    Lanes d, dmin;
-    if constexpr (l.step == 256) d = load_f16(reinterpret_cast<const uint16_t*>(record));
-    if constexpr (l.mins) dmin = load_f16(reinterpret_cast<const uint16_t*>(record + l.dmin_at));
+    const RecordFactors factors = record_factors<T>(record);
 #pragma GCC unroll 2
     for (int i = 0; i < record_blocks; ++i) {
       const int64_t b = b0 + i;
@@ -114,14 +104,8 @@ inline void pair_records(const PairTask& t) {
         }
       }
       Lanes scale[groups], min;
-      if constexpr (l.step == 64) {
-        scale[0] = load_f16(reinterpret_cast<const uint16_t*>(record + 32 * i));
-      } else {
-#pragma GCC unroll 2
-        for (int g = 0; g < groups; ++g)
-          scale[g] = d * load_i8(reinterpret_cast<const int8_t*>(record + l.scale_at + 16 * (groups * i + g)));
-      }
-      if constexpr (l.mins) min = dmin * load_i8(reinterpret_cast<const int8_t*>(record + l.min_at + 16 * i));
+      block_scales<T>(record, i, factors, scale);
+      if constexpr (l.mins) min = block_min<T>(record, i, factors);
 #pragma GCC unroll 2
       for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 2

@@ -1,8 +1,7 @@
 // GEMM of int16 activations with quantised weights in AVX2: vpmaddwd multiplies and adds pairs of 16 bits.
 //
 // Weights of any format become pairs of int16 once for all rows of a call. A tile of six rows and sixteen outputs has
-// twelve sums; of each block of 32 columns come 192 times
-// vpmaddwd and vpaddd, then 12 times a conversion and an FMA.
+// twelve sums; of each block of 32 columns come 192 times vpmaddwd and vpaddd, then 12 times a conversion and an FMA.
 // Zen 3 multiplies on two of its four vector pipes and adds on all: 26 of these products a cycle at most (peaks).
 #include "cpu/gemm/ahead.h"
 #include "cpu/gemm/pairs.h"
@@ -29,10 +28,10 @@ inline void quads_to_pairs(const uint8_t* quads, int16_t* pairs) {
   for (int i = 0; i < 8; ++i, quads += 64, pairs += 64) {
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
-      const __m256i q = _mm256_load_si256(reinterpret_cast<const __m256i*>(quads + 32 * half));
+      const QuadPairs q = signed_pairs(_mm256_load_si256(reinterpret_cast<const __m256i*>(quads + 32 * half)));
       __m256i* to = reinterpret_cast<__m256i*>(pairs + 16 * half);
-      _mm256_store_si256(to, _mm256_srai_epi16(_mm256_slli_epi16(q, 8), 8));
-      _mm256_store_si256(to + 2, _mm256_srai_epi16(q, 8));
+      _mm256_store_si256(to, q.even);
+      _mm256_store_si256(to + 2, q.odd);
     }
   }
 }
