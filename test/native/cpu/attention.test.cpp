@@ -257,6 +257,16 @@ struct Chunks {
   }
 };
 
+/// Two crops, one more that no row of the 70 rows of text sees, and the text.
+Store crops_and_text(Isa isa, const Shape& shape, uint32_t& seed) {
+  Store store{shape, {}, {}};
+  store.add_crop(isa, 9, 3, ++seed);
+  store.add_crop(isa, 81, 20, ++seed);
+  store.add_crop(isa, 16, 1000, ++seed);
+  store.add_text(isa, 70, ++seed);
+  return store;
+}
+
 }  // namespace
 
 TEST("cpu: hyper attention over crops and text pages, every KV type and head size") {
@@ -265,11 +275,7 @@ TEST("cpu: hyper attention over crops and text pages, every KV type and head siz
     for (ops::KvType type : {ops::KvType::f32, ops::KvType::f16, ops::KvType::q8_0}) {
       for (int head_dim : {16, 32, 36, 64, 72, 80, 128}) {
         if (type == ops::KvType::q8_0 && head_dim % 32 != 0) continue;
-        Store store{{6, 2, head_dim, type}, {}, {}};
-        store.add_crop(isa, 9, 3, ++seed);
-        store.add_crop(isa, 81, 20, ++seed);
-        store.add_crop(isa, 16, 1000, ++seed);  // seen by nobody
-        store.add_text(isa, 70, ++seed);
+        const Store store = crops_and_text(isa, {6, 2, head_dim, type}, seed);
         for (int rows : {1, 5, 70}) {
           const int first = 70 - rows;
           const std::vector<float> q = normal_values(static_cast<size_t>(rows * 6 * head_dim), ++seed);
@@ -371,11 +377,7 @@ TEST("cpu: gated attention of both kinds, every KV type and head size") {
     for (ops::KvType type : {ops::KvType::f32, ops::KvType::f16, ops::KvType::q8_0}) {
       for (int head_dim : {4, 16, 32, 36, 64, 72, 128}) {
         if (type == ops::KvType::q8_0 && head_dim % 32 != 0) continue;
-        Store store{{6, 2, head_dim, type}, {}, {}};
-        store.add_crop(isa, 9, 3, ++seed);
-        store.add_crop(isa, 81, 20, ++seed);
-        store.add_crop(isa, 16, 1000, ++seed);  // seen by nobody
-        store.add_text(isa, 70, ++seed);
+        const Store store = crops_and_text(isa, {6, 2, head_dim, type}, seed);
         const Gates gates(store.shape, seed += 10);
         for (const ops::Gate& gate : gates.all()) {
           for (int rows : {1, 5, 70}) {

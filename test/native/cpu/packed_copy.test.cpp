@@ -3,7 +3,6 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -12,6 +11,7 @@
 
 #include "cpu/dispatch.h"
 #include "cpu/gemm/pack.h"
+#include "support/folder.h"
 #include "support/harness.h"
 #include "support/weights.h"
 
@@ -21,17 +21,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Folder {
-  fs::path path;
-  Folder() : path(fs::temp_directory_path() / ("owl3-packed-" + std::to_string(::getpid()))) {
-    fs::remove_all(path);
-    fs::create_directory(path);
-  }
-  ~Folder() { fs::remove_all(path); }
-  std::string prefix() const { return (path / "model").string(); }
-  std::vector<fs::path> files() const { return {fs::directory_iterator(path), {}}; }
+struct PackFolder : Folder {
+  std::string prefix() const { return file("model"); }
   fs::path only() const {
-    CHECK_EQ(files().size(), 1u);
+    CHECK_EQ(entries(), 1u);
     return files().front();
   }
 };
@@ -82,7 +75,7 @@ ino_t inode(const fs::path& file) {
 }  // namespace
 
 TEST("cpu: packed weights from a file have the bits that packing gives") {
-  const Folder folder;
+  const PackFolder folder;
   const std::vector<std::string> expected = Loaded("").panels();
   {
     const Loaded first(folder.prefix());
@@ -100,7 +93,7 @@ TEST("cpu: packed weights from a file have the bits that packing gives") {
 }
 
 TEST("cpu: a file of packed weights that is damaged or another model's is written anew") {
-  const Folder folder;
+  const PackFolder folder;
   const std::vector<std::string> expected = Loaded("").panels();
   Loaded(folder.prefix());
   const fs::path file = folder.only();
@@ -138,7 +131,7 @@ TEST("cpu: a file of packed weights that is damaged or another model's is writte
 }
 
 TEST("cpu: packing goes on in memory where no file can be written") {
-  const Folder folder;
+  const PackFolder folder;
   const std::vector<std::string> expected = Loaded("").panels();
   const Loaded nowhere(folder.prefix() + "/none/model");
   CHECK(nowhere.panels() == expected);
@@ -152,7 +145,7 @@ TEST("cpu: packing goes on in memory where no file can be written") {
 }
 
 TEST("cpu: a disk that is full while packed weights are written loses none of them") {
-  const Folder folder;
+  const PackFolder folder;
   const std::vector<std::string> expected = Loaded("").panels();
   rlimit before;
   CHECK_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);

@@ -1,6 +1,5 @@
 // The writer against the reader, and what it leaves behind when it fails.
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -10,6 +9,7 @@
 
 #include "convert/conversion.h"
 #include "gguf/writer.h"
+#include "support/folder.h"
 #include "support/forced_isa.h"
 #include "support/harness.h"
 
@@ -17,18 +17,6 @@ using namespace owl3;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// An empty folder that goes with the test.
-struct Folder {
-  fs::path path;
-  Folder() : path(fs::temp_directory_path() / ("owl3-write-" + std::to_string(::getpid()))) {
-    fs::remove_all(path);
-    fs::create_directory(path);
-  }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
-  size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path), {})); }
-};
 
 const std::vector<gguf::Entry> sample_entries = {
     {"u8", {gguf::Kind::u8}, uint64_t{255}},
@@ -52,7 +40,7 @@ const std::vector<gguf::Entry> sample_entries = {
 }  // namespace
 
 TEST("gguf: what the writer writes the reader reads") {
-  const Folder folder;
+  const test::Folder folder;
   const std::string path = folder.file("a.gguf");
   gguf::Writer w(path, sample_entries,
                  {{"x", DType::f32, {3}}, {"y", DType::q8_0, {32, 2}}, {"z", DType::f16, {1, 2, 3, 4}}});
@@ -85,7 +73,7 @@ TEST("gguf: what the writer writes the reader reads") {
 }
 
 TEST("gguf: the writer refuses values that don't fit, and leaves nothing") {
-  const Folder folder;
+  const test::Folder folder;
   const std::string path = folder.file("a.gguf");
   const auto refused = [&](const std::vector<gguf::Entry>& entries, const std::vector<gguf::TensorSpec>& tensors) {
     CHECK_THROWS(gguf::Writer(path, entries, tensors), ErrorCode::invalid_argument);
@@ -105,14 +93,14 @@ TEST("gguf: the writer refuses values that don't fit, and leaves nothing") {
 }
 
 TEST("convert: OWL3_ISA is asked before anything is written") {
-  const Folder folder;
+  const test::Folder folder;
   const test::ForcedIsa forced("abacus");
   CHECK_THROWS(convert::Conversion(folder.file("a.gguf"), {}, {}, 1), ErrorCode::invalid_argument);
   CHECK_EQ(folder.entries(), 0u);
 }
 
 TEST("gguf: a temporary file goes with its writer; one that a killed process left is replaced") {
-  const Folder folder;
+  const test::Folder folder;
   const std::string path = folder.file("a.gguf");
   std::ofstream(path + ".partial") << std::string(100000, 'x');
   {
@@ -134,7 +122,7 @@ TEST("gguf: a temporary file goes with its writer; one that a killed process lef
 }
 
 TEST("gguf: a file size limit is an error, not the end of the process") {
-  const Folder folder;
+  const test::Folder folder;
   rlimit before;
   getrlimit(RLIMIT_FSIZE, &before);
   struct Restore {
