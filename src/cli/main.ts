@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { ExitCode } from "../errors.js";
 import { exitNow } from "../native/native.js";
 import { packageVersion } from "../version.js";
-import { commands } from "./commands/index.js";
+import { mainCommands, otherCommands } from "./commands/index.js";
 import { explain } from "./explain.js";
 import { safeLine } from "./filter.js";
 import { cleanUp, installInterrupt } from "./interrupt.js";
@@ -29,19 +29,27 @@ export function createProgram(): Command {
     .description("Ask questions about pictures and videos on your own machine.")
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
-    .addHelpText("after", examples)
     .helpCommand(false)
-    .configureHelp({ subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  for (const add of commands) add(program);
+  for (const add of mainCommands) add(program);
+  const explained = [...program.commands];
+  for (const add of otherCommands) add(program);
+  const named = program.commands.filter((command) => !explained.includes(command));
+  program
+    .configureHelp({ subcommandTerm: (command) => command.name(), visibleCommands: () => explained })
+    .addHelpText("after", `${also(named)}\n\n${examples}`);
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ outputError: () => {} });
     command.helpOption("-h, --help", "print this help");
   }
   return program;
 }
+
+/** Names the commands that have no line of their own: a help that fits a screen is read. */
+const also = (commands: readonly Command[]): string =>
+  `Also: ${commands.map((command) => command.name()).join(", ")} (owl3 COMMAND --help).`;
 
 const examples = `Example:
   owl3 chat photo.jpg "What does the sign say?"

@@ -12,18 +12,21 @@ import { addQuantizeCommand } from "./quantize.js";
 import { addRmCommand } from "./rm.js";
 import { addVideoCommand } from "./video.js";
 
-/** All commands in the order of the help. A command file describes, calls the library and prints; its action makes heavy imports. */
-export const commands: readonly ((program: Command) => void)[] = [
+/** A command file describes, calls the library and prints; its action makes heavy imports. */
+type AddCommand = (program: Command) => void;
+
+/** The commands that `owl3 --help` explains, in its order. */
+export const mainCommands: readonly AddCommand[] = [
   addChatCommand,
   addVideoCommand,
-  addInfoCommand,
+  addEvalCommand,
   addPullCommand,
   addModelsCommand,
-  addRmCommand,
+  addInfoCommand,
   addConvertCommand,
   addQuantizeCommand,
-  addCacheCommand,
-  addEvalCommand,
-  addBenchCommand,
   addDoctorCommand,
 ];
+
+/** The commands that `owl3 --help` only names. */
+export const otherCommands: readonly AddCommand[] = [addRmCommand, addCacheCommand, addBenchCommand];
