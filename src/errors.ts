@@ -80,10 +80,11 @@ export class FolderError extends FileError {
   }
 }
 
-/** Some of many rows failed, and the others were done: exit code 6. */
+/** Some of many rows failed, and the others were done, unless the run `stopped` because of them: exit code 6. */
 export class RowsError extends UserError {
-  constructor(failed: number, rows: number, first: string) {
-    super(`${failed} of ${rows} rows failed, the first one because: ${first}`, ExitCode.rows);
+  constructor(failed: number, rows: number, first: string, stopped = false) {
+    const end = stopped ? "; the run stopped there" : "";
+    super(`${failed} of ${rows} rows failed${end}, the first one because: ${first}`, ExitCode.rows);
   }
 }
 

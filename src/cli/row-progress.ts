@@ -7,16 +7,17 @@ const lineEvery = 30_000;
 /** The progress of work on many rows, on stderr: how many are done, rows a second, time left. */
 export class RowProgress {
   readonly #out: Output;
-  readonly #total: number;
-  readonly #before: number;
+  #total: number | undefined;
+  #before: number;
   readonly #started = performance.now();
   readonly #shown: Progress;
   readonly #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
   #done = 0;
   #failed = 0;
 
-  /** @param before how many of `total` rows were done by an earlier run */
-  constructor(out: Output, total: number, before: number) {
+  /** @param total undefined while it isn't known; @param before how many of them were done by an earlier run */
+  constructor(out: Output, total: number | undefined, before: number) {
     this.#out = out;
     this.#total = total;
     this.#before = before;
@@ -27,11 +28,24 @@ export class RowProgress {
   /** "12 of 500 rows (1 failed), 0.42 rows/s, 20 min left" */
   get text(): string {
     const rate = this.#done / Math.max(1e-3, (performance.now() - this.#started) / 1000);
-    const failed = this.#failed > 0 ? ` (${this.#failed} failed)` : "";
-    const left = this.#total - this.#before - this.#done;
-    const pace =
-      this.#done > 0 ? `, ${rate.toPrecision(2)} rows/s${left > 0 ? `, ${duration(left / rate)} left` : ""}` : "";
-    return `${this.#before + this.#done} of ${this.#total} rows${failed}${pace}`;
+    const all = this.#before + this.#done;
+    const left = this.#total === undefined ? 0 : this.#total - all;
+    const parts = [
+      `${all}${this.#total === undefined ? "" : ` of ${this.#total}`} rows${this.#failed > 0 ? ` (${this.#failed} failed)` : ""}`,
+      this.#done > 0 ? `${rate.toPrecision(2)} rows/s` : "",
+      this.#done > 0 && left > 0 ? `${duration(left / rate)} left` : "",
+    ];
+    return parts.filter((part) => part !== "").join(", ");
+  }
+
+  /** Tells how many rows there are, once that is known. */
+  set total(total: number) {
+    this.#total = total;
+  }
+
+  /** Notes that a row was done by an earlier run. */
+  skipped(): void {
+    this.#before++;
   }
 
   /** Notes that one more row is done; `error` says why it failed. */
@@ -41,8 +55,10 @@ export class RowProgress {
     this.#shown.update(this.text);
   }
 
-  /** Removes the line and leaves a last one. */
+  /** Removes the line and leaves a last one; twice is fine. */
   stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
     clearInterval(this.#timer);
     this.#shown.stop();
     this.#out.note(this.text);

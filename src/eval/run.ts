@@ -4,15 +4,16 @@ import { UserError } from "../errors.js";
 import type { DecoderChoice } from "../media/video.js";
 import type { KvType } from "../native/binding.js";
 import type { InputMessage } from "../prompt/messages.js";
+import { runRows } from "../rows/loop.js";
 import type { MediaRoot } from "./media.js";
 import type { Medium, Outcome, Prompt, Question } from "./question.js";
-import type { ResultLine, ResultsFile } from "./results.js";
+import type { ResultLine, Results } from "./results.js";
 import { unitOf } from "./select.js";
 
 export interface RunOptions {
   owl: Owl;
   media: MediaRoot;
-  results: ResultsFile;
+  results: Results;
   /** "letter": the model answers in its own words, which are read by the benchmark's rule; "logprob": so are open questions, else its answer is the likeliest candidate. */
   score: "letter" | "logprob";
   /** Frames of a video. */
@@ -22,20 +23,24 @@ export interface RunOptions {
   concurrency: number;
   kvType?: KvType | undefined;
   decoder?: DecoderChoice | undefined;
+  /** Once it is aborted no further question is asked, and those under way are answered. */
+  signal?: AbortSignal | undefined;
   onResult?: ((line: ResultLine) => void) | undefined;
 }
 
 /** Asks all questions that have no result yet. What a question throws for reasons of its own becomes its result; other errors end the run. */
 export async function askQuestions(questions: readonly Question[], options: RunOptions): Promise<void> {
-  const waiting = questions.filter(({ id }) => !options.results.done.has(id))[Symbol.iterator]();
-  const ask = async (): Promise<void> => {
-    for (const question of waiting) {
-      const line = await result(question, options);
-      options.results.add(line);
-      options.onResult?.(line);
-    }
+  const { results, onResult, concurrency, signal } = options;
+  const ask = async (question: Question, place: () => Promise<void>): Promise<ResultLine> => {
+    await place();
+    return result(question, options);
   };
-  await Promise.all(Array.from({ length: options.concurrency }, ask));
+  const keep = (line: ResultLine): void => {
+    results.add(line);
+    onResult?.(line);
+  };
+  const waiting = questions.filter(({ id }) => !results.done.has(id));
+  await runRows(waiting, ask, keep, { concurrency, signal });
 }
 
 async function result(question: Question, options: RunOptions): Promise<ResultLine> {
@@ -91,7 +96,7 @@ async function asked(prompt: Prompt, { media, frames, kvType, decoder }: RunOpti
 }
 
 /** The outcomes of questions that have one; a unit with a question that has none is left out as a whole. */
-export function outcomesOf(questions: readonly Question[], results: ResultsFile): Outcome[] {
+export function outcomesOf(questions: readonly Question[], results: Pick<Results, "done">): Outcome[] {
   const missing = new Set(questions.filter(({ id }) => !results.done.has(id)).map(unitOf));
   return questions
     .filter((question) => !missing.has(unitOf(question)))

@@ -39,6 +39,7 @@ export function addEvalCommand(program: Command): void {
       new Option("--max-tokens <n>", "maximum tokens of an answer").argParser(integer(1, 1 << 24)).default(100),
     )
     .addOption(new Option("--concurrency <n>", "questions at the same time").argParser(integer(1, 256)).default(1))
+    .addOption(new Option("--max-errors <n>", "stop after n questions that failed").argParser(integer(1)))
     .addOption(threadsOption())
     .addOption(deviceOption())
     .addOption(precisionOption())

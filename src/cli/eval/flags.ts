@@ -13,6 +13,7 @@ export interface EvalFlags {
   frames?: number;
   maxTokens: number;
   concurrency: number;
+  maxErrors?: number;
   threads?: number;
   device: string;
   precision: "auto" | "fast" | "exact";

@@ -1,8 +1,8 @@
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Question } from "../../../src/eval/question.js";
-import { ResultsFile, type RunHeader } from "../../../src/eval/results.js";
+import { Results, type RunHeader } from "../../../src/eval/results.js";
 import { outcomesOf } from "../../../src/eval/run.js";
 import { selectQuestions } from "../../../src/eval/select.js";
 import { temporaryFolder } from "../../support/files.js";
@@ -17,68 +17,33 @@ const header: RunHeader = {
 };
 const line = (id: string) => ({ id, text: "Yes", read: "yes", answer: "yes", score: 1, groups: {}, ms: 3 });
 
-test("results: what was written is there again, and a question that failed is asked again", () => {
+test("results: what was answered is there again, and a question that failed is asked again", async () => {
   const path = join(folder, "a.jsonl");
-  const first = ResultsFile.open(path, header);
+  const first = await Results.open(path, header);
   first.add(line("1"));
   first.add({ id: "2", error: "There is no file.", ms: 1 });
-  first.close();
-  const second = ResultsFile.open(path, header);
+  await first.close();
+  const second = await Results.open(path, header);
   expect([...second.done.values()]).toEqual([line("1")]);
   second.add(line("2"));
-  second.close();
-  const third = ResultsFile.open(path, header);
-  expect([...third.done.keys()]).toEqual(["1", "2"]);
-  third.close();
+  await second.close();
+  const lines = [header, line("1"), line("2")].map((value) => `${JSON.stringify(value)}\n`);
+  expect(readFileSync(path, "utf8")).toBe(lines.join(""));
 });
 
-test("results: a torn last line is cut off, wherever it was torn", () => {
-  const path = join(folder, "torn.jsonl");
-  const whole = `${JSON.stringify(header)}\n${JSON.stringify(line("1"))}\n`;
-  const last = `${JSON.stringify(line("Größe"))}\n`;
-  const bytes = Buffer.from(last);
-  for (let at = 0; at <= bytes.length; at++) {
-    writeFileSync(path, whole);
-    appendFileSync(path, bytes.subarray(0, at));
-    const results = ResultsFile.open(path, header);
-    expect([...results.done.keys()]).toEqual(at === bytes.length ? ["1", "Größe"] : ["1"]);
-    results.add(line("3"));
-    results.close();
-    const kept = at === bytes.length ? [whole, last] : [whole];
-    const expected = [...kept, JSON.stringify(line("3")), "\n"].join("");
-    expect(readFileSync(path, "utf8")).toBe(expected);
-  }
-  writeFileSync(path, JSON.stringify(header).slice(0, 20));
-  ResultsFile.open(path, header).close();
-  expect(readFileSync(path, "utf8")).toBe(`${JSON.stringify(header)}\n`);
-});
-
-test("results: those of another run are refused in a sentence, and left as they are", () => {
+test("results: those of another run are refused in a sentence, and left as they are", async () => {
   const path = join(folder, "other.jsonl");
-  ResultsFile.open(path, header).close();
+  await (await Results.open(path, header)).close();
   const before = readFileSync(path, "utf8");
-  const refused = (other: Partial<RunHeader>, why: string): void =>
-    expect(() => ResultsFile.open(path, { ...header, ...other })).toThrow(why);
-  refused({ format: "vqa" }, "holds results with the format pope, not vqa; remove it or name another one.");
-  refused({ model: { ...header.model, fingerprint: "cc" } }, "another model (m.gguf)");
-  refused({ data: [] }, "other data");
-  refused({ settings: { score: "logprob", frames: 16 } }, "score letter, not logprob");
-  refused({ settings: { score: "letter" } }, "frames 16, not undefined");
+  const refused = (other: Partial<RunHeader>, why: string): Promise<void> =>
+    expect(Results.open(path, { ...header, ...other })).rejects.toThrow(why);
+  await refused({ format: "vqa" }, "holds results with the format pope, not vqa; remove it or name another one.");
+  await refused({ model: { ...header.model, fingerprint: "cc" } }, "another model (m.gguf)");
+  await refused({ data: [] }, "other data");
+  await refused({ settings: { score: "logprob", frames: 16 } }, "score letter, not logprob");
+  await refused({ settings: { score: "letter" } }, "frames 16, not unset");
   expect(readFileSync(path, "utf8")).toBe(before);
-  ResultsFile.open(path, { ...header, model: { ...header.model, name: "renamed.gguf" } }).close();
-});
-
-test("results: a file that is something else is not written to", () => {
-  const path = join(folder, "notes.txt");
-  writeFileSync(path, "my notes\n");
-  expect(() => ResultsFile.open(path, header)).toThrow("is no results file of an evaluation");
-  expect(readFileSync(path, "utf8")).toBe("my notes\n");
-  writeFileSync(path, "my notes");
-  expect(() => ResultsFile.open(path, header)).toThrow("is no results file of an evaluation");
-  expect(readFileSync(path, "utf8")).toBe("my notes");
-  writeFileSync(path, `${JSON.stringify(header)}\n{"id":3}\n`);
-  expect(() => ResultsFile.open(path, header)).toThrow("line 2 is damaged");
-  expect(() => ResultsFile.open(join(folder, "absent/a.jsonl"), header)).toThrow("can't be written: ENOENT");
+  await (await Results.open(path, { ...header, model: { ...header.model, name: "renamed.gguf" } })).close();
 });
 
 const question = (id: string, unit?: string): Question => ({
@@ -93,14 +58,14 @@ const question = (id: string, unit?: string): Question => ({
   ...(unit !== undefined && { unit }),
 });
 
-test("results: outcomes are scored anew, and a unit with a missing question is left out", () => {
-  const results = ResultsFile.open(join(folder, "units.jsonl"), header);
+test("results: outcomes are scored anew, and a unit with a missing question is left out", async () => {
+  const results = await Results.open(join(folder, "units.jsonl"), header);
   results.add({ ...line("1"), score: 0 });
   results.add(line("2"));
   results.add({ id: "1000002", error: "gone", ms: 0 });
   const all = [question("1"), question("2", "2"), question("1000002", "2")];
   expect(outcomesOf(all, results).map(({ id, score }) => [id, score])).toEqual([["1", 1]]);
-  results.close();
+  await results.close();
 });
 
 test("selection: whole units, the first ones or in an order of the seed", () => {

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { listModels, removeModel } from "../../../src/models/list.js";
@@ -182,7 +183,7 @@ describe.each(kinds)("%s", (kind) => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     await expect(here.pull()).rejects.toThrow(`another owl3 (process ${process.pid})`);
     await first;
-    writeFileSync(path.join(here.modelFolder, "pull.lock"), "999999999");
+    writeFileSync(path.join(here.modelFolder, "pull.lock"), JSON.stringify({ pid: 999_999_999, host: hostname() }));
     await here.pull();
   });
 

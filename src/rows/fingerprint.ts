@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import path from "node:path";
-import type { RunHeader } from "./results.js";
+
+/** A model file in a header. */
+export interface ModelFingerprint {
+  name: string;
+  bytes: number;
+  fingerprint: string;
+}
 
 const headBytes = 2 ** 20;
 const samples = 64;
@@ -11,7 +17,7 @@ const sampleBytes = 16 * 2 ** 10;
  * Tells model files apart without reading all of them: a hash of the size, the first MiB (the header, which names every tensor) and 64 pieces of 16 KiB
  * spread over the weights.
  */
-export async function fingerprint(file: string): Promise<RunHeader["model"]> {
+export async function fingerprint(file: string): Promise<ModelFingerprint> {
   const handle = await open(file, "r");
   try {
     const { size } = await handle.stat();
