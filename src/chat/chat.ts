@@ -61,6 +61,20 @@ export class Chat {
     });
   }
 
+  /** Opens the pictures and videos of `messages` now; else the first answer does. */
+  async load(options: Pick<AskOptions, "signal" | "onProgress"> = {}): Promise<void> {
+    this.#checkFree();
+    const signal = AbortSignal.any([this.#stop.signal, ...(options.signal ? [options.signal] : [])]);
+    const pending = this.#pending;
+    this.#pending = [];
+    try {
+      await this.#conversation.add(pending, { ...options, signal });
+    } catch (error) {
+      this.#pending = pending;
+      throw error;
+    }
+  }
+
   /** Asks a question: a text, or parts in the order in which the model sees them. The answer is computed as it is read. */
   ask(content: string | readonly InputPart[], options: AskOptions = {}): Answer {
     const question: InputMessage = { role: "user", content: structuredClone(content) as string | InputPart[] };

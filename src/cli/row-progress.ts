@@ -16,13 +16,17 @@ export class RowProgress {
   #done = 0;
   #failed = 0;
 
-  /** @param total undefined while it isn't known; @param before how many of them were done by an earlier run */
-  constructor(out: Output, total: number | undefined, before: number) {
+  /**
+   * @param total undefined while it isn't known
+   * @param before how many of them were done by an earlier run
+   * @param live whether progress is shown before the end
+   */
+  constructor(out: Output, total: number | undefined, before: number, live = true) {
     this.#out = out;
     this.#total = total;
     this.#before = before;
-    this.#shown = out.progress(this.text);
-    if (!process.stderr.isTTY) this.#timer = setInterval(() => out.note(this.text), lineEvery).unref();
+    this.#shown = live ? out.progress(this.text) : { update: () => {}, stop: () => {} };
+    if (live && !process.stderr.isTTY) this.#timer = setInterval(() => out.note(this.text), lineEvery).unref();
   }
 
   /** "12 of 500 rows (1 failed), 0.42 rows/s, 20 min left" */

@@ -15,6 +15,8 @@ export interface WatchOptions {
   maxErrors?: number | undefined;
   /** What becomes of the rest when the run is interrupted, in a sentence. */
   later: string;
+  /** Whether progress is shown; default true. */
+  live?: boolean;
   /** Is called when the process is about to end at once. */
   onExit?: () => void;
 }
@@ -33,7 +35,7 @@ export class RowWatch {
   constructor(out: Output, options: WatchOptions) {
     this.#out = out;
     this.#options = options;
-    this.progress = new RowProgress(out, options.total, options.before ?? 0);
+    this.progress = new RowProgress(out, options.total, options.before ?? 0, options.live);
     const forget = onInterrupt(() => {
       this.progress.stop();
       options.onExit?.();

@@ -17,6 +17,11 @@ export function parseMessages(json: string, name: string): InputMessage[] {
     throw new UsageError(`${name} is not JSON: ${error instanceof Error ? error.message : error}`);
   }
   if (typeof value === "object" && value !== null && "messages" in value) value = value.messages;
+  return messagesOf(value, name);
+}
+
+/** Makes a conversation of a list of messages, as parseMessages reads them. Throws UsageError. */
+export function messagesOf(value: unknown, name: string): InputMessage[] {
   if (!Array.isArray(value) || value.length === 0) throw new UsageError(`${name}: expected a list of messages`);
   if (value.length > maxMessages) throw new UsageError(`${name} holds more than ${maxMessages} messages`);
   return value.map((item, i) => {

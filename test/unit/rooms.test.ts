@@ -26,6 +26,7 @@ const typescript: Record<string, string[]> = {
   chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode", "score"],
   rows: ["errors", "abort", "lock"],
   eval: ["errors", "native", "media", "prompt", "chat", "rows"],
+  batch: ["errors", "lock", "media", "prompt", "decode", "chat", "rows"],
   bench: ["format", "native", "gguf", "convert", "decode"],
   cli: [
     "errors",
@@ -41,6 +42,7 @@ const typescript: Record<string, string[]> = {
     "chat",
     "rows",
     "eval",
+    "batch",
     "bench",
   ],
   index: ["errors", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "score", "chat"],

@@ -4,12 +4,28 @@ import type { VideoOptions } from "../../media/frames.js";
 import type { DecoderChoice } from "../../media/video.js";
 import type { KvType } from "../../native/binding.js";
 
-/** The options of `owl3 chat` and `owl3 video` as commander parses them. */
-export interface ChatFlags {
+/** The options of the model and the machine. */
+export interface ModelFlags {
   model?: string;
+  ctx?: number;
+  threads?: number;
+  device: string;
+  precision: "auto" | "fast" | "exact";
+  kvType?: KvType;
+  cache: boolean;
+  repackCache: boolean;
+}
+
+/** The options of a question. */
+export interface PromptFlags {
   prompt?: string;
   system?: string;
-  messages?: string;
+  interleave?: boolean;
+  allowSpecial?: boolean;
+}
+
+/** The options of an answer. */
+export interface AnswerFlags {
   maxTokens: number;
   temp?: number;
   topK?: number;
@@ -22,47 +38,47 @@ export interface ChatFlags {
   beams?: number;
   draft?: "lookup";
   stop?: string[];
-  ctx?: number;
-  threads?: number;
-  device: string;
-  precision: "auto" | "fast" | "exact";
-  cut?: boolean;
-  interleave?: boolean;
-  allowSpecial?: boolean;
   logprobs?: number;
-  dryRun?: boolean;
-  dump?: string;
-  quiet?: boolean;
-  json?: boolean;
+}
+
+/** The options of pictures and videos. */
+export interface MediaFlags {
+  cut?: boolean;
   fps?: number;
   maxFrames?: number;
   start?: number;
   end?: number;
   frames?: number[];
   decoder?: DecoderChoice;
-  kvType?: KvType;
-  cache: boolean;
-  repackCache: boolean;
 }
 
-export function owlOptions({ device, precision, threads, cache, repackCache }: ChatFlags): OwlOptions {
+/** The options of `owl3 chat` and `owl3 video` as commander parses them. */
+export interface ChatFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFlags {
+  messages?: string;
+  dryRun?: boolean;
+  dump?: string;
+  quiet?: boolean;
+  json?: boolean;
+}
+
+export function owlOptions({ device, precision, threads, cache, repackCache }: ModelFlags): OwlOptions {
   return { device, precision, threads: threads ?? 0, cache, repackCache };
 }
 
-export function chatOptions(flags: ChatFlags): ChatOptions {
+export function chatOptions(flags: ModelFlags & PromptFlags & MediaFlags): ChatOptions {
   const { system, ctx, cut, allowSpecial, kvType } = flags;
   return { system, contextLength: ctx, cut, allowSpecial, kvType, video: videoOptions(flags) };
 }
 
 /** The video options that were given; the others keep their defaults. */
-export function videoOptions({ fps, maxFrames, start, end, frames, decoder }: ChatFlags): VideoOptions {
+export function videoOptions({ fps, maxFrames, start, end, frames, decoder }: MediaFlags): VideoOptions {
   const given = Object.entries({ fps, maxFrames, start, end, frames, decoder }).filter(
     ([, value]) => value !== undefined,
   );
   return Object.fromEntries(given) as VideoOptions;
 }
 
-export function askOptions(flags: ChatFlags): AskOptions {
+export function askOptions(flags: AnswerFlags): AskOptions {
   const { maxTokens, temp, topK, topP, minP, seed, beams, draft, stop, logprobs } = flags;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = flags;
   return {

@@ -14,11 +14,45 @@ import {
 
 /** Adds the options that `owl3 chat` and `owl3 video` share (ChatFlags). */
 export function addChatOptions(command: Command): Command {
+  addModelOptions(command);
+  addPromptOptions(command);
+  addAnswerOptions(command);
+  addMediaOptions(command);
+  return command
+    .option("--messages <file>", "a conversation as JSON; - is stdin")
+    .option("--dry-run", "print prompt, ids, grids and memory without running the model")
+    .option("--dump <file>", "write pixel_values, image_embeds and logits")
+    .addOption(quietOption())
+    .addOption(jsonOption());
+}
+
+/** Adds the options of the model and the machine (ModelFlags). */
+export function addModelOptions(command: Command): Command {
   return command
     .addOption(modelOption())
+    .addOption(
+      new Option("--ctx <n>", "context length: positions of prompt and answers").argParser(integer(16, 1 << 24)),
+    )
+    .addOption(threadsOption())
+    .addOption(deviceOption())
+    .addOption(precisionOption())
+    .addOption(new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]))
+    .option("--no-cache", "neither read nor write the cache of embeddings")
+    .option("--no-repack-cache", "neither read nor keep repacked weights");
+}
+
+/** Adds the options of the question (PromptFlags). */
+export function addPromptOptions(command: Command): Command {
+  return command
     .option("-p, --prompt <text>", "the question")
     .option("--system <text>", "the system message")
-    .option("--messages <file>", "a conversation as JSON; - is stdin")
+    .option("--interleave", "pictures replace <|image|> in the prompt")
+    .option("--allow-special", "special tokens in texts act as such");
+}
+
+/** Adds the options of an answer (AnswerFlags). */
+export function addAnswerOptions(command: Command): Command {
+  return command
     .addOption(
       new Option("--max-tokens <n>", "maximum tokens of the answer").argParser(integer(1, 1 << 24)).default(512),
     )
@@ -51,33 +85,23 @@ export function addChatOptions(command: Command): Command {
     .addOption(new Option("--beams <n>", "beam search with n beams instead of sampling").argParser(integer(1, 64)))
     .addOption(new Option("--stop <text>", "text that ends the answer").argParser(collect))
     .addOption(
-      new Option("--ctx <n>", "context length: positions of prompt and answers").argParser(integer(16, 1 << 24)),
-    )
-    .addOption(threadsOption())
-    .addOption(deviceOption())
-    .addOption(precisionOption())
-    .option("--cut", "cut every picture into crops")
-    .option("--no-cut", "show each picture as one crop")
-    .option("--interleave", "pictures replace <|image|> in the prompt")
-    .option("--allow-special", "special tokens in texts act as such")
-    .addOption(
       new Option("--logprobs <k>", "with --json: print the k most probable tokens at each place").argParser(
         integer(0, 100),
       ),
-    )
-    .option("--dry-run", "print prompt, ids, grids and memory without running the model")
-    .option("--dump <file>", "write pixel_values, image_embeds and logits")
-    .addOption(quietOption())
-    .addOption(jsonOption())
+    );
+}
+
+/** Adds the options of pictures and videos (MediaFlags). */
+export function addMediaOptions(command: Command): Command {
+  return command
+    .option("--cut", "cut every picture into crops")
+    .option("--no-cut", "show each picture as one crop")
     .addOption(new Option("--fps <x>", "sampling rate of videos in frames a second (1)").argParser(number(1e-6, 1e6)))
     .addOption(new Option("--max-frames <n>", "maximum frames of a video (16)").argParser(integer(1, 4096)))
     .addOption(new Option("--start <time>", "start of the part to look at: seconds or mm:ss").argParser(time))
     .addOption(new Option("--end <time>", "end of the part to look at").argParser(time))
     .addOption(new Option("--frames <list>", "exactly these frames, counted from 0").argParser(frameList))
-    .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]))
-    .addOption(new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]))
-    .option("--no-cache", "neither read nor write the cache of embeddings")
-    .option("--no-repack-cache", "neither read nor keep repacked weights");
+    .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]));
 }
 
 function time(text: string): number {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { addBatchCommand } from "./batch.js";
 import { addBenchCommand } from "./bench.js";
 import { addCacheCommand } from "./cache.js";
 import { addChatCommand } from "./chat.js";
@@ -19,6 +20,7 @@ type AddCommand = (program: Command) => void;
 export const mainCommands: readonly AddCommand[] = [
   addChatCommand,
   addVideoCommand,
+  addBatchCommand,
   addEvalCommand,
   addPullCommand,
   addModelsCommand,

@@ -1,0 +1,80 @@
+/** Answers a row. */
+import type { AnswerResult } from "../chat/answer.js";
+import type { AskOptions, ChatOptions } from "../chat/options.js";
+import type { Owl } from "../chat/owl.js";
+import { ContextError, FileError, MemoryError, NativeError, UsageError, UserError } from "../errors.js";
+import type { InputMessage } from "../prompt/messages.js";
+import { placeMedia } from "../prompt/placement.js";
+import type { RowFiles } from "./media.js";
+import { type Question, type Row, seedOf } from "./row.js";
+
+export interface AnswerSettings {
+  files: RowFiles;
+  /** Options of all rows; a row's own come before them. */
+  chat: ChatOptions;
+  ask: AskOptions;
+  interleave: boolean;
+  /** Each row's seed is made of this and its id. */
+  seed: number;
+}
+
+/** What came of a row. */
+export interface Outcome {
+  row: Row;
+  seed: number;
+  result: AnswerResult | RowError;
+}
+
+/** Why a row failed, by a code that does not change. */
+export interface RowError {
+  code: string;
+  message: string;
+}
+
+/**
+ * Answers a row: its media are opened and decoded, then it waits for its place. What is wrong with the row becomes its outcome; other errors are
+ * thrown.
+ */
+export async function answerRow(
+  owl: Owl,
+  row: Row,
+  settings: AnswerSettings,
+  place: () => Promise<void>,
+): Promise<Outcome> {
+  const { question } = row;
+  const seed = (question instanceof Error ? undefined : question.options.seed) ?? seedOf(settings.seed, row.id);
+  try {
+    if (question instanceof Error) throw question;
+    const messages = await conversation(row, question, settings);
+    const system = "media" in question ? question.system : undefined;
+    // A conversation with a system message of its own has no other.
+    const { system: shared, ...chatOptions } = settings.chat;
+    const own = messages[0]?.role === "system" ? undefined : (system ?? shared);
+    await using chat = owl.chat({ ...chatOptions, system: own, messages });
+    await chat.load();
+    await place();
+    return { row, seed, result: await chat.answer({ ...settings.ask, ...question.options, seed }).result() };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { row, seed, result: { code: codeOf(error), message: error.message } };
+  }
+}
+
+async function conversation(
+  row: Row,
+  question: Question,
+  { files, interleave }: AnswerSettings,
+): Promise<InputMessage[]> {
+  if ("messages" in question) return files.messages(question.messages, row.base);
+  const media = [];
+  for (const medium of question.media) media.push(await files.part(medium, row.base));
+  return [{ role: "user", content: placeMedia(question.prompt, media, { interleave, literal: question.literal }) }];
+}
+
+function codeOf(error: UserError): string {
+  if (error instanceof ContextError) return "context_length_exceeded";
+  if (error instanceof MemoryError) return "out_of_memory";
+  if (error instanceof NativeError) return error.code;
+  if (error instanceof FileError) return "bad_file";
+  return error instanceof UsageError ? "bad_row" : "failed";
+}

@@ -1,0 +1,44 @@
+import type { Row } from "../../batch/row.js";
+import { UsageError } from "../../errors.js";
+import type { BatchFlags } from "./flags.js";
+
+/** Refuses options that exclude each other. Throws UsageError. */
+export function checkFlags(args: readonly string[], flags: BatchFlags): void {
+  const { out, merge, shard, stdin, sidecar, format, input, map, prompt, retryErrors } = flags;
+  const openai = format === "openai";
+  const refuse = (wrong: boolean, why: string): void => {
+    if (wrong) throw new UsageError(why);
+  };
+  refuse(prompt?.trim() === "", "the prompt is empty.");
+  if (merge) {
+    refuse(out === undefined, "--merge needs the whole's file: -o FILE.");
+    refuse(
+      args.length > 0 || shard !== undefined,
+      "--merge reads the shards of -o FILE, and neither INPUT nor --shard.",
+    );
+    return;
+  }
+  refuse(stdin === true && args.some((arg) => arg !== "-"), "--stdin reads its rows from stdin, and no INPUT.");
+  refuse(stdin === true && input !== undefined && input !== "jsonl", "--stdin reads JSON rows; leave out --input.");
+  refuse(flags.null === true && (stdin === true || openai), "--null separates names, and these rows are JSON.");
+  refuse(flags.null === true && input !== undefined && input !== "names", "--null separates names; leave out --input.");
+  refuse(openai && input !== undefined && input !== "jsonl", "--format openai reads JSON lines; leave out --input.");
+  refuse(openai && prompt !== undefined, "rows of --format openai bring their prompts; leave out --prompt.");
+  refuse(openai && map.length > 0, "--map is for rows of columns, and --format openai has none.");
+  refuse(openai && sidecar !== undefined, "--sidecar is not for --format openai, whose pictures have no names.");
+  refuse(
+    retryErrors === true && out === undefined,
+    "--retry-errors is about results of an earlier run: name them by -o FILE.",
+  );
+  refuse(out === "-", "results go to stdout without -o.");
+  refuse(
+    args.length === 0 && process.stdin.isTTY === true && !stdin,
+    "give pictures, folders, JSONL or CSV files, or pipe names in.",
+  );
+  const names = args.length > 0 && args.every((arg) => arg !== "-" && !/\.(jsonl|ndjson|csv|tsv)$/i.test(arg));
+  const namesOnly = flags.null === true || input === "names" || (names && input === undefined && !openai);
+  refuse(namesOnly && prompt === undefined, "give the question of all rows: -p TEXT.");
+}
+
+/** Whether a row is but a name, of which any number may wait. */
+export const isNames = ({ input }: Row): boolean => typeof input === "string";

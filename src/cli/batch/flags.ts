@@ -1,0 +1,41 @@
+import type { Form } from "../../batch/raw.js";
+import type { SidecarKind } from "../../batch/sidecar.js";
+import type { Shard } from "../../rows/shard.js";
+import type { AnswerFlags, MediaFlags, ModelFlags, PromptFlags } from "../chat/flags.js";
+
+/** The options of `owl3 batch` as commander parses them. */
+export interface BatchFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFlags {
+  out?: string;
+  jsonl?: boolean;
+  sidecar?: SidecarKind;
+  ordered?: boolean;
+  input?: Form;
+  null?: boolean;
+  stdin?: boolean;
+  map: [field: string, column: string][];
+  format: "rows" | "openai";
+  mediaRoot?: string;
+  concurrency: number;
+  retryErrors?: boolean;
+  maxErrors?: number;
+  shard?: Shard;
+  merge?: boolean;
+  quiet?: boolean;
+}
+
+/** Options that change no answer; a run with others of them may go on with a results file. */
+const free: ReadonlySet<string> = new Set<keyof BatchFlags>([
+  ...(["model", "threads", "device", "cache", "repackCache", "draft", "quiet", "concurrency", "ordered"] as const),
+  ...(["out", "jsonl", "sidecar", "input", "null", "stdin", "mediaRoot"] as const),
+  ...(["retryErrors", "maxErrors", "shard", "merge"] as const),
+]);
+
+/** The options that answers depend on, by the names that they have in JSON. An option that nobody has listed as free is one of them. */
+export function settingsOf(flags: BatchFlags): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(flags)
+      .filter(([name, value]) => !free.has(name) && value !== undefined)
+      .map(([name, value]): [string, unknown] => [name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), value])
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}

@@ -1,0 +1,181 @@
+import path from "node:path";
+import { answerRow, type Outcome, type RowError } from "../../batch/answer.js";
+import { eager, Inputs } from "../../batch/inputs.js";
+import { type BatchHeader, lineOf } from "../../batch/lines.js";
+import { RowFiles } from "../../batch/media.js";
+import { mergeShards } from "../../batch/merge.js";
+import { checkMap, type Row, RowMaker, type RowSettings, seedOf } from "../../batch/row.js";
+import { Owl } from "../../chat/owl.js";
+import { ExitCode, UserError } from "../../errors.js";
+import { restrictLoaders } from "../../media/image.js";
+import { resolveModel } from "../../models/resolve.js";
+import { fingerprint } from "../../rows/fingerprint.js";
+import { runRows } from "../../rows/loop.js";
+import { inShard } from "../../rows/shard.js";
+import { packageVersion } from "../../version.js";
+import { askOptions, chatOptions, owlOptions } from "../chat/flags.js";
+import { ProgressView } from "../chat/view.js";
+import { createOutput, type Output } from "../output.js";
+import { RowWatch } from "../row-watch.js";
+import { checkFlags, isNames } from "./check.js";
+import { type BatchFlags, settingsOf } from "./flags.js";
+import { Sink } from "./sink.js";
+
+/** Rows whose media are decoded while others are answered. */
+const rowsAhead = 2;
+
+/** Answers each row of the inputs, or puts the results of shards together. */
+export async function runBatch(args: string[], flags: BatchFlags): Promise<void> {
+  const out = createOutput(flags);
+  checkFlags(args, flags);
+  if (flags.merge) return merge(flags.out as string, out);
+  const given = args.length > 0 ? args : ["-"];
+  const form = flags.stdin || flags.format === "openai" ? ("jsonl" as const) : flags.input;
+  const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
+  restrictLoaders();
+  checkMap(flags.map);
+  const inputs = await Inputs.open(given, { form, zero: flags.null ?? false, stdin: process.stdin });
+  const files = await RowFiles.open(flags.mediaRoot);
+  const header = await headerOf(model, flags);
+  const sink = await Sink.open(flags, header, files, out);
+  const batch = new Batch(inputs, flags, sink);
+  let watch: RowWatch | undefined;
+  try {
+    const counted = inputs.stream ? undefined : await batch.count();
+    if (counted) sink.tellBefore(counted);
+    watch = new RowWatch(out, {
+      ...{ total: counted?.rows, before: counted?.done ?? 0, maxErrors: flags.maxErrors },
+      later: sink.later,
+      live: !sink.shows,
+      onExit: () => sink.abandon(),
+    });
+    if (!counted || counted.done < counted.rows) await answer(model, { batch, files, sink, watch, flags, header }, out);
+    watch.stop();
+    if (batch.ended && !watch.signal.aborted) sink.finish({ ...header, rows: batch.rows });
+  } finally {
+    watch?.stop();
+    await sink.close();
+  }
+  watch.conclude(batch.mine);
+  if (batch.failedBefore > 0)
+    throw new UserError(
+      `${batch.failedBefore} of ${batch.mine} rows failed in an earlier run; --retry-errors asks them again.`,
+      ExitCode.rows,
+    );
+}
+
+interface Work {
+  batch: Batch;
+  files: RowFiles;
+  sink: Sink;
+  watch: RowWatch;
+  flags: BatchFlags;
+  header: BatchHeader;
+}
+
+async function answer(model: string, { batch, files, sink, watch, flags, header }: Work, out: Output): Promise<void> {
+  const view = new ProgressView(out);
+  const options = { ...owlOptions(flags), onProgress: view.on };
+  await using owl = await Owl.open(model, options).finally(() => view.stop());
+  const { interleave = false, seed = 0, format, logprobs, concurrency, ordered = false } = flags;
+  const settings = { files, chat: chatOptions(flags), ask: askOptions(flags), interleave, seed };
+  const work = async (row: Row, place: () => Promise<void>): Promise<Outcome> => {
+    const refusal = sink.refusal(row);
+    if (refusal === undefined) return answerRow(owl, row, settings, place);
+    return { row, seed: seedOf(seed, row.id), result: { code: "bad_row", message: refusal } };
+  };
+  const make = (outcome: Outcome) =>
+    lineOf(outcome, { model: header.model.name, format, logprobs: logprobs !== undefined });
+  const emit = (outcome: Outcome): void => {
+    const { row, result } = outcome;
+    const error = "code" in result ? result : keepSidecar(row, make(outcome), sink);
+    sink.write(make(error ? { ...outcome, result: error } : outcome));
+    watch.row(row.id, error?.message);
+  };
+  const rows = eager(batch.waiting(watch), isNames, () => {
+    watch.progress.total = batch.mine;
+  });
+  await runRows(rows, work, emit, {
+    ...{ concurrency, ahead: rowsAhead, ordered, signal: watch.signal },
+  });
+}
+
+/** Writes a sidecar; returns why that was not possible. */
+function keepSidecar(row: Row, line: ReturnType<typeof lineOf>, sink: Sink): RowError | undefined {
+  try {
+    sink.writeSidecar(row, line);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { code: "bad_sidecar", message: error.message };
+  }
+}
+
+/** The rows of the inputs, and which of them are still to be answered. */
+class Batch {
+  /** Rows of the whole input that were read. */
+  rows = 0;
+  /** Rows of this shard among them. */
+  mine = 0;
+  /** Rows of this shard that an earlier run could not answer. */
+  failedBefore = 0;
+  /** Whether the input was read to its end. */
+  ended = false;
+  readonly #inputs: Inputs;
+  readonly #flags: BatchFlags;
+  readonly #sink: Sink;
+
+  constructor(inputs: Inputs, flags: BatchFlags, sink: Sink) {
+    this.#inputs = inputs;
+    this.#flags = flags;
+    this.#sink = sink;
+  }
+
+  /** Reads all rows once, so that what is wrong with them as a whole is told before any work. */
+  async count(): Promise<{ rows: number; done: number }> {
+    let done = 0;
+    for await (const row of this.#mine()) if (this.#sink.state(row) !== undefined) done++;
+    return { rows: this.mine, done };
+  }
+
+  /** The rows that have no results yet. */
+  async *waiting(watch: RowWatch): AsyncGenerator<Row> {
+    for await (const row of this.#mine())
+      if (this.#sink.state(row) === undefined) yield row;
+      else if (this.#inputs.stream) watch.progress.skipped();
+  }
+
+  async *#mine(): AsyncGenerator<Row> {
+    const { prompt, map, format, shard } = this.#flags;
+    const settings: RowSettings = { prompt, map, format };
+    const maker = new RowMaker(settings, this.#sink.resumes);
+    [this.rows, this.mine, this.failedBefore, this.ended] = [0, 0, 0, false];
+    for await (const raw of this.#inputs.rows()) {
+      const row = maker.make(raw);
+      if (!row) continue;
+      this.rows = row.index + 1;
+      if (!inShard(row.index, shard)) continue;
+      this.mine++;
+      if (this.#sink.state(row) === "failed") this.failedBefore++;
+      yield row;
+    }
+    this.ended = true;
+  }
+}
+
+async function headerOf(model: string, flags: BatchFlags): Promise<BatchHeader> {
+  const { shard } = flags;
+  return {
+    owl3_batch: 1,
+    version: packageVersion(),
+    model: await fingerprint(model),
+    settings: settingsOf({ ...flags, seed: flags.seed ?? 0 }),
+    ...(shard && { shard: `${shard.index}/${shard.count}` }),
+  };
+}
+
+async function merge(file: string, out: Output): Promise<void> {
+  const { rows, failed } = await mergeShards(file);
+  out.note(`${path.basename(file)} has ${rows} rows.`);
+  if (failed > 0) throw new UserError(`${failed} of ${rows} rows failed in the shards' runs.`, ExitCode.rows);
+}

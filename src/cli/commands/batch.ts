@@ -1,0 +1,81 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseMap } from "../../batch/raw.js";
+import { sidecarKinds } from "../../batch/sidecar.js";
+import { parseShard } from "../../rows/shard.js";
+import type { BatchFlags } from "../batch/flags.js";
+import { addAnswerOptions, addMediaOptions, addModelOptions, addPromptOptions } from "../chat/options.js";
+import { integer, quietOption } from "../options.js";
+
+/** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
+const help = `Usage: owl3 batch [options] [INPUT...]
+
+Ask a question about each of many pictures, clips or rows; a run resumes.
+  INPUT: pictures, clips, folders, patterns, FILE.jsonl, FILE.csv, or - (stdin)
+  -p, --prompt TEXT     the question of all rows; {column} is a value of the row
+  --input names|jsonl|csv|tsv  form of the rows   -0, --null  names end with NUL
+  --map FIELD=COLUMN    where image, video, prompt, id .. are (again for more)
+  --media-root DIR      folder of the rows' files; nothing outside is opened
+  -o, --out FILE        results, which the same command goes on with (or stdout)
+  --format openai       lines of OpenAI's batch format in and out   --jsonl
+  --sidecar .txt|.json|.xmp  a file beside each picture   --ordered  input order
+  --concurrency N (8)   rows that share the passes of the model
+  --retry-errors  ask failed rows again     --max-errors N  stop after N
+  --shard I/N  every Nth row, from 0..N-1   --merge  put shards of -o together
+  --stdin               answer JSON rows as they come, until the input ends
+Answers: --system TEXT  --max-tokens N (512)  --temp X  --top-k N  --top-p X
+  --min-p X  --seed N  --stop TEXT  --beams N  --logprobs K  --draft lookup
+  --repetition-penalty X  --presence-penalty X  --frequency-penalty X
+Media: --cut|--no-cut  --interleave  --allow-special  --fps X  --max-frames N
+  --start T  --end T  --frames LIST  --decoder auto|builtin|system
+Machine: -m, --model FILE  --device NAMES  --threads N  --precision P  --ctx N
+  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache  -q, --quiet
+  find . -name '*.jpg' | owl3 batch -p "One-line caption" --jsonl > out.jsonl
+`;
+
+export function addBatchCommand(program: Command): void {
+  const command = program
+    .command("batch")
+    .description("ask about each of many pictures, clips or rows")
+    .usage("[options] [INPUT...]")
+    .argument("[inputs...]", "pictures, clips, folders, patterns, JSONL and CSV files; - is stdin");
+  addModelOptions(command);
+  addPromptOptions(command);
+  addAnswerOptions(command);
+  addMediaOptions(command)
+    .addOption(new Option("--input <form>", "how rows are written").choices(["names", "jsonl", "csv", "tsv"]))
+    .option("-0, --null", "names on stdin end with a NUL character")
+    .option("--stdin", "answer JSON rows on stdin as they come, until it ends")
+    .addOption(new Option("--map <field=column>", "the column of a field").argParser(map).default([]))
+    .option("--media-root <dir>", "folder that the rows' files are relative to; nothing outside is opened")
+    .option("-o, --out <file>", "results; the same command goes on with them")
+    .option("--jsonl", "print results as JSON lines, also beside sidecars")
+    .addOption(new Option("--format <name>", "format of rows and results").choices(["rows", "openai"]).default("rows"))
+    .addOption(new Option("--sidecar <ending>", "write a file beside each picture").choices(sidecarKinds))
+    .option("--ordered", "results in the order of the rows")
+    .addOption(new Option("--concurrency <n>", "rows at the same time").argParser(integer(1, 256)).default(8))
+    .option("--retry-errors", "ask failed rows again")
+    .addOption(new Option("--max-errors <n>", "stop after n failed rows").argParser(integer(1)))
+    .addOption(new Option("--shard <i/n>", "answer every nth row, from row i on").argParser(parsed(parseShard)))
+    .option("--merge", "put the results of shards together")
+    .addOption(quietOption())
+    .action(async (inputs: string[], flags: BatchFlags) => {
+      const { runBatch } = await import("../batch/run.js");
+      await runBatch(inputs, flags);
+    });
+  command.helpInformation = () => help;
+}
+
+function map(text: string, before: [string, string][]): [string, string][] {
+  return [...before, parsed(parseMap)(text)];
+}
+
+/** An option's parser whose errors are commander's. */
+function parsed<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message);
+    }
+  };
+}
