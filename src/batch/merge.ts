@@ -38,10 +38,10 @@ export async function mergeShards(file: string): Promise<{ rows: number; failed:
   const missing = files.find((shard) => !existsSync(shard));
   if (missing !== undefined)
     throw new FileError(`There is no file ${missing}; run shard ${files.indexOf(missing)}/${count}.`);
-  const unlock = files.map((shard) =>
-    lockFile(`${shard}.lock`, (owner) => `another owl3 (${owner}) is writing ${shard}.`),
-  );
+  const locks: (() => void)[] = [];
   try {
+    for (const shard of files)
+      locks.push(lockFile(`${shard}.lock`, (owner) => `another owl3 (${owner}) is writing ${shard}.`));
     const headers = files.map(readHeader);
     const [first] = headers as [BatchHeader];
     for (const [index, header] of headers.entries())
@@ -59,7 +59,7 @@ export async function mergeShards(file: string): Promise<{ rows: number; failed:
     return { rows: places.length, failed };
   } finally {
     rmSync(`${file}.partial`, { force: true });
-    for (const release of unlock) release();
+    for (const unlock of locks) unlock();
   }
 }
 

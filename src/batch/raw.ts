@@ -1,7 +1,7 @@
 /** Rows as their source gives them: names of files, or objects of JSONL and CSV. */
 import { createReadStream } from "node:fs";
 import path from "node:path";
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { FileError, UsageError } from "../errors.js";
 import { maxLine, parseObject, splitLines } from "../rows/lines.js";
 
@@ -60,7 +60,8 @@ export async function* readTable(
   const { parse } = await import("csv-parse");
   // A row may hold line breaks, so only the parser knows where it ends; columns are counted here, so that one bad row is not the end.
   const settings = { delimiter, bom: true, skip_empty_lines: true, relax_column_count: true, max_record_size: maxLine };
-  const records = Readable.from(decoded(stream, name)).pipe(parse(settings));
+  // pipeline() hands an error of the source on to whoever reads the records.
+  const records = pipeline(Readable.from(decoded(stream, name)), parse(settings), () => {});
   let columns: string[] | undefined;
   try {
     for await (const cells of records as AsyncIterable<string[]>) {
