@@ -6,7 +6,8 @@ import { ContextError, FileError, MemoryError, NativeError, UsageError, UserErro
 import type { InputMessage } from "../prompt/messages.js";
 import { placeMedia } from "../prompt/placement.js";
 import type { RowFiles } from "./media.js";
-import { type Question, type Row, seedOf } from "./row.js";
+import type { Question } from "./question.js";
+import { type Row, seedOf } from "./row.js";
 
 export interface AnswerSettings {
   files: RowFiles;
@@ -18,7 +19,7 @@ export interface AnswerSettings {
   seed: number;
 }
 
-/** What came of a row. */
+/** The outcome of a row. */
 export interface Outcome {
   row: Row;
   seed: number;

@@ -4,7 +4,7 @@ import path from "node:path";
 import { FileError } from "../errors.js";
 import { openSource } from "../media/source.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../prompt/messages.js";
-import type { RowMedium } from "./row.js";
+import type { RowMedium } from "./question.js";
 
 export class RowFiles {
   readonly #root: string | undefined;

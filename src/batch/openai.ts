@@ -7,7 +7,7 @@ import type { Token, TokenChoice } from "../decode/generate.js";
 import { UsageError } from "../errors.js";
 import { messagesOf } from "../prompt/parse.js";
 import { rowOptions } from "./options.js";
-import type { Question } from "./row.js";
+import type { Question } from "./question.js";
 
 type Values = Readonly<Record<string, unknown>>;
 

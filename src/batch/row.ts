@@ -1,31 +1,14 @@
 /** Rows: what is asked, and of which files. Nothing is opened here. */
 import { createHash } from "node:crypto";
 import path from "node:path";
-import type { AskOptions } from "../chat/options.js";
 import { UsageError, UserError } from "../errors.js";
-import type { InputMessage } from "../prompt/messages.js";
 import { messagesOf } from "../prompt/parse.js";
 import { placeholder } from "../prompt/template.js";
 import { openaiQuestion } from "./openai.js";
 import { optionNames, rowOptions } from "./options.js";
+import type { Question, RowMedium } from "./question.js";
 import type { RawRow } from "./raw.js";
 import { fill, textOf } from "./template.js";
-
-/** A file or data: URL of a row. */
-export interface RowMedium {
-  where: string;
-  /** Absent: its first bytes tell. */
-  kind?: "image" | "video";
-}
-
-/**
- * What a row asks: media and a prompt, or a whole conversation. `literal`: the prompt has no place for media, though a value that was put into it may
- * look like one.
- */
-export type Question = { options: AskOptions } & (
-  | { media: RowMedium[]; prompt: string; system?: string | undefined; literal: boolean }
-  | { messages: InputMessage[] }
-);
 
 export interface Row {
   /** Its number in the whole input, from 0. */

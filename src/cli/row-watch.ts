@@ -13,7 +13,7 @@ export interface WatchOptions {
   before?: number;
   /** The run stops after so many failures. */
   maxErrors?: number | undefined;
-  /** What becomes of the rest when the run is interrupted, in a sentence. */
+  /** Says in a sentence what becomes of the rest when the run is interrupted. */
   later: string;
   /** Whether progress is shown; default true. */
   live?: boolean;

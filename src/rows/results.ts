@@ -22,7 +22,7 @@ import { parseObject, splitLines } from "./lines.js";
 /** Lines are on the disk, whatever happens to the machine, after this many milliseconds. */
 const syncEvery = 5000;
 
-/** What a command writes to its results files. */
+/** The form of a command's results files. */
 export interface ResultsKind<L extends object, H extends object> {
   /** In errors, after "is no": "results file of an evaluation". */
   what: string;
@@ -99,7 +99,7 @@ export class ResultsFile<L extends object, H extends object> {
     return this.#rows.size;
   }
 
-  /** What a row's line says; undefined: it has none. */
+  /** Tells what a row's line says; undefined: it has none. */
   state(id: string): "done" | "failed" | undefined {
     const failed = this.#rows.get(id);
     return failed === undefined ? undefined : failed ? "failed" : "done";

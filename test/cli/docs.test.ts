@@ -7,7 +7,7 @@ import { root, temporaryFolder } from "../support/files.js";
 
 // The commands that a document shows are run: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
 // configured; a comment after it is what it prints. Lines that need the network or that install are in plain ``` blocks.
-const documents = ["README.md", "EVAL.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+const documents = ["README.md", "EVAL.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/batch.md"];
 const folder = temporaryFolder();
 
 /** Commands with the output that is shown for them, if any. */

@@ -52,7 +52,7 @@ export class Sink {
     return this.#file !== undefined || this.#sidecar !== undefined;
   }
 
-  /** What becomes of the rest of the rows, in a sentence. */
+  /** Says in a sentence what becomes of the rest of the rows. */
   get later(): string {
     if (this.#path !== undefined) return `The results so far are in ${this.#path}; the same command goes on with it.`;
     if (this.#sidecar !== undefined) return "The sidecars so far stay; the same command goes on with the rest.";
@@ -64,7 +64,7 @@ export class Sink {
     return this.#prints && process.stdout.isTTY === true;
   }
 
-  /** What is known of a row from an earlier run; with a results file it alone says so, else a sidecar that exists. */
+  /** Tells what an earlier run made of a row; with a results file it alone says so, else a sidecar that exists. */
   state(row: Row): "done" | "failed" | undefined {
     if (this.#file) return this.#file.state(row.id);
     const sidecar = this.#sidecarOf(row);
