@@ -95,7 +95,8 @@ export async function* eager<T>(
   for (;;) {
     const item = items[at];
     if (item !== undefined) {
-      delete items[at++];
+      at++;
+      if (at === items.length) at = items.length = 0; // caught up: nothing that was read is held
       yield item;
     } else if (ended) {
       await pumping;

@@ -20,6 +20,8 @@ export interface RawRow {
 /** How rows are written: a name a line, a JSON object a line, or a table. */
 export type Form = "names" | "jsonl" | "csv" | "tsv";
 
+/** A line that is nested deeper is no row: whoever walks through it would run out of stack. */
+const maxDepth = 100;
 /** Largest number of characters of a bad line that are kept as its row. */
 const keptOfBad = 200;
 
@@ -125,10 +127,17 @@ function nameRow(bytes: Buffer, zero: boolean): RawRow | undefined {
 
 function objectRow(bytes: Buffer, base: string): RawRow {
   const value = parseObject(bytes);
+  const start = bytes.toString("utf8", 0, keptOfBad);
+  if (value && isDeep(value, maxDepth))
+    return { ...rest, value: start, bad: `A line is nested more than ${maxDepth} deep.` };
   if (value) return { value: value as Record<string, unknown>, base, options: true };
-  return { ...rest, value: bytes.toString("utf8", 0, keptOfBad), bad: "A line is not a JSON object." };
+  return { ...rest, value: start, bad: "A line is not a JSON object." };
 }
 
+const isDeep = (value: unknown, left: number): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  (left === 0 || Object.values(value).some((inner) => isDeep(inner, left - 1)));
 const isBlank = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 32 || byte === 9 || byte === 13);
 const isObject = (bytes: Buffer): boolean => bytes.toString("utf8", 0, 4096).trimStart().startsWith("{");
 

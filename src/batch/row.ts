@@ -166,13 +166,14 @@ export class RowMaker {
 
 const hasPlace = (prompt: string): boolean => prompt.includes(placeholder);
 
-/** The names of a cell: one, or a list of them, in a table as JSON. An empty cell has none. */
+/** The names of a cell: one, or a list of them, in a table as JSON. */
 function namesOf(value: unknown, field: string): string[] {
   const listed = typeof value === "string" && value.startsWith("[") ? parsedList(value) : value;
   const names = Array.isArray(listed) ? listed : [listed];
   if (names.some((name) => typeof name !== "string"))
     throw new UsageError(`"${field}" must be a file or a list of files.`);
-  return names.filter((name) => name !== "");
+  if (names.includes("")) throw new UsageError(`"${field}" is empty.`);
+  return names;
 }
 
 function parsedList(text: string): unknown {

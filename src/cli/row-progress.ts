@@ -9,24 +9,25 @@ export class RowProgress {
   readonly #out: Output;
   #total: number | undefined;
   #before: number;
-  readonly #started = performance.now();
-  readonly #shown: Progress;
-  readonly #timer: NodeJS.Timeout | undefined;
+  #started = performance.now();
+  #shown: Progress | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #done = 0;
   #failed = 0;
 
-  /**
-   * @param total undefined while it isn't known
-   * @param before how many of them were done by an earlier run
-   * @param live whether progress is shown before the end
-   */
-  constructor(out: Output, total: number | undefined, before: number, live = true) {
+  /** @param total undefined while it isn't known; @param before how many of them were done by an earlier run */
+  constructor(out: Output, total: number | undefined, before: number) {
     this.#out = out;
     this.#total = total;
     this.#before = before;
-    this.#shown = live ? out.progress(this.text) : { update: () => {}, stop: () => {} };
-    if (live && !process.stderr.isTTY) this.#timer = setInterval(() => out.note(this.text), lineEvery).unref();
+  }
+
+  /** Shows the progress from now on, when the first row is about to be worked on. */
+  begin(): void {
+    this.#started = performance.now();
+    this.#shown = this.#out.progress(this.text);
+    if (!process.stderr.isTTY) this.#timer = setInterval(() => this.#out.note(this.text), lineEvery).unref();
   }
 
   /** "12 of 500 rows (1 failed), 0.42 rows/s, 20 min left" */
@@ -56,7 +57,7 @@ export class RowProgress {
   row(error?: string): void {
     this.#done++;
     if (error !== undefined) this.#failed++;
-    this.#shown.update(this.text);
+    this.#shown?.update(this.text);
   }
 
   /** Removes the line and leaves a last one; twice is fine. */
@@ -64,7 +65,7 @@ export class RowProgress {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#timer);
-    this.#shown.stop();
+    this.#shown?.stop();
     this.#out.note(this.text);
   }
 }

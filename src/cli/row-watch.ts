@@ -15,8 +15,6 @@ export interface WatchOptions {
   maxErrors?: number | undefined;
   /** Says in a sentence what becomes of the rest when the run is interrupted. */
   later: string;
-  /** Whether progress is shown; default true. */
-  live?: boolean;
   /** Is called when the process is about to end at once. */
   onExit?: () => void;
 }
@@ -35,7 +33,7 @@ export class RowWatch {
   constructor(out: Output, options: WatchOptions) {
     this.#out = out;
     this.#options = options;
-    this.progress = new RowProgress(out, options.total, options.before ?? 0, options.live);
+    this.progress = new RowProgress(out, options.total, options.before ?? 0);
     const forget = onInterrupt(() => {
       this.progress.stop();
       options.onExit?.();

@@ -240,6 +240,22 @@ test("owl3 eval: Ctrl-C keeps what is done, and the same command goes on", async
   expect(parsed(results)).toHaveLength(done + 2);
 });
 
+test("owl3 eval: --max-errors stops, and two runs on one file are refused", async () => {
+  const { file, results } = data(
+    Array.from({ length: 40 }, (_, i) => ({ id: `${i}`, prompt: "?", images: ["gone.png"], answer: "x" })),
+  );
+  const stopped = evaluate(file, results, "-f", "jsonl", "--max-errors", "2");
+  expect(stopped.code).toBe(6);
+  expect(stopped.err).toMatch(/rows failed; the run stopped there, the first one because: There is no file gone\.png/);
+  expect(parsed(results).length).toBeLessThan(10);
+  writeFileSync(`${results}.lock`, JSON.stringify({ pid: 1, host: "elsewhere" }));
+  const second = evaluate(file, results, "-f", "jsonl");
+  expect([second.code, second.err]).toEqual([
+    1,
+    `owl3: another owl3 (process 1 on elsewhere) is writing ${results}.\n`,
+  ]);
+});
+
 test("owl3 eval: wrong arguments and what can't be scored end with 2, missing files with 3", () => {
   const { file, results } = data();
   const refused = (code: number, why: string, ...args: string[]) => {

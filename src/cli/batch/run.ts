@@ -46,7 +46,6 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
     watch = new RowWatch(out, {
       ...{ total: counted?.rows, before: counted?.done ?? 0, maxErrors: flags.maxErrors },
       later: sink.later,
-      live: !sink.shows,
       onExit: () => sink.abandon(),
     });
     if (!counted || counted.done < counted.rows) await answer(model, { batch, files, sink, watch, flags, header }, out);
@@ -77,6 +76,7 @@ async function answer(model: string, { batch, files, sink, watch, flags, header 
   const view = new ProgressView(out);
   const options = { ...owlOptions(flags), onProgress: view.on };
   await using owl = await Owl.open(model, options).finally(() => view.stop());
+  if (!sink.shows) watch.progress.begin();
   const { interleave = false, seed = 0, format, logprobs, concurrency, ordered = false } = flags;
   const settings = { files, chat: chatOptions(flags), ask: askOptions(flags), interleave, seed };
   const work = async (row: Row, place: () => Promise<void>): Promise<Outcome> => {

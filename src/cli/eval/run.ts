@@ -74,6 +74,7 @@ interface Work {
 async function ask(questions: Question[], { format, model, media, results, watch, flags }: Work): Promise<void> {
   const { device, precision, threads = 0, cache, kvType, decoder, score, maxTokens, concurrency } = flags;
   await using owl = await Owl.open(model, { device, precision, threads, cache });
+  watch.progress.begin();
   await askQuestions(questions, {
     ...{ owl, media, results, score, maxTokens, concurrency, kvType, decoder },
     frames: framesOf(format, flags),

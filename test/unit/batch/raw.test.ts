@@ -74,6 +74,13 @@ describe("JSON lines", () => {
     ]);
   });
 
+  test("one that is nested without end is bad, and a byte order mark is none of it", async () => {
+    const deep = `{"a":${"[".repeat(50_000)}${"]".repeat(50_000)}}`;
+    expect(
+      await all(readObjects(pieces(`\ufeff{"a":1}\n${deep}\n{"a":${"[".repeat(90)}${"]".repeat(90)}}`), "")),
+    ).toEqual([{ a: 1 }, { bad: "A line is nested more than 100 deep." }, { a: expect.any(Array) }]);
+  });
+
   test("stdin: the first line that is not empty tells objects from names", async () => {
     expect(await all(readEither(pieces('\n  {"id":1}\nname.jpg\n')))).toEqual([
       { id: 1 },

@@ -65,6 +65,7 @@ describe("rows", () => {
     expect(question({ image: null, prompt: "only text" })).toMatchObject({ media: [] });
     expect(question({ image: 3, prompt: "?" })).toBe('"image" must be a file or a list of files.');
     expect(question({ image: ["a", 3], prompt: "?" })).toBe('"image" must be a file or a list of files.');
+    expect(question({ image: "", prompt: "?" })).toBe('"image" is empty.');
     expect(question({ image: "a.jpg" })).toBe("The row has no prompt.");
     expect(question({ image: "a.jpg", prompt: 3 })).toBe('"prompt" must be a text.');
     expect(question({ messages: [{ role: "user", content: "hi" }], max_tokens: 3 })).toEqual({

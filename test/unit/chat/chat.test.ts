@@ -161,6 +161,26 @@ test("chat: the input is copied, not kept or changed", async () => {
   expect(JSON.stringify(messages)).toBe(before);
 });
 
+test("chat: pictures may be loaded before the answer, which is the same", async () => {
+  const fake = fakeEngine();
+  await using owl = await openFake(fake);
+  const messages = [{ role: "user" as const, content: [picture("a.png"), text("what?")] }];
+  const once = await owl.chat({ messages }).answer({ maxTokens: 3 }).result();
+  const chat = owl.chat({ messages });
+  const sources: string[] = [];
+  await chat.load({ onProgress: (progress) => progress.stage === "preprocess" && sources.push(progress.source) });
+  expect(sources).toEqual(["a.png"]);
+  expect(chat.history).toHaveLength(1);
+  sources.length = 0;
+  const { text: said } = await chat.answer({ maxTokens: 3, onProgress: ({ stage }) => sources.push(stage) }).result();
+  expect(said).toBe(once.text);
+  expect(sources).not.toContain("preprocess");
+  const stopped = owl.chat({ messages });
+  await expect(stopped.load({ signal: AbortSignal.abort() })).rejects.toThrow("abort");
+  expect(stopped.history).toEqual([]);
+  expect((await stopped.answer({ maxTokens: 3 }).result()).text).toBe(once.text);
+});
+
 test("chat: a context that is too short is refused, one that was not asked for is what the model knows", async () => {
   const fake = fakeEngine();
   await using owl = await openFake(fake);
