@@ -66,9 +66,9 @@ async function conversation(
   question: Question,
   { files, interleave }: AnswerSettings,
 ): Promise<InputMessage[]> {
-  if ("messages" in question) return files.messages(question.messages, row.base);
+  if ("messages" in question) return files.messages(question.messages, row.raw.base);
   const media = [];
-  for (const medium of question.media) media.push(await files.part(medium, row.base));
+  for (const medium of question.media) media.push(await files.part(medium, row.raw.base));
   return [{ role: "user", content: placeMedia(question.prompt, media, { interleave, literal: question.literal }) }];
 }
 

@@ -1,7 +1,18 @@
 /** The sources of a batch's rows, one after another. */
 import { UsageError } from "../errors.js";
 import { filesOf } from "./files.js";
-import { type Form, formOf, type RawRow, readEither, readFileRows, readNames, readObjects, readTable } from "./raw.js";
+import {
+  type FileForm,
+  type Form,
+  formOf,
+  type RawRow,
+  readEither,
+  readFileRows,
+  readNames,
+  readObjects,
+  readTable,
+} from "./raw.js";
+import { type Agreement, readRelayed } from "./relayed.js";
 
 export interface InputOptions {
   /** How rows are written; absent: as names and first bytes tell. */
@@ -9,9 +20,11 @@ export interface InputOptions {
   /** Names on stdin end with a NUL character. */
   zero: boolean;
   stdin: AsyncIterable<Uint8Array>;
+  /** For the form "relayed". */
+  agreement: Agreement;
 }
 
-type Source = { files: string[] } | { file: string; form: Exclude<Form, "names"> } | "stdin";
+type Source = { files: string[] } | { file: string; form: FileForm } | "stdin";
 
 export class Inputs {
   readonly #sources: readonly Source[];
@@ -27,7 +40,7 @@ export class Inputs {
     if (args.filter((arg) => arg === "-").length > 1) throw new UsageError("stdin (-) can be read only once.");
     const sources: Source[] = [];
     for (const arg of args) {
-      const form = options.form === "names" ? undefined : (options.form ?? formOf(arg));
+      const form = options.form === "names" || options.form === "relayed" ? undefined : (options.form ?? formOf(arg));
       if (arg === "-") sources.push("stdin");
       else if (form) sources.push({ file: arg, form });
       else sources.push({ files: await filesOf(arg) });
@@ -50,7 +63,8 @@ export class Inputs {
   }
 
   #stdin(): AsyncGenerator<RawRow> {
-    const { form, zero, stdin } = this.#options;
+    const { form, zero, stdin, agreement } = this.#options;
+    if (form === "relayed") return readRelayed(stdin, agreement);
     if (zero || form === "names") return readNames(stdin, zero);
     if (form === "jsonl") return readObjects(stdin, "");
     if (form) return readTable(stdin, { name: "stdin", base: "", delimiter: form === "csv" ? "," : "\t" });

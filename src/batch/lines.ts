@@ -47,7 +47,7 @@ export function lineOf(
     const wanted = logprobs || (!(row.question instanceof Error) && row.question.options.logprobs !== undefined);
     return openaiLine(row, model, failed ? { ...result, status: statusOf(result) } : result, wanted);
   }
-  const about = { id: row.id, index: row.index, input: shortened(row.input) };
+  const about = { id: row.id, index: row.index, input: shortened(row.raw.value) };
   if (failed) return { ...about, text: null, finish_reason: null, usage: null, seed, model, error: result };
   const { text, finishReason, tokens, usage: u } = result;
   const usage = { prompt_tokens: u.promptTokens, crops: u.crops, completion_tokens: u.completionTokens };
@@ -65,6 +65,13 @@ function shortened(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shortened);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shortened(inner)]));
+}
+
+/** Why a line's row failed; undefined: it did not. */
+export function errorOf(line: BatchLine | OpenAiLine): string | undefined {
+  if (!("custom_id" in line)) return line.error?.message;
+  const { status_code: status, body } = line.response;
+  return status === 200 ? undefined : (body as { error?: { message?: string } }).error?.message;
 }
 
 /** The number of a line's row; undefined for what is no line of a batch. */

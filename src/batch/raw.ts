@@ -15,10 +15,15 @@ export interface RawRow {
   options: boolean;
   /** Why the row can't be used. */
   bad?: string;
+  /** Its number and id, if another process has given it these already. */
+  place?: { index: number; id: string };
 }
 
-/** How rows are written: a name a line, a JSON object a line, or a table. */
-export type Form = "names" | "jsonl" | "csv" | "tsv";
+/** How rows are written: a name a line, a JSON object a line, a table, or as relayedLine() does. */
+export type Form = "names" | "jsonl" | "csv" | "tsv" | "relayed";
+
+/** The forms that files have. */
+export type FileForm = Exclude<Form, "names" | "relayed">;
 
 /** A line that is nested deeper is no row: whoever walks through it would run out of stack. */
 const maxDepth = 100;
@@ -85,7 +90,7 @@ export async function* readTable(
 }
 
 /** The rows of a file of the form. Throws FileError. */
-export function readFileRows(file: string, form: Exclude<Form, "names">, base = path.dirname(file)) {
+export function readFileRows(file: string, form: FileForm, base = path.dirname(file)) {
   const stream = fileBytes(file);
   if (form === "jsonl") return readObjects(stream, base);
   return readTable(stream, { name: file, base, delimiter: form === "csv" ? "," : "\t" });
@@ -142,9 +147,9 @@ const isBlank = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 3
 const isObject = (bytes: Buffer): boolean => bytes.toString("utf8", 0, 4096).trimStart().startsWith("{");
 
 /** The form of a file by its name's ending; undefined: it is a picture, a clip, a folder or a pattern. */
-export function formOf(file: string): Exclude<Form, "names"> | undefined {
+export function formOf(file: string): FileForm | undefined {
   const ending = /\.(jsonl|ndjson|csv|tsv)$/i.exec(file)?.[1]?.toLowerCase();
-  return ending === "ndjson" ? "jsonl" : (ending as Exclude<Form, "names"> | undefined);
+  return ending === "ndjson" ? "jsonl" : (ending as FileForm | undefined);
 }
 
 /** Checks what names a column: `image=path`. Throws UsageError. */

@@ -15,8 +15,8 @@ export interface Row {
   index: number;
   /** As given; else its file's name; else made from what it holds. */
   id: string;
-  input: RawRow["value"];
-  base: string;
+  /** As given. */
+  raw: RawRow;
   /** Its question, or why it has none. */
   question: Question | UserError;
 }
@@ -63,13 +63,15 @@ export class RowMaker {
   }
 
   /** Makes the next row; undefined for a file that was named before. Throws UsageError for an id that came before. */
-  make({ value, base, options, bad }: RawRow): Row | undefined {
+  make(raw: RawRow): Row | undefined {
+    const { value, options, bad, place } = raw;
+    if (place) return { ...place, raw, question: this.#question(value, options, bad) };
     const name = typeof value === "string" && bad === undefined ? value : undefined;
     const given = typeof value === "string" ? undefined : this.#givenId(value);
     if (name !== undefined && this.#unique && this.#seen.has(name)) return undefined;
     const index = this.#index++;
     const id = this.#note(name ?? given, index, value);
-    return { index, id, input: value, base, question: this.#question(value, options, bad) };
+    return { index, id, raw, question: this.#question(value, options, bad) };
   }
 
   #givenId(values: Values): string | undefined {

@@ -19,10 +19,19 @@ export function checkFlags(args: readonly string[], flags: BatchFlags): void {
     return;
   }
   refuse(stdin === true && args.some((arg) => arg !== "-"), "--stdin reads its rows from stdin, and no INPUT.");
-  refuse(stdin === true && input !== undefined && input !== "jsonl", "--stdin reads JSON rows; leave out --input.");
+  const relayed = input === "relayed";
+  const jsonForm = input === undefined || input === "jsonl" || relayed;
+  refuse(stdin === true && !jsonForm, "--stdin reads JSON rows; leave out --input.");
+  refuse(relayed && !stdin, "relayed rows come by --stdin.");
+  refuse(flags.relay === true && out === undefined, "--relay needs the file of the results: -o FILE.");
+  refuse(flags.relay === true && sidecar !== undefined, "--relay writes no sidecars.");
+  refuse(
+    flags.relay === true && (stdin === true || args.length === 0 || args.includes("-")),
+    "--relay reads results from stdin, so the rows must come from INPUT.",
+  );
   refuse(flags.null === true && (stdin === true || openai), "--null separates names, and these rows are JSON.");
   refuse(flags.null === true && input !== undefined && input !== "names", "--null separates names; leave out --input.");
-  refuse(openai && input !== undefined && input !== "jsonl", "--format openai reads JSON lines; leave out --input.");
+  refuse(openai && !jsonForm, "--format openai reads JSON lines; leave out --input.");
   refuse(openai && prompt !== undefined, "rows of --format openai bring their prompts; leave out --prompt.");
   refuse(openai && map.length > 0, "--map is for rows of columns, and --format openai has none.");
   refuse(openai && sidecar !== undefined, "--sidecar is not for --format openai, whose pictures have no names.");
@@ -41,4 +50,4 @@ export function checkFlags(args: readonly string[], flags: BatchFlags): void {
 }
 
 /** Whether a row is but a name, of which any number may wait. */
-export const isNames = ({ input }: Row): boolean => typeof input === "string";
+export const isNames = ({ raw }: Row): boolean => typeof raw.value === "string";

@@ -20,6 +20,7 @@ export interface BatchFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaF
   maxErrors?: number;
   shard?: Shard;
   merge?: boolean;
+  relay?: boolean;
   quiet?: boolean;
 }
 
@@ -27,7 +28,7 @@ export interface BatchFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaF
 const free: ReadonlySet<string> = new Set<keyof BatchFlags>([
   ...(["model", "threads", "device", "cache", "repackCache", "draft", "quiet", "concurrency", "ordered"] as const),
   ...(["out", "jsonl", "sidecar", "input", "null", "stdin", "mediaRoot"] as const),
-  ...(["retryErrors", "maxErrors", "shard", "merge"] as const),
+  ...(["retryErrors", "maxErrors", "shard", "merge", "relay"] as const),
 ]);
 
 /** The options that answers depend on, by the names that they have in JSON. An option that nobody has listed as free is one of them. */

@@ -19,6 +19,7 @@ import { createOutput, type Output } from "../output.js";
 import { RowWatch } from "../row-watch.js";
 import { checkFlags, isNames } from "./check.js";
 import { type BatchFlags, settingsOf } from "./flags.js";
+import { relay } from "./relay.js";
 import { Sink } from "./sink.js";
 
 /** Rows whose media are decoded while others are answered. */
@@ -30,13 +31,14 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
   checkFlags(args, flags);
   if (flags.merge) return merge(flags.out as string, out);
   const given = args.length > 0 ? args : ["-"];
-  const form = flags.stdin || flags.format === "openai" ? ("jsonl" as const) : flags.input;
+  const form = flags.stdin || flags.format === "openai" ? (flags.input ?? "jsonl") : flags.input;
   const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
   restrictLoaders();
   checkMap(flags.map);
-  const inputs = await Inputs.open(given, { form, zero: flags.null ?? false, stdin: process.stdin });
-  const files = await RowFiles.open(flags.mediaRoot);
   const header = await headerOf(model, flags);
+  const agreement = { model: header.model.fingerprint, version: header.version };
+  const inputs = await Inputs.open(given, { form, zero: flags.null ?? false, stdin: process.stdin, agreement });
+  const files = await RowFiles.open(flags.mediaRoot);
   const sink = await Sink.open(flags, header, files, out);
   const batch = new Batch(inputs, flags, sink);
   let watch: RowWatch | undefined;
@@ -48,7 +50,9 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
       later: sink.later,
       onExit: () => sink.abandon(),
     });
-    if (!counted || counted.done < counted.rows) await answer(model, { batch, files, sink, watch, flags, header }, out);
+    if (flags.relay) await relay(batch.waiting(watch), agreement, { sink, watch });
+    else if (!counted || counted.done < counted.rows)
+      await answer(model, { batch, files, sink, watch, flags, header }, out);
     watch.stop();
     if (batch.ended && !watch.signal.aborted) sink.finish({ ...header, rows: batch.rows });
   } finally {

@@ -115,7 +115,7 @@ export class Sink {
     const [file, ...more] = filesOfRow(row);
     if (file === undefined || more.length > 0)
       return { refusal: "A sidecar is beside a picture or clip, and the row is not about a single file." };
-    const medium = this.#files.locate(file, row.base);
+    const medium = this.#files.locate(file, row.raw.base);
     const sidecar = sidecarOf(medium, this.#sidecar);
     if (path.resolve(sidecar) === path.resolve(medium)) return { refusal: `${medium} would be its own sidecar.` };
     const owner = this.#owners.get(sidecar) ?? row.id;

@@ -21,7 +21,7 @@ Ask a question about each of many pictures, clips or rows; a run resumes.
   --concurrency N (8)   rows that share the passes of the model
   --retry-errors  ask failed rows again     --max-errors N  stop after N
   --shard I/N  every Nth row, from 0..N-1   --merge  put shards of -o together
-  --stdin               answer JSON rows as they come, until the input ends
+  --stdin  answer JSON rows as they come    --relay  let others answer (Ray)
 Answers: --system TEXT  --max-tokens N (512)  --temp X  --top-k N  --top-p X
   --min-p X  --seed N  --stop TEXT  --beams N  --logprobs K  --draft lookup
   --repetition-penalty X  --presence-penalty X  --frequency-penalty X
@@ -42,7 +42,9 @@ export function addBatchCommand(program: Command): void {
   addPromptOptions(command);
   addAnswerOptions(command);
   addMediaOptions(command)
-    .addOption(new Option("--input <form>", "how rows are written").choices(["names", "jsonl", "csv", "tsv"]))
+    .addOption(
+      new Option("--input <form>", "how rows are written").choices(["names", "jsonl", "csv", "tsv", "relayed"]),
+    )
     .option("-0, --null", "names on stdin end with a NUL character")
     .option("--stdin", "answer JSON rows on stdin as they come, until it ends")
     .addOption(new Option("--map <field=column>", "the column of a field").argParser(map).default([]))
@@ -57,6 +59,7 @@ export function addBatchCommand(program: Command): void {
     .addOption(new Option("--max-errors <n>", "stop after n failed rows").argParser(integer(1)))
     .addOption(new Option("--shard <i/n>", "answer every nth row, from row i on").argParser(parsed(parseShard)))
     .option("--merge", "put the results of shards together")
+    .option("--relay", "print the rows for another program, and read their results from stdin")
     .addOption(quietOption())
     .action(async (inputs: string[], flags: BatchFlags) => {
       const { runBatch } = await import("../batch/run.js");

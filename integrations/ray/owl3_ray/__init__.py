@@ -1,0 +1,1 @@
+"""Runs `owl3 batch` on the machines of a Ray cluster."""
