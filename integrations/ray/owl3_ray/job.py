@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -71,7 +72,7 @@ def answers(rows: Sequence[str], command: Sequence[str], spread: Spread) -> Iter
     data = ray.data.from_items([{"row": row} for row in rows], override_num_blocks=blocks)
     answered = data.map_batches(
         Answer,
-        fn_constructor_args=(list(command), os.getcwd()),
+        fn_constructor_args=(list(command), str(Path.cwd())),
         batch_size=spread.rows_per_task,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=spread.workers or room_for_workers(spread)),
         num_cpus=spread.cpus,

@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine, of which one is lost in mid-run: the file is that of a local run, byte for byte."""
+"""A cluster of two nodes on this machine, one of which is lost in mid-run: the file is that of a local run."""
 
 import os
 import shutil
