@@ -20,8 +20,8 @@ export interface InputOptions {
   /** Names on stdin end with a NUL character. */
   zero: boolean;
   stdin: AsyncIterable<Uint8Array>;
-  /** For the form "relayed". */
-  agreement: Agreement;
+  /** Needed for the form "relayed". */
+  agreement?: Agreement;
 }
 
 type Source = { files: string[] } | { file: string; form: FileForm } | "stdin";
@@ -64,7 +64,7 @@ export class Inputs {
 
   #stdin(): AsyncGenerator<RawRow> {
     const { form, zero, stdin, agreement } = this.#options;
-    if (form === "relayed") return readRelayed(stdin, agreement);
+    if (form === "relayed") return readRelayed(stdin, agreement as Agreement);
     if (zero || form === "names") return readNames(stdin, zero);
     if (form === "jsonl") return readObjects(stdin, "");
     if (form) return readTable(stdin, { name: "stdin", base: "", delimiter: form === "csv" ? "," : "\t" });

@@ -4,7 +4,7 @@ import { parseObject, splitLines } from "../rows/lines.js";
 import type { RawRow } from "./raw.js";
 import type { Row } from "./row.js";
 
-/** What both processes must agree on, so that a row's line is the same wherever it is made. */
+/** Both processes must agree in this, so that a row's line is the same wherever it is made. */
 export interface Agreement {
   /** Fingerprint of the model. */
   model: string;

@@ -32,8 +32,7 @@ describe("rows", () => {
     expect(make("in/cat.jpg", { prompt: "{file} {name} {stem} {folder}" })).toEqual({
       index: 0,
       id: "in/cat.jpg",
-      input: "in/cat.jpg",
-      base: "",
+      raw: { value: "in/cat.jpg", base: "", options: true },
       question: {
         media: [{ where: "in/cat.jpg" }],
         prompt: "in/cat.jpg cat.jpg cat in",
