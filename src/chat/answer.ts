@@ -16,6 +16,8 @@ export interface AnswerResult {
     /** The prompt tokens that were computed for this answer; the KV cache had the others from earlier turns. */
     prefilledTokens: number;
     crops: number;
+    /** The crops that the vision tower ran for this answer; the others were known, from earlier answers or from the cache on disk. */
+    encodedCrops: number;
     completionTokens: number;
   };
   timings: Timings;

@@ -49,14 +49,15 @@ export class Chat {
     checkContextLength(options.contextLength, engine.model.config.contextLength);
   }
 
-  /** The turns so far. */
-  get history(): { role: string; text: string; media: MediaReport[] }[] {
-    return this.#conversation.messages.map(({ role, content }) => {
+  /** The turns so far. `ids` of an answer are those that it was generated as, if they are exactly its text. */
+  get history(): { role: string; text: string; media: MediaReport[]; ids?: readonly number[] }[] {
+    return this.#conversation.messages.map(({ role, content, ids }) => {
       const parts = typeof content === "string" ? [{ type: "text" as const, text: content }] : content;
       return {
         role,
         text: parts.map((part) => (part.type === "text" ? part.text : "")).join(""),
         media: parts.flatMap((part) => (part.type === "text" ? [] : [{ ...part.report }])),
+        ...(ids && { ids: [...ids] }),
       };
     });
   }
@@ -89,9 +90,11 @@ export class Chat {
   /** Drops the last answer and answers its question again. */
   regenerate(options: AskOptions = {}): Answer {
     this.#checkFree();
-    if (this.#conversation.messages.at(-1)?.role !== "assistant")
-      throw new UsageError("there is no answer yet that could be given again.");
-    this.#conversation.truncate(this.#conversation.length - 1);
+    const unread = this.#pending.length > 0;
+    const last = unread ? this.#pending.at(-1) : this.#conversation.messages.at(-1);
+    if (last?.role !== "assistant") throw new UsageError("there is no answer yet that could be given again.");
+    if (unread) this.#pending.pop();
+    else this.#conversation.truncate(this.#conversation.length - 1);
     return this.answer(options);
   }
 
@@ -159,6 +162,7 @@ export class Chat {
           promptTokens: prompt.ids.length,
           prefilledTokens: prompt.ids.length - prompt.sequence.shared,
           crops: prompt.crops.length,
+          encodedCrops: prompt.encodedCrops,
           completionTokens: tokens.length,
         },
         timings: { ...prompt.timings, decodeMs: performance.now() - since },
@@ -209,7 +213,7 @@ export class Chat {
     const { contextLength, memory } = this.#plan(ids.length, mediaOffset.length, options);
     const media = this.#conversation.media;
     const looked = await encodeMedia(this.#engine.crops, media, { signal, onProgress, plan: memory });
-    if (looked > 0) timings.visionMs = lap();
+    if (looked.crops > 0) timings.visionMs = lap();
 
     const crops = this.#conversation.visibleCrops(mediaOffset);
     // Beams share the pages of the prompt but for the last, of which the prompt keeps its own.
@@ -235,7 +239,7 @@ export class Chat {
       });
     await Promise.all(media.map(closeMedia));
     const maxTokens = Math.min(options.maxTokens ?? defaultMaxTokens, contextLength - ids.length);
-    return { ids, crops, sequence, sampler, first, maxTokens, memory, timings };
+    return { ids, crops, encodedCrops: looked.encoded, sequence, sampler, first, maxTokens, memory, timings };
   }
 
   /** How many positions the answer may take, and its memory. Throws MemoryError when the machine has less. */
@@ -271,6 +275,8 @@ export class Chat {
 interface Prompt {
   ids: readonly number[];
   crops: readonly VisibleCrop[];
+  /** The crops that the vision tower ran for this answer. */
+  encodedCrops: number;
   sequence: Sequence;
   /** Absent: beam search. */
   sampler: NativeSampler | undefined;

@@ -3,7 +3,7 @@ import { UsageError } from "../errors.js";
 import type { InputImage, InputMessage, InputVideo, Message, TextPart } from "../prompt/messages.js";
 import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf, releaseMedia } from "../vision/chat-media.js";
 import type { OnProgress } from "./progress.js";
-import type { PromptTokenizer, Rendered } from "./prompt-tokenizer.js";
+import { type PromptTokenizer, type Rendered, spells } from "./prompt-tokenizer.js";
 
 export interface ConversationOptions extends Omit<LoadOptions, "signal" | "cut"> {
   /** Undefined: as the model's release does it. */
@@ -58,9 +58,9 @@ export class Conversation {
     try {
       const added: Message<TextPart | ChatMedia>[] = [];
       for (const message of messages) {
-        const { role, content } = message;
+        const { role, content, ids } = message;
         if (typeof content === "string") {
-          added.push({ role, content });
+          added.push({ role, content, ...(ids && spells(this.#tokenizer, ids, content) && { ids: [...ids] }) });
           continue;
         }
         const cut = this.#cuts(this.media.length + opened.length + mediaOf(message).length);

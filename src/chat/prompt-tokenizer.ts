@@ -39,3 +39,15 @@ export function promptTokenizer(metadata: GgufMetadata, path: string): PromptTok
     text: (id) => tokenizer.tokenText(id),
   };
 }
+
+/** Whether ids are tokens of text whose text is `text`: ids from elsewhere may be no tokens at all, or special ones, which spell nothing. */
+export function spells(tokenizer: Detokenizer, ids: readonly number[], text: string): boolean {
+  const stream = tokenizer.stream();
+  const alone = tokenizer.stream();
+  let whole = "";
+  for (const id of ids) {
+    if (alone.push(id) + alone.end() === "") return false;
+    whole += stream.push(id);
+  }
+  return whole + stream.end() === text;
+}

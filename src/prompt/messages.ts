@@ -57,11 +57,22 @@ export type Source = {
 
 /** Where a medium is: a path or data: URL, its bytes, or an opened source. */
 export type InputMedium = { path: string } | { data: Uint8Array; name?: string } | { source: Source };
-export type InputImage = { type: "image" } & InputMedium;
-/** A video, or the paths of its frames. */
-export type InputVideo = { type: "video" } & (InputMedium | { frames: string[] });
+/** `cut` counts for this picture instead of the chat's option. */
+export type InputImage = { type: "image"; cut?: boolean } & InputMedium;
+/** A video, or the paths of its frames. `sampling` counts for this video instead of the chat's options of the same names. */
+export type InputVideo = { type: "video"; sampling?: FrameChoice } & (InputMedium | { frames: string[] });
+/** The frames of a video to look at: at most `maxFrames`, `fps` a second, in [start, end) seconds; or exactly `frames`. */
+export interface FrameChoice {
+  fps?: number;
+  maxFrames?: number;
+  start?: number;
+  end?: number;
+  frames?: readonly number[];
+}
 export type InputPart = TextPart | InputImage | InputVideo;
+/** `ids` of an answer are the ids that this model generated it as (see {@link Message}); they are not used unless they spell it. */
 export interface InputMessage {
   role: Role;
   content: string | InputPart[];
+  ids?: readonly number[];
 }

@@ -29,18 +29,19 @@ export interface EncodeMediaOptions {
 
 /**
  * Encodes every picture and video that has no embeddings yet and reports the progress with an estimate of the time left. Returns the
- * number of their crops.
+ * number of their crops, and of those that the vision tower ran; the others were known.
  */
 export async function encodeMedia(
   crops: Crops,
   media: readonly ChatMedia[],
   { signal, onProgress, plan }: EncodeMediaOptions,
-): Promise<number> {
+): Promise<{ crops: number; encoded: number }> {
   const fresh = media.filter((item) => !item.encoded);
   const total = fresh.reduce((sum, item) => sum + item.report.crops, 0);
   const unit = fresh.every((item) => item.type === "video") ? "frame" : "crop";
   const started = performance.now();
   let done = 0;
+  let encoded = 0;
   let decoded = 0;
   const report = (msPerCrop: number): void => {
     const msLeft = done > 0 ? ((performance.now() - started) / done) * (total - done) : undefined;
@@ -61,11 +62,12 @@ export async function encodeMedia(
       signal,
       onCrop: (ms) => {
         done++;
+        if (ms > 0) encoded++;
         report(ms);
       },
     });
   }
-  return total;
+  return { crops: total, encoded };
 }
 
 /** Reads the pixels of all crops whose media are still open. */

@@ -26,7 +26,7 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number
     const source = await sourceOf(part);
     const image = await readImage(source);
     const { width, height } = image;
-    const grid = options.cut ? chooseGrid(width, height, cropSize) : null;
+    const grid = (part.cut ?? options.cut) ? chooseGrid(width, height, cropSize) : null;
     const crops = cropCount(grid);
     const kept = keep(await cut(image, grid));
     return {
@@ -46,7 +46,7 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number
   async function clip(part: ClipPart, { video, signal }: LoadOptions): Promise<ChatMedia> {
     const path = nameOf(part);
     const medium = "source" in part ? part.source : "path" in part ? part.path : part.data;
-    const sampled = await sampleVideo(medium, { ...video, name: path, ...(signal && { signal }) });
+    const sampled = await sampleVideo(medium, { ...video, ...part.sampling, name: path, ...(signal && { signal }) });
     const { width, height, codec, fps, duration } = sampled.info;
     const crops = sampled.frames.length;
     const chosen = { codec, decoder: sampled.decoder, fps, duration, frames: sampled.frames };

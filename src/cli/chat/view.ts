@@ -64,8 +64,9 @@ export class ProgressView {
 /** Summarises an answer: "5 crops visible, encoded in 2.1 s, 80 tokens prefilled in 0.2 s, 12 generated at 31.2 tokens/s, memory 1.2 GB". */
 export function summary({ usage, timings, memory }: AnswerResult): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+  const how = usage.encodedCrops > 0 ? "encoded" : "read from the cache";
   const parts = [
-    timings.visionMs > 0 ? `${usage.crops} crops visible, encoded in ${seconds(timings.visionMs)}` : "",
+    timings.visionMs > 0 ? `${usage.crops} crops visible, ${how} in ${seconds(timings.visionMs)}` : "",
     `${usage.prefilledTokens} tokens prefilled in ${seconds(timings.prefillMs)}`,
     `${usage.completionTokens} generated at ${(usage.completionTokens / Math.max(timings.decodeMs / 1000, 1e-6)).toFixed(1)} tokens/s`,
     `memory ${formatBytes(memory.total)}`,
@@ -87,6 +88,7 @@ export function answerJson(model: string, backend: string, result: AnswerResult)
     usage: {
       prompt_tokens: usage.promptTokens,
       crops: usage.crops,
+      encoded_crops: usage.encodedCrops,
       completion_tokens: usage.completionTokens,
     },
     timings: {
