@@ -10,3 +10,10 @@ export function duration(seconds: number): string {
   if (s < 60) return `${s} s`;
   return s < 3600 ? `${Math.ceil(s / 60)} min` : `${Math.floor(s / 3600)} h ${Math.ceil((s % 3600) / 60)} min`;
 }
+
+/** Formats a time for this user: "2026-11-27 14:05" in the local zone. */
+export function localTime(time: Date): string {
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
+}

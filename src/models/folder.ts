@@ -4,13 +4,13 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../errors.js";
+import { dataFolder } from "../folders.js";
 import { isRepo, type ModelName } from "./names.js";
 
 /** The model folder: $OWL3_HOME, else owl3/models in the XDG data folder. */
 export function modelFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.OWL3_HOME) return path.resolve(env.OWL3_HOME);
-  const data = absolute(env.XDG_DATA_HOME) ?? path.join(homedir(), ".local/share");
-  return path.join(data, "owl3/models");
+  return path.join(dataFolder(env), "models");
 }
 
 /** The user's settings: owl3/config.json in the XDG config folder. */

@@ -1,28 +1,32 @@
 import { writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import type { Answer } from "../../chat/answer.js";
+import type { Answer, AnswerResult } from "../../chat/answer.js";
 import type { Chat } from "../../chat/chat.js";
 import type { AskOptions } from "../../chat/options.js";
 import { Owl } from "../../chat/owl.js";
 import { FileError, UsageError, UserError } from "../../errors.js";
 import { expandMedia } from "../../media/sequence.js";
-import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
+import type { InputImage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
+import { isSessionName } from "../../sessions/names.js";
 import { explain } from "../explain.js";
 import { takeInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
-import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js";
+import { askOptions, type ChatFlags, owlOptions } from "./flags.js";
 import type { ChatInput } from "./input.js";
 import { Keyboard } from "./keyboard.js";
 import { mediaPart } from "./media.js";
+import { ChatRecord, type Ended } from "./record.js";
+import { savedMessages } from "./saved.js";
 import { ProgressView, summary } from "./view.js";
 
 const help = `  /image PATH   add a picture, or all of a folder, to the next question
   /video PATH   add a video to the next question
   /regen        answer the last question again
   /clear        forget everything but the system message
-  /save FILE    write the conversation as JSON (owl3 chat --messages FILE resumes it)
+  /save NAME    keep the conversation as a session (owl3 chat --session NAME)
+  /save FILE    write it as JSON, to a name with a dot or slash (--messages FILE)
   /help         print this list
   Ctrl-C stops an answer, Ctrl-D leaves.`;
 
@@ -32,10 +36,11 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
   const owl = await Owl.open(input.model, { ...owlOptions(flags), onProgress: view.on });
   view.stop();
   const keyboard = await Keyboard.open();
-  const conversation = new Terminal(owl, input, flags, out, view);
+  const record = await ChatRecord.open(input, flags, out);
+  const conversation = new Terminal(owl, record, input.media, flags, out, view);
   try {
     out.note(`${path.basename(input.model)} on ${owl.backend}; /help lists the commands, Ctrl-D leaves.`);
-    conversation.announce();
+    conversation.greet();
     for (;;) {
       const line = await keyboard.ask(">>> ");
       if (line === undefined) break;
@@ -51,6 +56,7 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
     }
   } finally {
     view.stop();
+    record.close();
     await keyboard.save();
     await owl.dispose();
   }
@@ -59,25 +65,37 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
 class Terminal {
   readonly #chat: Chat;
   #waiting: (InputImage | InputVideo)[];
-  /** The conversation as it was asked, for /save. */
-  #asked: InputMessage[];
+  readonly #record: ChatRecord;
   readonly #flags: ChatFlags;
   readonly #out: Output;
   readonly #view: ProgressView;
 
-  constructor(owl: Owl, input: ChatInput, flags: ChatFlags, out: Output, view: ProgressView) {
+  constructor(
+    owl: Owl,
+    record: ChatRecord,
+    media: readonly (InputImage | InputVideo)[],
+    flags: ChatFlags,
+    out: Output,
+    view: ProgressView,
+  ) {
     this.#flags = flags;
     this.#out = out;
     this.#view = view;
-    this.#chat = owl.chat({ ...chatOptions(flags), messages: input.messages });
-    this.#waiting = [...input.media];
-    this.#asked = [
-      ...(flags.system === undefined ? [] : [{ role: "system" as const, content: flags.system }]),
-      ...input.messages,
-    ];
+    this.#record = record;
+    this.#chat = owl.chat(record.chatOptions);
+    this.#waiting = [...media];
   }
 
-  announce(): void {
+  /** Says what the conversation begins with. */
+  greet(): void {
+    const { session, messages } = this.#record;
+    const questions = messages.filter(({ role }) => role === "user").length;
+    const so = questions === 0 ? "begins" : `has ${questions} ${questions === 1 ? "question" : "questions"} so far`;
+    if (session !== undefined) this.#out.note(`session ${session} ${so}; each answer is saved.`);
+    this.#announce();
+  }
+
+  #announce(): void {
     if (this.#waiting.length > 0)
       this.#out.note(
         `${this.#waiting.length} ${this.#waiting.length === 1 ? "picture or video waits" : "pictures and videos wait"} for your question.`,
@@ -101,7 +119,7 @@ class Terminal {
       case "clear":
         this.#chat.clear();
         this.#waiting = [];
-        this.#asked = this.#asked.filter((message) => message.role === "system");
+        await this.#record.clear();
         return this.#out.note("forgotten.");
       case "save":
         return this.#save(rest.trim());
@@ -111,41 +129,39 @@ class Terminal {
   }
 
   async #ask(text: string): Promise<void> {
-    const question = placeMedia(text, this.#waiting, { interleave: this.#flags.interleave ?? false }) as InputPart[];
-    const before = this.#chat.history.length;
-    try {
-      await this.#show((options) => this.#chat.ask(question, options));
-    } finally {
-      if (this.#chat.history.length > before) {
+    const parts = placeMedia(text, this.#waiting, { interleave: this.#flags.interleave ?? false }) as InputPart[];
+    const question = await this.#record.keep(parts);
+    const before = this.#record.messages.length;
+    await this.#show(
+      (options) => this.#chat.ask(question, options),
+      async (ended) => {
+        // When nothing was said, the chat is as it was before; its turns may have been read.
+        if (this.#chat.history.length !== before + 2) return;
         this.#waiting = [];
-        this.#asked.push({ role: "user", content: question });
-        this.#noteAnswer();
-      }
-    }
+        await this.#record.answered(this.#chat, question, ended);
+      },
+    );
   }
 
   async #regenerate(): Promise<void> {
-    const answered = this.#chat.history.at(-1)?.role === "assistant";
-    try {
+    const { messages } = this.#record;
+    await this.#show(
       // The same seed would give the same answer.
-      await this.#show((options) => this.#chat.regenerate({ ...options, seed: undefined }));
-    } finally {
-      if (answered) {
-        this.#asked.pop();
-        this.#noteAnswer();
-      }
-    }
+      (options) => this.#chat.regenerate({ ...options, seed: undefined }),
+      async (ended) => {
+        if (messages.at(-1)?.role !== "assistant") return;
+        messages.pop();
+        if (this.#chat.history.at(-1)?.role === "assistant") await this.#record.answered(this.#chat, undefined, ended);
+      },
+    );
   }
 
-  #noteAnswer(): void {
-    const last = this.#chat.history.at(-1);
-    if (last?.role === "assistant") this.#asked.push({ role: "assistant", content: last.text });
-  }
-
-  /** Streams an answer; Ctrl-C stops it and keeps the text so far. */
-  async #show(start: (options: AskOptions) => Answer): Promise<void> {
+  /** Streams an answer; Ctrl-C stops it and keeps the text so far. `keep` is called when it has ended, in whichever way. */
+  async #show(start: (options: AskOptions) => Answer, keep: (ended: Ended) => Promise<void>): Promise<void> {
     const controller = new AbortController();
     const release = takeInterrupt(() => controller.abort());
+    const started = performance.now();
+    let result: AnswerResult | undefined;
     try {
       const answer = start({ ...askOptions(this.#flags), onProgress: this.#view.on, signal: controller.signal });
       for await (const piece of answer) {
@@ -153,7 +169,7 @@ class Terminal {
         this.#out.text(piece.text);
       }
       this.#out.endText();
-      const result = await answer.result();
+      result = await answer.result();
       this.#out.note(summary(result));
       if (result.finishReason === "length") this.#out.note("(cut off: --max-tokens or --ctx)");
     } catch (error) {
@@ -163,6 +179,7 @@ class Terminal {
       this.#out.note("(stopped)");
     } finally {
       release();
+      await keep({ result, ms: performance.now() - started });
     }
   }
 
@@ -175,34 +192,23 @@ class Terminal {
     const parts = [];
     for (const each of await expandMedia([file])) parts.push(await mediaPart(each, as));
     this.#waiting.push(...parts);
-    this.announce();
+    this.#announce();
   }
 
+  /** Saves the conversation: a plain name is a session's, and anything else a file's. */
   async #save(name: string): Promise<void> {
+    if (isSessionName(name.normalize("NFC"))) {
+      await this.#record.saveAs(name);
+      return this.#out.note(`saved; from now on each answer is. \`owl3 chat --session ${name}\` goes on with it.`);
+    }
     const file = expandPath(name);
-    if (file === "") throw new UsageError("give the file to write: /save chat.json");
-    const messages = this.#asked.map(({ role, content }) => ({
-      role,
-      content: typeof content === "string" ? content : content.map(saved),
-    }));
+    if (file === "") throw new UsageError("give a name or the file to write: /save trip, or /save chat.json");
+    const messages = savedMessages(this.#record.messages);
     await writeFile(file, `${JSON.stringify(messages, null, 2)}\n`).catch((error: Error) => {
       throw new FileError(`${file} can't be written: ${error.message}`, { cause: error });
     });
     this.#out.note(`saved to ${file}.`);
   }
-}
-
-/** Converts a part to the form that --messages reads, with absolute paths; a picture without a path is embedded as a data: URL. */
-function saved(part: InputPart): unknown {
-  if (part.type === "text") return part;
-  if ("path" in part) return { ...part, path: /^[a-z]+:/i.test(part.path) ? part.path : path.resolve(part.path) };
-  if ("frames" in part) return { ...part, frames: part.frames.map((frame) => path.resolve(frame)) };
-  const file = "source" in part ? part.source.path : undefined;
-  if (file !== undefined) return { type: part.type, path: path.resolve(file) };
-  if (part.type === "video") throw new FileError("a video from stdin can't be saved: give it as a file.");
-  const data = "source" in part ? (part.source.bytes as Uint8Array) : part.data;
-  const url = `data:application/octet-stream;base64,${Buffer.from(data).toString("base64")}`;
-  return { type: "image_url", image_url: { url } };
 }
 
 /** Expands a path as people type it or drop it into a terminal: in quotes, with escaped spaces, with ~ for the home folder. */

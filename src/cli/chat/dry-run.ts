@@ -4,13 +4,18 @@ import { memoryJson } from "../json.js";
 import type { Output } from "../output.js";
 import { askOptions, type ChatFlags, chatOptions, owlOptions } from "./flags.js";
 import type { ChatInput } from "./input.js";
+import { sessionChatOptions, withChoices } from "./session.js";
 import { ProgressView } from "./view.js";
 
 /** `--dry-run`: prints the input of the model and the planned memory; the model is not loaded. */
 export async function dryRun(input: ChatInput, flags: ChatFlags, out: Output): Promise<void> {
   const view = new ProgressView(out);
-  const question = input.question === undefined ? [] : [{ role: "user" as const, content: input.question }];
-  const options = { ...owlOptions(flags), ...chatOptions(flags), ...askOptions(flags), onProgress: view.on };
+  const { session } = input;
+  const content = session && input.question ? withChoices(input.question, flags) : input.question;
+  const question = content === undefined ? [] : [{ role: "user" as const, content }];
+  const system = input.messages[0]?.role === "system" ? undefined : flags.system;
+  const chat = { ...(session ? sessionChatOptions(flags, session) : chatOptions(flags)), system };
+  const options = { ...owlOptions(flags), ...chat, ...askOptions(flags), onProgress: view.on };
   const { prompt, ids, mediaOffset, media, contextLength, memory } = await Owl.preview(
     input.model,
     [...input.messages, ...question],

@@ -55,6 +55,9 @@ export interface MediaFlags {
 /** The options of `owl3 chat` and `owl3 video` as commander parses them. */
 export interface ChatFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFlags {
   messages?: string;
+  session?: string;
+  continue?: boolean;
+  log: boolean;
   dryRun?: boolean;
   dump?: string;
   quiet?: boolean;

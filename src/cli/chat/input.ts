@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { FileError, UsageError } from "../../errors.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
+import type { Session } from "../../sessions/session.js";
 
 /** The input of a chat: earlier turns, media, and the question, if there is one. */
 export interface ChatInput {
@@ -9,6 +10,8 @@ export interface ChatInput {
   messages: InputMessage[];
   media: (InputImage | InputVideo)[];
   question: InputPart[] | undefined;
+  /** Keeps the conversation. */
+  session?: Session | undefined;
 }
 
 /** Limit for stdin and --messages files in bytes: pictures and conversations are far smaller. */

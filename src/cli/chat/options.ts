@@ -20,6 +20,9 @@ export function addChatOptions(command: Command): Command {
   addMediaOptions(command);
   return command
     .option("--messages <file>", "a conversation as JSON; - is stdin")
+    .option("--session <name>", "keep the conversation under this name, and go on with it")
+    .option("-c, --continue", "go on with the last session")
+    .option("--no-log", "log nothing of this call, also while `owl3 logs on` holds")
     .option("--dry-run", "print prompt, ids, grids and memory without running the model")
     .option("--dump <file>", "write pixel_values, image_embeds and logits")
     .addOption(quietOption())

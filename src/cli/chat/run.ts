@@ -7,6 +7,7 @@ import { createOutput } from "../output.js";
 import type { ChatFlags } from "./flags.js";
 import { type ChatInput, readText, splitArguments } from "./input.js";
 import { mediaPart } from "./media.js";
+import { continued, modelOfSession, openSession } from "./session.js";
 
 /** The differences between `owl3 video` and `owl3 chat`. */
 export interface RunOptions {
@@ -20,19 +21,21 @@ export interface RunOptions {
 export async function runChat(args: string[], flags: ChatFlags, options: RunOptions = {}): Promise<void> {
   const out = createOutput(flags);
   const { resolveModel } = await import("../../models/resolve.js");
-  const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
+  const session = await openSession(flags);
+  const model = await resolveModel(flags.model ?? (await modelOfSession(session)), { note: (line) => out.note(line) });
   const { restrictLoaders } = await import("../../media/image.js");
   restrictLoaders();
   const given = await splitArguments(args, flags.prompt);
   checkCombination(given, flags);
-  const messages =
-    flags.messages === undefined
+  const messages = session?.record
+    ? await continued(session, model, out)
+    : flags.messages === undefined
       ? []
       : parseMessages(
           await readText(flags.messages, "the conversation"),
           flags.messages === "-" ? "stdin" : flags.messages,
         );
-  if (flags.system !== undefined && messages[0]?.role === "system")
+  if (flags.system !== undefined && flags.messages !== undefined && messages[0]?.role === "system")
     throw new UsageError("--system and a system message in --messages exclude each other.");
   const media: (InputImage | InputVideo)[] = [];
   for (const name of await expandMedia(given.media)) media.push(await mediaPart(name, options.video && "video"));
@@ -48,7 +51,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
     throw new UsageError("the conversation in --messages ends with a question already; leave out prompt and MEDIA.");
   const { interleave = false } = flags;
   const question = prompt === undefined ? undefined : placeMedia(prompt, media, { interleave });
-  const input: ChatInput = { model, messages, media, question };
+  const input: ChatInput = { model, messages, media, question, session };
 
   if (flags.dryRun) {
     const { dryRun } = await import("./dry-run.js");

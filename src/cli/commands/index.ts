@@ -7,10 +7,12 @@ import { addConvertCommand } from "./convert.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addEvalCommand } from "./eval.js";
 import { addInfoCommand } from "./info.js";
+import { addLogsCommand } from "./logs.js";
 import { addModelsCommand } from "./models.js";
 import { addPullCommand } from "./pull.js";
 import { addQuantizeCommand } from "./quantize.js";
 import { addRmCommand } from "./rm.js";
+import { addSessionsCommand } from "./sessions.js";
 import { addVideoCommand } from "./video.js";
 
 /** A command file describes, calls the library and prints; its action makes heavy imports. */
@@ -31,4 +33,10 @@ export const mainCommands: readonly AddCommand[] = [
 ];
 
 /** The commands that `owl3 --help` only names. */
-export const otherCommands: readonly AddCommand[] = [addRmCommand, addCacheCommand, addBenchCommand];
+export const otherCommands: readonly AddCommand[] = [
+  addRmCommand,
+  addSessionsCommand,
+  addLogsCommand,
+  addCacheCommand,
+  addBenchCommand,
+];

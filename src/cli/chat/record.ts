@@ -1,0 +1,131 @@
+import path from "node:path";
+import type { AnswerResult } from "../../chat/answer.js";
+import type { Chat } from "../../chat/chat.js";
+import type { ChatOptions } from "../../chat/options.js";
+import { UsageError, UserError } from "../../errors.js";
+import { fingerprint } from "../../eval/fingerprint.js";
+import { addEntry, isLogging } from "../../logs/logs.js";
+import type { InputMessage, InputPart } from "../../prompt/messages.js";
+import { Session } from "../../sessions/session.js";
+import { explain } from "../explain.js";
+import { onInterrupt } from "../interrupt.js";
+import type { Output } from "../output.js";
+import { type ChatFlags, chatOptions } from "./flags.js";
+import type { ChatInput } from "./input.js";
+import { entryOf } from "./log-entry.js";
+import { sessionChatOptions, withChoices } from "./session.js";
+
+/** How an answer ended; `result` is absent where the user stopped it. */
+export interface Ended {
+  result: AnswerResult | undefined;
+  /** Milliseconds since the question. */
+  ms: number;
+}
+
+/** What lasts of a chat: its turns as they were asked, which its session keeps, and the log. */
+export class ChatRecord {
+  /** The conversation with its system message. */
+  readonly messages: InputMessage[];
+  readonly #model: string;
+  readonly #flags: ChatFlags;
+  readonly #out: Output;
+  #session: Session | undefined;
+
+  private constructor(input: ChatInput, flags: ChatFlags, out: Output, messages: InputMessage[]) {
+    this.#model = input.model;
+    this.#session = input.session;
+    this.#flags = flags;
+    this.#out = out;
+    this.messages = messages;
+  }
+
+  /** Begins with the turns of the input. In a new session their media are copied. */
+  static async open(input: ChatInput, flags: ChatFlags, out: Output): Promise<ChatRecord> {
+    const { messages, session } = input;
+    const given = flags.system !== undefined && messages[0]?.role !== "system";
+    const system: InputMessage[] = given ? [{ role: "system", content: flags.system ?? "" }] : [];
+    const record = new ChatRecord(input, flags, out, [...system, ...messages]);
+    if (session && !session.record) await record.#keepAll(session);
+    return record;
+  }
+
+  /** The name of the session, if the chat has one. */
+  get session(): string | undefined {
+    return this.#session?.name;
+  }
+
+  /** The options of the chat, with its turns so far. */
+  get chatOptions(): ChatOptions {
+    const options = this.#session ? sessionChatOptions(this.#flags, this.#session) : chatOptions(this.#flags);
+    return { ...options, system: undefined, messages: this.messages };
+  }
+
+  /** The parts of a question as they are to be asked: a session asks about its copies of media. */
+  async keep(question: InputPart[]): Promise<InputPart[]> {
+    return this.#session ? this.#session.keep(withChoices(question, this.#flags)) : question;
+  }
+
+  /** Takes over the last answer of a chat, which is to `question` or to the last turn, logs it and saves the session. */
+  async answered(chat: Chat, question: InputPart[] | undefined, ended: Ended): Promise<void> {
+    const { text = "", ids } = chat.history.at(-1) ?? {};
+    if (question) this.messages.push({ role: "user", content: question });
+    this.messages.push({ role: "assistant", content: text, ...(ids && { ids }) });
+    await this.#log(ended);
+    await this.save();
+  }
+
+  /** Saves the session, if there is one and all is answered. Throws FileError. */
+  async save(): Promise<void> {
+    const session = this.#session;
+    if (!session || this.messages.at(-1)?.role === "user") return;
+    const { name, fingerprint: hash } = await fingerprint(this.#model);
+    const model = { name, path: path.resolve(this.#model), fingerprint: hash };
+    const allowSpecial = this.chatOptions.allowSpecial ?? false;
+    await session.save({ model, allowSpecial, messages: this.messages });
+  }
+
+  /** Begins a session of this conversation and goes on in it. Throws UsageError if there is one of this name. */
+  async saveAs(name: string): Promise<void> {
+    if (this.#session?.name === name.normalize("NFC")) return this.save();
+    if (this.messages.at(-1)?.role !== "assistant") throw new UsageError("there is no answer yet that could be saved.");
+    const session = await Session.open(name);
+    try {
+      if (session.record) throw new UsageError(`there is a session ${session.name} already; choose another name.`);
+      await this.#keepAll(session);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    this.#session?.close();
+    onInterrupt(() => session.close());
+    this.#session = session;
+    await this.save();
+  }
+
+  async clear(): Promise<void> {
+    const kept = this.messages.filter(({ role }) => role === "system");
+    this.messages.splice(0, this.messages.length, ...kept);
+    await this.save();
+  }
+
+  close(): void {
+    this.#session?.close();
+  }
+
+  async #keepAll(session: Session): Promise<void> {
+    for (const [i, message] of this.messages.entries())
+      if (typeof message.content !== "string" && message.role === "user")
+        this.messages[i] = { ...message, content: await session.keep(withChoices(message.content, this.#flags)) };
+  }
+
+  /** A log that can't be written is no reason to fail. */
+  async #log(ended: Ended): Promise<void> {
+    if (!this.#flags.log || !(await isLogging())) return;
+    try {
+      await addEntry(await entryOf(this.messages, { model: this.#model, session: this.session, ...ended }));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#out.warn(`this answer was not logged: ${explain(error).message}`);
+    }
+  }
+}

@@ -1,0 +1,16 @@
+/** The folders of this user, by the XDG Base Directory Specification. */
+import { homedir, userInfo } from "node:os";
+import path from "node:path";
+
+/** The folder of the user's data: owl3 in $XDG_DATA_HOME, else in ~/.local/share. */
+export function dataFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return path.join(absolute(env.XDG_DATA_HOME) ?? path.join(homeFolder(), ".local/share"), "owl3");
+}
+
+/** The home folder, also when $HOME is set to nothing. */
+function homeFolder(): string {
+  return homedir() || userInfo().homedir;
+}
+
+/** A folder of the environment; the specification ignores relative ones. */
+const absolute = (folder: string | undefined) => (folder && path.isAbsolute(folder) ? folder : undefined);
