@@ -7,6 +7,7 @@ import { isHash } from "./names.js";
 const formatNumber = 1;
 const maxMessages = 10_000;
 const maxIds = 1 << 24;
+const maxName = 4096;
 
 /** A medium that is kept in the session's folder under its hash. */
 export interface KeptMedium {
@@ -87,8 +88,8 @@ const record: Check<SessionRecord> = (value, where) => {
 const model: Check<SessionModel> = (value, where) => {
   const given = object(value, where);
   return {
-    name: text(given.name, `${where}.name`),
-    path: text(given.path, `${where}.path`),
+    name: short(given.name, `${where}.name`),
+    path: short(given.path, `${where}.path`),
     fingerprint: fingerprint(given.fingerprint, `${where}.fingerprint`),
   };
 };
@@ -135,7 +136,7 @@ const part: Check<KeptPart> = (value, where) => {
 const medium: Check<KeptMedium> = (value, where) => {
   const { sha256, size, name } = object(value, where);
   if (!isHash(sha256)) throw new Error(`${where}.sha256 is no hash`);
-  return { sha256, size: integer(1)(size, `${where}.size`), name: text(name, `${where}.name`) };
+  return { sha256, size: integer(1)(size, `${where}.size`), name: short(name, `${where}.name`) };
 };
 
 const sampling: Check<FrameChoice> = (value, where) => {
@@ -147,6 +148,13 @@ const sampling: Check<FrameChoice> = (value, where) => {
     ...optional("end", number(0, 1e9), end, where),
     ...optional("frames", list(integer(0), 4096), frames, where),
   };
+};
+
+/** A name or a path, which messages show. */
+const short: Check<string> = (value, where) => {
+  const given = text(value, where);
+  if (given === "" || given.length > maxName) throw new Error(`${where} has ${given.length} characters`);
+  return given;
 };
 
 const flag: Check<boolean> = (value, where) => {

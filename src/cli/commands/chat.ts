@@ -26,6 +26,7 @@ Output: -q, --quiet only the answer   --json one object   --logprobs K with it
   --dump FILE.safetensors  pixel_values, image_embeds and logits of the prompt
 Examples:
   owl3 chat photo.jpg "What does the sign say?"
+  owl3 chat before.png after.png -p "What changed?" --json
   curl -s https://example.org/a.jpg | owl3 chat - "Describe this." --temp 0
 `;
 

@@ -250,3 +250,39 @@ test("chat: open refuses what is no file", async () => {
   await expect(Owl.openWith(binding, "/no/such.gguf")).rejects.toMatchObject({ exitCode: 3 });
   await expect(Owl.openWith(binding, "/tmp")).rejects.toThrow(/folder/);
 });
+
+test("chat: turns from elsewhere keep their ids if these spell them, and an answer to them can be given again", async () => {
+  const fake = fakeEngine();
+  await using owl = await openFake(fake);
+  const history = (ids?: number[]) => [
+    { role: "user" as const, content: "hello" },
+    { role: "assistant" as const, content: "hi", ...(ids && { ids }) },
+  ];
+  const idsOf = async (ids?: number[]) => {
+    const chat = owl.chat({ messages: history(ids) });
+    await chat.ask("and?", { maxTokens: 1 }).result();
+    return chat.history[1]?.ids;
+  };
+  expect(await idsOf([104, 105])).toEqual([104, 105]);
+  expect(await idsOf([104, 106])).toBeUndefined();
+  expect(await idsOf()).toBeUndefined();
+
+  const chat = owl.chat({ messages: history() });
+  const { text: again } = await chat.regenerate({ maxTokens: 3 }).result();
+  const fresh = await owl.chat().ask("hello", { maxTokens: 3 }).result();
+  expect(again).toBe(fresh.text);
+  expect(chat.history.map(({ role }) => role)).toEqual(["user", "assistant"]);
+  expect(() => owl.chat({ messages: history().slice(0, 1) }).regenerate()).toThrow("there is no answer yet");
+});
+
+test("chat: usage tells the crops that the vision tower ran", async () => {
+  const fake = fakeEngine();
+  await using owl = await openFake(fake);
+  const ask = () =>
+    owl
+      .chat()
+      .ask([picture("a.png"), text("what?")], { maxTokens: 1 })
+      .result();
+  expect((await ask()).usage).toMatchObject({ crops: 2, encodedCrops: 1 }); // both have the same pixels
+  expect((await ask()).usage).toMatchObject({ crops: 2, encodedCrops: 0 });
+});

@@ -54,3 +54,15 @@ test("an animation as a video: the container is known from the one look at its h
   await cropsOf(part);
   expect(heads).toHaveBeenCalledTimes(1);
 });
+
+test("what a picture or video says of its own crops and frames goes before the options", async () => {
+  const one = await load({ type: "image", path: picture, cut: false }, { cut: true });
+  const all = await load({ type: "image", path: picture, cut: true }, { cut: false });
+  expect([one.report.crops, all.report.crops]).toEqual([1, 5]);
+  const clip = join(fixtures, "clips/anim.gif");
+  const options = { cut: false, video: { maxFrames: 3, end: 1e6 } };
+  const frames = { type: "video" as const, path: clip, sampling: { frames: [1] } };
+  const some = await load(frames, options);
+  expect(some.report.video?.frames.map(({ index }) => index)).toEqual([1]);
+  for (const media of [one, all, some]) await closeMedia(media);
+});
