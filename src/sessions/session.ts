@@ -22,7 +22,7 @@ import {
 
 const maxRecord = 64 * 2 ** 20;
 
-/** What a session is saved with. */
+/** The content of a session that is saved. */
 export interface SessionState {
   model: SessionModel;
   allowSpecial: boolean;

@@ -7,7 +7,7 @@ import { root, temporaryFolder } from "../support/files.js";
 
 // The commands that a document shows are run: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
 // configured; a comment after it is what it prints. Lines that need the network or that install are in plain ``` blocks.
-const documents = ["README.md", "EVAL.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/batch.md"];
+const documents = ["README.md", "EVAL.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/batch.md", "docs/sessions.md"];
 const folder = temporaryFolder();
 
 /** Commands with the output that is shown for them, if any. */
@@ -36,7 +36,14 @@ for (const document of documents)
     for (const [command, output] of commands(document))
       test(command, () => {
         const line = command.replaceAll("npx owl3", "node bin/owl3.js").replaceAll("/tmp/", `${folder}/`);
-        const env = { ...process.env, HOME: folder, XDG_CACHE_HOME: folder, XDG_CONFIG_HOME: folder, OWL3_MODEL: "" };
+        const env = {
+          ...process.env,
+          HOME: folder,
+          XDG_CACHE_HOME: folder,
+          XDG_CONFIG_HOME: folder,
+          XDG_DATA_HOME: folder,
+          OWL3_MODEL: "",
+        };
         const out = execFileSync("sh", ["-c", line], {
           cwd: root,
           env,

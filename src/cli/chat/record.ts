@@ -22,7 +22,7 @@ export interface Ended {
   ms: number;
 }
 
-/** What lasts of a chat: its turns as they were asked, which its session keeps, and the log. */
+/** The part of a chat that lasts: its turns as they were asked, which its session keeps, and the log. */
 export class ChatRecord {
   /** The conversation with its system message. */
   readonly messages: InputMessage[];

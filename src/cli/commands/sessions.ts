@@ -13,6 +13,14 @@ export function addSessionsCommand(program: Command): void {
       await list(createOutput(), flags.json ?? false);
     });
   sessions
+    .command("list")
+    .alias("ls")
+    .description("list them, as without a command")
+    .action(async (_: unknown, command: Command) => {
+      const { list } = await import("../sessions/list.js");
+      await list(createOutput(), command.optsWithGlobals<{ json?: boolean }>().json ?? false);
+    });
+  sessions
     .command("show")
     .description("print a conversation")
     .argument("<name>")
