@@ -26,6 +26,14 @@ export {
 export type { FileType } from "./gguf/file-types.js";
 export type { FrameReport, VideoOptions } from "./media/frames.js";
 export type { GgufMetadata, KvType, MemoryPlan, NativeConfig as ModelConfig } from "./native/binding.js";
-export type { InputImage, InputMessage, InputPart, InputVideo, Role, TextPart } from "./prompt/messages.js";
+export type {
+  FrameChoice,
+  InputImage,
+  InputMessage,
+  InputPart,
+  InputVideo,
+  Role,
+  TextPart,
+} from "./prompt/messages.js";
 export type { ScoredCandidate, ScoredToken } from "./score/candidates.js";
 export type { MediaReport } from "./vision/chat-media.js";

@@ -61,12 +61,16 @@ export type InputMedium = { path: string } | { data: Uint8Array; name?: string }
 export type InputImage = { type: "image"; cut?: boolean } & InputMedium;
 /** A video, or the paths of its frames. `sampling` counts for this video instead of the chat's options of the same names. */
 export type InputVideo = { type: "video"; sampling?: FrameChoice } & (InputMedium | { frames: string[] });
-/** The frames of a video to look at: at most `maxFrames`, `fps` a second, in [start, end) seconds; or exactly `frames`. */
+/** The frames of a video to look at. */
 export interface FrameChoice {
+  /** Sampling rate in frames a second (the reference: 1). */
   fps?: number;
+  /** Maximum number of frames (the reference: 16). */
   maxFrames?: number;
+  /** Only frames in [start, end) are taken, in seconds from the clip's first frame. */
   start?: number;
   end?: number;
+  /** Indices of exactly these frames; the other options then have no effect. */
   frames?: readonly number[];
 }
 export type InputPart = TextPart | InputImage | InputVideo;

@@ -251,3 +251,17 @@ test("a folder that can't be made is a sentence", () => {
     err: expect.stringMatching(/^owl3: .*sessions\/a can't be .*\.\n$|^owl3: session a can't be made: .*\.\n$/),
   });
 });
+
+onLinux("an answer that Ctrl-C stops is kept as far as it came", async () => {
+  const t = open("-m", await convertedTo("f32"), "--session", "long", "--max-tokens", "20000", "--ctx", "8000");
+  await t.until(ready);
+  t.type("Go on.\r");
+  await t.until(/Go on\.[\s\S]{60}/);
+  t.type("\u0003");
+  expect(plain(await t.until(ready))).toContain("(stopped)");
+  const { messages } = record("long");
+  expect(messages).toMatchObject([{ role: "user" }, { role: "assistant" }]);
+  expect(messages[1].content).not.toBe("");
+  t.type("\u0004");
+  expect(await t.exit).toBe(0);
+});

@@ -33,10 +33,10 @@ const help = `  /image PATH   add a picture, or all of a folder, to the next que
 /** Holds a conversation on a terminal. */
 export async function converse(input: ChatInput, flags: ChatFlags, out: Output): Promise<void> {
   const view = new ProgressView(out);
+  const record = await ChatRecord.open(input, flags, out);
   const owl = await Owl.open(input.model, { ...owlOptions(flags), onProgress: view.on });
   view.stop();
   const keyboard = await Keyboard.open();
-  const record = await ChatRecord.open(input, flags, out);
   const conversation = new Terminal(owl, record, input.media, flags, out, view);
   try {
     out.note(`${path.basename(input.model)} on ${owl.backend}; /help lists the commands, Ctrl-D leaves.`);

@@ -1,21 +1,13 @@
 /** Chooses the frames of a clip that the model sees, by the reference's rule or by the user's options. */
 import { UsageError } from "../../errors.js";
+import type { FrameChoice } from "../../prompt/messages.js";
 
-export interface SamplingOptions {
-  /** Sampling rate in frames a second (the reference: 1). */
-  fps?: number;
-  /** Maximum number of frames (the reference: 16). */
-  maxFrames?: number;
-  /** Only frames in [start, end) are taken, in seconds from the clip's first frame. */
-  start?: number;
-  end?: number;
+export interface SamplingOptions extends FrameChoice {
   /**
    * "reference" (default): every frame at the rate, and the middles of equal parts of them if these are too many. "middles": the middles of maxFrames
    * equal intervals of all frames, which published evaluations look at; the rate has no effect.
    */
   rule?: "reference" | "middles";
-  /** Indices of exactly these frames; the other options then have no effect. */
-  frames?: readonly number[];
 }
 
 /** Maximum number of frames of one clip: no prompt holds more. */
