@@ -230,6 +230,16 @@ onLinux("/save NAME begins a session of a conversation, and a name with a dot is
   t.type("Which color is the star?\r");
   await t.until(ready);
   expect(record("trip").messages).toHaveLength(4);
+  t.type("/save copy\r");
+  await t.until(ready);
+  t.type("/regen\r");
+  await t.until(ready);
+  expect(record("copy").messages[0]).toEqual(record("trip").messages[0]);
+  expect(readdirSync(sessions("copy", "media"))).toEqual(readdirSync(sessions("trip", "media")));
+  expect([existsSync(sessions("trip", "session.lock")), existsSync(sessions("copy", "session.lock"))]).toEqual([
+    false,
+    true,
+  ]);
   const file = path.join(home, "trip.json");
   t.type(`/save ${file}\r`);
   expect(plain(await t.until(ready))).toContain(`saved to ${file}.`);

@@ -45,7 +45,7 @@ export class ChatRecord {
     const given = flags.system !== undefined && messages[0]?.role !== "system";
     const system: InputMessage[] = given ? [{ role: "system", content: flags.system ?? "" }] : [];
     const record = new ChatRecord(input, flags, out, [...system, ...messages]);
-    if (session && !session.record) await record.#keepAll(session);
+    if (session && !session.record) record.messages.splice(0, Infinity, ...(await record.#keptIn(session)));
     return record;
   }
 
@@ -76,12 +76,7 @@ export class ChatRecord {
 
   /** Saves the session, if there is one and all is answered. Throws FileError. */
   async save(): Promise<void> {
-    const session = this.#session;
-    if (!session || this.messages.at(-1)?.role === "user") return;
-    const { name, fingerprint: hash } = await fingerprint(this.#model);
-    const model = { name, path: path.resolve(this.#model), fingerprint: hash };
-    const allowSpecial = this.chatOptions.allowSpecial ?? false;
-    await session.save({ model, allowSpecial, messages: this.messages });
+    if (this.#session && this.messages.at(-1)?.role !== "user") await this.#saveIn(this.#session, this.messages);
   }
 
   /** Begins a session of this conversation and goes on in it. Throws UsageError if there is one of this name. */
@@ -89,17 +84,19 @@ export class ChatRecord {
     if (this.#session?.name === name.normalize("NFC")) return this.save();
     if (this.messages.at(-1)?.role !== "assistant") throw new UsageError("there is no answer yet that could be saved.");
     const session = await Session.open(name);
+    const release = onInterrupt(() => session.close());
     try {
       if (session.record) throw new UsageError(`there is a session ${session.name} already; choose another name.`);
-      await this.#keepAll(session);
+      const messages = await this.#keptIn(session);
+      await this.#saveIn(session, messages);
+      this.messages.splice(0, messages.length, ...messages);
     } catch (error) {
       session.close();
+      release();
       throw error;
     }
     this.#session?.close();
-    onInterrupt(() => session.close());
     this.#session = session;
-    await this.save();
   }
 
   async clear(): Promise<void> {
@@ -112,10 +109,23 @@ export class ChatRecord {
     this.#session?.close();
   }
 
-  async #keepAll(session: Session): Promise<void> {
-    for (const [i, message] of this.messages.entries())
-      if (typeof message.content !== "string" && message.role === "user")
-        this.messages[i] = { ...message, content: await session.keep(withChoices(message.content, this.#flags)) };
+  async #saveIn(session: Session, messages: readonly InputMessage[]): Promise<void> {
+    const { name, fingerprint: hash } = await fingerprint(this.#model);
+    const model = { name, path: path.resolve(this.#model), fingerprint: hash };
+    await session.save({ model, allowSpecial: this.chatOptions.allowSpecial ?? false, messages });
+  }
+
+  /** The conversation with its media copied into a new session. In a session before, they had their choices already. */
+  async #keptIn(session: Session): Promise<InputMessage[]> {
+    const inSession = this.#session?.record !== undefined;
+    const kept: InputMessage[] = [];
+    for (const message of this.messages) {
+      const { role, content } = message;
+      if (typeof content === "string" || role !== "user") kept.push(message);
+      else
+        kept.push({ ...message, content: await session.keep(inSession ? content : withChoices(content, this.#flags)) });
+    }
+    return kept;
   }
 
   /** A log that can't be written is no reason to fail. */
