@@ -1,9 +1,9 @@
 import path from "node:path";
 import type { ChatOptions } from "../../chat/options.js";
 import { UsageError } from "../../errors.js";
-import { fingerprint } from "../../eval/fingerprint.js";
 import { isFile } from "../../models/folder.js";
 import type { InputMessage, InputPart } from "../../prompt/messages.js";
+import { fingerprint } from "../../rows/fingerprint.js";
 import { lastSession } from "../../sessions/list.js";
 import { systemOf } from "../../sessions/record.js";
 import { Session } from "../../sessions/session.js";
