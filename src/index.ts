@@ -1,10 +1,11 @@
 export type { Answer, AnswerResult } from "./chat/answer.js";
 export type { Chat } from "./chat/chat.js";
+export type { FindOptions, Moment } from "./chat/find.js";
 export type { AskOptions, ChatOptions, PromptTensors } from "./chat/options.js";
 export { Owl, type OwlOptions } from "./chat/owl.js";
 export type { Preview, PreviewOptions } from "./chat/preview.js";
 export type { OnProgress, Progress, Timings } from "./chat/progress.js";
-export type { ScoreOptions, Scores } from "./chat/score.js";
+export type { ScoreOptions, Scores, YesNoScores } from "./chat/score.js";
 export { type ConvertOptions, convertCheckpoint } from "./convert/convert.js";
 export { type QuantizeOptions, quantizeFile } from "./convert/quantize.js";
 export type { WriteProgress } from "./convert/write.js";
@@ -23,12 +24,14 @@ export {
   UsageError,
   UserError,
 } from "./errors.js";
+export { joinSpans, rankByProbability, type Scored, type SpanOptions } from "./find/spans.js";
 export type { FileType } from "./gguf/file-types.js";
 export type { FrameReport, VideoOptions } from "./media/frames.js";
 export type { GgufMetadata, KvType, MemoryPlan, NativeConfig as ModelConfig } from "./native/binding.js";
 export type {
   FrameChoice,
   InputImage,
+  InputMedium,
   InputMessage,
   InputPart,
   InputVideo,
@@ -36,4 +39,5 @@ export type {
   TextPart,
 } from "./prompt/messages.js";
 export type { ScoredCandidate, ScoredToken } from "./score/candidates.js";
+export type { Spelling, YesNo } from "./score/yes-no.js";
 export type { MediaReport } from "./vision/chat-media.js";

@@ -4,7 +4,7 @@ import { FileError, FolderError, MemoryError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
-import type { InputMessage } from "../prompt/messages.js";
+import type { InputMedium, InputMessage } from "../prompt/messages.js";
 import { packageVersion } from "../version.js";
 import { EmbeddingCache } from "../vision/cache.js";
 import type { LoadMedia } from "../vision/chat-media.js";
@@ -13,13 +13,14 @@ import { mediaLoader } from "../vision/load.js";
 import { hashVisionWeights } from "../vision/weights-hash.js";
 import { Chat } from "./chat.js";
 import { createEngine, type Engine } from "./engine.js";
+import { type FindOptions, findMoments, type Moment } from "./find.js";
 import { memoryLimits } from "./memory.js";
 import type { ChatOptions } from "./options.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
 import { RepackCache } from "./repack-cache.js";
-import { type ScoreOptions, type Scores, scoreCandidates } from "./score.js";
+import { type ScoreOptions, type Scores, scoreCandidates, scoreYesNo, type YesNoScores } from "./score.js";
 
 export interface OwlOptions extends ModelOptions {
   /** Keep embeddings of crops on disk and look there first (see EmbeddingCache); default: false. */
@@ -34,7 +35,8 @@ export class Owl {
   readonly path: string;
   readonly #engine: Engine;
   readonly #chats = new Set<Chat>();
-  readonly #scoring = new Set<Promise<Scores>>();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #finding = new Set<AsyncGenerator<Moment, void, void>>();
   readonly #stop = new AbortController();
   #disposed = false;
 
@@ -123,16 +125,43 @@ export class Owl {
    * Computes how probable given answers to a conversation are, which ends with a question. Candidates share the computation of the prompt and
    * go through the model together. Several calls may run at the same time, beside chats.
    */
-  async score(
-    messages: readonly InputMessage[],
-    candidates: readonly string[],
-    options: ScoreOptions = {},
-  ): Promise<Scores> {
+  score(messages: readonly InputMessage[], candidates: readonly string[], options: ScoreOptions = {}): Promise<Scores> {
+    return this.#run(options.signal, (signal) =>
+      scoreCandidates(this.#engine, structuredClone(messages), candidates, { ...options, signal }),
+    );
+  }
+
+  /** Computes how probable yes and no are as answers to a conversation, which ends with a question of yes or no (see yesNo()). */
+  yesNo(messages: readonly InputMessage[], options: Omit<ScoreOptions, "end" | "letters"> = {}): Promise<YesNoScores> {
+    return this.#run(options.signal, (signal) =>
+      scoreYesNo(this.#engine, structuredClone(messages), { ...options, signal }),
+    );
+  }
+
+  /**
+   * Asks of each window of a clip whether it shows something, and gives the windows in the order of time; rankByProbability() and joinSpans() make an answer of
+   * them. The work is done as they are read.
+   */
+  async *find(clip: InputMedium, text: string, options: FindOptions = {}): AsyncGenerator<Moment, void, void> {
+    const moments = findMoments(this.#engine, structuredClone(clip), text, options, this.#signal(options.signal));
+    this.#finding.add(moments);
+    try {
+      yield* moments;
+    } finally {
+      this.#finding.delete(moments);
+    }
+  }
+
+  async #run<T>(given: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const running = work(this.#signal(given));
+    this.#running.add(running);
+    return running.finally(() => this.#running.delete(running));
+  }
+
+  /** Aborted with the given one, and when the model is disposed of. Throws UserError when it was. */
+  #signal(given: AbortSignal | undefined): AbortSignal {
     if (this.#disposed) throw new UserError("this model was disposed; open it again.");
-    const signal = AbortSignal.any([this.#stop.signal, ...(options.signal ? [options.signal] : [])]);
-    const scoring = scoreCandidates(this.#engine, structuredClone(messages), candidates, { ...options, signal });
-    this.#scoring.add(scoring);
-    return scoring.finally(() => this.#scoring.delete(scoring));
+    return AbortSignal.any([this.#stop.signal, ...(given ? [given] : [])]);
   }
 
   /** Ends its chats and scores and frees the weights. A second call does nothing. */
@@ -141,7 +170,7 @@ export class Owl {
     this.#disposed = true;
     this.#stop.abort(new DOMException("the model was disposed", "AbortError"));
     await Promise.all([...this.#chats].map((chat) => chat.dispose()));
-    await Promise.allSettled(this.#scoring);
+    await Promise.allSettled([...this.#running, ...[...this.#finding].map((moments) => moments.return())]);
     this.#engine.dispose();
   }
 

@@ -7,7 +7,9 @@ export type Progress =
   | { stage: "preprocess"; done: number; total: number; source: string }
   | EncodeProgress
   | { stage: "prefill"; done: number; total: number }
-  | { stage: "beams"; done: number; total: number };
+  | { stage: "beams"; done: number; total: number }
+  /** Windows of a clip that is searched. */
+  | { stage: "find"; done: number; total: number };
 
 export type OnProgress = (progress: Progress) => void;
 

@@ -2,9 +2,11 @@ import { scoredRows } from "../decode/pass.js";
 import { ContextError, UsageError } from "../errors.js";
 import type { MemoryPlan } from "../native/binding.js";
 import { nativeSync } from "../native/native.js";
+import { letters, withOptions } from "../prompt/choice.js";
 import type { InputMessage } from "../prompt/messages.js";
 import { type ScoredCandidate, scoredCandidates } from "../score/candidates.js";
 import { forkBytes, scoreContinuations } from "../score/continuations.js";
+import { type YesNo, yesNo, yesNoCandidates } from "../score/yes-no.js";
 import type { MediaReport } from "../vision/chat-media.js";
 import { encodeMedia } from "../vision/encode-media.js";
 import { Conversation } from "./conversation.js";
@@ -16,6 +18,8 @@ import type { OnProgress } from "./progress.js";
 export interface ScoreOptions extends Omit<ChatOptions, "messages"> {
   /** Whether a candidate is a whole answer, so that the end marker counts as its last token; default: false. */
   end?: boolean | undefined;
+  /** Whether the question shows the candidates with letters, in the words of the published evaluation, and the letters are scored; default: false. */
+  letters?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
 }
@@ -28,6 +32,9 @@ export interface Scores {
   usage: { promptTokens: number; crops: number };
 }
 
+/** How probable yes and no are as answers to a question. */
+export interface YesNoScores extends YesNo, Omit<Scores, "candidates"> {}
+
 /** Computes how probable given answers to a conversation are; `messages` ends with the question. Nothing is drawn. */
 export async function scoreCandidates(
   engine: Engine,
@@ -38,16 +45,18 @@ export async function scoreCandidates(
   const { model, tokenizer } = engine;
   const { signal, onProgress, kvType = model.defaultKvType } = options;
   checkContextLength(options.contextLength, model.config.contextLength);
-  const continuations = candidates.map((text) => continuation(engine, text, options.end ?? false));
-  if (continuations.length === 0) throw new UsageError("there is no candidate to score.");
+  checkCandidates(candidates);
+  const asked = options.letters ? withOptions(messages, candidates) : messages;
+  const named = options.letters ? [...letters].slice(0, candidates.length) : undefined;
+  const continuations = (named ?? candidates).map((text) => continuation(engine, text, options.end ?? false));
   const conversation = new Conversation(tokenizer, engine.loadMedia, {
-    cut: options.cut ?? true,
+    cut: options.cut,
     video: options.video,
     allowSpecial: options.allowSpecial ?? false,
   });
   try {
     const system = options.system === undefined ? [] : [{ role: "system" as const, content: options.system }];
-    await conversation.add([...system, ...messages], { signal, onProgress });
+    await conversation.add([...system, ...asked], { signal, onProgress });
     const { ids, mediaOffset } = conversation.render();
     const plan = planScores(engine, { promptTokens: ids.length, crops: mediaOffset.length }, continuations, options);
     await encodeMedia(engine.crops, conversation.media, { signal, onProgress, plan });
@@ -59,7 +68,10 @@ export async function scoreCandidates(
         onProgress: (done, total) => onProgress?.({ stage: "prefill", done, total }),
       });
       return {
-        candidates: scoredCandidates(candidates, continuations, logprobs, tokenizer.text),
+        candidates: scoredCandidates(candidates, continuations, logprobs, tokenizer.text).map((scored, i) => ({
+          ...scored,
+          ...(named && { letter: named[i] as string }),
+        })),
         media: conversation.media.map(({ report }) => ({ ...report })),
         usage: { promptTokens: ids.length, crops: crops.length },
       };
@@ -71,11 +83,31 @@ export async function scoreCandidates(
   }
 }
 
+/** Computes how probable yes and no are as answers to a conversation; `messages` ends with the question. */
+export async function scoreYesNo(
+  engine: Engine,
+  messages: readonly InputMessage[],
+  options: Omit<ScoreOptions, "end" | "letters"> = {},
+): Promise<YesNoScores> {
+  const { candidates, media, usage } = await scoreCandidates(engine, messages, yesNoCandidates, options);
+  return { ...yesNo(candidates), media, usage };
+}
+
+/** Throws UsageError for what can't be compared. Texts that differ in their Unicode form alone have the same ids. */
+function checkCandidates(candidates: readonly string[]): void {
+  if (candidates.length === 0) throw new UsageError("there is no candidate to score.");
+  const seen = new Set<string>();
+  for (const candidate of candidates) {
+    if (candidate === "") throw new UsageError("a candidate is empty.");
+    const text = candidate.normalize("NFC");
+    if (seen.has(text)) throw new UsageError(`the candidate "${candidate.slice(0, 80)}" is given twice.`);
+    seen.add(text);
+  }
+}
+
 function continuation({ tokenizer }: Engine, text: string, end: boolean): number[] {
   const [endOfTurn] = tokenizer.eosIds;
-  const ids = [...tokenizer.encode(text), ...(end && endOfTurn !== undefined ? [endOfTurn] : [])];
-  if (ids.length === 0) throw new UsageError("a candidate is empty.");
-  return ids;
+  return [...tokenizer.encode(text), ...(end && endOfTurn !== undefined ? [endOfTurn] : [])];
 }
 
 /** The memory of prompt, crops and forks. Throws ContextError, and MemoryError when the machine has less. */

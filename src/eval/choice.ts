@@ -1,15 +1,7 @@
 /** Questions with options that are named by letters. */
-
+import { answerWithLetter, letters } from "../prompt/choice.js";
 import type { Prompt, Question } from "./question.js";
-import { firstLetter, letterOrText, letters } from "./rules.js";
-
-/** The instruction of the model's published evaluation, with its typographic apostrophe. */
-export const answerWithLetter = "Answer with the option’s letter from the given choices directly.";
-
-/** "A. cat\nB. dog" */
-export function lettered(options: readonly string[]): string {
-  return options.map((option, i) => `${letters[i]}. ${option}`).join("\n");
-}
+import { firstLetter, letterOrText } from "./rules.js";
 
 export interface Choice {
   id: string;

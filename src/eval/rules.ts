@@ -1,6 +1,5 @@
 /** The rules by which published evaluations read an answer. Their oddities are kept, since the published numbers have them, too. */
-
-export const letters = "ABCDEFGHIJ";
+import { letters } from "../prompt/choice.js";
 
 /**
  * The letter that a delimiter follows (`.`, `,`, `:` or `)`), the last of the alphabet first, or that ends the answer; "" when there is none, unless the

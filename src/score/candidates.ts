@@ -8,6 +8,8 @@ export interface ScoredToken {
 /** A given answer and how probable it is. */
 export interface ScoredCandidate {
   text: string;
+  /** The letter that stands for it in the prompt, if the options were shown: then the other numbers are the letter's. */
+  letter?: string;
   /** The log-probability of the whole candidate: the sum over its tokens. */
   logprob: number;
   /** The mean over its tokens, which does not favour short candidates. */

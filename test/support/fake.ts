@@ -341,8 +341,8 @@ const mediaOf =
   };
 
 /** A model over the fake engine. */
-export function openFake(fake: Fake): Promise<Owl> {
-  return Owl.openWith(fake.binding, import.meta.filename, {}, { tokenizer, loadMedia: mediaOf(fake) });
+export function openFake(fake: Fake, loadMedia = mediaOf(fake)): Promise<Owl> {
+  return Owl.openWith(fake.binding, import.meta.filename, {}, { tokenizer, loadMedia });
 }
 
 /** Previews a run over the fake engine. */

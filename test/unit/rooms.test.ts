@@ -26,7 +26,8 @@ const typescript: Record<string, string[]> = {
   score: ["decode"],
   sessions: ["errors", "folders", "lock", "media", "prompt"],
   logs: ["errors", "folders"],
-  chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode", "score"],
+  find: [],
+  chat: ["errors", "format", "version", "native", "gguf", "media", "prompt", "vision", "decode", "score", "find"],
   rows: ["errors", "abort", "lock"],
   eval: ["errors", "native", "media", "prompt", "chat", "rows"],
   batch: ["errors", "lock", "media", "prompt", "decode", "chat", "rows"],
@@ -42,6 +43,7 @@ const typescript: Record<string, string[]> = {
     "gguf",
     "convert",
     "vision",
+    "find",
     "chat",
     "rows",
     "eval",
@@ -50,7 +52,7 @@ const typescript: Record<string, string[]> = {
     "logs",
     "bench",
   ],
-  index: ["errors", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "score", "chat"],
+  index: ["errors", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "score", "find", "chat"],
 };
 const native: Record<string, string[]> = {
   base: [],

@@ -31,6 +31,8 @@ export class ProgressView {
         return this.#show(`reading the prompt: ${progress.done} of ${progress.total} tokens`);
       case "beams":
         return this.#show(`searching: ${progress.done} tokens`);
+      case "find":
+        return this.#show(`searching: ${progress.done} of ${progress.total} windows`);
     }
   };
 

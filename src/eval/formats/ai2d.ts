@@ -1,5 +1,6 @@
+import { answerWithLetter, lettered } from "../../prompt/choice.js";
 import { list, optionIndex, picture, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice, lettered } from "../choice.js";
+import { choice } from "../choice.js";
 import type { Format } from "../question.js";
 
 export const ai2d: Format = {

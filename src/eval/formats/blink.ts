@@ -1,6 +1,7 @@
 import { UsageError } from "../../errors.js";
+import { answerWithLetter } from "../../prompt/choice.js";
 import { list, optional, optionalPicture, optionIndex, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice } from "../choice.js";
+import { choice } from "../choice.js";
 import { imageOrdinal, interleaved } from "../interleaved.js";
 import { accuracyByGroup } from "../metrics.js";
 import type { Format } from "../question.js";

@@ -1,6 +1,6 @@
 import { FileError, UsageError } from "../../errors.js";
+import { answerWithLetter } from "../../prompt/choice.js";
 import { optional, pictures, type Row, rowsOf } from "../cells.js";
-import { answerWithLetter } from "../choice.js";
 import { imageNumber, imageOrdinal, interleaved } from "../interleaved.js";
 import { accuracyByGroup } from "../metrics.js";
 import type { Cells, Format } from "../question.js";

@@ -1,7 +1,8 @@
 import { FileError } from "../../errors.js";
+import { optionsBelow } from "../../prompt/choice.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { list, optional, optionIndex, type Row, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice, lettered } from "../choice.js";
+import { choice } from "../choice.js";
 import type { Format, Medium, Prompt, Question } from "../question.js";
 import { delimitedLetter } from "../rules.js";
 import { normalisedAnswer } from "../vqa-accuracy.js";
@@ -23,11 +24,10 @@ export const jsonl: Format = {
       };
       if (row.cells.options !== undefined) {
         const options = list(row, "options");
-        const shown = `\nOptions:\n${lettered(options)}\n${answerWithLetter}`;
         const read = (answer: string): string => delimitedLetter(answer, options);
         return choice({
           ...about,
-          prompt: () => promptOf(row, shown),
+          prompt: () => promptOf(row, optionsBelow(options)),
           options,
           right: optionIndex(row, "answer", options),
           read,

@@ -1,6 +1,7 @@
 import { UsageError } from "../../errors.js";
+import { answerWithLetter, lettered } from "../../prompt/choice.js";
 import { list, optional, optionIndex, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice, lettered, rightLetterOrText, videoEndings } from "../choice.js";
+import { choice, rightLetterOrText, videoEndings } from "../choice.js";
 import type { Format } from "../question.js";
 
 export const longvideobench: Format = {

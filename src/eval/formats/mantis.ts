@@ -1,8 +1,8 @@
+import { answerWithLetter, lettered, letters } from "../../prompt/choice.js";
 import { list, optional, pictures, rowsOf, text } from "../cells.js";
-import { answerWithLetter, lettered } from "../choice.js";
 import { imageNumber, interleaved } from "../interleaved.js";
 import type { Format } from "../question.js";
-import { letters, plainAnswer } from "../rules.js";
+import { plainAnswer } from "../rules.js";
 
 export const mantis: Format = {
   name: "mantis",

@@ -1,6 +1,7 @@
 import { UsageError } from "../../errors.js";
+import { lettered } from "../../prompt/choice.js";
 import { list, optionIndex, rowsOf, text } from "../cells.js";
-import { choice, lettered, videoEndings, videoPrompt } from "../choice.js";
+import { choice, videoEndings, videoPrompt } from "../choice.js";
 import { accuracyByGroup } from "../metrics.js";
 import type { Format } from "../question.js";
 import { delimitedLetter } from "../rules.js";

@@ -1,6 +1,7 @@
 import { UsageError } from "../../errors.js";
+import { answerWithLetter, lettered } from "../../prompt/choice.js";
 import { number, optional, optionIndex, picture, type Row, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice, lettered } from "../choice.js";
+import { choice } from "../choice.js";
 import { accuracy, mean } from "../metrics.js";
 import type { Format, Medium, Question } from "../question.js";
 import { delimitedLetter } from "../rules.js";

@@ -1,5 +1,6 @@
+import { answerWithLetter, lettered } from "../../prompt/choice.js";
 import { list, number, optional, optionIndex, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice, lettered, rightLetterOrText, videoEndings } from "../choice.js";
+import { choice, rightLetterOrText, videoEndings } from "../choice.js";
 import { accuracyByGroup } from "../metrics.js";
 import type { Format, Medium } from "../question.js";
 

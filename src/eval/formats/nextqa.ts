@@ -1,5 +1,6 @@
+import { lettered } from "../../prompt/choice.js";
 import { optional, optionIndex, rowsOf, text } from "../cells.js";
-import { choice, lettered, videoEndings, videoPrompt } from "../choice.js";
+import { choice, videoEndings, videoPrompt } from "../choice.js";
 import type { Format } from "../question.js";
 
 export const nextqa: Format = {

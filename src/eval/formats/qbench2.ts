@@ -1,6 +1,7 @@
 import { UsageError } from "../../errors.js";
+import { answerWithLetter, lettered } from "../../prompt/choice.js";
 import { optional, optionIndex, picture, rowsOf, text } from "../cells.js";
-import { answerWithLetter, choice, lettered } from "../choice.js";
+import { choice } from "../choice.js";
 import type { Format } from "../question.js";
 import { delimitedLetter } from "../rules.js";
 
