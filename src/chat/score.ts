@@ -94,7 +94,7 @@ export async function scoreYesNo(
 }
 
 /** Throws UsageError for what can't be compared. Texts that differ in their Unicode form alone have the same ids. */
-function checkCandidates(candidates: readonly string[]): void {
+export function checkCandidates(candidates: readonly string[]): void {
   if (candidates.length === 0) throw new UsageError("there is no candidate to score.");
   const seen = new Set<string>();
   for (const candidate of candidates) {

@@ -17,3 +17,17 @@ export function localTime(time: Date): string {
   const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
 }
+
+/** Formats a share of one: 0.9321 gives "93.2 %". */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** Formats a time in a clip, to a tenth of a second where it has one: 61.5 gives "1:01.5", 3600 "1:00:00". */
+export function clock(seconds: number): string {
+  const tenths = Math.round(seconds * 10);
+  const s = Math.floor(tenths / 10);
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const minutes = s < 3600 ? `${Math.floor(s / 60)}` : `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}`;
+  return `${minutes}:${two(s % 60)}${tenths % 10 ? `.${tenths % 10}` : ""}`;
+}

@@ -12,7 +12,8 @@ export interface SpanOptions {
   top?: number | undefined;
 }
 
-const defaultThreshold = 0.5;
+/** From here on the answer is rather yes than anything else. */
+export const defaultThreshold = 0.5;
 
 /** Seconds between two windows that still touch: their ends are sums of rounded numbers. */
 const tolerance = 1e-3;

@@ -107,7 +107,7 @@ export function addMediaOptions(command: Command): Command {
     .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]));
 }
 
-function time(text: string): number {
+export function time(text: string): number {
   const seconds = parseTime(text);
   if (Number.isNaN(seconds)) throw new InvalidArgumentError("Expected seconds or mm:ss, such as 90 or 1:30.");
   return seconds;

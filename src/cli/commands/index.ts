@@ -6,12 +6,14 @@ import { addChatCommand } from "./chat.js";
 import { addConvertCommand } from "./convert.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addEvalCommand } from "./eval.js";
+import { addFindCommand } from "./find.js";
 import { addInfoCommand } from "./info.js";
 import { addLogsCommand } from "./logs.js";
 import { addModelsCommand } from "./models.js";
 import { addPullCommand } from "./pull.js";
 import { addQuantizeCommand } from "./quantize.js";
 import { addRmCommand } from "./rm.js";
+import { addScoreCommand } from "./score.js";
 import { addSessionsCommand } from "./sessions.js";
 import { addVideoCommand } from "./video.js";
 
@@ -34,6 +36,8 @@ export const mainCommands: readonly AddCommand[] = [
 
 /** The commands that `owl3 --help` only names. */
 export const otherCommands: readonly AddCommand[] = [
+  addScoreCommand,
+  addFindCommand,
   addRmCommand,
   addSessionsCommand,
   addLogsCommand,

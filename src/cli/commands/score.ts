@@ -1,0 +1,53 @@
+import type { Command } from "commander";
+import { addMediaOptions, addModelOptions, addPromptOptions } from "../chat/options.js";
+import { collect, jsonOption, quietOption } from "../options.js";
+import type { ScoreFlags } from "../score/flags.js";
+
+/** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
+const help = `Usage: owl3 score [options] [MEDIA...] ["a question"]
+
+Tell how probable given answers to a question about pictures and videos are.
+  -p, --prompt TEXT     the question (else the last argument)
+  -c, --candidate TEXT  an answer (again for more)
+  --candidates FILE|-   answers, one a line
+  --letters   show the answers with letters and score the letters
+  --whole     answers are whole: their end counts as a token
+  --yes-no    score yes and no instead, summed over their spellings
+  --shows TEXT     likewise: does it show TEXT (VQAScore)?
+  --question TEXT  the question of --shows, with {} for its text
+  -m, --model FILE  --system TEXT  --ctx N  --interleave  --allow-special
+Pictures: --cut  --no-cut     Videos: --fps X  --max-frames N  --start T
+  --end T  --frames 10,20,30  --decoder auto|builtin|system
+Machine: --device NAMES   --threads N   --precision auto|fast|exact
+  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache
+Output: a table, the likeliest answer first   --json one object
+  -q, --quiet  only the likeliest answer, or the probability of yes
+Examples:
+  owl3 score photo.jpg -p "Which animal is it?" -c cat -c dog
+  owl3 score photo.jpg --shows "a dog on a sofa"
+`;
+
+export function addScoreCommand(program: Command): void {
+  const command = program
+    .command("score")
+    .description("tell how probable given answers are")
+    .usage('[options] [MEDIA...] ["a question"]')
+    .argument("[media...]", "pictures and videos; - is a picture from stdin")
+    .option("-c, --candidate <text>", "an answer (may be repeated)", collect)
+    .option("--candidates <file>", "answers, one a line; - is stdin")
+    .option("--letters", "show the answers with letters and score the letters")
+    .option("--whole", "answers are whole: their end counts as a token")
+    .option("--yes-no", "score yes and no, summed over their spellings")
+    .option("--shows <text>", "score yes and no to the question whether it shows a text (VQAScore)")
+    .option("--question <text>", "the question of --shows, with {} for its text");
+  addPromptOptions(command);
+  addMediaOptions(command);
+  addModelOptions(command)
+    .addOption(quietOption())
+    .addOption(jsonOption())
+    .action(async (args: string[], flags: ScoreFlags) => {
+      const { runScore } = await import("../score/run.js");
+      await runScore(args, flags);
+    });
+  command.helpInformation = () => help;
+}
