@@ -4,7 +4,8 @@ import { Owl } from "../../src/chat/owl.js";
 import { promptTokenizer } from "../../src/chat/prompt-tokenizer.js";
 import type { MediaSlot, NativeSession } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
-import type { InputMessage } from "../../src/prompt/messages.js";
+import type { InputMessage, InputPart } from "../../src/prompt/messages.js";
+import { yesNoCandidates } from "../../src/score/yes-no.js";
 import { root } from "../support/files.js";
 import { append, converter, open, prefill, session } from "../support/model.js";
 
@@ -122,6 +123,39 @@ for (const type of ["f32", "q8_0"] as const)
         if (ids.length === 1) expect(logprob).toBe(top.find(({ id }) => id === ids[0]?.id)?.logprob);
     });
 
+    test("by letter: the question shows the options, and the letters are scored", async () => {
+      const [question] = conversations["a picture"] as [InputMessage];
+      const below =
+        "\nOptions:\nA. a red circle\nB. a red square\nAnswer with the option’s letter from the given choices directly.";
+      const shown = {
+        ...question,
+        content: [...(question.content as InputPart[]), { type: "text" as const, text: below }],
+      };
+      const letters = await owl.score([question], ["a red circle", "a red square"], { letters: true });
+      const same = await owl.score([shown], ["A", "B"]);
+      expect(letters.candidates.map(({ text, letter }) => [letter, text])).toEqual([
+        ["A", "a red circle"],
+        ["B", "a red square"],
+      ]);
+      expect(letters.candidates.map(({ tokens, share }) => [tokens, share])).toEqual(
+        same.candidates.map(({ tokens, share }) => [tokens, share]),
+      );
+      expect(letters.usage).toEqual(same.usage);
+    });
+
+    test("yes and no are the sums over their spellings", async () => {
+      const messages = conversations["a picture"] as InputMessage[];
+      const { yes, no, spellings, usage } = await owl.yesNo(messages);
+      const { candidates: scored, usage: same } = await owl.score(messages, yesNoCandidates);
+      expect(spellings.map(({ text, probability }) => [text, probability])).toEqual(
+        scored.map(({ text, logprob }) => [text, Math.exp(logprob)]),
+      );
+      const sum = (of: string): number =>
+        spellings.filter(({ answer }) => answer === of).reduce((total, { probability }) => total + probability, 0);
+      expect([yes, no]).toEqual([sum("yes"), sum("no")]);
+      expect(usage).toEqual(same);
+    });
+
     test("a whole answer has its end marker as the last token", async () => {
       const messages = conversations["text alone"] as InputMessage[];
       const [open] = (await owl.score(messages, ["Yes."])).candidates;
@@ -136,6 +170,15 @@ test("what can't be scored is refused in a sentence", async () => {
   const messages = conversations["text alone"] as InputMessage[];
   await expect(owl.score(messages, [])).rejects.toThrow("there is no candidate to score.");
   await expect(owl.score(messages, [""])).rejects.toThrow("a candidate is empty.");
+  await expect(owl.score(messages, ["a", "b", "a"])).rejects.toThrow('the candidate "a" is given twice.');
+  await expect(owl.score(messages, ["caf\u00e9", "cafe\u0301"])).rejects.toThrow("is given twice.");
+  await expect(
+    owl.score(
+      messages,
+      Array.from({ length: 27 }, (_, i) => `${i}`),
+      { letters: true },
+    ),
+  ).rejects.toThrow("27 options");
   await expect(owl.score(messages, ["x ".repeat(400)], { contextLength: 100 })).rejects.toThrow(
     "the context holds 100",
   );
