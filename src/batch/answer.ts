@@ -61,10 +61,11 @@ export async function answerRow(
   }
 }
 
-async function conversation(
+/** Opens the media of a question. */
+export async function conversation(
   row: Row,
   question: Question,
-  { files, interleave }: AnswerSettings,
+  { files, interleave }: Pick<AnswerSettings, "files" | "interleave">,
 ): Promise<InputMessage[]> {
   if ("messages" in question) return files.messages(question.messages, row.raw.base);
   const media = [];
@@ -72,7 +73,8 @@ async function conversation(
   return [{ role: "user", content: placeMedia(question.prompt, media, { interleave, literal: question.literal }) }];
 }
 
-function codeOf(error: UserError): string {
+/** The code of what is wrong with a row. */
+export function codeOf(error: UserError): string {
   if (error instanceof ContextError) return "context_length_exceeded";
   if (error instanceof MemoryError) return "out_of_memory";
   if (error instanceof NativeError) return error.code;

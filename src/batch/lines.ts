@@ -57,7 +57,7 @@ export function lineOf(
 const statusOf = ({ code }: RowError): number => (code === "out_of_memory" ? 503 : code === "internal" ? 500 : 400);
 
 /** Replaces data: URLs in a row, which are as long as pictures. */
-function shortened(value: unknown): unknown {
+export function shortened(value: unknown): unknown {
   if (typeof value === "string")
     return value.length > 200 && /^data:/i.test(value)
       ? `${value.slice(0, 40)}... (${value.length} characters)`

@@ -24,19 +24,9 @@ export interface BatchFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaF
   quiet?: boolean;
 }
 
-/** Options that change no answer; a run with others of them may go on with a results file. */
-const free: ReadonlySet<string> = new Set<keyof BatchFlags>([
+/** Options that change no answer; a run with others of them may go on with a results file. An option that nobody has listed here changes answers. */
+export const freeFlags: ReadonlySet<string> = new Set<keyof BatchFlags>([
   ...(["model", "threads", "device", "cache", "repackCache", "draft", "quiet", "concurrency", "ordered"] as const),
   ...(["out", "jsonl", "sidecar", "input", "null", "stdin", "mediaRoot"] as const),
   ...(["retryErrors", "maxErrors", "shard", "merge", "relay"] as const),
 ]);
-
-/** The options that answers depend on, by the names that they have in JSON. An option that nobody has listed as free is one of them. */
-export function settingsOf(flags: BatchFlags): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(flags)
-      .filter(([name, value]) => !free.has(name) && value !== undefined)
-      .map(([name, value]): [string, unknown] => [name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), value])
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
-}

@@ -4,21 +4,22 @@ import { eager, Inputs } from "../../batch/inputs.js";
 import { type BatchHeader, lineOf } from "../../batch/lines.js";
 import { RowFiles } from "../../batch/media.js";
 import { mergeShards } from "../../batch/merge.js";
-import { checkMap, type Row, RowMaker, type RowSettings, seedOf } from "../../batch/row.js";
+import { checkMap, type Row, seedOf } from "../../batch/row.js";
 import { Owl } from "../../chat/owl.js";
 import { ExitCode, UserError } from "../../errors.js";
 import { restrictLoaders } from "../../media/image.js";
 import { resolveModel } from "../../models/resolve.js";
 import { fingerprint } from "../../rows/fingerprint.js";
 import { runRows } from "../../rows/loop.js";
-import { inShard } from "../../rows/shard.js";
+import { settingsOf } from "../../rows/settings.js";
 import { packageVersion } from "../../version.js";
 import { askOptions, chatOptions, owlOptions } from "../chat/flags.js";
 import { ProgressView } from "../chat/view.js";
 import { createOutput, type Output } from "../output.js";
 import { RowWatch } from "../row-watch.js";
 import { checkFlags, isNames } from "./check.js";
-import { type BatchFlags, settingsOf } from "./flags.js";
+import { type BatchFlags, freeFlags } from "./flags.js";
+import { RowQueue } from "./queue.js";
 import { relay } from "./relay.js";
 import { Sink } from "./sink.js";
 
@@ -40,7 +41,10 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
   const inputs = await Inputs.open(given, { form, zero: flags.null ?? false, stdin: process.stdin, agreement });
   const files = await RowFiles.open(flags.mediaRoot);
   const sink = await Sink.open(flags, header, files, out);
-  const batch = new Batch(inputs, flags, sink);
+  const batch = new RowQueue(inputs, {
+    ...{ settings: flags, shard: flags.shard, unique: sink.resumes },
+    state: (row) => sink.state(row),
+  });
   let watch: RowWatch | undefined;
   try {
     const counted = inputs.stream ? undefined : await batch.count();
@@ -68,7 +72,7 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
 }
 
 interface Work {
-  batch: Batch;
+  batch: RowQueue;
   files: RowFiles;
   sink: Sink;
   watch: RowWatch;
@@ -115,65 +119,13 @@ function keepSidecar(row: Row, line: ReturnType<typeof lineOf>, sink: Sink): Row
   }
 }
 
-/** The rows of the inputs, and which of them are still to be answered. */
-class Batch {
-  /** Rows of the whole input that were read. */
-  rows = 0;
-  /** Rows of this shard among them. */
-  mine = 0;
-  /** Rows of this shard that an earlier run could not answer. */
-  failedBefore = 0;
-  /** Whether the input was read to its end. */
-  ended = false;
-  readonly #inputs: Inputs;
-  readonly #flags: BatchFlags;
-  readonly #sink: Sink;
-
-  constructor(inputs: Inputs, flags: BatchFlags, sink: Sink) {
-    this.#inputs = inputs;
-    this.#flags = flags;
-    this.#sink = sink;
-  }
-
-  /** Reads all rows once, so that what is wrong with them as a whole is told before any work. */
-  async count(): Promise<{ rows: number; done: number }> {
-    let done = 0;
-    for await (const row of this.#mine()) if (this.#sink.state(row) !== undefined) done++;
-    return { rows: this.mine, done };
-  }
-
-  /** The rows that have no results yet. */
-  async *waiting(watch: RowWatch): AsyncGenerator<Row> {
-    for await (const row of this.#mine())
-      if (this.#sink.state(row) === undefined) yield row;
-      else if (this.#inputs.stream) watch.progress.skipped();
-  }
-
-  async *#mine(): AsyncGenerator<Row> {
-    const { prompt, map, format, shard } = this.#flags;
-    const settings: RowSettings = { prompt, map, format };
-    const maker = new RowMaker(settings, this.#sink.resumes);
-    [this.rows, this.mine, this.failedBefore, this.ended] = [0, 0, 0, false];
-    for await (const raw of this.#inputs.rows()) {
-      const row = maker.make(raw);
-      if (!row) continue;
-      this.rows = row.index + 1;
-      if (!inShard(row.index, shard)) continue;
-      this.mine++;
-      if (this.#sink.state(row) === "failed") this.failedBefore++;
-      yield row;
-    }
-    this.ended = true;
-  }
-}
-
 async function headerOf(model: string, flags: BatchFlags): Promise<BatchHeader> {
   const { shard } = flags;
   return {
     owl3_batch: 1,
     version: packageVersion(),
     model: await fingerprint(model),
-    settings: settingsOf({ ...flags, seed: flags.seed ?? 0 }),
+    settings: settingsOf({ ...flags, seed: flags.seed ?? 0 }, freeFlags),
     ...(shard && { shard: `${shard.index}/${shard.count}` }),
   };
 }

@@ -1,10 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { parseMap } from "../../batch/raw.js";
 import { sidecarKinds } from "../../batch/sidecar.js";
 import { parseShard } from "../../rows/shard.js";
 import type { BatchFlags } from "../batch/flags.js";
 import { addAnswerOptions, addMediaOptions, addModelOptions, addPromptOptions } from "../chat/options.js";
-import { integer, quietOption } from "../options.js";
+import { integer, parsed, quietOption } from "../options.js";
 
 /** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
 const help = `Usage: owl3 batch [options] [INPUT...]
@@ -70,15 +70,4 @@ export function addBatchCommand(program: Command): void {
 
 function map(text: string, before: [string, string][]): [string, string][] {
   return [...before, parsed(parseMap)(text)];
-}
-
-/** An option's parser whose errors are commander's. */
-function parsed<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new InvalidArgumentError((error as Error).message);
-    }
-  };
 }

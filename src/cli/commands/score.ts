@@ -1,6 +1,7 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { parseShard } from "../../rows/shard.js";
 import { addMediaOptions, addModelOptions, addPromptOptions } from "../chat/options.js";
-import { collect, jsonOption, quietOption } from "../options.js";
+import { collect, integer, jsonOption, parsed, quietOption } from "../options.js";
 import type { ScoreFlags } from "../score/flags.js";
 
 /** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
@@ -10,21 +11,22 @@ Tell how probable given answers to a question about pictures and videos are.
   -p, --prompt TEXT     the question (else the last argument)
   -c, --candidate TEXT  an answer (again for more)
   --candidates FILE|-   answers, one a line
-  --letters   show the answers with letters and score the letters
-  --whole     answers are whole: their end counts as a token
-  --yes-no    score yes and no instead, summed over their spellings
-  --shows TEXT     likewise: does it show TEXT (VQAScore)?
-  --question TEXT  the question of --shows, with {} for its text
-  -m, --model FILE  --system TEXT  --ctx N  --interleave  --allow-special
-Pictures: --cut  --no-cut     Videos: --fps X  --max-frames N  --start T
-  --end T  --frames 10,20,30  --decoder auto|builtin|system
-Machine: --device NAMES   --threads N   --precision auto|fast|exact
-  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache
-Output: a table, the likeliest answer first   --json one object
+  --letters  show answers with letters and score these  --whole  with their end
+  --yes-no      score yes and no instead, summed over their spellings
+  --shows TEXT  likewise: is TEXT to be seen (VQAScore)?   --question "..{}..?"
+Rows: --each  each picture, clip, row of JSONL or CSV by itself; JSON lines out
+  -o, --out FILE  a run goes on with it   --csv  a table   --media-root DIR
+  --concurrency N (8)  --retry-errors  --max-errors N  --shard I/N
+Media: --cut|--no-cut  --interleave  --allow-special  --fps X  --max-frames N
+  --start T  --end T  --frames LIST  --decoder auto|builtin|system
+Machine: -m, --model FILE  --device NAMES  --threads N  --precision P  --ctx N
+  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache  --system TEXT
+Output: a table, the likeliest answer first   --json one object, with tokens
   -q, --quiet  only the likeliest answer, or the probability of yes
 Examples:
   owl3 score photo.jpg -p "Which animal is it?" -c cat -c dog
   owl3 score photo.jpg --shows "a dog on a sofa"
+  owl3 score --each photos/ -p "Which animal?" -c cat -c dog --csv > animals.csv
 `;
 
 export function addScoreCommand(program: Command): void {
@@ -32,14 +34,22 @@ export function addScoreCommand(program: Command): void {
     .command("score")
     .description("tell how probable given answers are")
     .usage('[options] [MEDIA...] ["a question"]')
-    .argument("[media...]", "pictures and videos; - is a picture from stdin")
+    .argument("[media...]", "pictures and videos, or inputs of rows; - is stdin")
     .option("-c, --candidate <text>", "an answer (may be repeated)", collect)
     .option("--candidates <file>", "answers, one a line; - is stdin")
     .option("--letters", "show the answers with letters and score the letters")
     .option("--whole", "answers are whole: their end counts as a token")
     .option("--yes-no", "score yes and no, summed over their spellings")
     .option("--shows <text>", "score yes and no to the question whether it shows a text (VQAScore)")
-    .option("--question <text>", "the question of --shows, with {} for its text");
+    .option("--question <text>", "the question of --shows, with {} for its text")
+    .option("--each", "each picture, clip or row is a question of its own")
+    .option("-o, --out <file>", "results of rows; the same command goes on with them")
+    .option("--csv", "print a table of rows")
+    .option("--media-root <dir>", "folder that the rows' files are relative to; nothing outside is opened")
+    .addOption(new Option("--concurrency <n>", "rows at the same time").argParser(integer(1, 256)).default(8))
+    .option("--retry-errors", "score failed rows again")
+    .addOption(new Option("--max-errors <n>", "stop after n failed rows").argParser(integer(1)))
+    .addOption(new Option("--shard <i/n>", "score every nth row, from row i on").argParser(parsed(parseShard)));
   addPromptOptions(command);
   addMediaOptions(command);
   addModelOptions(command)

@@ -1,9 +1,9 @@
 import { access } from "node:fs/promises";
+import { filesOf } from "../../batch/files.js";
 import { Owl } from "../../chat/owl.js";
 import { UsageError, UserError } from "../../errors.js";
 import { defaultThreshold } from "../../find/spans.js";
 import { restrictLoaders } from "../../media/image.js";
-import { expandMedia } from "../../media/sequence.js";
 import { resolveModel } from "../../models/resolve.js";
 import { questionAbout } from "../../prompt/choice.js";
 import { runRows } from "../../rows/loop.js";
@@ -26,7 +26,8 @@ export async function runFind(args: string[], flags: FindFlags): Promise<void> {
   const question = questionAbout(text, flags.question);
   const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
   restrictLoaders();
-  const media = await expandMedia(names);
+  const media: string[] = [];
+  for (const name of names) media.push(...(await filesOf(name)));
   const looked: Looked[] = [];
   const print = (owl: Owl): void => {
     const { threshold, top } = flags;

@@ -1,19 +1,19 @@
-import type { YesNoScores } from "../../chat/score.js";
+import { likeliest, type RowScores } from "../../batch/score.js";
+import type { Scores, YesNoScores } from "../../chat/score.js";
 import { safeLine } from "../filter.js";
 import { percent } from "../format.js";
 import type { Output } from "../output.js";
-import type { Outcome, Scored } from "./task.js";
 
 /** Prints scores as a table, the likeliest candidate first. */
-export function printScores(out: Output, outcome: Outcome): void {
-  if ("yes" in outcome) {
+export function printScores(out: Output, scores: Scores | YesNoScores): void {
+  if ("yes" in scores) {
     out.heading("probability  answer  summed over");
     for (const answer of ["yes", "no"] as const)
-      out.line(`${percent(outcome[answer]).padStart(11)}  ${answer.padEnd(6)}  ${summed(outcome.spellings, answer)}`);
+      out.line(`${percent(scores[answer]).padStart(11)}  ${answer.padEnd(6)}  ${summed(scores.spellings, answer)}`);
     return;
   }
   out.heading("   share  log-prob  per token  tokens  candidate");
-  const ranked = [...outcome.candidates].sort((a, b) => b.logprob - a.logprob);
+  const ranked = [...scores.candidates].sort((a, b) => b.logprob - a.logprob);
   for (const { share, logprob, perToken, tokens, letter, text } of ranked) {
     const numbers = [
       percent(share).padStart(8),
@@ -26,8 +26,8 @@ export function printScores(out: Output, outcome: Outcome): void {
 }
 
 /** Prints the answer alone: the likeliest candidate, or the probability of yes. */
-export function printAnswer(out: Output, outcome: Outcome): void {
-  out.line("yes" in outcome ? outcome.yes.toFixed(6) : outcome.best);
+export function printAnswer(out: Output, scores: Scores | YesNoScores): void {
+  out.line("yes" in scores ? scores.yes.toFixed(6) : safeLine(likeliest(scores).text));
 }
 
 /** Three places, without the sign of what rounds to nothing. */
@@ -41,16 +41,18 @@ function summed(spellings: YesNoScores["spellings"], answer: "yes" | "no"): stri
     .join(", ");
 }
 
-/** Scores as `--json` and lines of JSON hold them. */
-export function scoresJson({ outcome, media, usage }: Scored): Record<string, unknown> {
-  const scores =
-    "yes" in outcome
-      ? outcome
-      : {
-          best: outcome.best,
-          candidates: outcome.candidates.map(({ text, letter, logprob, perToken, share, tokens }) => ({
-            ...{ text, ...(letter !== undefined && { letter }), logprob, per_token: perToken, share, tokens },
-          })),
-        };
-  return { ...scores, media, usage: { prompt_tokens: usage.promptTokens, crops: usage.crops } };
+/** The first line of a table of rows. */
+export const csvHead = (yesNo: boolean): string =>
+  csvLine(yesNo ? ["id", "yes", "no", "error"] : ["id", "best", "share", "error"]);
+
+/** A row's line of the table. */
+export function csvRow(id: string, scores: RowScores): string {
+  if ("code" in scores) return csvLine([id, "", "", scores.message]);
+  if ("yes" in scores) return csvLine([id, scores.yes.toFixed(6), scores.no.toFixed(6), ""]);
+  const { text, share } = likeliest(scores);
+  return csvLine([id, text, share.toFixed(6), ""]);
 }
+
+/** Cells with the quotes that RFC 4180 asks for. */
+const csvLine = (cells: readonly string[]): string =>
+  cells.map((cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(",");

@@ -1,0 +1,151 @@
+/** Scores the candidates of a row. */
+import type { Owl } from "../chat/owl.js";
+import type { ScoreOptions, Scores, YesNoScores } from "../chat/score.js";
+import { UsageError, UserError } from "../errors.js";
+import type { ModelFingerprint } from "../rows/fingerprint.js";
+import type { ResultsKind } from "../rows/results.js";
+import { differentSetting, type Settings } from "../rows/settings.js";
+import { codeOf, conversation, type RowError } from "./answer.js";
+import { shortened } from "./lines.js";
+import type { RowFiles } from "./media.js";
+import type { Row } from "./row.js";
+
+export interface ScoreSettings {
+  files: RowFiles;
+  options: ScoreOptions;
+  interleave: boolean;
+  /** Yes and no are scored instead of candidates. */
+  yesNo: boolean;
+  /** Candidates of rows that bring none. */
+  candidates: readonly string[];
+}
+
+/** What came of a row. */
+export type RowScores = (Scores | YesNoScores) | RowError;
+
+/** A line of results. */
+export interface ScoreLine {
+  id: string;
+  index: number;
+  /** The row as it was given; pictures in it are told by their size. */
+  input: unknown;
+  /** Only where yes and no were scored. */
+  yes?: number;
+  no?: number;
+  spellings?: YesNoScores["spellings"];
+  /** Only where candidates were scored: the likeliest one, and all of them. */
+  best?: string;
+  candidates?: CandidateJson[];
+  usage: { prompt_tokens: number; crops: number } | null;
+  model: string;
+  error: RowError | null;
+}
+
+/** A candidate as JSON has it. */
+export interface CandidateJson {
+  text: string;
+  letter?: string;
+  logprob: number;
+  per_token: number;
+  share: number;
+  tokens?: Scores["candidates"][number]["tokens"];
+}
+
+/** The run that began a results file. */
+export interface ScoreHeader {
+  owl3_score: 1;
+  version: string;
+  model: ModelFingerprint;
+  /** All that scores depend on. */
+  settings: Settings;
+  /** "0/4", if the file holds a part of the rows. */
+  shard?: string | undefined;
+}
+
+export const scoreResults: ResultsKind<ScoreLine, ScoreHeader> = {
+  what: "results file of scores",
+  header: "beside",
+  isHeader: (value) => (value as Partial<ScoreHeader>).owl3_score === 1,
+  difference(before, now) {
+    if (before.model?.fingerprint !== now.model.fingerprint) return `another model (${before.model?.name})`;
+    if (before.shard !== now.shard) return `shard ${before.shard ?? "none"}, not ${now.shard ?? "none"}`;
+    return differentSetting(before.settings, now.settings);
+  },
+  read: ({ id, index, error }) =>
+    typeof id === "string" && Number.isSafeInteger(index) ? { id, failed: (error ?? null) !== null } : undefined,
+};
+
+/** Scores a row once it has its place. What is wrong with the row becomes its outcome; other errors are thrown. */
+export async function scoreRow(
+  owl: Owl,
+  row: Row,
+  settings: ScoreSettings,
+  place: () => Promise<void>,
+): Promise<RowScores> {
+  const { question } = row;
+  try {
+    if (question instanceof Error) throw question;
+    const candidates = settings.yesNo ? undefined : candidatesOf(row, settings.candidates);
+    await place();
+    const messages = await conversation(row, question, settings);
+    const system = "media" in question ? question.system : undefined;
+    // A conversation with a system message of its own has no other.
+    const own = messages[0]?.role === "system" ? undefined : (system ?? settings.options.system);
+    const options = { ...settings.options, system: own };
+    return await (candidates ? owl.score(messages, candidates, options) : owl.yesNo(messages, options));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { code: codeOf(error), message: error.message };
+  }
+}
+
+/** The candidates of a row: its own list, in a table as JSON, else those of all rows. */
+function candidatesOf({ input }: Row, shared: readonly string[]): readonly string[] {
+  const own = typeof input === "string" || !Object.hasOwn(input, "candidates") ? undefined : input.candidates;
+  if (own === undefined || own === null || own === "") {
+    if (shared.length === 0) throw new UsageError("The row has no candidates.");
+    return shared;
+  }
+  const list = typeof own === "string" ? parsed(own) : own;
+  if (!Array.isArray(list) || list.some((one) => typeof one !== "string"))
+    throw new UsageError('"candidates" must be a list of texts.');
+  return list;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Scores as JSON has them; `details`: with the tokens of each candidate, and with the spellings of yes and no. */
+export function scoresJson(scores: Scores | YesNoScores, details: boolean) {
+  const usage = { prompt_tokens: scores.usage.promptTokens, crops: scores.usage.crops };
+  if ("yes" in scores) {
+    const { yes, no, spellings } = scores;
+    return { yes, no, ...(details && { spellings }), usage };
+  }
+  const candidates = scores.candidates.map(({ text, letter, logprob, perToken, share, tokens }): CandidateJson => {
+    const named = { text, ...(letter !== undefined && { letter }) };
+    return { ...named, logprob, per_token: perToken, share, ...(details && { tokens }) };
+  });
+  return { best: likeliest(scores).text, candidates, usage };
+}
+
+/** The candidate with the largest log-probability, the first of equals. */
+export function likeliest({ candidates }: Scores): Scores["candidates"][number] {
+  return candidates.reduce((a, b) => (b.logprob > a.logprob ? b : a));
+}
+
+/** Makes the line of a row's outcome. */
+export function scoreLineOf(
+  row: Row,
+  scores: RowScores,
+  { model, details }: { model: string; details: boolean },
+): ScoreLine {
+  const about = { id: row.id, index: row.index, input: shortened(row.input) };
+  if ("code" in scores) return { ...about, usage: null, model, error: scores };
+  return { ...about, ...scoresJson(scores, details), model, error: null };
+}

@@ -1,0 +1,63 @@
+import type { Inputs } from "../../batch/inputs.js";
+import { type Row, RowMaker, type RowSettings } from "../../batch/row.js";
+import { inShard, type Shard } from "../../rows/shard.js";
+import type { RowWatch } from "../row-watch.js";
+
+export interface QueueOptions {
+  settings: RowSettings;
+  /** The part of the rows that is worked on; absent: all. */
+  shard?: Shard | undefined;
+  /** Whether ids must differ, because a later run goes by them. */
+  unique: boolean;
+  /** What an earlier run did with a row. */
+  state: (row: Row) => "done" | "failed" | undefined;
+}
+
+/** The rows of the inputs, and which of them are still to be worked on. */
+export class RowQueue {
+  /** Rows of the whole input that were read. */
+  rows = 0;
+  /** Rows of this shard among them. */
+  mine = 0;
+  /** Rows of this shard that an earlier run could not answer. */
+  failedBefore = 0;
+  /** Whether the input was read to its end. */
+  ended = false;
+  readonly #inputs: Inputs;
+  readonly #options: QueueOptions;
+
+  constructor(inputs: Inputs, options: QueueOptions) {
+    this.#inputs = inputs;
+    this.#options = options;
+  }
+
+  /** Reads all rows once, so that what is wrong with them as a whole is told before any work. */
+  async count(): Promise<{ rows: number; done: number }> {
+    let done = 0;
+    for await (const row of this.#mine()) if (this.#options.state(row) !== undefined) done++;
+    return { rows: this.mine, done };
+  }
+
+  /** The rows that have no results yet. */
+  async *waiting(watch: RowWatch): AsyncGenerator<Row> {
+    for await (const row of this.#mine())
+      if (this.#options.state(row) === undefined) yield row;
+      else if (this.#inputs.stream) watch.progress.skipped();
+  }
+
+  async *#mine(): AsyncGenerator<Row> {
+    const { settings, shard, unique, state } = this.#options;
+    const maker = new RowMaker(settings, unique);
+    [this.rows, this.mine, this.failedBefore, this.ended] = [0, 0, 0, false];
+    for await (const raw of this.#inputs.rows()) {
+      const row = maker.make(raw);
+      if (!row) continue;
+      this.rows = row.index + 1;
+      if (!inShard(row.index, shard)) continue;
+      this.mine++;
+      if (state(row) === "failed") this.failedBefore++;
+      yield row;
+    }
+    this.ended = true;
+  }
+}

@@ -1,0 +1,127 @@
+import { eager, Inputs } from "../../batch/inputs.js";
+import { RowFiles } from "../../batch/media.js";
+import type { Row } from "../../batch/row.js";
+import {
+  type RowScores,
+  type ScoreHeader,
+  type ScoreLine,
+  scoreLineOf,
+  scoreResults,
+  scoreRow,
+} from "../../batch/score.js";
+import { Owl } from "../../chat/owl.js";
+import { ExitCode, UserError } from "../../errors.js";
+import { fingerprint } from "../../rows/fingerprint.js";
+import { runRows } from "../../rows/loop.js";
+import { ResultsFile } from "../../rows/results.js";
+import { settingsOf } from "../../rows/settings.js";
+import { shardFile } from "../../rows/shard.js";
+import { packageVersion } from "../../version.js";
+import { isNames } from "../batch/check.js";
+import { RowQueue } from "../batch/queue.js";
+import { owlOptions } from "../chat/flags.js";
+import { ProgressView } from "../chat/view.js";
+import { safeJson } from "../filter.js";
+import type { Output } from "../output.js";
+import { RowWatch } from "../row-watch.js";
+import { freeFlags, type ScoreFlags, scoreOptions } from "./flags.js";
+import { csvHead, csvRow } from "./view.js";
+
+export interface RowsTask {
+  model: string;
+  /** The question of all rows, if they don't bring theirs. */
+  prompt: string | undefined;
+  /** The candidates of rows that bring none; undefined: yes and no are scored. */
+  candidates: readonly string[] | undefined;
+}
+
+type Results = ResultsFile<ScoreLine, ScoreHeader>;
+
+/** Scores each row of the inputs, and writes a line for each: to a results file, which a later run goes on with, or to stdout. */
+export async function scoreRows(
+  args: readonly string[],
+  task: RowsTask,
+  flags: ScoreFlags,
+  out: Output,
+): Promise<void> {
+  const inputs = await Inputs.open(args.length > 0 ? args : ["-"], { zero: false, stdin: process.stdin });
+  const files = await RowFiles.open(flags.mediaRoot);
+  const header = await headerOf(task, flags);
+  const target = flags.out !== undefined && flags.shard ? shardFile(flags.out, flags.shard) : flags.out;
+  const results: Results | undefined =
+    target === undefined
+      ? undefined
+      : await ResultsFile.open(target, scoreResults, header, { retry: flags.retryErrors ?? false });
+  const queue = new RowQueue(inputs, {
+    ...{ settings: { prompt: task.prompt, map: [], format: "rows" as const }, shard: flags.shard },
+    ...{ unique: results !== undefined, state: (row: Row) => results?.state(row.id) },
+  });
+  let watch: RowWatch | undefined;
+  try {
+    const counted = inputs.stream ? undefined : await queue.count();
+    if (counted && counted.done > 0) out.note(`${counted.done} of ${counted.rows} rows have results in ${target}.`);
+    watch = new RowWatch(out, {
+      ...{ total: counted?.rows, before: counted?.done ?? 0, maxErrors: flags.maxErrors },
+      later:
+        target === undefined
+          ? "The run was interrupted; results on stdout can't be gone on with, results of -o FILE can."
+          : `The results so far are in ${target}; the same command goes on with it.`,
+      live: target !== undefined || process.stdout.isTTY !== true,
+      onExit: () => results?.abandon(),
+    });
+    if (flags.csv) out.line(csvHead(task.candidates === undefined));
+    const work = { queue, files, results, watch, model: header.model.name };
+    if (!counted || counted.done < counted.rows) await score(task, work, flags, out);
+  } finally {
+    watch?.stop();
+    await results?.close();
+  }
+  watch.conclude(queue.mine);
+  if (queue.failedBefore > 0)
+    throw new UserError(
+      `${queue.failedBefore} of ${queue.mine} rows failed in an earlier run; --retry-errors scores them again.`,
+      ExitCode.rows,
+    );
+}
+
+interface Work {
+  queue: RowQueue;
+  files: RowFiles;
+  results: Results | undefined;
+  watch: RowWatch;
+  model: string;
+}
+
+async function score(task: RowsTask, { queue, files, results, watch, model }: Work, flags: ScoreFlags, out: Output) {
+  const view = new ProgressView(out);
+  await using owl = await Owl.open(task.model, { ...owlOptions(flags), onProgress: view.on }).finally(() =>
+    view.stop(),
+  );
+  const settings = {
+    ...{ files, options: scoreOptions(flags), interleave: flags.interleave ?? false },
+    ...{ yesNo: task.candidates === undefined, candidates: task.candidates ?? [] },
+  };
+  const emit = (scores: RowScores, row: Row): void => {
+    const line = scoreLineOf(row, scores, { model, details: flags.json ?? false });
+    results?.add(line);
+    if (flags.csv) out.line(csvRow(row.id, scores));
+    else if (!results) process.stdout.write(`${safeJson(line)}\n`);
+    watch.row(row.id, line.error?.message);
+  };
+  const rows = eager(queue.waiting(watch), isNames, () => {
+    watch.progress.total = queue.mine;
+  });
+  const work = (row: Row, place: () => Promise<void>): Promise<RowScores> => scoreRow(owl, row, settings, place);
+  await runRows(rows, work, emit, { concurrency: flags.concurrency, ordered: true, signal: watch.signal });
+}
+
+async function headerOf({ model, prompt, candidates }: RowsTask, flags: ScoreFlags): Promise<ScoreHeader> {
+  const { shard, candidate: _, candidates: __, prompt: ___, ...rest } = flags;
+  return {
+    owl3_score: 1,
+    version: packageVersion(),
+    model: await fingerprint(model),
+    settings: settingsOf({ ...rest, prompt, candidates }, freeFlags),
+    ...(shard && { shard: `${shard.index}/${shard.count}` }),
+  };
+}
