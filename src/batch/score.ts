@@ -20,7 +20,7 @@ export interface ScoreSettings {
   candidates: readonly string[];
 }
 
-/** What came of a row. */
+/** A row's scores, or why it has none. */
 export type RowScores = (Scores | YesNoScores) | RowError;
 
 /** A line of results. */

@@ -6,15 +6,30 @@ import { ExitCode } from "../../src/errors.js";
 import { root, temporaryFolder } from "../support/files.js";
 
 // The commands that a document shows are run: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
-// configured; a comment after it is what it prints. Lines that need the network or that install are in plain ``` blocks.
-const documents = ["README.md", "EVAL.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/batch.md", "docs/sessions.md"];
+// configured; comments after it are what it prints. Lines that need the network or that install are in plain ``` blocks.
+const documents = [
+  "README.md",
+  "EVAL.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "docs/batch.md",
+  "docs/sessions.md",
+  "docs/score.md",
+  "docs/recipes.md",
+];
 const folder = temporaryFolder();
 
 /** Commands with the output that is shown for them, if any. */
 function commands(document: string): [command: string, output: string | undefined][] {
   const text = readFileSync(path.join(root, document), "utf8");
   const lines = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap((block) => (block[1] ?? "").trim().split("\n"));
-  return lines.flatMap((line, i) => (line.startsWith("# ") ? [] : [[line, /^# (.*)/.exec(lines[i + 1] ?? "")?.[1]]]));
+  return lines.flatMap((line, i) => {
+    if (line.startsWith("# ")) return [];
+    const after = lines.slice(i + 1);
+    const end = after.findIndex((other) => !other.startsWith("# "));
+    const shown = after.slice(0, end < 0 ? after.length : end).map((comment) => comment.slice(2));
+    return [[line, shown.length > 0 ? shown.join("\n") : undefined]];
+  });
 }
 
 test("the README shows at least three examples", () => {

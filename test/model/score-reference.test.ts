@@ -12,7 +12,7 @@ interface Answer {
   text: string;
   ids: number[];
   logprobs: number[];
-  /** Of the logits that each log-probability comes from. */
+  /** Standard deviations of the logits that each log-probability comes from. */
   deviations: number[];
 }
 const golden = join(fixtures, "golden");

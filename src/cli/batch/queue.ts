@@ -9,7 +9,7 @@ export interface QueueOptions {
   shard?: Shard | undefined;
   /** Whether ids must differ, because a later run goes by them. */
   unique: boolean;
-  /** What an earlier run did with a row. */
+  /** Tells how an earlier run ended with a row. */
   state: (row: Row) => "done" | "failed" | undefined;
 }
 
