@@ -100,8 +100,8 @@ export async function scoreRow(
 }
 
 /** The candidates of a row: its own list, in a table as JSON, else those of all rows. */
-function candidatesOf({ input }: Row, shared: readonly string[]): readonly string[] {
-  const own = typeof input === "string" || !Object.hasOwn(input, "candidates") ? undefined : input.candidates;
+function candidatesOf({ raw: { value } }: Row, shared: readonly string[]): readonly string[] {
+  const own = typeof value === "string" || !Object.hasOwn(value, "candidates") ? undefined : value.candidates;
   if (own === undefined || own === null || own === "") {
     if (shared.length === 0) throw new UsageError("The row has no candidates.");
     return shared;
@@ -145,7 +145,7 @@ export function scoreLineOf(
   scores: RowScores,
   { model, details }: { model: string; details: boolean },
 ): ScoreLine {
-  const about = { id: row.id, index: row.index, input: shortened(row.input) };
+  const about = { id: row.id, index: row.index, input: shortened(row.raw.value) };
   if ("code" in scores) return { ...about, usage: null, model, error: scores };
   return { ...about, ...scoresJson(scores, details), model, error: null };
 }

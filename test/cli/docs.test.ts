@@ -46,7 +46,8 @@ for (const document of documents)
     test("names only files that are there", () => {
       const text = readFileSync(path.join(root, document), "utf8");
       const links = [...text.matchAll(/\]\(([A-Za-z_/]+\.md)(?:#[a-z-]+)?\)/g)].map((match) => match[1] ?? "");
-      for (const link of links) expect(() => readFileSync(path.join(root, path.dirname(document), link)), link).not.toThrow();
+      for (const link of links)
+        expect(() => readFileSync(path.join(root, path.dirname(document), link)), link).not.toThrow();
     });
     for (const [command, output] of commands(document))
       test(command, () => {

@@ -101,6 +101,7 @@ async function lookAtMany(
   print: () => void,
 ): Promise<void> {
   const watch = new RowWatch(out, { total: names.length, later: "The search was stopped before its end." });
+  watch.progress.begin();
   const work = async (name: string, place: () => Promise<void>): Promise<string | undefined> => {
     await place();
     try {

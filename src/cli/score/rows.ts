@@ -66,7 +66,6 @@ export async function scoreRows(
         target === undefined
           ? "The run was interrupted; results on stdout can't be gone on with, results of -o FILE can."
           : `The results so far are in ${target}; the same command goes on with it.`,
-      live: target !== undefined || process.stdout.isTTY !== true,
       onExit: () => results?.abandon(),
     });
     if (flags.csv) out.line(csvHead(task.candidates === undefined));
@@ -97,6 +96,8 @@ async function score(task: RowsTask, { queue, files, results, watch, model }: Wo
   await using owl = await Owl.open(task.model, { ...owlOptions(flags), onProgress: view.on }).finally(() =>
     view.stop(),
   );
+  // Lines on a terminal would be in the progress's way.
+  if (results || process.stdout.isTTY !== true) watch.progress.begin();
   const settings = {
     ...{ files, options: scoreOptions(flags), interleave: flags.interleave ?? false },
     ...{ yesNo: task.candidates === undefined, candidates: task.candidates ?? [] },
