@@ -24,7 +24,8 @@ export async function look(name: string, search: Search, keep: (looked: Looked) 
   const { ctx, kvType, cut, question, window, stride, frames, start, end, decoder } = flags;
   const how = { contextLength: ctx, kvType, signal, onProgress };
   const part = await mediaPart(name);
-  const path = "source" in part ? part.source.name : name;
+  if (!("source" in part)) throw new Error(`${name} was not opened`); // mediaPart() always opens
+  const path = part.source.name;
   if (part.type === "image") {
     const content = [part, { type: "text" as const, text: `\n${questionAbout(text, question)}` }];
     const { yes, no } = await owl.yesNo([{ role: "user", content }], { ...how, cut });
@@ -37,7 +38,6 @@ export async function look(name: string, search: Search, keep: (looked: Looked) 
     ...(end !== undefined && { end }),
     ...(decoder && { decoder }),
   };
-  if ("frames" in part) return;
   for await (const moment of owl.find(part, text, { ...how, question, window, stride, frames, video }))
     windows.push(moment);
 }
