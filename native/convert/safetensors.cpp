@@ -1,9 +1,6 @@
 #include "convert/safetensors.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <unordered_set>
 
