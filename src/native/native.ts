@@ -1,15 +1,19 @@
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import { isNativeCode, NativeError, UserError } from "../errors.js";
 import type { Binding } from "./binding.js";
+import { type EngineFile, engineFiles, enginePackages } from "./engine.js";
 
-let loaded: Binding | undefined;
+let loaded: { binding: Binding; file: EngineFile } | undefined;
 
 /** Returns the native addon, which is loaded on first use. */
 export function native(): Binding {
-  loaded ??= load(addonPath());
-  return loaded;
+  loaded ??= load(engineFiles());
+  return loaded.binding;
+}
+
+/** Returns the file that the native addon was loaded from, or undefined before its first use. */
+export function engineFile(): EngineFile | undefined {
+  return loaded?.file;
 }
 
 /** Calls the addon synchronously; what it throws becomes a NativeError. */
@@ -23,7 +27,7 @@ export function nativeSync<T>(call: () => T): T {
 
 /** Ends the process at once, even while the addon works; process.exit() would wait for it. */
 export function exitNow(code: number): void {
-  if (loaded) loaded.exitNow(code);
+  if (loaded) loaded.binding.exitNow(code);
   process.exit(code);
 }
 
@@ -42,28 +46,27 @@ export function fromNative(error: unknown): unknown {
   return isNativeCode(error.code) ? new NativeError(error.code, error.message, { cause: error }) : error;
 }
 
-/** The addon of this package: build/Release or, where only that was built, build/Debug. */
-function addonPath(): string {
-  const [release, debug] = ["Release", "Debug"].map((kind) =>
-    fileURLToPath(new URL(`../../build/${kind}/owl3.node`, import.meta.url)),
-  ) as [string, string];
-  return !existsSync(release) && existsSync(debug) ? debug : release;
-}
-
-/** Loads an addon. Throws UserError, which says what to do, when it is missing or does not fit this machine. */
-export function load(path: string): Binding {
-  if (!existsSync(path))
-    throw new UserError(
-      `the native engine is not built (${path} is missing): run "npm rebuild owl3", or "npm ci" in a clone; it needs CMake and a C++ compiler.`,
-    );
-  try {
-    return createRequire(import.meta.url)(path) as Binding;
-  } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0];
-    throw new UserError(
-      `the native engine does not load on this machine (${reason}): build it here with "npm rebuild owl3".`,
-      undefined,
-      { cause: error },
-    );
+/**
+ * Loads the engine: the one that was built here, else that of a package. Throws UserError, which says what to do, when
+ * there is none or none fits this machine.
+ */
+export function load(files: readonly EngineFile[]): { binding: Binding; file: EngineFile } {
+  let failure: unknown;
+  for (const file of files) {
+    try {
+      return { binding: createRequire(import.meta.url)(file.path) as Binding, file };
+    } catch (error) {
+      failure ??= error;
+    }
   }
+  if (files.length === 0)
+    throw new UserError(
+      `the native engine is missing: no package ${enginePackages()[0]} is installed; "owl3 build" compiles it here (it needs CMake and a C++ compiler).`,
+    );
+  const reason = (failure instanceof Error ? failure.message : String(failure)).split("\n")[0];
+  throw new UserError(
+    `the native engine does not load on this machine (${reason}): "owl3 build" compiles it here (it needs CMake and a C++ compiler).`,
+    undefined,
+    { cause: failure },
+  );
 }

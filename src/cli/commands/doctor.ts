@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Command } from "commander";
 import { modelFolder } from "../../models/folder.js";
 import { listModels } from "../../models/list.js";
 import type { DeviceInfo } from "../../native/binding.js";
+import type { EngineFile } from "../../native/engine.js";
 import { jsonOption } from "../options.js";
 import { createOutput } from "../output.js";
 
@@ -42,13 +42,13 @@ function host(): Check {
 
 /** Checks that the addon loads, and reports what it knows of the machine. */
 async function engine(): Promise<Check[]> {
-  const path = fileURLToPath(new URL("../../../build/Release/owl3.node", import.meta.url));
   try {
-    const { native } = await import("../../native/native.js");
+    const { engineFile, native } = await import("../../native/native.js");
     const info = native().systemInfo();
-    const built = existsSync(path) ? ` (built ${statSync(path).mtime.toISOString().slice(0, 10)})` : "";
+    const { path, package: name } = engineFile() as EngineFile;
+    const origin = name ?? `built here ${statSync(path).mtime.toISOString().slice(0, 10)}`;
     return [
-      { name: "engine", ok: true, value: `native addon loads${built}` },
+      { name: "engine", ok: true, value: `native addon loads (${origin})` },
       { name: "instructions", ok: true, value: `${info.isa} in use of ${info.available.join(", ")}` },
       { name: "cores", ok: true, value: `${info.physicalCores} physical` },
       ...info.devices.map(device),
@@ -86,9 +86,7 @@ async function decoders(): Promise<Check[]> {
     () => undefined,
   );
   const ffmpeg = (await version("ffprobe")) && (await version("ffmpeg"));
-  const builtIn = existsSync(
-    fileURLToPath(new URL("../../../node_modules/@ffmpeg/core/package.json", import.meta.url)),
-  );
+  const builtIn = (await import("../../media/video/builtin.js")).builtinCore() !== null;
   const video = [ffmpeg ? `ffmpeg ${ffmpeg}` : "", builtIn ? "built-in decoder (@ffmpeg/core)" : ""].filter(Boolean);
   return [
     { name: "pictures", ok: sharp !== undefined, value: sharp ?? "sharp can't be loaded: run npm ci again" },

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { addBatchCommand } from "./batch.js";
 import { addBenchCommand } from "./bench.js";
+import { addBuildCommand } from "./build.js";
 import { addCacheCommand } from "./cache.js";
 import { addChatCommand } from "./chat.js";
 import { addConvertCommand } from "./convert.js";
@@ -43,4 +44,5 @@ export const otherCommands: readonly AddCommand[] = [
   addLogsCommand,
   addCacheCommand,
   addBenchCommand,
+  addBuildCommand,
 ];

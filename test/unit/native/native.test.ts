@@ -1,25 +1,77 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.js";
+import { engineFiles, enginePackages } from "../../../src/native/engine.js";
 import { load } from "../../../src/native/native.js";
+import { root } from "../../support/files.js";
 
 const folder = mkdtempSync(join(tmpdir(), "owl3-native-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("a missing addon says how to build it", () => {
-  const path = join(folder, "none.node");
-  expect(() => load(path)).toThrow(UserError);
-  expect(() => load(path)).toThrow(`${path} is missing`);
-  expect(() => load(path)).toThrow(/npm rebuild owl3/);
+/** A package root with these files in it. */
+function packageRoot(name: string, files: string[]): URL {
+  for (const file of files) {
+    mkdirSync(join(folder, name, file, ".."), { recursive: true });
+    writeFileSync(join(folder, name, file), "not for this machine");
+  }
+  return pathToFileURL(`${join(folder, name)}/`);
+}
+
+test("each machine has its packages; on Linux that for glibc comes before that for musl", () => {
+  expect(enginePackages("linux", "x64")).toEqual(["@owl3/linux-x64", "@owl3/linuxmusl-x64"]);
+  expect(enginePackages("linux", "arm64")).toEqual(["@owl3/linux-arm64", "@owl3/linuxmusl-arm64"]);
+  expect(enginePackages("darwin", "arm64")).toEqual(["@owl3/darwin-arm64"]);
+  expect(enginePackages("win32", "x64")).toEqual(["@owl3/win32-x64"]);
 });
 
-test("an addon of another machine says so in one line", () => {
-  const path = join(folder, "foreign.node");
+test("an engine built here comes before a package's, Release before Debug", () => {
+  const installed = (specifier: string) => join("/packages", specifier);
+  const both = packageRoot("both", ["build/Release/owl3.node", "build/Debug/owl3.node"]);
+  expect(engineFiles(both, installed)).toEqual([{ path: join(folder, "both/build/Release/owl3.node") }]);
+  const debug = packageRoot("debug", ["build/Debug/owl3.node"]);
+  expect(engineFiles(debug, installed)).toEqual([{ path: join(folder, "debug/build/Debug/owl3.node") }]);
+});
+
+test("without one built here the packages of this machine are taken, if they are installed", () => {
+  const none = packageRoot("none", ["package.json"]);
+  const names = enginePackages();
+  const last = names.at(-1) as string;
+  expect(engineFiles(none, (specifier) => (specifier.startsWith(`${last}/`) ? "/there" : undefined))).toEqual([
+    { path: "/there", package: last },
+  ]);
+  expect(engineFiles(none, () => undefined)).toEqual([]);
+});
+
+test("the first engine that loads is used", () => {
+  const foreign = join(folder, "foreign.node");
+  const own = join(folder, "own.node");
+  writeFileSync(foreign, "MZ not for this machine");
+  copyFileSync(join(root, "build/Release/owl3.node"), own);
+  const { binding, file } = load([
+    { path: foreign, package: "@owl3/linux-x64" },
+    { path: own, package: "@owl3/linuxmusl-x64" },
+  ]);
+  expect(file.package).toBe("@owl3/linuxmusl-x64");
+  expect(binding.systemInfo().available).toContain("scalar");
+});
+
+test("a missing engine is one sentence, which says how to compile it", () => {
+  expect(() => load([])).toThrow(UserError);
+  expect(() => load([])).toThrow(
+    new RegExp(
+      `^the native engine is missing: no package ${enginePackages()[0]} is installed; "owl3 build" compiles it here \\(it needs CMake and a C\\+\\+ compiler\\)\\.$`,
+    ),
+  );
+});
+
+test("an engine of another machine says so in one line", () => {
+  const path = join(folder, "other.node");
   writeFileSync(path, "MZ not for this machine");
-  expect(() => load(path)).toThrow(UserError);
-  expect(() => load(path)).toThrow(
-    /^the native engine does not load on this machine \(.*\): build it here with "npm rebuild owl3"\.$/,
+  expect(() => load([{ path }])).toThrow(UserError);
+  expect(() => load([{ path }])).toThrow(
+    /^the native engine does not load on this machine \(.*\): "owl3 build" compiles it here \(it needs CMake and a C\+\+ compiler\)\.$/,
   );
 });

@@ -1,0 +1,21 @@
+# zig c++ as CMake's compiler. build.mjs gives OWL3_ZIG (the program), OWL3_ZIG_TARGET (its name of the target),
+# CMAKE_SYSTEM_NAME and CMAKE_SYSTEM_PROCESSOR.
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES OWL3_ZIG OWL3_ZIG_TARGET)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY) # its questions are about compiling; linking libc++ each time takes long
+set(CMAKE_CXX_COMPILER ${OWL3_ZIG} c++ -target ${OWL3_ZIG_TARGET})
+
+# CMake calls the other tools by one path, and zig's are subcommands.
+foreach(tool ar ranlib)
+  set(script ${CMAKE_BINARY_DIR}/zig-${tool})
+  file(WRITE ${script} "#!/bin/sh\nexec '${OWL3_ZIG}' ${tool} \"$@\"\n")
+  file(CHMOD ${script} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+  string(TOUPPER ${tool} name)
+  set(CMAKE_${name} ${script} CACHE FILEPATH "" FORCE)
+  set(CMAKE_CXX_COMPILER_${name} ${script} CACHE FILEPATH "" FORCE)
+endforeach()
+
+if(CMAKE_SYSTEM_NAME STREQUAL "Darwin") # Node's functions are found when it loads the addon
+  set(CMAKE_MODULE_LINKER_FLAGS_INIT "-Wl,-undefined,dynamic_lookup")
+elseif(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s") # zig's libc++ would bring 20 MB of symbols
+endif()
