@@ -8,6 +8,15 @@
 #include "base/thread_pool.h"
 
 namespace owl3::cpu::rope {
+namespace {
+
+/// Mathematical functions of float differ in their last bit from one C library to the next; those of double, rounded to
+/// float, do not, so that every build for a kind of machine computes the same bits.
+float rounded(double x) {
+  return static_cast<float>(x);
+}
+
+}  // namespace
 
 void Angles::prepare(std::span<const KvSlot> slots, float theta, int32_t head_dim) {
   const size_t half = static_cast<size_t>(head_dim) / 2;
@@ -16,7 +25,8 @@ void Angles::prepare(std::span<const KvSlot> slots, float theta, int32_t head_di
   if (!same_frequencies) {
     inverse_.resize(half);
     for (size_t i = 0; i < half; ++i) {
-      inverse_[i] = 1.0f / std::pow(theta, static_cast<float>(2 * i) / static_cast<float>(head_dim));
+      const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
+      inverse_[i] = 1.0f / rounded(std::pow(double{theta}, double{exponent}));
     }
     theta_ = theta;
     head_dim_ = head_dim;
@@ -29,9 +39,9 @@ void Angles::prepare(std::span<const KvSlot> slots, float theta, int32_t head_di
       const size_t at = table_.size();
       table_.resize(at + 2 * half);
       for (size_t i = 0; i < half; ++i) {
-        const float angle = static_cast<float>(slot.position) * inverse_[i];
-        table_[at + i] = std::cos(angle);
-        table_[at + half + i] = std::sin(angle);
+        const double angle = static_cast<float>(slot.position) * inverse_[i];
+        table_[at + i] = rounded(std::cos(angle));
+        table_[at + half + i] = rounded(std::sin(angle));
       }
     }
     positions_.push_back(slot.position);
