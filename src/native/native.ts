@@ -1,18 +1,18 @@
 import { createRequire } from "node:module";
 import { isNativeCode, NativeError, UserError } from "../errors.js";
+import { type AddonFile, addonFiles, addonPackages } from "./addon-file.js";
 import type { Binding } from "./binding.js";
-import { type EngineFile, engineFiles, enginePackages } from "./engine.js";
 
-let loaded: { binding: Binding; file: EngineFile } | undefined;
+let loaded: { binding: Binding; file: AddonFile } | undefined;
 
 /** Returns the native addon, which is loaded on first use. */
 export function native(): Binding {
-  loaded ??= load(engineFiles());
+  loaded ??= load(addonFiles());
   return loaded.binding;
 }
 
 /** Returns the file that the native addon was loaded from, or undefined before its first use. */
-export function engineFile(): EngineFile | undefined {
+export function addonFile(): AddonFile | undefined {
   return loaded?.file;
 }
 
@@ -50,7 +50,7 @@ export function fromNative(error: unknown): unknown {
  * Loads the engine: the one that was built here, else that of a package. Throws UserError, which says what to do, when
  * there is none or none fits this machine.
  */
-export function load(files: readonly EngineFile[]): { binding: Binding; file: EngineFile } {
+export function load(files: readonly AddonFile[]): { binding: Binding; file: AddonFile } {
   let failure: unknown;
   for (const file of files) {
     try {
@@ -61,7 +61,7 @@ export function load(files: readonly EngineFile[]): { binding: Binding; file: En
   }
   if (files.length === 0)
     throw new UserError(
-      `the native engine is missing: no package ${enginePackages()[0]} is installed; "owl3 build" compiles it here (it needs CMake and a C++ compiler).`,
+      `the native engine is missing: no package ${addonPackages()[0]} is installed; "owl3 build" compiles it here (it needs CMake and a C++ compiler).`,
     );
   const reason = (failure instanceof Error ? failure.message : String(failure)).split("\n")[0];
   throw new UserError(

@@ -16,13 +16,16 @@ export function sourcesHash(root) {
   return hash.digest("hex");
 }
 
+/** Tells whether the Node that runs this on Linux uses glibc; the other C library is musl. */
+export const usesGlibc = () => process.report.getReport().header.glibcVersionRuntime !== undefined;
+
 /**
  * The engine in FOLDER/TARGET/owl3.node that fits this machine and was built from the sources in `root`, or undefined.
  * `npm run build:packages` writes such folders; their package.json says for which system and from which sources.
  */
 export function findPrebuilt(root, folder, { platform, arch } = process) {
   if (!existsSync(folder)) return undefined;
-  const glibc = platform !== "linux" || process.report.getReport().header.glibcVersionRuntime !== undefined;
+  const glibc = platform !== "linux" || usesGlibc();
   for (const name of readdirSync(folder)) {
     const file = path.join(folder, name, "owl3.node");
     const description = path.join(folder, name, "package.json");

@@ -4,6 +4,7 @@
  *
  *   npm run build:packages                            the packages of all platforms, and owl3 itself
  *   npm run build:packages -- linux-x64 win32-x64     those of these platforms, and owl3 itself
+ *   npm run build:packages -- --built                 that of this machine with the engine that this clone compiled
  *
  * prebuilds/TARGET/ is a platform's package and prebuilds/NAME-VERSION.tgz are what `npm publish` takes. The engines are
  * compiled by `zig c++` with the CMake files that a clone uses. OWL3_ZIG names another zig than the one of .venv.
@@ -14,7 +15,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { sourcesHash } from "../build/sources.mjs";
+import { sourcesHash, usesGlibc } from "../build/sources.mjs";
 import { describe, mainManifest, packageName, platformManifest, targets } from "./targets.mjs";
 import { findZig } from "./zig.mjs";
 
@@ -97,23 +98,39 @@ function packMain() {
 
 const size = (file) => `${(statSync(file).size / 1e6).toFixed(2)} MB`;
 
-function main(names) {
-  const unknown = names.filter((name) => !targets.some((target) => target.name === name));
-  if (unknown.length > 0)
-    throw new Error(`${unknown.join(", ")}: expected ${targets.map((target) => target.name).join(", ")}`);
-  const wanted = targets.filter((target) => names.length === 0 || names.includes(target.name));
-  process.env.ZIG_GLOBAL_CACHE_DIR ??= path.join(work, "zig-cache");
-  process.env.ZIG_LOCAL_CACHE_DIR ??= process.env.ZIG_GLOBAL_CACHE_DIR;
-  mkdirSync(out, { recursive: true });
-  const zig = findZig(root);
+/** The target that this machine runs. */
+function thisMachine() {
+  const musl = process.platform === "linux" && !usesGlibc();
+  const name = `${process.platform}${musl ? "musl" : ""}-${process.arch}`;
+  const found = targets.find((target) => target.name === name);
+  if (found === undefined) throw new Error(`there is no package for ${name}`);
+  return found;
+}
+
+/** Packs the wanted platforms' packages, each with the engine that `make` gives, and owl3. */
+function packAll(wanted, make) {
   const sources = sourcesHash(root);
+  mkdirSync(out, { recursive: true });
   for (const target of wanted) {
-    const engine = compile(target, zig);
+    const engine = make(target);
     const tarball = packPlatform(target, engine, sources);
     console.log(`${tarball}: ${size(path.join(out, tarball))}, engine ${size(engine)}`);
   }
   const tarball = packMain();
   console.log(`${tarball}: ${size(path.join(out, tarball))}`);
+}
+
+function main(args) {
+  const names = args.filter((arg) => arg !== "--built");
+  const unknown = names.filter((name) => !targets.some((target) => target.name === name));
+  if (unknown.length > 0)
+    throw new Error(`${unknown.join(", ")}: expected ${targets.map((target) => target.name).join(", ")}`);
+  if (args.includes("--built")) return packAll([thisMachine()], () => path.join(root, "build/Release/owl3.node"));
+  const wanted = targets.filter((target) => names.length === 0 || names.includes(target.name));
+  process.env.ZIG_GLOBAL_CACHE_DIR ??= path.join(work, "zig-cache");
+  process.env.ZIG_LOCAL_CACHE_DIR ??= process.env.ZIG_GLOBAL_CACHE_DIR;
+  const zig = findZig(root);
+  packAll(wanted, (target) => compile(target, zig));
 }
 
 try {

@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import type { Command } from "commander";
 import { modelFolder } from "../../models/folder.js";
 import { listModels } from "../../models/list.js";
+import type { AddonFile } from "../../native/addon-file.js";
 import type { DeviceInfo } from "../../native/binding.js";
-import type { EngineFile } from "../../native/engine.js";
 import { jsonOption } from "../options.js";
 import { createOutput } from "../output.js";
 
@@ -43,9 +43,9 @@ function host(): Check {
 /** Checks that the addon loads, and reports what it knows of the machine. */
 async function engine(): Promise<Check[]> {
   try {
-    const { engineFile, native } = await import("../../native/native.js");
+    const { addonFile, native } = await import("../../native/native.js");
     const info = native().systemInfo();
-    const { path, package: name } = engineFile() as EngineFile;
+    const { path, package: name } = addonFile() as AddonFile;
     const origin = name ?? `built here ${statSync(path).mtime.toISOString().slice(0, 10)}`;
     return [
       { name: "engine", ok: true, value: `native addon loads (${origin})` },

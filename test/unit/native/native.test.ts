@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.js";
-import { engineFiles, enginePackages } from "../../../src/native/engine.js";
+import { addonFiles, addonPackages } from "../../../src/native/addon-file.js";
 import { load } from "../../../src/native/native.js";
 import { root } from "../../support/files.js";
 
@@ -21,28 +21,28 @@ function packageRoot(name: string, files: string[]): URL {
 }
 
 test("each machine has its packages; on Linux that for glibc comes before that for musl", () => {
-  expect(enginePackages("linux", "x64")).toEqual(["@owl3/linux-x64", "@owl3/linuxmusl-x64"]);
-  expect(enginePackages("linux", "arm64")).toEqual(["@owl3/linux-arm64", "@owl3/linuxmusl-arm64"]);
-  expect(enginePackages("darwin", "arm64")).toEqual(["@owl3/darwin-arm64"]);
-  expect(enginePackages("win32", "x64")).toEqual(["@owl3/win32-x64"]);
+  expect(addonPackages("linux", "x64")).toEqual(["@owl3/linux-x64", "@owl3/linuxmusl-x64"]);
+  expect(addonPackages("linux", "arm64")).toEqual(["@owl3/linux-arm64", "@owl3/linuxmusl-arm64"]);
+  expect(addonPackages("darwin", "arm64")).toEqual(["@owl3/darwin-arm64"]);
+  expect(addonPackages("win32", "x64")).toEqual(["@owl3/win32-x64"]);
 });
 
 test("an engine built here comes before a package's, Release before Debug", () => {
   const installed = (specifier: string) => join("/packages", specifier);
   const both = packageRoot("both", ["build/Release/owl3.node", "build/Debug/owl3.node"]);
-  expect(engineFiles(both, installed)).toEqual([{ path: join(folder, "both/build/Release/owl3.node") }]);
+  expect(addonFiles(both, installed)).toEqual([{ path: join(folder, "both/build/Release/owl3.node") }]);
   const debug = packageRoot("debug", ["build/Debug/owl3.node"]);
-  expect(engineFiles(debug, installed)).toEqual([{ path: join(folder, "debug/build/Debug/owl3.node") }]);
+  expect(addonFiles(debug, installed)).toEqual([{ path: join(folder, "debug/build/Debug/owl3.node") }]);
 });
 
 test("without one built here the packages of this machine are taken, if they are installed", () => {
   const none = packageRoot("none", ["package.json"]);
-  const names = enginePackages();
+  const names = addonPackages();
   const last = names.at(-1) as string;
-  expect(engineFiles(none, (specifier) => (specifier.startsWith(`${last}/`) ? "/there" : undefined))).toEqual([
+  expect(addonFiles(none, (specifier) => (specifier.startsWith(`${last}/`) ? "/there" : undefined))).toEqual([
     { path: "/there", package: last },
   ]);
-  expect(engineFiles(none, () => undefined)).toEqual([]);
+  expect(addonFiles(none, () => undefined)).toEqual([]);
 });
 
 test("the first engine that loads is used", () => {
@@ -62,7 +62,7 @@ test("a missing engine is one sentence, which says how to compile it", () => {
   expect(() => load([])).toThrow(UserError);
   expect(() => load([])).toThrow(
     new RegExp(
-      `^the native engine is missing: no package ${enginePackages()[0]} is installed; "owl3 build" compiles it here \\(it needs CMake and a C\\+\\+ compiler\\)\\.$`,
+      `^the native engine is missing: no package ${addonPackages()[0]} is installed; "owl3 build" compiles it here \\(it needs CMake and a C\\+\\+ compiler\\)\\.$`,
     ),
   );
 });

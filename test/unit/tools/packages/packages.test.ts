@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
-import { enginePackages } from "../../../../src/native/engine.js";
+import { addonPackages } from "../../../../src/native/addon-file.js";
 import { root } from "../../../support/files.js";
 
 interface Target {
@@ -81,7 +81,7 @@ test("owl3 runs no script where it is installed, and what only a build needs is 
 test("the loader looks for the packages that are built", () => {
   const wanted = targets.flatMap((target) => {
     const { os, cpu } = platformManifest(target, main, "hash");
-    return enginePackages(os[0], cpu[0]);
+    return addonPackages(os[0], cpu[0]);
   });
   expect(new Set(wanted)).toEqual(new Set(targets.map(packageName)));
 });
