@@ -39,8 +39,11 @@ export function platformManifest(target, main, sources) {
   };
 }
 
-/** The package.json of owl3 as it is published: with the packages of all platforms, each in owl3's very version. */
-export function mainManifest(main) {
+/**
+ * The package.json of owl3 as it is published: with the packages of all platforms, each in owl3's very version, and
+ * without scripts, which are a clone's (npm would ask whoever installs the tarball whether `prepare` may run).
+ */
+export function mainManifest({ scripts: _, ...main }) {
   const engines = targets.map((target) => [packageName(target), main.version]);
   return { ...main, optionalDependencies: { ...main.optionalDependencies, ...Object.fromEntries(engines) } };
 }

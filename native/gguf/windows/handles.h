@@ -1,4 +1,4 @@
-// What the Windows twins of input.cpp and temp_file.cpp share. A file is a handle here; the headers hold its C descriptor.
+// The Windows twins of input.cpp and temp_file.cpp share these. A file is a handle; the headers hold its C descriptor.
 #pragma once
 #define WIN32_LEAN_AND_MEAN
 #define NOMINMAX

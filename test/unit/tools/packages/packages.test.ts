@@ -64,8 +64,9 @@ test("each package is for one system, processor and C library, in owl3's version
   ]);
 });
 
-test("owl3 as published asks for every package, in its own version, and keeps what it asked for before", () => {
-  const { optionalDependencies } = mainManifest(main);
+test("owl3 as published asks for every package, in its own version, keeps what it asked for before, and has no scripts", () => {
+  const { optionalDependencies, scripts, dependencies, version } = mainManifest(main);
+  expect({ scripts, dependencies, version }).toEqual({ dependencies: main.dependencies, version: main.version });
   expect(optionalDependencies).toEqual({
     ...main.optionalDependencies,
     ...Object.fromEntries(targets.map((target) => [packageName(target), main.version])),
