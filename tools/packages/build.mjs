@@ -127,7 +127,7 @@ function main(args) {
     throw new Error(`${unknown.join(", ")}: expected ${targets.map((target) => target.name).join(", ")}`);
   if (args.includes("--built")) return packAll([thisMachine()], () => path.join(root, "build/Release/owl3.node"));
   const wanted = targets.filter((target) => names.length === 0 || names.includes(target.name));
-  process.env.ZIG_GLOBAL_CACHE_DIR ??= path.join(work, "zig-cache");
+  process.env.ZIG_GLOBAL_CACHE_DIR ??= path.join(root, ".zig-cache");
   process.env.ZIG_LOCAL_CACHE_DIR ??= process.env.ZIG_GLOBAL_CACHE_DIR;
   const zig = findZig(root);
   packAll(wanted, (target) => compile(target, zig));
