@@ -3,6 +3,7 @@
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES OWL3_ZIG OWL3_ZIG_TARGET)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY) # its questions are about compiling; linking libc++ each time takes long
 set(CMAKE_CXX_COMPILER ${OWL3_ZIG} c++ -target ${OWL3_ZIG_TARGET})
+set(OWL3_ARM -mcpu=generic) # zig takes what follows -march for a processor, and features are added to one
 
 # CMake calls the other tools by one path, and zig's are subcommands.
 foreach(tool ar ranlib)
