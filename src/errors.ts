@@ -120,7 +120,7 @@ export class HubUnreachableError extends UserError {
 /** The installed ffmpeg was asked for and is not there: exit code 1. */
 export class NoFfmpegError extends UserError {
   constructor() {
-    super("No ffmpeg and ffprobe were found on PATH.");
+    super("no ffmpeg and ffprobe were found on PATH.");
   }
 }
 

@@ -14,7 +14,7 @@ const maxText = 500 * 2 ** 20;
 export async function readData(file: string): Promise<Data> {
   const info = await stat(file).catch((error: NodeJS.ErrnoException) => {
     throw new FileError(
-      error.code === "ENOENT" ? `There is no file ${file}.` : `${file} can't be read: ${error.code}.`,
+      error.code === "ENOENT" ? `there is no file ${file}.` : `${file} can't be read: ${error.code}.`,
     );
   });
   if (!info.isFile()) throw new FileError(`${file} is not a regular file; name the data files of the benchmark.`);

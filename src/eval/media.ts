@@ -79,7 +79,7 @@ export class MediaRoot {
     );
     if (found.length > 1) throw new FileError(`There are ${found.length} files called ${file} below ${this.#root}.`);
     const only = found[0] && (await this.#inside(found[0]));
-    if (!only) throw new FileError(`There is no file ${file} below ${this.#root}.`);
+    if (!only) throw new FileError(`there is no file ${file} below ${this.#root}.`);
     return only;
   }
 

@@ -40,6 +40,6 @@ export async function readMediumHead(file: string, name: string): Promise<Head> 
 /** Makes the error for a file that the system does not open or read. */
 export function unreadable(name: string, error: NodeJS.ErrnoException): FileError {
   const reason =
-    error.code === "ENOENT" ? `There is no file ${name}.` : `${name} can't be read: ${error.code ?? error.message}.`;
+    error.code === "ENOENT" ? `there is no file ${name}.` : `${name} can't be read: ${error.code ?? error.message}.`;
   return new FileError(reason, { cause: error });
 }

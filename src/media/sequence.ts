@@ -22,8 +22,11 @@ export async function expandMedia(args: readonly string[]): Promise<string[]> {
   for (const arg of args) {
     const info = arg === "-" || arg.includes("://") ? null : await stat(arg).catch(() => null);
     if (info?.isDirectory()) all.push(...(await picturesIn(arg)));
-    else if (info === null && isPattern(arg)) all.push(...(await matches(arg)));
-    else all.push(arg);
+    else if (info === null && isPattern(arg)) {
+      const found = await matching(arg);
+      if (found.length === 0) throw new FileError(`no file matches ${arg}.`);
+      all.push(...found);
+    } else all.push(arg);
   }
   return all;
 }
@@ -47,7 +50,8 @@ async function picturesIn(folder: string): Promise<string[]> {
   return files;
 }
 
-async function matches(pattern: string): Promise<string[]> {
+/** The files that a pattern matches, in natural order. */
+export async function matching(pattern: string): Promise<string[]> {
   const { root } = path.parse(pattern);
   let found = [root];
   const segments = pattern
@@ -70,7 +74,6 @@ async function matches(pattern: string): Promise<string[]> {
   }
   const files: string[] = [];
   for (const file of found) if ((await stat(file).catch(() => null))?.isFile()) files.push(file);
-  if (files.length === 0) throw new FileError(`No file matches ${pattern}.`);
   return files;
 }
 

@@ -75,7 +75,7 @@ function chooseDecoder(choice: DecoderChoice): "system" | "builtin" {
   if (systemFfmpeg()) return "system";
   if (choice === "system") throw new NoFfmpegError();
   if (builtinCore() === null)
-    throw new UserError("There is no video decoder: install ffmpeg, or run `npm install @ffmpeg/core`.");
+    throw new UserError("there is no video decoder: install ffmpeg, or run `npm install @ffmpeg/core`.");
   return "builtin";
 }
 

@@ -37,8 +37,8 @@ async function fileOf(chosen: string, env: NodeJS.ProcessEnv): Promise<string> {
   if (file) return file;
   if (info?.isDirectory()) throw new FolderError(chosen);
   if (model) throw new FileError(`${model.name} is not complete; \`owl3 pull ${chosen}\` goes on with it.`);
-  if (isModelName(chosen)) throw new FileError(`There is no model ${chosen} here; \`owl3 pull ${chosen}\` fetches it.`);
-  throw new FileError(`There is no file ${chosen}.`);
+  if (isModelName(chosen)) throw new FileError(`there is no model ${chosen} here; \`owl3 pull ${chosen}\` fetches it.`);
+  throw new FileError(`there is no file ${chosen}.`);
 }
 
 async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefined> {

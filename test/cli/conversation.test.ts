@@ -40,7 +40,7 @@ onLinux("a conversation: pictures, further questions, commands, leaving", async 
   t.type("/regen\r");
   expect(plain(await t.until(ready))).toContain("tokens/s");
   t.type("/image nowhere.png\r");
-  expect(plain(await t.until(ready))).toContain("warning: There is no file nowhere.png");
+  expect(plain(await t.until(ready))).toContain("warning: there is no file nowhere.png");
   t.type("/nonsense\r");
   expect(plain(await t.until(ready))).toContain("there is no command /nonsense");
   t.type("/help\r");

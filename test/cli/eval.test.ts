@@ -176,10 +176,10 @@ test("owl3 eval: a question that fails does not stop the others; they are counte
   const { code, out, err } = again();
   expect(code).toBe(6);
   expect(JSON.parse(out)).toMatchObject({ questions: { asked: 5, counted: 1, failed: 4 }, score: 1 });
-  expect(err).toMatch(/^owl3: 4 of 5 rows failed, the first one because: There is no file absent\.png below .*\.$/m);
+  expect(err).toMatch(/^owl3: 4 of 5 rows failed, the first one because: there is no file absent\.png below .*\.$/m);
   const failed = parsed(results).filter((line) => "error" in line);
   expect(failed.map(({ error }) => error)).toEqual([
-    expect.stringContaining("There is no file absent.png"),
+    expect.stringContaining("there is no file absent.png"),
     expect.stringContaining("not a path below the media root"),
     expect.stringContaining("is neither a picture"),
     expect.stringContaining("leads out of the media root"),
@@ -264,11 +264,11 @@ test("owl3 eval: wrong arguments and what can't be scored end with 2, missing fi
   };
   refused(2, "required option '-f, --format <name>' not specified", file);
   refused(2, "missing required argument 'data'", "-f", "pope");
-  refused(2, "There is no format pop; there are vqa, gqa,", file, "-f", "pop");
+  refused(2, "there is no format pop; there are vqa, gqa,", file, "-f", "pop");
   refused(2, "MM-Vet is graded by GPT-4", file, "-f", "mmvet");
   refused(2, "are open; there are no options to compare", ...gqa(), "-f", "gqa", "--score", "logprob", "-o", results);
   refused(3, 'has no text in "label"', file, "-f", "pope", "-o", results);
-  refused(3, "There is no file absent.json", "absent.json", "-f", "pope", "-o", results);
+  refused(3, "there is no file absent.json", "absent.json", "-f", "pope", "-o", results);
   refused(3, "The media root absent can't be opened", file, "-f", "jsonl", "--media-root", "absent", "-o", results);
   expect(existsSync(results)).toBe(false);
 });

@@ -64,7 +64,7 @@ test.each([
   [["--fps", "nan"], 2, /--fps/],
   [["--max-frames", "0"], 2, /--max-frames/],
   [["--start", "1:99"], 2, /seconds or mm:ss/],
-  [["--start", "50"], 2, /No frame lies between 50 s/],
+  [["--start", "50"], 2, /no frame lies between 50 s/],
   [["--frames", "5,a"], 2, /--frames/],
   [["--frames", "90"], 2, /has 90 frames, counted from 0/],
   [["--decoder", "other"], 2, /--decoder/],

@@ -1,5 +1,4 @@
-import { constants } from "node:fs";
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { FileError, UsageError } from "../../errors.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../../prompt/messages.js";
 import type { Session } from "../../sessions/session.js";
@@ -44,25 +43,4 @@ export async function readText(path: string, what: string): Promise<string> {
   } catch (error) {
     throw new UsageError(`${what} is not UTF-8 text${path === "-" ? "" : ` (${path})`}.`, { cause: error });
   }
-}
-
-/**
- * Splits the arguments into media and prompt: the last one is the prompt if no --prompt was given, it holds white space, and no file has
- * that name.
- */
-export async function splitArguments(
-  args: readonly string[],
-  prompt: string | undefined,
-): Promise<{ media: string[]; prompt: string | undefined }> {
-  const last = args.at(-1);
-  if (prompt !== undefined || last === undefined || !/\s/.test(last) || (await exists(last)))
-    return { media: [...args], prompt };
-  return { media: args.slice(0, -1), prompt: last };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path, constants.F_OK).then(
-    () => true,
-    () => false,
-  );
 }

@@ -4,8 +4,9 @@ import type { InputImage, InputVideo } from "../../prompt/messages.js";
 import { parseMessages } from "../../prompt/parse.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { createOutput } from "../output.js";
+import { type Arguments, splitArguments } from "./arguments.js";
 import type { ChatFlags } from "./flags.js";
-import { type ChatInput, readText, splitArguments } from "./input.js";
+import { type ChatInput, readText } from "./input.js";
 import { mediaPart } from "./media.js";
 import { continued, modelOfSession, openSession } from "./session.js";
 
@@ -65,14 +66,13 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   return answerOnce(input, flags, out);
 }
 
-function checkCombination({ media, prompt }: { media: string[]; prompt: string | undefined }, flags: ChatFlags): void {
+function checkCombination({ media }: Arguments, flags: ChatFlags): void {
   const readers = media.filter((name) => name === "-").length + (flags.messages === "-" ? 1 : 0);
   if (readers > 1) throw new UsageError("only one thing can be read from stdin (-).");
   if (flags.logprobs !== undefined && !flags.json)
     throw new UsageError("--logprobs needs --json, which prints the alternatives.");
   if (flags.dryRun && flags.dump !== undefined)
     throw new UsageError("--dump needs the model to run; leave out --dry-run.");
-  if (prompt?.trim() === "") throw new UsageError("the prompt is empty.");
 }
 
 /** Whether a conversation can be opened: both stdin and stdout must be a terminal. */

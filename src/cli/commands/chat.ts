@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { UsageError } from "../../errors.js";
 import type { ChatFlags } from "../chat/flags.js";
 import { addChatOptions } from "../chat/options.js";
 
@@ -38,7 +37,6 @@ export function addChatCommand(program: Command): void {
     .argument("[media...]", "pictures and videos; - is a picture from stdin");
   addChatOptions(command);
   command.action(async (args: string[], flags: ChatFlags) => {
-    if (flags.prompt === "") throw new UsageError("the prompt is empty.");
     const { runChat } = await import("../chat/run.js");
     await runChat(args, flags);
   });

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { UsageError } from "../../errors.js";
 import type { ChatFlags } from "../chat/flags.js";
 import { addChatOptions } from "../chat/options.js";
 import { collect } from "../options.js";
@@ -12,7 +11,6 @@ export function addVideoCommand(program: Command): void {
     .argument("[clips...]", "videos (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP); - reads one from stdin")
     .option("--image <file>", "a picture to show after the videos (may be repeated)", collect);
   addChatOptions(command).action(async (args: string[], flags: ChatFlags & { image?: string[] }) => {
-    if (flags.prompt === "") throw new UsageError("the prompt is empty.");
     const { runChat } = await import("../chat/run.js");
     await runChat(args, flags, { video: { pictures: flags.image ?? [] }, defaultQuestion: "Describe this video." });
   });

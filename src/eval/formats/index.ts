@@ -42,7 +42,7 @@ export function findFormat(name: string): Format {
   const why = refused[name];
   if (why) throw new UsageError(`${why}.`);
   throw new UsageError(
-    `There is no format ${name.slice(0, 40)}; there are ${formats.map((format) => format.name).join(", ")}.`,
+    `there is no format ${name.slice(0, 40)}; there are ${formats.map((format) => format.name).join(", ")}.`,
   );
 }
 

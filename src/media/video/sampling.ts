@@ -23,16 +23,16 @@ export function sampleFrames(times: ArrayLike<number>, fps: number, options: Sam
   if (options.frames) {
     const past = options.frames.find((k) => k >= count);
     if (past !== undefined)
-      throw new UsageError(`Frame ${past} is past the clip's end: it has ${count} frames, counted from 0.`);
+      throw new UsageError(`frame ${past} is past the clip's end: it has ${count} frames, counted from 0.`);
     return [...new Set(options.frames)].sort((a, b) => a - b);
   }
   const { start = 0, end = Number.POSITIVE_INFINITY, maxFrames = 16 } = options;
-  if (end <= start) throw new UsageError("The end of the part to look at must lie after its start.");
+  if (end <= start) throw new UsageError("the end of the part to look at must lie after its start.");
   const inside: number[] = [];
   for (let k = 0; k < count; k++) if ((times[k] as number) >= start && (times[k] as number) < end) inside.push(k);
   if (inside.length === 0 && count > 0)
     throw new UsageError(
-      `No frame lies between ${start} s and ${end === Number.POSITIVE_INFINITY ? "the end" : `${end} s`}: the clip's last frame is at ${(times[count - 1] as number).toFixed(2)} s.`,
+      `no frame lies between ${start} s and ${end === Number.POSITIVE_INFINITY ? "the end" : `${end} s`}: the clip's last frame is at ${(times[count - 1] as number).toFixed(2)} s.`,
     );
   if (options.rule === "middles") return middles(inside, Math.min(maxFrames, maxSampledFrames));
   const stride = Math.min(Math.max(1, roundHalfEven(saneRate(times, fps) / (options.fps ?? 1))), Math.max(1, count));

@@ -41,7 +41,7 @@ test("data: tables with quotes, line breaks in cells and a byte order mark", asy
 });
 
 test("data: what is no data is refused in a sentence that names the file", async () => {
-  await expect(readData(join(folder, "absent.json"))).rejects.toThrow(/There is no file .*absent\.json\./);
+  await expect(readData(join(folder, "absent.json"))).rejects.toThrow(/there is no file .*absent\.json\./);
   await expect(readData(folder)).rejects.toThrow("is not a regular file");
   await expect(readData(file("bad.jsonl", '{"a":1}\n{"a":'))).rejects.toThrow(/bad\.jsonl, line 2 is not JSON/);
   await expect(readData(file("numbers.json", "[1,2]"))).rejects.toThrow("row 1 is not an object");

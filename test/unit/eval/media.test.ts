@@ -27,8 +27,8 @@ test("media: a file is found by its path, in a named folder, or by its name alon
 
 test("media: of several files with a name none is taken", async () => {
   await expect(media.find("c.mp4")).rejects.toThrow(/There are 2 files called c\.mp4 below/);
-  await expect(media.find("e.mp4")).rejects.toThrow(/There is no file e\.mp4 below/);
-  await expect(media.find("other/b.jpg")).rejects.toThrow("There is no file other/b.jpg");
+  await expect(media.find("e.mp4")).rejects.toThrow(/there is no file e\.mp4 below/);
+  await expect(media.find("other/b.jpg")).rejects.toThrow("there is no file other/b.jpg");
 });
 
 for (const name of [
@@ -43,12 +43,12 @@ for (const name of [
   "..\\secret.jpg",
 ])
   test(`media: ${JSON.stringify(name)} is not opened`, async () => {
-    await expect(media.find(name)).rejects.toThrow(/is not a path below the media root|There is no file/);
+    await expect(media.find(name)).rejects.toThrow(/is not a path below the media root|there is no file/);
   });
 
 test("media: a link that leads out of the root is not followed", async () => {
   await expect(media.find("link.jpg")).rejects.toThrow("leads out of the media root");
-  await expect(media.find("images/link.jpg")).rejects.toThrow("There is no file");
+  await expect(media.find("images/link.jpg")).rejects.toThrow("there is no file");
 });
 
 test("media: a root that is no folder is refused", async () => {

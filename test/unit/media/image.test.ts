@@ -80,7 +80,7 @@ test("what is no picture gets one sentence that names it", async () => {
     expect(error.message).toContain(wanted);
     expect(error.message).not.toContain("\n");
   };
-  await fails(path.join(temporary, "none.png"), "There is no file");
+  await fails(path.join(temporary, "none.png"), "there is no file");
   await fails(temporary, "is a folder");
   await fails(new Uint8Array(0), "pic is empty.");
   await fails(Buffer.from("hello, this is no picture at all"), "pic is neither a picture");

@@ -49,5 +49,5 @@ test("a file whose name looks like a pattern is that file; unknown names and - s
 });
 test("nothing found is said", async () => {
   await expect(names("empty")).rejects.toThrow(/empty holds no pictures/);
-  await expect(names("*.jpeg")).rejects.toThrow(/No file matches .*\*\.jpeg/);
+  await expect(names("*.jpeg")).rejects.toThrow(/no file matches .*\*\.jpeg/);
 });

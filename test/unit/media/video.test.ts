@@ -98,7 +98,7 @@ describe("what is refused, and how", () => {
     ["empty.mp4", /empty\.mp4 is empty/],
     ["sound-only.mp4", /holds no video/],
     ["cut-index.mp4", /can't be read as a clip/],
-    ["missing.mp4", /There is no file/],
+    ["missing.mp4", /there is no file/],
     [".", /is a folder/],
   ])("%s", async (name, message) => {
     await expect(openClip(clipPath(name), { decoder: "builtin" })).rejects.toThrow(message);

@@ -57,7 +57,7 @@ test("without a name: OWL3_MODEL, then the config file, then the demo model with
 
 test("what is not there is one sentence that helps", async () => {
   await expect(resolveModel("7b", { env })).rejects.toThrow("`owl3 pull 7b` fetches it.");
-  await expect(resolveModel("./none.gguf", { env })).rejects.toThrow("There is no file ./none.gguf.");
+  await expect(resolveModel("./none.gguf", { env })).rejects.toThrow("there is no file ./none.gguf.");
   await expect(resolveModel(home, { env })).rejects.toMatchObject({ name: "FolderError", path: home });
   put(path.join(home, "models/a--b/checkpoint/config.json"));
   await expect(resolveModel("a/b", { env })).rejects.toThrow("is not complete");
