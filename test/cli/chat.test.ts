@@ -128,6 +128,35 @@ test("the question: an argument with a space, a pipe, stdin's picture, a convers
   }
 });
 
+test("piped text goes before the question, and a piped picture or clip is one, also without -", () => {
+  const prompt = (args: string[], input: Buffer | string) =>
+    JSON.parse(chat([...args, "--dry-run", "--json"], { input }).out) as { prompt: string; media: { path: string }[] };
+  expect(prompt(["What is the word?"], "The word is banana.\n").prompt).toContain(
+    "The word is banana.\n\nWhat is the word?<|im_end|>",
+  );
+  const bytes = readFileSync(picture("red.png"));
+  expect(chat(["-p", "Describe this image.", ...greedy, "-q"], { input: bytes }).out).toBe(`${red.greedy_text}\n`);
+  expect(prompt([picture("red.png"), "What changed?"], bytes).media.map((item) => item.path)).toEqual([
+    "stdin",
+    picture("red.png"),
+  ]);
+  const pdf = chat(["-p", "x"], { input: Buffer.from("%PDF-1.7\n\xff\xfe\n", "latin1") });
+  expect(pdf).toMatchObject({ code: 3, out: "" });
+  expect(pdf.err).toContain("stdin is neither a picture");
+  expect(chat([picture("red.png")], { input: bytes }).err).toContain("there is no question");
+});
+
+test("a stdin that does not end is told of", async () => {
+  const child = spawn(process.execPath, [binary, "chat", "-p", "x", "--max-tokens", "1"], {
+    env: env(),
+    stdio: "pipe",
+  });
+  const said = await new Promise((resolve) => child.stderr.once("data", (text) => resolve(String(text))));
+  expect(said).toContain("Waiting for the end of stdin");
+  child.stdin.end();
+  expect(await new Promise((resolve) => child.once("close", resolve))).toBe(0);
+});
+
 test("drawing: a seed repeats, beams and a stop string are heard, what cannot be combined is refused", () => {
   const draw = (...more: string[]) => chat(["-p", "What is a convolution?", "--max-tokens", "6", "-q", ...more]).out;
   expect(draw("--temp", "1", "--seed", "7")).toBe(draw("--temp", "1", "--seed", "7"));

@@ -17,6 +17,12 @@ test("a picture: the answer on stdout, one line on stderr that names the command
   expect(owl3(...ask, "-q")).toEqual({ code: 0, out, err: "" });
 });
 
+test("the note does not come before an error of the input", () => {
+  const lost = owl3("chat", "nowhere.png", "What is it?");
+  expect(lost).toMatchObject({ code: 3, out: "" });
+  expect(lost.err).toMatch(/^owl3: there is no file nowhere\.png[^\n]*\n$/);
+});
+
 test("two pictures, a place, a count, a clip, an animation", () => {
   const cases: [string[], string][] = [
     [["chat", "examples/before.png", "examples/after.png", "Which picture shows a red square?"], "Picture 2.\n"],

@@ -6,8 +6,8 @@ import { placeMedia } from "../../prompt/placement.js";
 import { createOutput } from "../output.js";
 import { type Arguments, splitArguments } from "./arguments.js";
 import type { ChatFlags } from "./flags.js";
-import { type ChatInput, readText } from "./input.js";
-import { mediaPart } from "./media.js";
+import { type ChatInput, readPiped, readText } from "./input.js";
+import { mediaPart, partOf } from "./media.js";
 import { continued, modelOfSession, openSession } from "./session.js";
 
 /** The differences between `owl3 video` and `owl3 chat`. */
@@ -23,7 +23,9 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const out = createOutput(flags);
   const { resolveModel } = await import("../../models/resolve.js");
   const session = await openSession(flags);
-  const model = await resolveModel(flags.model ?? (await modelOfSession(session)), { note: (line) => out.note(line) });
+  // An error of the input is said alone, before any note.
+  const notes: string[] = [];
+  const model = await resolveModel(flags.model ?? (await modelOfSession(session)), { note: (line) => notes.push(line) });
   const { restrictLoaders } = await import("../../media/image.js");
   restrictLoaders();
   const given = await splitArguments(args, flags.prompt);
@@ -38,22 +40,28 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
         );
   if (flags.system !== undefined && flags.messages !== undefined && messages[0]?.role === "system")
     throw new UsageError("--system and a system message in --messages exclude each other.");
+  const asked = messages.at(-1)?.role === "user";
+  const open = !asked && given.prompt === undefined && isTerminal(flags);
+  const taken = asked || given.media.includes("-") || flags.messages === "-";
+  const piped = taken ? {} : await readPiped(() => out.note(waiting));
   const media: (InputImage | InputVideo)[] = [];
+  if (piped.source) media.push(partOf(piped.source, options.video && "video"));
   for (const name of await expandMedia(given.media)) media.push(await mediaPart(name, options.video && "video"));
   for (const name of await expandMedia(options.video?.pictures ?? [])) media.push(await mediaPart(name, "image"));
   if (options.video && media.length === 0 && messages.length === 0)
     throw new UsageError("give a video: owl3 video clip.mp4");
 
-  const asked = messages.at(-1)?.role === "user";
-  const open = !asked && given.prompt === undefined && isTerminal(flags);
-  const prompt =
-    given.prompt ?? (asked || open ? undefined : await pipedPrompt(given.media, flags, options.defaultQuestion));
+  const texts = [piped.text, given.prompt].filter((text) => text !== undefined);
+  const prompt = texts.length > 0 ? texts.join("\n\n") : asked || open ? undefined : options.defaultQuestion;
+  if (prompt === undefined && !asked && !open)
+    throw new UsageError('there is no question: give one with -p "...", as the last argument, or through a pipe.');
   if (asked && (prompt !== undefined || media.length > 0))
     throw new UsageError("the conversation in --messages ends with a question already; leave out prompt and MEDIA.");
   const { interleave = false } = flags;
   const question = prompt === undefined ? undefined : placeMedia(prompt, media, { interleave });
   const input: ChatInput = { model, messages, media, question, session };
 
+  for (const line of notes) out.note(line);
   if (flags.dryRun) {
     const { dryRun } = await import("./dry-run.js");
     return dryRun(input, flags, out);
@@ -65,6 +73,8 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const { answerOnce } = await import("./once.js");
   return answerOnce(input, flags, out);
 }
+
+const waiting = "Waiting for the end of stdin, which joins the question; `< /dev/null` leaves it out.";
 
 function checkCombination({ media }: Arguments, flags: ChatFlags): void {
   const readers = media.filter((name) => name === "-").length + (flags.messages === "-" ? 1 : 0);
@@ -78,14 +88,4 @@ function checkCombination({ media }: Arguments, flags: ChatFlags): void {
 /** Whether a conversation can be opened: both stdin and stdout must be a terminal. */
 function isTerminal({ json, dryRun, dump }: ChatFlags): boolean {
   return process.stdin.isTTY === true && process.stdout.isTTY === true && !json && !dryRun && dump === undefined;
-}
-
-/** Reads the question from a pipe; without one, returns `fallback`. Throws UsageError if there is none either. */
-async function pipedPrompt(media: string[], flags: ChatFlags, fallback: string | undefined): Promise<string> {
-  const missing = 'there is no question: give one with -p "...", as the last argument, or through a pipe.';
-  const taken = process.stdin.isTTY || media.includes("-") || flags.messages === "-";
-  const piped = taken ? "" : (await readText("-", "the question on stdin")).replace(/[\r\n]+$/, "");
-  if (piped.trim() !== "") return piped;
-  if (fallback === undefined) throw new UsageError(missing);
-  return fallback;
 }
