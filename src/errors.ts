@@ -34,6 +34,32 @@ export class FileError extends UserError {
   }
 }
 
+/** Says why the system refused a file, in words. */
+export function systemReason(error: unknown): string {
+  const { code = "", message = String(error) } = error as Partial<NodeJS.ErrnoException>;
+  return reasons[code] ?? message;
+}
+
+const reasons: Record<string, string> = {
+  ENOENT: "no such file or folder",
+  EACCES: "permission is denied",
+  EPERM: "this is not permitted",
+  EEXIST: "it exists already",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of this path is not a folder",
+  ENOTEMPTY: "it is a folder with files in it",
+  ENAMETOOLONG: "the name is too long",
+  ELOOP: "its links go in a circle",
+  ENOSPC: "the disk is full",
+  EDQUOT: "your disk quota is used up",
+  EROFS: "the file system is read-only",
+  EMFILE: "too many files are open",
+  ENFILE: "too many files are open",
+  EBUSY: "it is in use",
+  EIO: "the disk has an error",
+  EFBIG: "the file system takes no file of that size",
+};
+
 /** A file that is not a valid model or checkpoint: exit code 4. */
 export class ModelFileError extends UserError {
   constructor(message: string, options?: ErrorOptions) {

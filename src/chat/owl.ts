@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { type SamplingOptions, samplingDefaults } from "../decode/sampling.js";
-import { FileError, FolderError, MemoryError, UserError } from "../errors.js";
+import { FileError, FolderError, MemoryError, systemReason, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
@@ -201,7 +201,7 @@ async function checkFile(path: string): Promise<void> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw error.code === "ENOENT" || error.code === "ENOTDIR"
       ? new FileError(`${path}: no such file.`, { cause: error })
-      : new FileError(`${path} can't be read: ${error.message}`, { cause: error });
+      : new FileError(`${path} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   if (info.isDirectory()) throw new FolderError(path);
   const { total } = memoryLimits();

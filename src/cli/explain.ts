@@ -10,6 +10,7 @@ import {
   NoFfmpegError,
   NoModelError,
   SeveralFilesError,
+  systemReason,
   UserError,
 } from "../errors.js";
 
@@ -68,15 +69,5 @@ function advice(error: UserError): string | undefined {
 }
 
 function systemMessage(error: NodeJS.ErrnoException): string {
-  const where = error.path === undefined ? "" : `${error.path}: `;
-  const what: Record<string, string> = {
-    ENOENT: "no such file or folder",
-    EACCES: "permission denied",
-    EISDIR: "is a folder, not a file",
-    ENOTDIR: "a part of this path is not a folder",
-    ENOSPC: "no space left on the disk",
-    EROFS: "the file system is read-only",
-    EMFILE: "too many open files",
-  };
-  return `${where}${what[error.code ?? ""] ?? error.message}`;
+  return `${error.path === undefined ? "" : `${error.path}: `}${systemReason(error)}`;
 }

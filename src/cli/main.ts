@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { ExitCode } from "../errors.js";
+import { ExitCode, FileError, systemReason } from "../errors.js";
 import { exitNow } from "../native/native.js";
 import { packageVersion } from "../version.js";
 import { mainCommands, otherCommands } from "./commands/index.js";
@@ -10,12 +10,8 @@ import { cleanUp, installInterrupt } from "./interrupt.js";
 /** Runs the CLI; the only place that sets an exit code. */
 export async function main(argv: string[]): Promise<void> {
   installInterrupt();
-  // If the reader of a pipe has gone (`owl3 ... | head -1`), it has all that it wanted.
-  for (const stream of [process.stdout, process.stderr])
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      cleanUp();
-      exitNow(error.code === "EPIPE" ? ExitCode.ok : ExitCode.failure);
-    });
+  process.stdout.on("error", (error) => unwritable(error, "stdout"));
+  process.stderr.on("error", (error) => unwritable(error, "stderr"));
   process.on("unhandledRejection", (error) => fail(error));
   try {
     await createProgram().parseAsync(argv);
@@ -61,5 +57,15 @@ function fail(error: unknown): void {
   cleanUp();
   if (message !== "") process.stderr.write(`owl3: ${safeLine(message)}\n`);
   if (process.env.OWL3_DEBUG === "1" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  exitNow(exitCode);
+  // What was written may still fail, as on a full disk, which an exit at once would hide.
+  if (exitCode === ExitCode.ok) process.stdout.write("", () => setImmediate(exitNow, exitCode));
+  else exitNow(exitCode);
+}
+
+/** Ends when an output can't be written. If the reader of a pipe has gone (`owl3 ... | head -1`), it has all that it wanted. */
+function unwritable(error: NodeJS.ErrnoException, name: "stdout" | "stderr"): void {
+  if (error.code !== "EPIPE" && name === "stdout")
+    fail(new FileError(`stdout can't be written: ${systemReason(error)}.`));
+  cleanUp();
+  exitNow(error.code === "EPIPE" ? ExitCode.ok : ExitCode.file);
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
 import type { HyperKind } from "../native/binding.js";
 import { Fields, type ModelConfig, parseConfig } from "./config.js";
 import { maxConfig, maxJson, readJson } from "./json.js";
@@ -28,7 +28,7 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   if (!info.isDirectory())
     throw new FileError(`${folder} is a file; convert takes the folder of a Hugging Face checkpoint.`);
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    throw new FileError(`${folder} can't be read: ${error.code ?? error.message}.`, { cause: error });
+    throw new FileError(`${folder} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   if (isAdapter(names)) throw adapterError(folder);
   const config = await readConfig(join(folder, "config.json"));

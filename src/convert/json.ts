@@ -1,6 +1,6 @@
 /** Reading the JSON files of a checkpoint, which may hold anything. */
 import { readFile, stat } from "node:fs/promises";
-import { FileError, ModelFileError } from "../errors.js";
+import { FileError, ModelFileError, systemReason } from "../errors.js";
 
 const megabyte = 1 << 20;
 /** Bytes that a config.json, and any other file of settings, may have. */
@@ -15,7 +15,7 @@ export async function readJson(path: string, limit: number, name = path): Promis
   if (!info.isFile()) throw new FileError(`${name} is not a file.`);
   if (info.size > limit) throw new ModelFileError(`${name} has ${info.size} bytes; at most ${limit} are allowed.`);
   const text = await readFile(path, "utf8").catch((error) => {
-    throw new FileError(`${name} can't be read: ${error.message}`, { cause: error });
+    throw new FileError(`${name} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   try {
     return JSON.parse(text);

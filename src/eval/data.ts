@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
 import { readParquet } from "./parquet.js";
 import type { Cells, Data } from "./question.js";
 
@@ -14,7 +14,7 @@ const maxText = 500 * 2 ** 20;
 export async function readData(file: string): Promise<Data> {
   const info = await stat(file).catch((error: NodeJS.ErrnoException) => {
     throw new FileError(
-      error.code === "ENOENT" ? `there is no file ${file}.` : `${file} can't be read: ${error.code}.`,
+      error.code === "ENOENT" ? `there is no file ${file}.` : `${file} can't be read: ${systemReason(error)}.`,
     );
   });
   if (!info.isFile()) throw new FileError(`${file} is not a regular file; name the data files of the benchmark.`);

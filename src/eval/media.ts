@@ -1,7 +1,7 @@
 /** Finds the files that data name. The data are not trusted: no file outside the media root is opened. */
 import { readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
 import { expandMedia } from "../media/sequence.js";
 import { sampleFrames } from "../media/video/sampling.js";
 import type { InputImage, InputPart, InputVideo } from "../prompt/messages.js";
@@ -21,7 +21,7 @@ export class MediaRoot {
   /** Opens a folder. Throws FileError. */
   static async open(folder: string): Promise<MediaRoot> {
     const root = await realpath(folder).catch((error: NodeJS.ErrnoException) => {
-      throw new FileError(`The media root ${folder} can't be opened: ${error.code}.`, { cause: error });
+      throw new FileError(`the media root ${folder} can't be opened: ${systemReason(error)}.`, { cause: error });
     });
     if (!(await stat(root)).isDirectory()) throw new FileError(`The media root ${folder} is not a folder.`);
     return new MediaRoot(root);

@@ -1,6 +1,6 @@
 /** Reads the first bytes of a file, which identify its format. */
 import { open } from "node:fs/promises";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
 import { sniffBytes } from "./video/container.js";
 
 export interface Head {
@@ -40,6 +40,6 @@ export async function readMediumHead(file: string, name: string): Promise<Head> 
 /** Makes the error for a file that the system does not open or read. */
 export function unreadable(name: string, error: NodeJS.ErrnoException): FileError {
   const reason =
-    error.code === "ENOENT" ? `there is no file ${name}.` : `${name} can't be read: ${error.code ?? error.message}.`;
+    error.code === "ENOENT" ? `there is no file ${name}.` : `${name} can't be read: ${systemReason(error)}.`;
   return new FileError(reason, { cause: error });
 }

@@ -2,7 +2,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
 import { readHead } from "./head.js";
 import { sniffBytes } from "./video/container.js";
 
@@ -38,7 +38,7 @@ export function isPattern(arg: string): boolean {
 
 async function picturesIn(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    throw new FileError(`${folder} can't be read: ${error.code ?? error.message}.`, { cause: error });
+    throw new FileError(`${folder} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   const files: string[] = [];
   for (const name of names.filter((entry) => !entry.startsWith(".")).sort(naturalOrder)) {

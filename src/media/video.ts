@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { FileError, NoFfmpegError, UserError } from "../errors.js";
+import { FileError, NoFfmpegError, systemReason, UserError } from "../errors.js";
 import type { Container, Source } from "../prompt/messages.js";
 import { readMediumHead } from "./head.js";
 import { openAnimation } from "./video/animation.js";
@@ -90,7 +90,11 @@ async function openBytes(
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
     const file = path.join(folder, "clip");
-    await writeFile(file, bytes, { mode: 0o600 });
+    await writeFile(file, bytes, { mode: 0o600 }).catch((error) => {
+      throw new FileError(`${name} can't be kept in ${folder} while it is read: ${systemReason(error)}.`, {
+        cause: error,
+      });
+    });
     const clip = await openFile(file, container, name, options);
     return {
       ...clip,

@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
-import { FileError, UserError } from "../errors.js";
+import { FileError, systemReason, UserError } from "../errors.js";
 import { freshState, lengthOf, partPath, readState, type State, statePath, writeState } from "./download-state.js";
 import { type Client, reasonOf, Transient } from "./hub/client.js";
 import type { HubFile } from "./hub/hub.js";
@@ -270,21 +270,16 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Prom
   }
 }
 
-const diskCodes: Record<string, string> = {
-  ENOSPC: "the disk is full",
-  EDQUOT: "your disk quota is used up",
-  EFBIG: "the file system takes no file of that size",
-  EROFS: "the file system is read-only",
-  EACCES: "permission is denied",
-  EIO: "the disk has an error",
-};
+const diskCodes = ["ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EIO"];
 
-const isDiskError = (error: unknown) => ((error as NodeJS.ErrnoException)?.code ?? "") in diskCodes;
+const isDiskError = (error: unknown) => diskCodes.includes((error as NodeJS.ErrnoException)?.code ?? "");
 
 function explainWriting(error: unknown, target: string): unknown {
-  const reason = diskCodes[(error as NodeJS.ErrnoException)?.code ?? ""];
-  if (!reason) return error;
-  return new FileError(`${target} can't be written: ${reason}; run the command again to go on where it stopped.`, {
-    cause: error,
-  });
+  if (!isDiskError(error)) return error;
+  return new FileError(
+    `${target} can't be written: ${systemReason(error)}; run the command again to go on where it stopped.`,
+    {
+      cause: error,
+    },
+  );
 }

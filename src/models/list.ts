@@ -2,7 +2,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileError, UsageError } from "../errors.js";
+import { FileError, systemReason, UsageError } from "../errors.js";
 import { modelFolder, modelOfFolder, repoFolder } from "./folder.js";
 import {
   defaultHub,
@@ -38,7 +38,7 @@ export async function listModels(
 ): Promise<InstalledModel[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [] as Dirent[];
-    throw new FileError(`${folder} can't be read: ${error.code ?? error.message}.`, { cause: error });
+    throw new FileError(`${folder} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   const models: InstalledModel[] = [];
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {

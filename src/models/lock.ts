@@ -1,7 +1,7 @@
 /** The lock of a model's folder. */
 import { mkdir, rmdir } from "node:fs/promises";
 import path from "node:path";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
 import { lockFile } from "../lock.js";
 
 export const lockName = "pull.lock";
@@ -14,7 +14,7 @@ export async function lock(folder: string, repo: string): Promise<() => Promise<
   const busy = (owner: string): string => `another owl3 (${owner}) is fetching ${repo}.`;
   const make = async (): Promise<() => void> => {
     await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-      throw new FileError(`${folder} can't be made: ${error.code ?? error.message}.`, { cause: error });
+      throw new FileError(`${folder} can't be made: ${systemReason(error)}.`, { cause: error });
     });
     return lockFile(path.join(folder, lockName), busy);
   };

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileError, FolderError, NoModelError, UsageError } from "../errors.js";
+import { FileError, FolderError, NoModelError, systemReason, UsageError } from "../errors.js";
 import { configPath, demoModel, isFile, modelFolder } from "./folder.js";
 import { findModel } from "./list.js";
 import { isModelName } from "./names.js";
@@ -45,7 +45,7 @@ async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefin
   const file = configPath(env);
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-    throw new FileError(`${file} can't be read: ${error.code ?? error.message}.`, { cause: error });
+    throw new FileError(`${file} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   if (text === undefined) return undefined;
   let config: unknown;

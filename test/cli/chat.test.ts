@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
@@ -234,6 +234,26 @@ test("a quiet exit when the reader of the pipe goes away", async () => {
   child.stdout.destroy();
   const code = await new Promise((resolve) => child.once("close", resolve));
   expect([code, err]).toEqual([0, ""]);
+});
+
+test.skipIf(process.platform !== "linux")(
+  "a full disk on stdout: one sentence, code 3, for an answer, JSON and a help",
+  () => {
+    for (const args of [[...ask, "-q"], [...ask, "--json"], ["--help"]]) {
+      const words = [process.execPath, binary, "chat", ...args].map((word) => `'${word}'`).join(" ");
+      const done = spawnSync("sh", ["-c", `${words} > /dev/full`], { encoding: "utf8", env: env(), input: "" });
+      expect([done.status, done.stderr.split("\n").at(-2)]).toEqual([
+        3,
+        "owl3: stdout can't be written: the disk is full.",
+      ]);
+    }
+  },
+);
+
+test("a file that can't be written or read: the reason in words", () => {
+  expect(chat([...ask, "-q", "--dump", folder]).err).toBe(`owl3: ${folder} can't be written: it is a folder.\n`);
+  const message = chat(["-p", "x", "--messages", folder]).err;
+  expect(message).toBe(`owl3: ${folder}: it is a folder.\n`);
 });
 
 test("Ctrl-C ends one question with 130", async () => {

@@ -5,7 +5,7 @@ import type { Answer, AnswerResult } from "../../chat/answer.js";
 import type { Chat } from "../../chat/chat.js";
 import type { AskOptions } from "../../chat/options.js";
 import { Owl } from "../../chat/owl.js";
-import { FileError, UsageError, UserError } from "../../errors.js";
+import { FileError, systemReason, UsageError, UserError } from "../../errors.js";
 import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
@@ -205,7 +205,7 @@ class Terminal {
     if (file === "") throw new UsageError("give a name or the file to write: /save trip, or /save chat.json");
     const messages = savedMessages(this.#record.messages);
     await writeFile(file, `${JSON.stringify(messages, null, 2)}\n`).catch((error: Error) => {
-      throw new FileError(`${file} can't be written: ${error.message}`, { cause: error });
+      throw new FileError(`${file} can't be written: ${systemReason(error)}.`, { cause: error });
     });
     this.#out.note(`saved to ${file}.`);
   }

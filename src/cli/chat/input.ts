@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { FileError, UsageError } from "../../errors.js";
+import { FileError, systemReason, UsageError } from "../../errors.js";
 import { formatBytes } from "../../format.js";
 import { isPicture } from "../../media/sequence.js";
 import { maxBytes, openSource } from "../../media/source.js";
@@ -60,10 +60,8 @@ export async function readText(path: string, what: string): Promise<string> {
   const bytes =
     path === "-"
       ? await readStdin(what)
-      : await readFile(path).catch((error: NodeJS.ErrnoException) => {
-          const why =
-            error.code === "ENOENT" ? "no such file" : error.code === "EISDIR" ? "it is a folder" : error.message;
-          throw new FileError(`${path}: ${why}.`, { cause: error });
+      : await readFile(path).catch((error) => {
+          throw new FileError(`${path}: ${systemReason(error)}.`, { cause: error });
         });
   const text = utf8(bytes);
   if (text === undefined) throw new UsageError(`${what} is not UTF-8 text${path === "-" ? "" : ` (${path})`}.`);

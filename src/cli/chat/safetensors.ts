@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
-import { FileError } from "../../errors.js";
+import { FileError, systemReason } from "../../errors.js";
 import { onInterrupt } from "../interrupt.js";
 
 export interface DumpTensor {
@@ -43,7 +43,7 @@ export async function writeSafetensors(path: string, tensors: readonly DumpTenso
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw new FileError(`${path} can't be written: ${(error as Error).message}`, { cause: error });
+    throw new FileError(`${path} can't be written: ${systemReason(error)}.`, { cause: error });
   } finally {
     release();
   }
