@@ -1,3 +1,4 @@
+import { checkShape } from "../check.js";
 import { answerByBeams, topNeeded } from "../decode/beams.js";
 import { PromptLookup } from "../decode/draft.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "../decode/generate.js";
@@ -7,12 +8,22 @@ import { UsageError, UserError } from "../errors.js";
 import type { Advanced, KvType, MemoryPlan, NativeSampler, SamplerOptions } from "../native/binding.js";
 import { nativeSync } from "../native/native.js";
 import type { InputMessage, InputPart } from "../prompt/messages.js";
+import { toContent } from "../prompt/parse.js";
 import { closeMedia, type MediaReport } from "../vision/chat-media.js";
 import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
 import { Conversation } from "./conversation.js";
 import { checkEngineMemory, type Engine } from "./engine.js";
-import { type AskOptions, type ChatOptions, checkContextLength, checkOptions, defaultMaxTokens } from "./options.js";
+import {
+  type AskOptions,
+  askShape,
+  type ChatOptions,
+  chatShape,
+  checkChat,
+  checkContextLength,
+  checkOptions,
+  defaultMaxTokens,
+} from "./options.js";
 import { planWork } from "./plan.js";
 import type { Timings } from "./progress.js";
 
@@ -34,6 +45,7 @@ export class Chat {
 
   /** @internal Use Owl.chat(). */
   constructor(engine: Engine, options: ChatOptions, onDispose: () => void = () => {}) {
+    const messages = checkChat(options, chatShape, "chat()");
     this.#onDispose = onDispose;
     this.#engine = engine;
     this.#options = options;
@@ -44,7 +56,7 @@ export class Chat {
     });
     this.#pending = structuredClone([
       ...(options.system === undefined ? [] : [{ role: "system" as const, content: options.system }]),
-      ...(options.messages ?? []),
+      ...messages,
     ]);
     checkContextLength(options.contextLength, engine.model.config.contextLength);
   }
@@ -76,9 +88,14 @@ export class Chat {
     }
   }
 
-  /** Asks a question: a text, or parts in the order in which the model sees them. The answer is computed as it is read. */
+  /**
+   * Asks a question: a text, or parts in the order in which the model sees them. The answer is computed as it is read. Throws UsageError for
+   * anything else, and for an empty question.
+   */
   ask(content: string | readonly InputPart[], options: AskOptions = {}): Answer {
-    const question: InputMessage = { role: "user", content: structuredClone(content) as string | InputPart[] };
+    const checked = toContent(content, "user", "ask()", true);
+    if (checked.length === 0) throw new UsageError("ask(): the question is empty.");
+    const question: InputMessage = { role: "user", content: structuredClone(checked) };
     return this.#start([question], options);
   }
 
@@ -130,6 +147,7 @@ export class Chat {
   }
 
   #start(question: InputMessage[], options: AskOptions): Answer {
+    checkShape(options, askShape, "the options of an answer");
     return new Answer(() => {
       this.#checkFree();
       this.#active = this.#answer(question, options);

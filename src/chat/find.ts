@@ -1,3 +1,4 @@
+import { kinds, type Shape } from "../check.js";
 import { UsageError } from "../errors.js";
 import { type Window, windowsOf } from "../find/windows.js";
 import type { FrameReport, VideoOptions } from "../media/frames.js";
@@ -7,7 +8,7 @@ import type { InputMedium } from "../prompt/messages.js";
 import { type ChatMedia, releaseMedia } from "../vision/chat-media.js";
 import { Reel } from "../vision/reel.js";
 import type { Engine } from "./engine.js";
-import { type ScoreOptions, scoreYesNo } from "./score.js";
+import { type ScoreOptions, scoreShape, scoreYesNo } from "./score.js";
 
 export interface FindOptions extends Omit<ScoreOptions, "cut" | "end" | "letters" | "video"> {
   /** Seconds of a window; default: 2. */
@@ -21,6 +22,12 @@ export interface FindOptions extends Omit<ScoreOptions, "cut" | "end" | "letters
   /** The part of the clip to look at, and the decoder. */
   video?: Pick<VideoOptions, "start" | "end" | "decoder"> | undefined;
 }
+
+const { cut: _cut, end: _end, letters: _letters, ...scoring } = scoreShape;
+export const findShape: Shape<FindOptions> = {
+  ...scoring,
+  ...{ window: kinds.number, stride: kinds.number, frames: kinds.number, question: kinds.text, video: kinds.object },
+};
 
 /** A window of a clip, in seconds from its first frame, and how probable it is that it shows what is looked for. */
 export interface Moment {

@@ -1,8 +1,10 @@
-import { resolveSampling, type SamplingOptions } from "../decode/sampling.js";
+import { checkShape, type Kind, kinds, oneOf, type Shape } from "../check.js";
+import { resolveSampling, type SamplingOptions, samplingShape } from "../decode/sampling.js";
 import { UsageError } from "../errors.js";
-import type { VideoOptions } from "../media/frames.js";
+import { type VideoOptions, videoShape } from "../media/frames.js";
 import type { KvType, MemoryPlan, SamplerOptions } from "../native/binding.js";
 import type { InputMessage } from "../prompt/messages.js";
+import { messagesOf } from "../prompt/parse.js";
 import type { OnProgress } from "./progress.js";
 
 export interface ChatOptions {
@@ -40,6 +42,36 @@ export interface AskOptions extends SamplingOptions {
   onPlan?: ((plan: MemoryPlan) => void) | undefined;
   /** Called once between the prompt and the first token; it serves to compare implementations. */
   onPrefilled?: ((tensors: PromptTensors) => void | Promise<void>) | undefined;
+}
+
+export const chatShape: Shape<ChatOptions> = {
+  system: kinds.text,
+  messages: kinds.list,
+  contextLength: kinds.number,
+  cut: kinds.flag,
+  video: kinds.object,
+  allowSpecial: kinds.flag,
+  kvType: oneOf("f32", "f16", "q8_0"),
+};
+
+export const askShape: Shape<AskOptions> = {
+  ...samplingShape,
+  maxTokens: kinds.number,
+  stop: kinds.texts,
+  beams: kinds.number,
+  draft: oneOf("lookup"),
+  signal: kinds.signal,
+  onProgress: kinds.callback,
+  onPlan: kinds.callback,
+  onPrefilled: kinds.callback,
+};
+
+/** Checks the keys and types of a chat's options and returns its messages in one form. Throws UsageError. */
+export function checkChat(options: ChatOptions, shape: Readonly<Record<string, Kind>>, where: string): InputMessage[] {
+  checkShape(options, shape, where);
+  checkShape(options.video, videoShape, `${where}: video`);
+  const { messages = [] } = options;
+  return messages.length === 0 ? [] : messagesOf(messages, `${where}: messages`, true);
 }
 
 /** Copies of the tensors that a prompt gave. */

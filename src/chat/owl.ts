@@ -1,10 +1,13 @@
 import { stat } from "node:fs/promises";
+import { checkShape, kinds, oneOf, type Shape, shown } from "../check.js";
 import { type SamplingOptions, samplingDefaults } from "../decode/sampling.js";
-import { FileError, FolderError, MemoryError, systemReason, UserError } from "../errors.js";
+import { FileError, FolderError, MemoryError, systemReason, UsageError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
+import { videoShape } from "../media/frames.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 import type { InputMedium, InputMessage } from "../prompt/messages.js";
+import { messagesOf, toContent } from "../prompt/parse.js";
 import { packageVersion } from "../version.js";
 import { EmbeddingCache } from "../vision/cache.js";
 import type { LoadMedia } from "../vision/chat-media.js";
@@ -13,14 +16,14 @@ import { mediaLoader } from "../vision/load.js";
 import { hashVisionWeights } from "../vision/weights-hash.js";
 import { Chat } from "./chat.js";
 import { createEngine, type Engine } from "./engine.js";
-import { type FindOptions, findMoments, type Moment } from "./find.js";
+import { type FindOptions, findMoments, findShape, type Moment } from "./find.js";
 import { memoryLimits } from "./memory.js";
-import type { ChatOptions } from "./options.js";
+import { askShape, type ChatOptions, chatShape, checkChat } from "./options.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
 import { RepackCache } from "./repack-cache.js";
-import { type ScoreOptions, type Scores, scoreCandidates, scoreYesNo, type YesNoScores } from "./score.js";
+import { type ScoreOptions, type Scores, scoreCandidates, scoreShape, scoreYesNo, type YesNoScores } from "./score.js";
 
 export interface OwlOptions extends ModelOptions {
   /** Keep embeddings of crops on disk and look there first (see EmbeddingCache); default: false. */
@@ -29,6 +32,16 @@ export interface OwlOptions extends ModelOptions {
   repackCache?: boolean | undefined;
   onProgress?: OnProgress | undefined;
 }
+
+const owlShape: Shape<OwlOptions> = {
+  device: kinds.text,
+  threads: kinds.number,
+  precision: oneOf("auto", "fast", "exact"),
+  weightsCopy: kinds.text,
+  cache: kinds.flag,
+  repackCache: kinds.flag,
+  onProgress: kinds.callback,
+};
 
 /** An open model. */
 export class Owl {
@@ -46,7 +59,9 @@ export class Owl {
   }
 
   /** Opens a GGUF file. Throws FileError, ModelFileError or MemoryError. */
-  static open(path: string, options: OwlOptions = {}): Promise<Owl> {
+  static async open(path: string, options: OwlOptions = {}): Promise<Owl> {
+    checkPath(path, "open()");
+    checkShape(options, owlShape, "the options of open()");
     return Owl.openWith(native(), path, options);
   }
 
@@ -54,8 +69,14 @@ export class Owl {
    * Previews a run of a GGUF model without reading its weights: returns the prompt, its ids, a report of the media and the planned memory.
    * `messages` must end with a question. Throws every error that the run would throw before it computes anything, except MemoryError.
    */
-  static preview(path: string, messages: readonly InputMessage[], options: PreviewOptions = {}): Promise<Preview> {
-    return preview(native(), path, messages, options);
+  static async preview(
+    path: string,
+    messages: readonly InputMessage[],
+    options: PreviewOptions = {},
+  ): Promise<Preview> {
+    checkPath(path, "preview()");
+    checkChat(options, { ...owlShape, ...chatShape, ...askShape }, "the options of preview()");
+    return preview(native(), path, messagesOf(messages, "preview()", true), options);
   }
 
   /** @internal Tests open a model with another engine or media decoder. */
@@ -126,16 +147,21 @@ export class Owl {
    * go through the model together. Several calls may run at the same time, beside chats.
    */
   score(messages: readonly InputMessage[], candidates: readonly string[], options: ScoreOptions = {}): Promise<Scores> {
-    return this.#run(options.signal, (signal) =>
-      scoreCandidates(this.#engine, structuredClone(messages), candidates, { ...options, signal }),
-    );
+    return this.#run(options, (signal) => {
+      checkChat(options, scoreShape, "the options of score()");
+      if (!kinds.texts.is(candidates)) throw new UsageError("score(): the candidates must be a list of strings.");
+      const checked = structuredClone(messagesOf(messages, "score()", true));
+      return scoreCandidates(this.#engine, checked, candidates, { ...options, signal });
+    });
   }
 
   /** Computes how probable yes and no are as answers to a conversation, which ends with a question of yes or no (see yesNo()). */
   yesNo(messages: readonly InputMessage[], options: Omit<ScoreOptions, "end" | "letters"> = {}): Promise<YesNoScores> {
-    return this.#run(options.signal, (signal) =>
-      scoreYesNo(this.#engine, structuredClone(messages), { ...options, signal }),
-    );
+    return this.#run(options, (signal) => {
+      checkChat(options, scoreShape, "the options of yesNo()");
+      const checked = structuredClone(messagesOf(messages, "yesNo()", true));
+      return scoreYesNo(this.#engine, checked, { ...options, signal });
+    });
   }
 
   /**
@@ -143,6 +169,12 @@ export class Owl {
    * them. The work is done as they are read.
    */
   async *find(clip: InputMedium, text: string, options: FindOptions = {}): AsyncGenerator<Moment, void, void> {
+    checkShape(options, findShape, "the options of find()");
+    checkShape(options.video, videoShape, "the options of find(): video");
+    if (!kinds.text.is(text) || text === "") throw new UsageError("find(): what is looked for must be a string.");
+    if (!kinds.object.is(clip))
+      throw new UsageError(`find(): the clip must be an object with a path or data, not ${shown(clip)}.`);
+    toContent([{ ...clip, type: "video" }], "user", "find()", true);
     const moments = findMoments(this.#engine, structuredClone(clip), text, options, this.#signal(options.signal));
     this.#finding.add(moments);
     try {
@@ -152,8 +184,9 @@ export class Owl {
     }
   }
 
-  async #run<T>(given: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const running = work(this.#signal(given));
+  async #run<T>(options: ScoreOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    checkShape(options.signal && { signal: options.signal }, { signal: kinds.signal }, "the options");
+    const running = work(this.#signal(options.signal));
     this.#running.add(running);
     return running.finally(() => this.#running.delete(running));
   }
@@ -177,6 +210,11 @@ export class Owl {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+function checkPath(path: unknown, where: string): void {
+  if (typeof path !== "string" || path === "")
+    throw new UsageError(`${where}: the model must be the path of a GGUF file, not ${shown(path)}.`);
 }
 
 /** Opens the cache lazily; if it cannot be opened, encoding proceeds uncached. */

@@ -1,3 +1,4 @@
+import { kinds, type Shape } from "../check.js";
 import { scoredRows } from "../decode/pass.js";
 import { ContextError, UsageError } from "../errors.js";
 import type { MemoryPlan } from "../native/binding.js";
@@ -11,7 +12,7 @@ import type { MediaReport } from "../vision/chat-media.js";
 import { encodeMedia } from "../vision/encode-media.js";
 import { Conversation } from "./conversation.js";
 import { checkEngineMemory, type Engine } from "./engine.js";
-import { type ChatOptions, checkContextLength } from "./options.js";
+import { type ChatOptions, chatShape, checkContextLength } from "./options.js";
 import { workOf } from "./plan.js";
 import type { OnProgress } from "./progress.js";
 
@@ -23,6 +24,12 @@ export interface ScoreOptions extends Omit<ChatOptions, "messages"> {
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
 }
+
+const { messages: _, ...conversationShape } = chatShape;
+export const scoreShape: Shape<ScoreOptions> = {
+  ...conversationShape,
+  ...{ end: kinds.flag, letters: kinds.flag, signal: kinds.signal, onProgress: kinds.callback },
+};
 
 export interface Scores {
   /** In the order in which they were given. */

@@ -56,7 +56,7 @@ function advice(error: UserError): string | undefined {
       : "give a smaller --ctx, fewer pictures or --no-cut, or choose a smaller model.";
   if (error instanceof FolderError)
     return `\`owl3 convert ${error.path} -o FILE.gguf --type q4_k_m\` makes one of a checkpoint folder.`;
-  if (error instanceof NoModelError) return "give one with --model FILE, or fetch one with `owl3 pull 7b`.";
+  if (error instanceof NoModelError) return "give one with --model FILE, or fetch one with `owl3 pull 2b`.";
   if (error instanceof SeveralFilesError) return "name one with --file.";
   if (error instanceof HubUnreachableError) {
     const { hub, name, certain } = error.elsewhere;

@@ -57,7 +57,7 @@ function fail(error: unknown): void {
   cleanUp();
   if (message !== "") process.stderr.write(`owl3: ${safeLine(message)}\n`);
   if (process.env.OWL3_DEBUG === "1" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  // What was written may still fail, as on a full disk, which an exit at once would hide.
+  // A write may still fail, as on a full disk, which an exit at once would hide.
   if (exitCode === ExitCode.ok) process.stdout.write("", () => setImmediate(exitNow, exitCode));
   else exitNow(exitCode);
 }

@@ -1,5 +1,6 @@
+import { kinds, oneOf, type Shape } from "../check.js";
 import { ModelFileError } from "../errors.js";
-import { type FileType, fileTypes, isQuantized } from "../gguf/file-types.js";
+import { type FileType, fileTypeNames, fileTypes, isQuantized } from "../gguf/file-types.js";
 import { isFloat } from "../gguf/formats.js";
 import type { GgufEntry, TensorPlan } from "../native/binding.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
@@ -7,7 +8,7 @@ import { contradiction } from "./kind.js";
 import { isUnused, runVisionLayers, storedShape, tensorLayout } from "./layout.js";
 import { tokenizerEntries } from "./tokenizer.js";
 import { tensorType, visionFeedForward } from "./types.js";
-import { type WriteOptions, writeGguf } from "./write.js";
+import { checkWrite, type WriteOptions, writeGguf, writeShape } from "./write.js";
 
 export interface ConvertOptions extends WriteOptions {
   type: FileType;
@@ -21,8 +22,15 @@ export interface ConvertOptions extends WriteOptions {
   note?: (message: string) => void;
 }
 
+const convertShape: Shape<ConvertOptions> = {
+  ...writeShape,
+  type: oneOf(...fileTypeNames),
+  ...{ name: kinds.text, license: kinds.text, sourceUrl: kinds.text, warn: kinds.callback, note: kinds.callback },
+};
+
 /** Converts a Hugging Face checkpoint folder to a GGUF file. Returns its size in bytes. */
 export async function convertCheckpoint(folder: string, output: string, options: ConvertOptions): Promise<number> {
+  checkWrite([folder, output], options, convertShape, "convertCheckpoint()");
   const checkpoint = await openCheckpoint(folder);
   const { config, kind, tensors, origin } = checkpoint;
   const warn = options.warn ?? (() => {});

@@ -1,16 +1,23 @@
+import { kinds, oneOf, type Shape } from "../check.js";
 import { ModelFileError } from "../errors.js";
-import { type FileType, fileTypes, isQuantized } from "../gguf/file-types.js";
+import { type FileType, fileTypeNames, fileTypes, isQuantized } from "../gguf/file-types.js";
 import { isFloat } from "../gguf/formats.js";
 import type { GgufEntry, GgufInfo, TensorPlan } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 import { widenedShape } from "./convert.js";
 import { tensorType, visionFeedForward } from "./types.js";
-import { type WriteOptions, writeGguf } from "./write.js";
+import { checkWrite, type WriteOptions, writeGguf, writeShape } from "./write.js";
 
 export interface QuantizeOptions extends WriteOptions {
   type: FileType;
   warn?: (message: string) => void;
 }
+
+const quantizeShape: Shape<QuantizeOptions> = {
+  ...writeShape,
+  type: oneOf(...fileTypeNames),
+  warn: kinds.callback,
+};
 
 const widthKey = "mplugowl3.vision.feed_forward_length";
 
@@ -19,6 +26,7 @@ const widthKey = "mplugowl3.vision.feed_forward_length";
  * tensors are dequantised and quantised again, which loses a little more than starting from the checkpoint would: `warn` is called.
  */
 export async function quantizeFile(input: string, output: string, options: QuantizeOptions): Promise<number> {
+  checkWrite([input, output], options, quantizeShape, "quantizeFile()");
   const file = await nativeCall(native().readGguf(input));
   if (file.metadata["general.architecture"] !== "mplugowl3")
     throw new ModelFileError(`${input} is a GGUF file of another architecture, not mplugowl3.`);

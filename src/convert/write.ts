@@ -1,5 +1,7 @@
 import { realpath, stat } from "node:fs/promises";
-import { ExitCode, FileError, UserError } from "../errors.js";
+import { checkShape, kinds, type Shape, shown } from "../check.js";
+import { ExitCode, FileError, UsageError, UserError } from "../errors.js";
+import { fileTypeNames } from "../gguf/file-types.js";
 import type { GgufEntry, TensorPlan } from "../native/binding.js";
 import { native, nativeCall, nativeSync } from "../native/native.js";
 
@@ -11,11 +13,33 @@ export interface WriteOptions {
   onProgress?: (progress: WriteProgress) => void;
 }
 
+export const writeShape: Shape<WriteOptions> = {
+  threads: kinds.number,
+  signal: kinds.signal,
+  onProgress: kinds.callback,
+};
+
 export interface WriteProgress {
   bytesDone: number;
   bytesTotal: number;
   tensorsDone: number;
   tensorsTotal: number;
+}
+
+/** Checks what the caller of a conversion gave; `where` names the function. Throws UsageError. */
+export function checkWrite(
+  paths: readonly unknown[],
+  options: unknown,
+  shape: Shape<WriteOptions>,
+  where: string,
+): void {
+  const wrong = paths.find((path) => typeof path !== "string" || path === "");
+  if (paths.some((path) => path === wrong))
+    throw new UsageError(`${where}: a path must be a string, not ${shown(wrong)}.`);
+  checkShape(options ?? {}, { ...shape }, `the options of ${where}`);
+  const { type } = (options ?? {}) as { type?: unknown };
+  if (type === undefined)
+    throw new UsageError(`the options of ${where}: type must be given, one of ${fileTypeNames.join(", ")}.`);
 }
 
 /** Writes a GGUF file and returns its size in bytes. Unless it succeeds, nothing is left at `path` or beside it. */

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { kinds, type Shape } from "../check.js";
 import { UsageError } from "../errors.js";
 import type { GgufMetadata, SamplerOptions } from "../native/binding.js";
 
@@ -22,6 +23,12 @@ export interface SamplingOptions {
   /** Number of alternatives to report with each token. */
   logprobs?: number | undefined;
 }
+
+export const samplingShape: Shape<SamplingOptions> = {
+  ...{ temperature: kinds.number, topK: kinds.number, topP: kinds.number, minP: kinds.number },
+  ...{ repetitionPenalty: kinds.number, presencePenalty: kinds.number, frequencyPenalty: kinds.number },
+  ...{ seed: kinds.number, logprobs: kinds.number },
+};
 
 const ranges: Record<Exclude<keyof SamplingOptions, "seed">, [min: number, max: number]> = {
   temperature: [0, 100],

@@ -1,4 +1,5 @@
 /** Samples the frames of a clip: chooses them, tells when they are shown, and decodes them one by one. */
+import { kinds, oneOf, type Shape } from "../check.js";
 import type { Source } from "../prompt/messages.js";
 import {
   type Clip,
@@ -14,6 +15,11 @@ export interface VideoOptions extends SamplingOptions {
   /** Default "auto". */
   decoder?: DecoderChoice;
 }
+
+export const videoShape: Shape<VideoOptions> = {
+  ...{ fps: kinds.number, maxFrames: kinds.number, start: kinds.number, end: kinds.number, frames: kinds.numbers },
+  ...{ rule: oneOf("reference", "middles"), decoder: oneOf("auto", "builtin", "system") },
+};
 
 /** A frame that was chosen: its index in presentation order and its time in seconds from the clip's first frame. */
 export interface FrameReport {

@@ -1,9 +1,13 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
+import { checkKeys, nearest } from "../check.js";
 import { FileError, FolderError, NoModelError, systemReason, UsageError } from "../errors.js";
 import { configPath, demoModel, isFile, modelFolder } from "./folder.js";
-import { findModel } from "./list.js";
-import { isModelName } from "./names.js";
+import { findModel, listModels } from "./list.js";
+import { isModelName, shortNames } from "./names.js";
+
+/** The name of the model that comes with the package. */
+export const demoName = "demo";
 
 export interface ResolveOptions {
   env?: NodeJS.ProcessEnv;
@@ -19,12 +23,14 @@ export interface ResolveOptions {
  */
 export async function resolveModel(name: string | undefined, options: ResolveOptions = {}): Promise<string> {
   const env = options.env ?? process.env;
+  // An empty name is a variable of a shell that was never set; the demo model would answer instead.
+  if (name === "") throw new UsageError("the model's name is empty.");
   const chosen = name || env.OWL3_MODEL || (await configuredModel(env));
   if (chosen) return fileOf(chosen, env);
   const file = options.fallback ?? demoModel;
   if (!(await isFile(file))) throw new NoModelError();
   options.note?.(
-    "Using the small demo model, which knows simple shapes only; `owl3 pull 7b` fetches a released model.",
+    "Using the small demo model, which knows simple shapes only. `owl3 pull 2b` fetches a released model, -m 2b uses it.",
   );
   return file;
 }
@@ -32,13 +38,24 @@ export async function resolveModel(name: string | undefined, options: ResolveOpt
 async function fileOf(chosen: string, env: NodeJS.ProcessEnv): Promise<string> {
   const info = await stat(chosen).catch(() => null);
   if (info?.isFile() || info?.isFIFO()) return chosen;
+  if (chosen === demoName && (await isFile(demoModel))) return demoModel;
   const model = isModelName(chosen) ? await findModel(chosen, modelFolder(env), env) : undefined;
   const file = model?.gguf[0]?.path;
   if (file) return file;
   if (info?.isDirectory()) throw new FolderError(chosen);
   if (model) throw new FileError(`${model.name} is not complete; \`owl3 pull ${chosen}\` goes on with it.`);
+  if (/\.gguf$|^[.~/\\]/i.test(chosen)) throw new FileError(`there is no file ${chosen}.`);
   if (isModelName(chosen)) throw new FileError(`there is no model ${chosen} here; \`owl3 pull ${chosen}\` fetches it.`);
-  throw new FileError(`there is no file ${chosen}.`);
+  throw new FileError(`there is no model or file ${chosen}; ${await advice(chosen, env)}`);
+}
+
+/** Says which model was probably meant, or where the names are. */
+async function advice(chosen: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const installed = await listModels(modelFolder(env), env).catch(() => []);
+  const names = [demoName, ...Object.keys(shortNames), ...installed.map(({ name }) => name)];
+  const near = nearest(chosen, names);
+  if (near !== undefined) return `did you mean ${near}?`;
+  return "`owl3 models` lists the models that are here, and `owl3 pull --help` those that can be fetched.";
 }
 
 async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefined> {
@@ -54,6 +71,9 @@ async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefin
   } catch {
     throw new UsageError(`${file} is not JSON.`);
   }
+  if (typeof config !== "object" || config === null || Array.isArray(config))
+    throw new UsageError(`${file}: expected an object such as {"model": "7b"}.`);
+  checkKeys(config, ["model"], file);
   const model = (config as { model?: unknown } | null)?.model;
   if (model === undefined) return undefined;
   if (typeof model !== "string" || !model) throw new UsageError(`${file}: "model" must be a file or a model's name.`);

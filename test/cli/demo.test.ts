@@ -7,7 +7,8 @@ function owl3(...args: string[]) {
   return run(args, { env: { ...Object.fromEntries(kept), HOME: folder, USERPROFILE: folder } });
 }
 
-const note = "Using the small demo model, which knows simple shapes only; `owl3 pull 7b` fetches a released model.\n";
+const note =
+  "Using the small demo model, which knows simple shapes only. `owl3 pull 2b` fetches a released model, -m 2b uses it.\n";
 
 test("a picture: the answer on stdout, one line on stderr that names the command for a released model", () => {
   const ask = ["chat", "examples/shapes.png", "-p", "What is in this picture?"];

@@ -20,7 +20,7 @@ export interface ChatInput {
 /** Limit for stdin and --messages files in bytes: pictures and conversations are far smaller. */
 const maxInput = 256 * 1024 * 1024;
 
-/** What came through a pipe without being asked for by `-`. */
+/** The input of a pipe that no `-` asked for. */
 export interface Piped {
   /** Without line breaks at its end; absent if there was none. */
   text?: string;

@@ -25,7 +25,9 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const session = await openSession(flags);
   // An error of the input is said alone, before any note.
   const notes: string[] = [];
-  const model = await resolveModel(flags.model ?? (await modelOfSession(session)), { note: (line) => notes.push(line) });
+  const model = await resolveModel(flags.model ?? (await modelOfSession(session)), {
+    note: (line) => notes.push(line),
+  });
   const { restrictLoaders } = await import("../../media/image.js");
   restrictLoaders();
   const given = await splitArguments(args, flags.prompt);

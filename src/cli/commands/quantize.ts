@@ -9,6 +9,6 @@ export function addQuantizeCommand(program: Command): void {
     .argument("<out>", "the GGUF file to write");
   addWriteOptions(command).action(async (input: string, output: string, flags: WriteFlags) => {
     const { quantizeFile } = await import("../../convert/quantize.js");
-    await writing(flags, output, (options) => quantizeFile(input, output, options));
+    await writing(flags, output, ({ note: _, ...options }) => quantizeFile(input, output, options));
   });
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { AskOptions } from "../../../src/chat/options.js";
 import type { PreviewOptions } from "../../../src/chat/preview.js";
 import type { InputMessage } from "../../../src/prompt/messages.js";
 import { fakeEngine, openFake, previewFake } from "../../support/fake.js";
@@ -34,8 +35,9 @@ test("preview: its memory is planned for the very work that the run plans", asyn
     const fake = fakeEngine();
     await using owl = await openFake(fake);
     fake.scores = () => [{ id: 3, logprob: -0.1 }];
-    const chat = owl.chat({ ...options, messages: question(words) });
-    await chat.answer(options).result();
+    const { contextLength, kvType, ...asked } = options;
+    const chat = owl.chat({ contextLength, kvType, messages: question(words) });
+    await chat.answer(asked as AskOptions).result();
     await previewFake(fake, question(words), options);
     const [run, previewed] = fake.works;
     expect({ ...previewed, kvType: previewed?.kvType ?? "f32" }).toEqual(run);

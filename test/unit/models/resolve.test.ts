@@ -37,13 +37,17 @@ test("without a name: OWL3_MODEL, then the config file, then the demo model with
   const resolve = (more: NodeJS.ProcessEnv = {}) =>
     resolveModel(undefined, { env: { ...env, ...more }, fallback: demo, note: (line) => notes.push(line) });
   expect(await resolve()).toBe(demo);
-  expect(notes).toEqual([expect.stringContaining("owl3 pull 7b")]);
+  expect(notes).toEqual([expect.stringContaining("owl3 pull 2b")]);
   put(configPath(env), JSON.stringify({ model: "../../two.gguf" }));
   expect(await resolve()).toBe(two);
-  put(configPath(env), JSON.stringify({ model: "~/two.gguf", other: 1 }));
+  put(configPath(env), JSON.stringify({ model: "~/two.gguf" }));
   expect(await resolve()).toBe(two);
   expect(await resolve({ OWL3_MODEL: one })).toBe(one);
   expect(notes.length).toBe(1);
+  put(configPath(env), JSON.stringify({ modle: "7b" }));
+  await expect(resolve()).rejects.toThrow('config.json: unknown key "modle"; did you mean "model"?');
+  put(configPath(env), "[]");
+  await expect(resolve()).rejects.toThrow("expected an object");
   put(configPath(env), "{");
   await expect(resolve()).rejects.toThrow("is not JSON.");
   put(configPath(env), '{"model": 3}');
@@ -56,6 +60,11 @@ test("without a name: OWL3_MODEL, then the config file, then the demo model with
 });
 
 test("what is not there is one sentence that helps", async () => {
+  await expect(resolveModel("", { env })).rejects.toThrow("the model's name is empty");
+  await expect(resolveModel("models/none.gguf", { env })).rejects.toThrow("there is no file models/none.gguf.");
+  await expect(resolveModel("dmeo", { env })).rejects.toThrow("there is no model or file dmeo; did you mean demo?");
+  await expect(resolveModel("nosuch", { env })).rejects.toThrow("`owl3 models` lists the models that are here");
+  expect(path.basename(await resolveModel("demo", { env }))).toBe("owl3-demo.gguf");
   await expect(resolveModel("7b", { env })).rejects.toThrow("`owl3 pull 7b` fetches it.");
   await expect(resolveModel("./none.gguf", { env })).rejects.toThrow("there is no file ./none.gguf.");
   await expect(resolveModel(home, { env })).rejects.toMatchObject({ name: "FolderError", path: home });

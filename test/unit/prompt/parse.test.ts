@@ -9,7 +9,7 @@ test("a conversation as JSON is checked part by part", () => {
     { type: "video", path: "v.mp4" },
     { type: "video", frames: ["1.png", "2.png"] },
   ];
-  const [message] = parseMessages(JSON.stringify([{ role: "user", content, extra: 1 }]), "m.json");
+  const [message] = parseMessages(JSON.stringify([{ role: "user", content, images: null }]), "m.json");
   expect(message?.content).toEqual([
     content[0],
     content[1],
@@ -18,6 +18,13 @@ test("a conversation as JSON is checked part by part", () => {
     content[4],
   ]);
   for (const [bad, wanted] of [
+    ['[{"role":"user","content":"","extra":1}]', 'message 1: unknown key "extra"; known are role, content, images.'],
+    ['[{"role":"user","contnet":""}]', 'did you mean "content"?'],
+    ['{"messages":[],"temperature":1}', 'm.json: unknown key "temperature"'],
+    ['[{"role":"user","content":[{"type":"text","txet":"a"}]}]', 'part 1: unknown key "txet"; did you mean "text"?'],
+    ['[{"role":"user","content":[{"type":"image","data":"AAAA"}]}]', 'unknown key "data"'],
+    ['[{"role":"assistant","content":"x","images":["a.png"]}]', "only a user's"],
+    ['[{"role":"user","content":"x","images":"a.png"}]', "images must be a list"],
     ["{", "m.json is not JSON"],
     ["{}", "a list of messages"],
     ["[]", "a list of messages"],
@@ -30,6 +37,19 @@ test("a conversation as JSON is checked part by part", () => {
     ['[{"role":"user","content":[{"type":"video","frames":[]}]}]', "frames"],
   ] as const)
     expect(() => parseMessages(bad, "m.json")).toThrow(wanted);
+});
+
+test("ollama's images are paths or base64, and come before the text", () => {
+  const base64 = Buffer.alloc(60).toString("base64");
+  const images = ["photos/coffee.png", base64, "file:///tmp/a.png"];
+  expect(parseMessages(JSON.stringify([{ role: "user", content: "What is it?", images }]), "m")[0]?.content).toEqual([
+    { type: "image", path: "photos/coffee.png" },
+    { type: "text", text: "\n" },
+    { type: "image", path: `data:;base64,${base64}` },
+    { type: "text", text: "\n" },
+    { type: "image", path: "/tmp/a.png" },
+    { type: "text", text: "\nWhat is it?" },
+  ]);
 });
 
 test("file: URLs become paths, addresses are refused, and a system message comes first", () => {
