@@ -40,6 +40,17 @@ export function collect(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), text];
 }
 
+/** Gives an option the names that it has in other programs; the help does not list them. */
+export function alsoNamed(option: Option, ...names: string[]): Option {
+  const known = option as Option & { is(arg: string): boolean };
+  const is = known.is.bind(option);
+  return Object.assign(option, { is: (arg: string) => is(arg) || names.includes(arg), otherNames: names });
+}
+
+/** The other names of an option. */
+export const otherNames = (option: Option): readonly string[] =>
+  (option as Option & { otherNames?: readonly string[] }).otherNames ?? [];
+
 export const modelOption = (): Option =>
   new Option("-m, --model <file>", "GGUF file or a model's name [$OWL3_MODEL, config file]");
 export const threadsOption = (): Option =>

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import type { Command } from "commander";
 import { beforeAll, expect, test } from "vitest";
 import { safeText } from "../../src/cli/filter.js";
 import { binary, folder, foreign, owl3, run } from "../support/cli.js";
@@ -271,15 +272,32 @@ test("Ctrl-C ends one question with 130", async () => {
   expect([code, signal]).toEqual([130, null]);
 });
 
-test("the help fits a screen and names every option", async () => {
+test("the helps of chat and video fit a screen and name every option once, also one that is in no group yet", async () => {
   const { createProgram } = await import("../../src/cli/main.js");
-  const command = createProgram().commands.find((one) => one.name() === "chat");
-  const help = chat(["--help"]);
-  expect(help).toMatchObject({ code: 0, err: "" });
-  const lines = help.out.trimEnd().split("\n");
-  expect(lines.length).toBeLessThanOrEqual(24);
-  for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
-  for (const option of command?.options ?? []) expect(help.out).toContain(option.long);
+  for (const name of ["chat", "video"]) {
+    const command = createProgram().commands.find((one) => one.name() === name) as Command;
+    expect(owl3(name, "--help")).toEqual({ code: 0, out: command.helpInformation(), err: "" });
+    const words = () => command.helpInformation().split(/[\s,]+/);
+    const lines = command.helpInformation().trimEnd().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(24);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+    const usage = command.helpInformation().replace(/Examples:[\s\S]*/, "");
+    for (const { long, hidden } of command.options)
+      expect([long, usage.split(/[\s,]+/).filter((word) => word === long).length]).toEqual([long, hidden ? 0 : 1]);
+    command.option("--brand-new <file>", "an option of tomorrow");
+    expect(words()).toContain("--brand-new");
+  }
+});
+
+test("names of llama.cpp, ollama and llm are understood", () => {
+  const json = (...more: string[]) => JSON.parse(chat(["-p", "Describe this image.", "--json", ...more]).out);
+  const ours = json("--temp", "0", "--repetition-penalty", "1", "--max-tokens", "12", "--image", picture("red.png"));
+  const theirs = json("--temperature", "0", "--repeat-penalty", "1", "-n", "12", "-ngl", "0", "-a", picture("red.png"));
+  expect(ours.text).toBe(red.greedy_text);
+  expect(theirs.text).toBe(ours.text);
+  const both = json("--temperature=0", "-n12", "-t", "1", "--ctx-size", "400", "--n-gpu-layers", "99", "--dry-run");
+  expect(both.context).toBeLessThan(400);
+  expect(chat(["-p", "x", "-ngl", "many"]).code).toBe(2);
 });
 
 test("the help of all commands fits a screen, too", () => {

@@ -9,6 +9,8 @@ export interface ModelFlags {
   model?: string;
   ctx?: number;
   threads?: number;
+  /** llama.cpp's -ngl. */
+  nGpuLayers?: number;
   device: string;
   precision: "auto" | "fast" | "exact";
   kvType?: KvType;
@@ -58,13 +60,16 @@ export interface ChatFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFl
   session?: string;
   continue?: boolean;
   log: boolean;
+  image?: string[];
   dryRun?: boolean;
   dump?: string;
   quiet?: boolean;
   json?: boolean;
 }
 
-export function owlOptions({ device, precision, threads, cache, repackCache }: ModelFlags): OwlOptions {
+export function owlOptions(flags: ModelFlags): OwlOptions {
+  const { precision, threads, cache, repackCache, nGpuLayers } = flags;
+  const device = nGpuLayers === 0 && flags.device === "auto" ? "cpu" : flags.device;
   return { device, precision, threads: threads ?? 0, cache, repackCache };
 }
 

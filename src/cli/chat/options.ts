@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseTime } from "../../media/video/sampling.js";
 import {
+  alsoNamed,
   collect,
   deviceOption,
   integer,
@@ -23,6 +24,13 @@ export function addChatOptions(command: Command): Command {
     .option("--session <name>", "keep the conversation under this name, and go on with it")
     .option("-c, --continue", "go on with the last session")
     .option("--no-log", "log nothing of this call, also while `owl3 logs on` holds")
+    .addOption(
+      alsoNamed(
+        new Option("--image <file>", "a picture; after the videos (may be repeated)"),
+        "-a",
+        "--attachment",
+      ).argParser(collect),
+    )
     .option("--dry-run", "print prompt, ids, grids and memory without running the model")
     .option("--dump <file>", "write pixel_values, image_embeds and logits")
     .addOption(quietOption())
@@ -34,10 +42,20 @@ export function addModelOptions(command: Command): Command {
   return command
     .addOption(modelOption())
     .addOption(
-      new Option("--ctx <n>", "context length: positions of prompt and answers").argParser(integer(16, 1 << 24)),
+      alsoNamed(
+        new Option("--ctx <n>", "context length: positions of prompt and answers").argParser(integer(16, 1 << 24)),
+        "--ctx-size",
+        "--num-ctx",
+      ),
     )
-    .addOption(threadsOption())
+    .addOption(alsoNamed(threadsOption(), "-t"))
     .addOption(deviceOption())
+    .addOption(
+      // llama.cpp's number of layers on the GPU: 0 is the CPU; any other number leaves the choice to --device.
+      alsoNamed(new Option("--n-gpu-layers <n>"), "-ngl", "--gpu-layers")
+        .argParser(integer(-1, 1 << 24))
+        .hideHelp(),
+    )
     .addOption(precisionOption())
     .addOption(new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]))
     .option("--no-cache", "neither read nor write the cache of embeddings")
@@ -57,9 +75,16 @@ export function addPromptOptions(command: Command): Command {
 export function addAnswerOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--max-tokens <n>", "maximum tokens of the answer").argParser(integer(1, 1 << 24)).default(512),
+      alsoNamed(
+        new Option("--max-tokens <n>", "maximum tokens of the answer").argParser(integer(1, 1 << 24)).default(512),
+        "-n",
+        "--n-predict",
+        "--predict",
+      ),
     )
-    .addOption(new Option("--temp <x>", "temperature; 0 is greedy").argParser(number(0, 100)))
+    .addOption(
+      alsoNamed(new Option("--temp <x>", "temperature; 0 is greedy").argParser(number(0, 100)), "--temperature"),
+    )
     .addOption(
       new Option("--top-k <n>", "sample from the n most probable tokens; 0: from all").argParser(integer(0, 1 << 24)),
     )
@@ -71,7 +96,9 @@ export function addAnswerOptions(command: Command): Command {
         number(0, 1),
       ),
     )
-    .addOption(new Option("--repetition-penalty <x>", "1 is off").argParser(number(0.01, 100)))
+    .addOption(
+      alsoNamed(new Option("--repetition-penalty <x>", "1 is off").argParser(number(0.01, 100)), "--repeat-penalty"),
+    )
     .addOption(new Option("--presence-penalty <x>", "0 is off").argParser(number(-100, 100)))
     .addOption(new Option("--frequency-penalty <x>", "0 is off").argParser(number(-100, 100)))
     .addOption(

@@ -12,8 +12,8 @@ import { continued, modelOfSession, openSession } from "./session.js";
 
 /** The differences between `owl3 video` and `owl3 chat`. */
 export interface RunOptions {
-  /** The arguments are videos, and these pictures follow them. */
-  video?: { pictures: string[] };
+  /** The arguments are videos; pictures follow them with --image. */
+  video?: boolean;
   /** The question that is asked if none was given and no conversation is opened. */
   defaultQuestion?: string;
 }
@@ -46,10 +46,11 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const open = !asked && given.prompt === undefined && isTerminal(flags);
   const taken = asked || given.media.includes("-") || flags.messages === "-";
   const piped = taken ? {} : await readPiped(() => out.note(waiting));
+  const as = options.video ? "video" : undefined;
   const media: (InputImage | InputVideo)[] = [];
-  if (piped.source) media.push(partOf(piped.source, options.video && "video"));
-  for (const name of await expandMedia(given.media)) media.push(await mediaPart(name, options.video && "video"));
-  for (const name of await expandMedia(options.video?.pictures ?? [])) media.push(await mediaPart(name, "image"));
+  if (piped.source) media.push(partOf(piped.source, as));
+  for (const name of await expandMedia(given.media)) media.push(await mediaPart(name, as));
+  for (const name of await expandMedia(flags.image ?? [])) media.push(await mediaPart(name, "image"));
   if (options.video && media.length === 0 && messages.length === 0)
     throw new UsageError("give a video: owl3 video clip.mp4");
 
