@@ -1,11 +1,13 @@
-import { Command } from "commander";
-import { ExitCode, FileError, systemReason } from "../errors.js";
+import { Command, CommanderError } from "commander";
+import { ExitCode, FileError, systemReason, UsageError } from "../errors.js";
 import { exitNow } from "../native/native.js";
 import { packageVersion } from "../version.js";
 import { mainCommands, otherCommands } from "./commands/index.js";
 import { explain } from "./explain.js";
 import { safeLine } from "./filter.js";
+import { byHabit } from "./habits.js";
 import { cleanUp, installInterrupt } from "./interrupt.js";
+import { usageMessage } from "./usage.js";
 
 /** Runs the CLI; the only place that sets an exit code. */
 export async function main(argv: string[]): Promise<void> {
@@ -13,10 +15,12 @@ export async function main(argv: string[]): Promise<void> {
   process.stdout.on("error", (error) => unwritable(error, "stdout"));
   process.stderr.on("error", (error) => unwritable(error, "stderr"));
   process.on("unhandledRejection", (error) => fail(error));
+  const program = createProgram();
+  const args = await byHabit(argv.slice(2), program);
   try {
-    await createProgram().parseAsync(argv);
+    await program.parseAsync(args, { from: "user" });
   } catch (error) {
-    fail(error);
+    fail(error instanceof CommanderError && error.exitCode !== 0 ? asUsage(error, program, args) : error);
   }
 }
 
@@ -25,8 +29,7 @@ export function createProgram(): Command {
     .description("Ask questions about pictures and videos on your own machine.")
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
-    .helpCommand(false)
-    .showSuggestionAfterError(true)
+    .showSuggestionAfterError(false)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   for (const add of mainCommands) add(program);
@@ -37,10 +40,20 @@ export function createProgram(): Command {
     .configureHelp({ subcommandTerm: (command) => command.name(), visibleCommands: () => explained })
     .addHelpText("after", `${also(named)}\n\n${examples}`);
   for (const command of program.commands) {
-    command.exitOverride().configureOutput({ outputError: () => {} });
-    command.helpOption("-h, --help", "print this help");
+    for (const each of [command, ...command.commands]) {
+      each
+        .exitOverride()
+        .showSuggestionAfterError(false)
+        .configureOutput({ outputError: () => {} });
+      each.helpOption("-h, --help", "print this help");
+    }
   }
   return program;
+}
+
+/** Puts an error of commander in our words; the help that it prints where no command is given says enough. */
+function asUsage(error: CommanderError, program: Command, args: readonly string[]): unknown {
+  return error.code === "commander.help" ? error : new UsageError(usageMessage(error, program, args));
 }
 
 /** Names the commands that have no line of their own: a help that fits a screen is read. */
@@ -55,12 +68,15 @@ Exit: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory, 6 rows, 130 Ctrl-C.`
 function fail(error: unknown): void {
   const { message, exitCode } = explain(error);
   cleanUp();
-  if (message !== "") process.stderr.write(`owl3: ${safeLine(message)}\n`);
+  if (message !== "") process.stderr.write(`owl3: ${stopped(safeLine(message))}\n`);
   if (process.env.OWL3_DEBUG === "1" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   // A write may still fail, as on a full disk, which an exit at once would hide.
   if (exitCode === ExitCode.ok) process.stdout.write("", () => setImmediate(exitNow, exitCode));
   else exitNow(exitCode);
 }
+
+/** Ends a sentence with a full stop, unless it ends already. */
+const stopped = (text: string): string => (/[.?!\u2026]$/.test(text) ? text : `${text}.`);
 
 /** Ends when an output can't be written. If the reader of a pipe has gone (`owl3 ... | head -1`), it has all that it wanted. */
 function unwritable(error: NodeJS.ErrnoException, name: "stdout" | "stderr"): void {

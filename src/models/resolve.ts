@@ -55,7 +55,7 @@ async function advice(chosen: string, env: NodeJS.ProcessEnv): Promise<string> {
   const names = [demoName, ...Object.keys(shortNames), ...installed.map(({ name }) => name)];
   const near = nearest(chosen, names);
   if (near !== undefined) return `did you mean ${near}?`;
-  return "`owl3 models` lists the models that are here, and `owl3 pull --help` those that can be fetched.";
+  return `\`owl3 models\` lists those that are here, and \`owl3 pull\` fetches ${Object.keys(shortNames).join(", ")} or OWNER/NAME.`;
 }
 
 async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefined> {

@@ -262,8 +262,8 @@ test("owl3 eval: wrong arguments and what can't be scored end with 2, missing fi
     const ended = owl3("eval", ...args);
     expect([ended.code, ended.out, ended.err.split("\n").at(-2)]).toEqual([code, "", expect.stringContaining(why)]);
   };
-  refused(2, "required option '-f, --format <name>' not specified", file);
-  refused(2, "missing required argument 'data'", "-f", "pope");
+  refused(2, "owl3 eval needs -f, --format <name>", file);
+  refused(2, "owl3 eval needs DATA", "-f", "pope");
   refused(2, "there is no format pop; there are vqa, gqa,", file, "-f", "pop");
   refused(2, "MM-Vet is graded by GPT-4", file, "-f", "mmvet");
   refused(2, "are open; there are no options to compare", ...gqa(), "-f", "gqa", "--score", "logprob", "-o", results);

@@ -61,7 +61,7 @@ describe("owl3 info", () => {
     const run = owl3("info", cut);
     expect(run.code).toBe(4);
     expect(run.err).toMatch(
-      /^owl3: .*cut\.gguf: tensor .* ends at byte \d+, but the file has 100000: it is truncated or corrupt\n$/,
+      /^owl3: .*cut\.gguf: tensor .* ends at byte \d+, but the file has 100000: it is truncated or corrupt\.\n$/,
     );
     expect(owl3("info", folder).code).toBe(3);
     expect(owl3("info").code).toBe(2);

@@ -79,12 +79,12 @@ test("pull fetches and converts, models lists, rm removes", async () => {
 
 test("pull's errors are one sentence with the documented codes", async () => {
   for (const [args, code, text] of [
-    [["pull"], 2, "missing required argument"],
+    [["pull"], 2, "owl3 pull needs NAME"],
     [["pull", "no such model"], 2, "names no model"],
-    [["pull", "7b", "--type", "q3"], 2, "Allowed choices"],
+    [["pull", "7b", "--type", "q3"], 2, "allowed choices"],
     [["pull", repo, "--offline"], 1, "nothing is fetched offline"],
     [["pull", "someone/else"], 1, "has no someone/else (main)"],
-    [["pull", "7b", "--hub", "github"], 2, "Allowed choices are hf, modelscope"],
+    [["pull", "7b", "--hub", "github"], 2, "allowed choices are hf, modelscope"],
     [["pull", "ms:a/b", "--hub", "hf"], 2, "is a name of ModelScope, not of Hugging Face"],
   ] as [string[], number, string][]) {
     const { code: got, stdout, stderr } = await owl3(...args);

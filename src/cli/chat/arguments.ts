@@ -35,7 +35,7 @@ async function namesMedia(arg: string): Promise<boolean> {
 }
 
 /** Whether a text can only be meant as a path: by its start, its slashes, or a media file's suffix. */
-function looksLikeFile(arg: string): boolean {
+export function looksLikeFile(arg: string): boolean {
   if (mediaSuffix.test(arg)) return true;
   return /\s/.test(arg) ? /^(~|\.{1,2})?\//.test(arg) : /[/\\]/.test(arg);
 }

@@ -17,15 +17,18 @@ interface InfoFlags {
 export function addInfoCommand(program: Command): void {
   program
     .command("info")
+    .alias("show")
     .description("describe a GGUF file and the memory that it needs")
-    .argument("<file>", "the GGUF file")
+    .argument("<file>", "the GGUF file, or a model's name")
     .addOption(new Option("--crops <n>", "number of crops to plan memory for").argParser(integer(0, 1e6)).default(7))
     .addOption(
       new Option("--ctx <n>", "context length to plan memory for").argParser(integer(1, 1 << 24)).default(4096),
     )
     .option("--tensors", "list every tensor")
     .addOption(jsonOption())
-    .action(async (path: string, flags: InfoFlags) => {
+    .action(async (model: string, flags: InfoFlags) => {
+      const { resolveModel } = await import("../../models/resolve.js");
+      const path = await resolveModel(model);
       const { native, nativeCall } = await import("../../native/native.js");
       const file = await nativeCall(native().readGguf(path));
       const description = describeFile(file);

@@ -9,6 +9,7 @@ import { createOutput } from "../output.js";
 export function addModelsCommand(program: Command): void {
   program
     .command("models")
+    .aliases(["list", "ls"])
     .description("list the installed models")
     .addOption(jsonOption())
     .action(async (flags: { json?: boolean }) => {

@@ -7,6 +7,7 @@ import { createOutput } from "../output.js";
 export function addRmCommand(program: Command): void {
   program
     .command("rm")
+    .alias("remove")
     .description("remove installed models")
     .argument("<names...>", "names as `owl3 models` lists them")
     .addOption(quietOption())

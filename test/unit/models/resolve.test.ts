@@ -63,7 +63,9 @@ test("what is not there is one sentence that helps", async () => {
   await expect(resolveModel("", { env })).rejects.toThrow("the model's name is empty");
   await expect(resolveModel("models/none.gguf", { env })).rejects.toThrow("there is no file models/none.gguf.");
   await expect(resolveModel("dmeo", { env })).rejects.toThrow("there is no model or file dmeo; did you mean demo?");
-  await expect(resolveModel("nosuch", { env })).rejects.toThrow("`owl3 models` lists the models that are here");
+  await expect(resolveModel("nosuch", { env })).rejects.toThrow(
+    "`owl3 models` lists those that are here, and `owl3 pull` fetches 7b, 2b",
+  );
   expect(path.basename(await resolveModel("demo", { env }))).toBe("owl3-demo.gguf");
   await expect(resolveModel("7b", { env })).rejects.toThrow("`owl3 pull 7b` fetches it.");
   await expect(resolveModel("./none.gguf", { env })).rejects.toThrow("there is no file ./none.gguf.");
