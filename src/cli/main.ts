@@ -8,6 +8,7 @@ import { safeLine } from "./filter.js";
 import { byHabit } from "./habits.js";
 import { cleanUp, installInterrupt } from "./interrupt.js";
 import { usageMessage } from "./usage.js";
+import { wrapped } from "./wrap.js";
 
 /** Runs the CLI; the only place that sets an exit code. */
 export async function main(argv: string[]): Promise<void> {
@@ -68,7 +69,7 @@ Exit: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory, 6 rows, 130 Ctrl-C.`
 function fail(error: unknown): void {
   const { message, exitCode } = explain(error);
   cleanUp();
-  if (message !== "") process.stderr.write(`owl3: ${stopped(safeLine(message))}\n`);
+  if (message !== "") process.stderr.write(`${wrapped(`owl3: ${stopped(safeLine(message))}`, process.stderr)}\n`);
   if (process.env.OWL3_DEBUG === "1" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   // A write may still fail, as on a full disk, which an exit at once would hide.
   if (exitCode === ExitCode.ok) process.stdout.write("", () => setImmediate(exitNow, exitCode));

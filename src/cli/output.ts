@@ -1,6 +1,7 @@
 import { Chalk, type ChalkInstance } from "chalk";
 import type { Ora } from "ora";
 import { StreamFilter, safeJson, safeLine, safeText } from "./filter.js";
+import { columnsOf, WordWrap, wrapped } from "./wrap.js";
 
 /**
  * The output of a command. The answer goes to stdout, and nothing else; progress, warnings and timings go to stderr. A pipe gets no escape
@@ -37,6 +38,7 @@ export function createOutput(options: { quiet?: boolean | undefined } = {}): Out
   const gray = chalkFor(process.stderr).gray;
   const yellow = chalkFor(process.stderr).yellow;
   let filter = new StreamFilter();
+  let wrap = new WordWrap(() => columnsOf(process.stdout));
   let atLineStart = true;
   const write = (text: string): void => {
     if (text === "") return;
@@ -46,18 +48,21 @@ export function createOutput(options: { quiet?: boolean | undefined } = {}): Out
   return {
     line: (text = "") => write(`${safeText(text)}\n`),
     heading: (text) => write(`${bold(safeLine(text))}\n`),
-    text: (piece) => write(filter.write(piece)),
+    text: (piece) => write(wrap.write(filter.write(piece))),
     endText: () => {
-      write(filter.end());
+      write(wrap.write(filter.end()) + wrap.end());
       if (!atLineStart) write("\n");
       filter = new StreamFilter();
+      wrap = new WordWrap(() => columnsOf(process.stdout));
     },
     json: (value) => write(`${safeJson(value, interactive ? 2 : undefined)}\n`),
     note: (text) => {
-      if (!quiet) process.stderr.write(`${gray(safeText(text))}\n`);
+      if (!quiet) process.stderr.write(`${gray(wrapped(safeText(text), process.stderr))}\n`);
     },
     warn: (text) => {
-      if (!quiet) process.stderr.write(`${yellow("warning:")} ${safeLine(text)}\n`);
+      if (quiet) return;
+      const whole = wrapped(`warning: ${safeLine(text)}`, process.stderr);
+      process.stderr.write(`${whole.replace(/^warning:/, yellow("warning:"))}\n`);
     },
     // On a terminal without a size, which reports 0 columns, ora would clear lines without end.
     progress: (text) => (quiet || process.stderr.isTTY !== true || !process.stderr.columns ? silent : spinner(text)),

@@ -70,6 +70,31 @@ onLinux("Ctrl-C stops the answer and keeps the conversation", async () => {
   expect(await t.exit).toBe(0);
 });
 
+onLinux("leaving by the words of other programs, and a command that is nearly right", async () => {
+  for (const word of ["/bye", "/exit", "/quit", "exit", "quit"]) {
+    const t = open([]);
+    await t.until(ready);
+    if (word === "/bye") {
+      t.type("/hepl\r");
+      expect(plain(await t.until(ready))).toContain("there is no command /hepl; did you mean /help?");
+    }
+    t.type(`${word}\r`);
+    expect([word, await t.exit]).toEqual([word, 0]);
+  }
+});
+
+onLinux("words are not broken at the terminal's edge, on stdout and on stderr", async () => {
+  terminal = new Terminal(
+    ["chat", "-m", "demo", "examples/shapes.png", "What is in this picture?"],
+    { HOME: folder, OWL3_CACHE_DIR: path.join(folder, "cache") },
+    40,
+  );
+  expect(await terminal.exit).toBe(0);
+  const lines = plain(terminal.output).split("\n");
+  expect(lines).toContain("small blue star in the center and a");
+  expect(lines.find((line) => line.startsWith("7 crops visible"))?.length).toBeLessThanOrEqual(40);
+});
+
 onLinux("on a terminal one question shows progress, and NO_COLOR takes the colours away", async () => {
   const t = open([red, "-p", "Describe this image.", "--max-tokens", "4"]);
   expect(await t.exit).toBe(0);

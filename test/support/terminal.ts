@@ -8,10 +8,10 @@ export class Terminal {
   readonly #child: ChildProcess;
   #changed: () => void = () => {};
 
-  constructor(args: readonly string[], env: Record<string, string> = {}) {
+  constructor(args: readonly string[], env: Record<string, string> = {}, columns = 100) {
     const quoted = [process.execPath, binary, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
     const { CI: _, ...inherited } = process.env;
-    this.#child = spawn("script", ["-qefc", `stty cols 100 rows 30; exec ${quoted}`, "/dev/null"], {
+    this.#child = spawn("script", ["-qefc", `stty cols ${columns} rows 30; exec ${quoted}`, "/dev/null"], {
       env: { ...inherited, TERM: "xterm", ...env },
       stdio: ["pipe", "pipe", "inherit"],
     });

@@ -5,7 +5,9 @@ import type { Answer, AnswerResult } from "../../chat/answer.js";
 import type { Chat } from "../../chat/chat.js";
 import type { AskOptions } from "../../chat/options.js";
 import { Owl } from "../../chat/owl.js";
+import { nearest } from "../../check.js";
 import { FileError, systemReason, UsageError, UserError } from "../../errors.js";
+import { counted } from "../../format.js";
 import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
@@ -28,7 +30,19 @@ const help = `  /image PATH   add a picture, or all of a folder, to the next que
   /save NAME    keep the conversation as a session (owl3 chat --session NAME)
   /save FILE    write it as JSON, to a name with a dot or slash (--messages FILE)
   /help         print this list
-  Ctrl-C stops an answer, Ctrl-D leaves.`;
+  Ctrl-C stops an answer, Ctrl-D or /bye leaves.`;
+
+/** The words that end a conversation here and in other programs. */
+const goodbyes = ["/bye", "/exit", "/quit", "bye", "exit", "quit"];
+
+/** Says which command was probably meant, by the list of /help. */
+function instead(command: string): string {
+  const near = nearest(
+    `/${command}`,
+    [...help.matchAll(/^ *(\/[a-z]+)/gm)].map(([, name]) => name as string),
+  );
+  return near === undefined ? "/help lists them." : `did you mean ${near}?`;
+}
 
 /** Holds a conversation on a terminal. */
 export async function converse(input: ChatInput, flags: ChatFlags, out: Output): Promise<void> {
@@ -39,12 +53,13 @@ export async function converse(input: ChatInput, flags: ChatFlags, out: Output):
   const keyboard = await Keyboard.open();
   const conversation = new Terminal(owl, record, input.media, flags, out, view);
   try {
-    out.note(`${path.basename(input.model)} on ${owl.backend}; /help lists the commands, Ctrl-D leaves.`);
+    out.note(`${path.basename(input.model)} on ${owl.backend}; /help lists the commands, /bye leaves.`);
     conversation.greet();
     for (;;) {
       const line = await keyboard.ask(">>> ");
       if (line === undefined) break;
       if (line.trim() === "") continue;
+      if (goodbyes.includes(line.trim())) break;
       try {
         await conversation.take(line.trim());
       } catch (error) {
@@ -90,7 +105,7 @@ class Terminal {
   greet(): void {
     const { session, messages } = this.#record;
     const questions = messages.filter(({ role }) => role === "user").length;
-    const so = questions === 0 ? "begins" : `has ${questions} ${questions === 1 ? "question" : "questions"} so far`;
+    const so = questions === 0 ? "begins" : `has ${counted(questions, "question")} so far`;
     if (session !== undefined) this.#out.note(`session ${session} ${so}; each answer is saved.`);
     this.#announce();
   }
@@ -98,7 +113,7 @@ class Terminal {
   #announce(): void {
     if (this.#waiting.length > 0)
       this.#out.note(
-        `${this.#waiting.length} ${this.#waiting.length === 1 ? "picture or video waits" : "pictures and videos wait"} for your question.`,
+        `${countMedia(this.#waiting)} ${this.#waiting.length === 1 ? "waits" : "wait"} for your question.`,
       );
   }
 
@@ -124,7 +139,7 @@ class Terminal {
       case "save":
         return this.#save(rest.trim());
       default:
-        throw new UsageError(`there is no command /${command}; /help lists them.`);
+        throw new UsageError(`there is no command /${command}; ${instead(command)}`);
     }
   }
 
@@ -209,6 +224,13 @@ class Terminal {
     });
     this.#out.note(`saved to ${file}.`);
   }
+}
+
+/** Counts pictures and videos: "1 picture", "2 videos", "2 pictures and 1 video". */
+function countMedia(media: readonly { type: "image" | "video" }[]): string {
+  const videos = media.filter(({ type }) => type === "video").length;
+  const pictures = media.length - videos;
+  return [pictures && counted(pictures, "picture"), videos && counted(videos, "video")].filter(Boolean).join(" and ");
 }
 
 /** Expands a path as people type it or drop it into a terminal: in quotes, with escaped spaces, with ~ for the home folder. */

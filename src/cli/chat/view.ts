@@ -1,6 +1,6 @@
 import type { AnswerResult } from "../../chat/answer.js";
 import type { Progress as EngineProgress, OnProgress } from "../../chat/progress.js";
-import { formatBytes } from "../../format.js";
+import { counted, formatBytes } from "../../format.js";
 import { memoryJson } from "../json.js";
 import type { Output, Progress } from "../output.js";
 
@@ -28,11 +28,11 @@ export class ProgressView {
       case "encode":
         return this.#show(this.#encoding(progress));
       case "prefill":
-        return this.#show(`reading the prompt: ${progress.done} of ${progress.total} tokens`);
+        return this.#show(`reading the prompt: ${progress.done} of ${counted(progress.total, "token")}`);
       case "beams":
-        return this.#show(`searching: ${progress.done} tokens`);
+        return this.#show(`searching: ${counted(progress.done, "token")}`);
       case "find":
-        return this.#show(`searching: ${progress.done} of ${progress.total} windows`);
+        return this.#show(`searching: ${progress.done} of ${counted(progress.total, "window")}`);
     }
   };
 
@@ -43,7 +43,7 @@ export class ProgressView {
     const pace =
       unit === "frame" ? `${(1000 / this.#pace).toFixed(1)} frames/s` : `${(this.#pace / 1000).toFixed(2)} s/crop`;
     const parts = [
-      `encoding: ${done} of ${total} ${unit}s${decoded > done ? ` (${decoded} decoded)` : ""}`,
+      `encoding: ${done} of ${counted(total, unit)}${decoded > done ? ` (${decoded} decoded)` : ""}`,
       this.#pace > 0 ? pace : "",
       msLeft === undefined || done === total ? "" : `${Math.ceil(msLeft / 1000)} s left`,
       `memory ${formatBytes(memory)}`,
@@ -68,8 +68,8 @@ export function summary({ usage, timings, memory }: AnswerResult): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
   const how = usage.encodedCrops > 0 ? "encoded" : "read from the cache";
   const parts = [
-    timings.visionMs > 0 ? `${usage.crops} crops visible, ${how} in ${seconds(timings.visionMs)}` : "",
-    `${usage.prefilledTokens} tokens prefilled in ${seconds(timings.prefillMs)}`,
+    timings.visionMs > 0 ? `${counted(usage.crops, "crop")} visible, ${how} in ${seconds(timings.visionMs)}` : "",
+    `${counted(usage.prefilledTokens, "token")} prefilled in ${seconds(timings.prefillMs)}`,
     `${usage.completionTokens} generated at ${(usage.completionTokens / Math.max(timings.decodeMs / 1000, 1e-6)).toFixed(1)} tokens/s`,
     `memory ${formatBytes(memory.total)}`,
   ];
