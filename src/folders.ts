@@ -7,9 +7,10 @@ export function dataFolder(env: NodeJS.ProcessEnv = process.env): string {
   return path.join(absolute(env.XDG_DATA_HOME) ?? path.join(homeFolder(), ".local/share"), "owl3");
 }
 
-/** The home folder, also when $HOME is set to nothing. */
-function homeFolder(): string {
-  return homedir() || userInfo().homedir;
+/** The home folder. An empty or relative $HOME would put files into the current folder; the system's own record of the user counts then. */
+export function homeFolder(): string {
+  const home = homedir();
+  return path.isAbsolute(home) ? home : userInfo().homedir;
 }
 
 /** A folder of the environment; the specification ignores relative ones. */

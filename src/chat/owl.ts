@@ -4,6 +4,7 @@ import { type SamplingOptions, samplingDefaults } from "../decode/sampling.js";
 import { FileError, FolderError, MemoryError, systemReason, UsageError, UserError } from "../errors.js";
 import { formatBytes } from "../format.js";
 import { videoShape } from "../media/frames.js";
+import { resolveModel } from "../models/resolve.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
 import { native, nativeCall } from "../native/native.js";
 import type { InputMedium, InputMessage } from "../prompt/messages.js";
@@ -58,11 +59,14 @@ export class Owl {
     this.#engine = engine;
   }
 
-  /** Opens a GGUF file. Throws FileError, ModelFileError or MemoryError. */
-  static async open(path: string, options: OwlOptions = {}): Promise<Owl> {
-    checkPath(path, "open()");
+  /**
+   * Opens a model: a GGUF file, or by its name ("demo", "7b", "OWNER/NAME") one that `owl3 pull` has fetched. Throws FileError, ModelFileError,
+   * MemoryError or UsageError.
+   */
+  static async open(model: string, options: OwlOptions = {}): Promise<Owl> {
+    checkModel(model, "open()");
     checkShape(options, owlShape, "the options of open()");
-    return Owl.openWith(native(), path, options);
+    return Owl.openWith(native(), await resolveModel(model), options);
   }
 
   /**
@@ -70,13 +74,13 @@ export class Owl {
    * `messages` must end with a question. Throws every error that the run would throw before it computes anything, except MemoryError.
    */
   static async preview(
-    path: string,
+    model: string,
     messages: readonly InputMessage[],
     options: PreviewOptions = {},
   ): Promise<Preview> {
-    checkPath(path, "preview()");
+    checkModel(model, "preview()");
     checkChat(options, { ...owlShape, ...chatShape, ...askShape }, "the options of preview()");
-    return preview(native(), path, messagesOf(messages, "preview()", true), options);
+    return preview(native(), await resolveModel(model), messagesOf(messages, "preview()", true), options);
   }
 
   /** @internal Tests open a model with another engine or media decoder. */
@@ -212,9 +216,11 @@ export class Owl {
   }
 }
 
-function checkPath(path: unknown, where: string): void {
-  if (typeof path !== "string" || path === "")
-    throw new UsageError(`${where}: the model must be the path of a GGUF file, not ${shown(path)}.`);
+function checkModel(model: unknown, where: string): void {
+  if (typeof model !== "string" || model === "")
+    throw new UsageError(
+      `${where}: the model must be the path of a GGUF file or the name of a model, not ${shown(model)}.`,
+    );
 }
 
 /** Opens the cache lazily; if it cannot be opened, encoding proceeds uncached. */

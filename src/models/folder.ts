@@ -1,10 +1,9 @@
 /** The folders of models and the names that they may have. Every path that is made from a foreign name is made here. */
 import { stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../errors.js";
-import { dataFolder } from "../folders.js";
+import { dataFolder, homeFolder } from "../folders.js";
 import { isRepo, type ModelName } from "./names.js";
 
 /** The model folder: $OWL3_HOME, else owl3/models in the XDG data folder. */
@@ -15,7 +14,7 @@ export function modelFolder(env: NodeJS.ProcessEnv = process.env): string {
 
 /** The user's settings: owl3/config.json in the XDG config folder. */
 export function configPath(env: NodeJS.ProcessEnv = process.env): string {
-  return path.join(absolute(env.XDG_CONFIG_HOME) ?? path.join(homedir(), ".config"), "owl3/config.json");
+  return path.join(absolute(env.XDG_CONFIG_HOME) ?? path.join(homeFolder(), ".config"), "owl3/config.json");
 }
 
 /** The model that comes with the package. */

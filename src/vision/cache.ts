@@ -17,9 +17,9 @@ import {
   utimes,
   writeFile,
 } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import { UsageError } from "../errors.js";
+import { homeFolder } from "../folders.js";
 import { type CacheFile, cacheFiles, countFiles, fileIdentity, pruneFiles } from "./cache-files.js";
 
 /** The folder of the entries: $OWL3_CACHE_DIR, else owl3/embeds in the user's cache folder. */
@@ -27,12 +27,12 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.OWL3_CACHE_DIR) return env.OWL3_CACHE_DIR;
   const base =
     process.platform === "win32"
-      ? (env.LOCALAPPDATA ?? path.join(homedir(), "AppData", "Local"))
+      ? (env.LOCALAPPDATA ?? path.join(homeFolder(), "AppData", "Local"))
       : process.platform === "darwin" && !env.XDG_CACHE_HOME
-        ? path.join(homedir(), "Library", "Caches")
+        ? path.join(homeFolder(), "Library", "Caches")
         : env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME)
           ? env.XDG_CACHE_HOME
-          : path.join(homedir(), ".cache");
+          : path.join(homeFolder(), ".cache");
   return path.join(base, "owl3", "embeds");
 }
 

@@ -30,7 +30,10 @@ test("wrong arguments are refused in a sentence that names them", async () => {
   expect(await refused(() => convertCheckpoint("x", "x.gguf", any(undefined)))).toContain("type must be given");
   expect(await refused(() => quantizeFile("x", "y", any({ type: "q9" })))).toContain("type must be");
 
-  await using owl = await Owl.open(demo);
+  const lost = await Owl.open("dmeo").catch((error: Error) => error);
+  expect((lost as Error).message).toBe("there is no model or file dmeo; did you mean demo?");
+  await using owl = await Owl.open("demo");
+  expect(owl.path).toBe(demo);
   expect(await refused(() => owl.chat(any({ sytem: "x" })))).toContain('did you mean "system"?');
   expect(await refused(() => owl.chat({ messages: any([{ role: "user" }]) }))).toContain("message 1: content");
   expect(await refused(() => owl.chat({ video: any({ fsp: 1 }) }))).toContain('did you mean "fps"?');

@@ -22,7 +22,7 @@ const typescript: Record<string, string[]> = {
   native: ["errors"],
   gguf: ["errors", "native"],
   convert: ["errors", "check", "native", "gguf"],
-  vision: ["errors", "abort", "native", "media", "prompt"],
+  vision: ["errors", "folders", "abort", "native", "media", "prompt"],
   decode: ["errors", "check", "abort", "format", "native"],
   score: ["decode"],
   sessions: ["errors", "folders", "lock", "media", "prompt"],
@@ -31,6 +31,7 @@ const typescript: Record<string, string[]> = {
   chat: [
     "errors",
     "check",
+    "models",
     "format",
     "version",
     "native",
@@ -49,6 +50,7 @@ const typescript: Record<string, string[]> = {
   cli: [
     "errors",
     "check",
+    "folders",
     "format",
     "version",
     "prompt",

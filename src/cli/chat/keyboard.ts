@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { homeFolder } from "../../folders.js";
 
 const maxHistory = 500;
 
@@ -19,7 +19,7 @@ export class Keyboard {
   }
 
   static async open(): Promise<Keyboard> {
-    const base = process.env.XDG_STATE_HOME || path.join(homedir(), ".local", "state");
+    const base = process.env.XDG_STATE_HOME || path.join(homeFolder(), ".local", "state");
     const file = path.join(base, "owl3", "history");
     const text = await readFile(file, "utf8").catch(() => "");
     return new Keyboard(text.split("\n").filter(Boolean).slice(0, maxHistory), file);
