@@ -114,7 +114,7 @@ const folderRate = 3;
 
 /** The middles of equal intervals of a folder of frames; they are shown as pictures, as in the published evaluation. */
 async function framesOf(folder: string, { start, end }: Medium, frames: number): Promise<string[]> {
-  const files = await expandMedia([folder]);
+  const files = await expandMedia([folder], { only: "image" });
   const times = files.map((_, i) => i / folderRate);
   const part = { ...(start !== undefined && { start }), ...(end !== undefined && { end }) };
   const chosen = sampleFrames(times, folderRate, { rule: "middles", maxFrames: frames, ...part });

@@ -11,6 +11,7 @@ import { FileError } from "../errors.js";
 import type { RgbImage, Source } from "../prompt/messages.js";
 import { isPicture } from "./sequence.js";
 import { openSource, readBytes, type SourceOptions } from "./source.js";
+import { unsupported } from "./unsupported.js";
 
 /** The limit is checked before anything is decoded: a small file can hold a huge picture. */
 export const maxPixels = 100_000_000;
@@ -77,7 +78,8 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbI
     };
   } catch (error) {
     if (error instanceof FileError) throw error;
-    throw new FileError(`${name} can't be decoded: ${reasonOf(error)}.`, { cause: error });
+    const foreign = unsupported(bytes, name);
+    throw new FileError(foreign ?? `${name} can't be decoded: ${reasonOf(error, isTiff(bytes))}.`, { cause: error });
   }
 }
 
@@ -107,12 +109,16 @@ function fromCmyk(data: Uint8Array, channels: number): Uint8Array {
   return out;
 }
 
-function reasonOf(error: unknown): string {
+/** TIFF has kinds of pixels and layouts that libvips does not read, and it reports them as it reports damage. */
+const isTiff = (bytes: Uint8Array): boolean =>
+  ["II*\0", "MM\0*"].includes(Buffer.from(bytes.subarray(0, 4)).toString("latin1"));
+
+function reasonOf(error: unknown, tiff: boolean): string {
   const text = error instanceof Error ? error.message : String(error);
   if (/pixel limit/i.test(text)) return `it has more than ${maxPixels / 1e6} megapixels`;
   if (/timeout/i.test(text)) return `it takes longer than ${timeoutSeconds} seconds`;
   if (/premature end|truncated|not enough/i.test(text)) return "the file is cut short";
   if (/unsupported image format|compression format|unblocked|bad seek/i.test(text))
     return "its format is not supported here";
-  return "the file is damaged";
+  return tiff ? "it is damaged, or a kind of TIFF that is not read here" : "the file is damaged";
 }

@@ -4,7 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError, systemReason } from "../errors.js";
 import { readHead } from "./head.js";
-import { sniffBytes } from "./video/container.js";
+import { containerOf, sniffBytes } from "./video/container.js";
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
@@ -13,15 +13,32 @@ export function naturalOrder(a: string, b: string): number {
   return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 }
 
+/** Suffixes of media, and of what is often taken for them; what a file is, its first bytes tell. */
+export const mediaSuffix =
+  /\.(jpe?g|jpe|jfif|png|gif|webp|avif|hei[cf]|tiff?|bmp|ico|svg|jp2|jxl|ppm|pdf|mp4|m4v|mov|webm|mkv|avi|mp3|m4a|wav)$/i;
+
+export interface ExpandOptions {
+  /** What folders are looked through for; default: pictures and videos. */
+  only?: "image" | "video" | undefined;
+  /** Whether subfolders are looked through, too; links to folders never are. */
+  recursive?: boolean | undefined;
+  /** Throws FileError for a file of a folder that can't be used, which is then left out. */
+  check?: ((file: string) => Promise<void>) | undefined;
+  /** Called with the error of a file that is left out. */
+  onSkip?: ((error: FileError) => void) | undefined;
+  /** Called for a folder with subfolders that are left out. */
+  onSubfolders?: ((folder: string, count: number) => void) | undefined;
+}
+
 /**
- * Replaces each folder among media arguments by the pictures in it (without subfolders and hidden files), and each pattern that is no file's
- * name (`*`, `?`, `[...]`; some shells don't expand them) by the files that it matches. Other arguments stay as they are.
+ * Replaces each folder among media arguments by the pictures and videos in it (without hidden files), and each pattern that is no file's name
+ * (`*`, `?`, `[...]`; some shells don't expand them) by the files that it matches. Other arguments stay as they are.
  */
-export async function expandMedia(args: readonly string[]): Promise<string[]> {
+export async function expandMedia(args: readonly string[], options: ExpandOptions = {}): Promise<string[]> {
   const all: string[] = [];
   for (const arg of args) {
     const info = arg === "-" || arg.includes("://") ? null : await stat(arg).catch(() => null);
-    if (info?.isDirectory()) all.push(...(await picturesIn(arg)));
+    if (info?.isDirectory()) all.push(...(await mediaOf(arg, options)));
     else if (info === null && isPattern(arg)) {
       const found = await matching(arg);
       if (found.length === 0) throw new FileError(`no file matches ${arg}.`);
@@ -36,18 +53,53 @@ export function isPattern(arg: string): boolean {
   return /[*?[]/.test(arg) && !/\s/.test(arg) && !arg.includes("://");
 }
 
-async function picturesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+const wantedNames = { image: "pictures", video: "videos" };
+
+/** The usable media of a folder. Throws FileError if there are none. */
+async function mediaOf(folder: string, options: ExpandOptions): Promise<string[]> {
+  const files: string[] = [];
+  let skipped = 0;
+  for (const file of await mediaIn(folder, options)) {
+    try {
+      await options.check?.(file);
+      files.push(file);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      skipped++;
+      options.onSkip?.(error);
+    }
+  }
+  const wanted = options.only ? wantedNames[options.only] : "pictures or videos";
+  if (files.length === 0) throw new FileError(`${folder} holds no ${wanted}${skipped > 0 ? " that can be read" : ""}.`);
+  return files;
+}
+
+/** The files of a folder that are media, or look like some by their names, in natural order. */
+async function mediaIn(folder: string, options: ExpandOptions): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     throw new FileError(`${folder} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   const files: string[] = [];
-  for (const name of names.filter((entry) => !entry.startsWith(".")).sort(naturalOrder)) {
-    const file = path.join(folder, name);
-    const head = await readHead(file).catch(() => null);
-    if (head && isPicture(head.bytes)) files.push(file);
+  let subfolders = 0;
+  for (const entry of entries.sort((a, b) => naturalOrder(a.name, b.name))) {
+    const file = path.join(folder, entry.name);
+    if (entry.name.startsWith(".")) continue;
+    if (entry.isDirectory() && options.recursive) files.push(...(await mediaIn(file, options)));
+    else if (entry.isDirectory()) subfolders++;
+    else if (await isWanted(file, options)) files.push(file);
   }
-  if (files.length === 0) throw new FileError(`${folder} holds no pictures.`);
+  if (subfolders > 0) options.onSubfolders?.(folder, subfolders);
   return files;
+}
+
+async function isWanted(file: string, { only, check }: ExpandOptions): Promise<boolean> {
+  const head = await readHead(file).catch(() => null);
+  if (head?.kind !== "file") return false;
+  const container = containerOf(head.bytes) !== null;
+  if (only === "video") return container;
+  if (isPicture(head.bytes)) return true;
+  // Whoever checks the files tells what is wrong with one that only looks like a picture.
+  return only === "image" ? false : container || (check !== undefined && mediaSuffix.test(file));
 }
 
 /** The files that a pattern matches, in natural order. */

@@ -2,8 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { FileError, UsageError } from "../errors.js";
 import type { Source } from "../prompt/messages.js";
+import { pathOf } from "../prompt/parse.js";
 import { readMediumHead, unreadable } from "./head.js";
 import { isPicture } from "./sequence.js";
+import { unsupported } from "./unsupported.js";
 import { containerOf, sniffBytes } from "./video/container.js";
 
 /** Largest size of a picture file, of stdin and of a data: URL, in bytes. */
@@ -25,6 +27,7 @@ export async function openSource(medium: string | Uint8Array, options: SourceOpt
     const bytes = dataUrl(medium);
     return identify(bytes, options.name ?? "the data: URL", { bytes });
   }
+  if (/^file:/i.test(medium)) return openSource(pathOf(medium, "a picture or video"), options);
   if (/^https?:\/\//i.test(medium))
     throw new UsageError(`${shortened(medium)} is an address: nothing is fetched, so save the file and give its path.`);
   const name = options.name ?? medium;
@@ -50,7 +53,8 @@ function identify(head: Uint8Array, name: string, rest: { path: string } | { byt
   if (isPicture(start)) return { name, kind: "image", container, ...rest };
   if (container) return { name, kind: "video", container, ...rest };
   throw new FileError(
-    `${name} is neither a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF) nor a video (MP4, MOV, WebM, MKV, AVI).`,
+    unsupported(start, name) ??
+      `${name} is neither a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF) nor a video (MP4, MOV, WebM, MKV, AVI).`,
   );
 }
 

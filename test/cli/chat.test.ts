@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
 import { beforeAll, expect, test } from "vitest";
@@ -143,7 +143,7 @@ test("piped text goes before the question, and a piped picture or clip is one, a
   ]);
   const pdf = chat(["-p", "x"], { input: Buffer.from("%PDF-1.7\n\xff\xfe\n", "latin1") });
   expect(pdf).toMatchObject({ code: 3, out: "" });
-  expect(pdf.err).toContain("stdin is neither a picture");
+  expect(pdf.err).toContain("stdin is a PDF document");
   expect(chat([picture("red.png")], { input: bytes }).err).toContain("there is no question");
 });
 
@@ -204,6 +204,29 @@ test("exit code 3: pictures that are missing, cut, empty, folders or something e
   expect(chat(["-p", "x", "-m", folder]).code).toBe(3);
   expect(chat(["-p", "x", "-m", file("missing.gguf")])).toMatchObject({ code: 3, out: "" });
   expect(chat(["--messages", file("missing.json")]).code).toBe(3);
+});
+
+test("a folder: a bad file is left out with a warning, a bad file that is named is an error; subfolders with -r", () => {
+  const album = path.join(folder, "album");
+  mkdirSync(path.join(album, "inner"), { recursive: true });
+  copyFileSync(picture("red.png"), path.join(album, "1.png"));
+  copyFileSync(picture("red.png"), path.join(album, "inner", "3.png"));
+  copyFileSync(picture("red.png"), path.join(album, "2.png"));
+  truncateSync(path.join(album, "2.png"), 300);
+  const seen = (...args: string[]) => {
+    const { out, err, code } = chat([...args, "-p", "x", "--dry-run", "--json"]);
+    const media =
+      code === 0 ? JSON.parse(out).media.map((item: { path: string }) => path.relative(album, item.path)) : [];
+    return { code, media, err };
+  };
+  expect(seen(album)).toEqual({
+    code: 0,
+    media: ["1.png"],
+    err: `warning: ${album}: 1 subfolder left out; --recursive looks into subfolders.\nwarning: left out: ${album}/2.png can't be decoded: the file is damaged.\n`,
+  });
+  expect(seen(album, "-r").media).toEqual(["1.png", path.join("inner", "3.png")]);
+  expect(seen(path.join(album, "2.png")).code).toBe(3);
+  expect(run(["video", album, "-p", "x"], { env: env() }).err).toContain(`${album} holds no videos.`);
 });
 
 test("exit code 4: models that are cut, empty or something else", () => {

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { FileError, UsageError } from "../../errors.js";
-import { isPattern, matching } from "../../media/sequence.js";
+import { isPattern, matching, mediaSuffix } from "../../media/sequence.js";
 
 export interface Arguments {
   media: string[];
@@ -39,10 +39,6 @@ export function looksLikeFile(arg: string): boolean {
   if (mediaSuffix.test(arg)) return true;
   return /\s/.test(arg) ? /^(~|\.{1,2})?\//.test(arg) : /[/\\]/.test(arg);
 }
-
-/** Suffixes of media, and of what is often taken for them; a file that exists is told by its first bytes. */
-const mediaSuffix =
-  /\.(jpe?g|jpe|jfif|png|gif|webp|avif|hei[cf]|tiff?|bmp|ico|svg|jp2|jxl|ppm|pdf|mp4|m4v|mov|webm|mkv|avi|mp3|m4a|wav)$/i;
 
 function missing(arg: string, prompted: boolean): FileError {
   const what = isPattern(arg) ? `no file matches ${arg}` : `there is no file ${arg}`;

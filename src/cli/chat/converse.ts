@@ -1,5 +1,4 @@
 import { writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import type { Answer, AnswerResult } from "../../chat/answer.js";
 import type { Chat } from "../../chat/chat.js";
@@ -7,8 +6,8 @@ import type { AskOptions } from "../../chat/options.js";
 import { Owl } from "../../chat/owl.js";
 import { nearest } from "../../check.js";
 import { FileError, systemReason, UsageError, UserError } from "../../errors.js";
+import { homeFolder } from "../../folders.js";
 import { counted } from "../../format.js";
-import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { isSessionName } from "../../sessions/names.js";
@@ -18,7 +17,7 @@ import type { Output } from "../output.js";
 import { askOptions, type ChatFlags, owlOptions } from "./flags.js";
 import type { ChatInput } from "./input.js";
 import { Keyboard } from "./keyboard.js";
-import { mediaPart } from "./media.js";
+import { mediaParts } from "./media.js";
 import { ChatRecord, type Ended } from "./record.js";
 import { savedMessages } from "./saved.js";
 import { ProgressView, summary } from "./view.js";
@@ -204,9 +203,7 @@ class Terminal {
       throw new UsageError(
         as ? "give the path of a video: /video clip.mp4" : "give the path of a picture: /image photo.jpg",
       );
-    const parts = [];
-    for (const each of await expandMedia([file])) parts.push(await mediaPart(each, as));
-    this.#waiting.push(...parts);
+    this.#waiting.push(...(await mediaParts([file], as, this.#flags, this.#out)));
     this.#announce();
   }
 
@@ -237,5 +234,5 @@ function countMedia(media: readonly { type: "image" | "video" }[]): string {
 export function expandPath(text: string): string {
   const quoted = /^(["'])(.*)\1$/.exec(text);
   const plain = quoted ? (quoted[2] as string) : text.replace(/\\(.)/g, "$1");
-  return plain === "~" || plain.startsWith("~/") ? path.join(homedir(), plain.slice(1)) : plain;
+  return plain === "~" || plain.startsWith("~/") ? path.join(homeFolder(), plain.slice(1)) : plain;
 }

@@ -61,6 +61,7 @@ export interface ChatFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFl
   continue?: boolean;
   log: boolean;
   image?: string[];
+  recursive?: boolean;
   dryRun?: boolean;
   dump?: string;
   quiet?: boolean;

@@ -1,6 +1,12 @@
 import { FileError } from "../../errors.js";
+import { counted } from "../../format.js";
+import { sampleVideo } from "../../media/frames.js";
+import { readImage } from "../../media/image.js";
+import { expandMedia } from "../../media/sequence.js";
 import { openSource } from "../../media/source.js";
 import type { InputImage, InputVideo, Source } from "../../prompt/messages.js";
+import type { Output } from "../output.js";
+import { type ChatFlags, videoOptions } from "./flags.js";
 
 /**
  * Opens a MEDIA argument and identifies it by its first bytes, never by its name; "-" is read here. An animation counts as a picture, its
@@ -8,6 +14,33 @@ import type { InputImage, InputVideo, Source } from "../../prompt/messages.js";
  */
 export async function mediaPart(medium: string, as?: "image" | "video"): Promise<InputImage | InputVideo> {
   return partOf(await openSource(medium), as);
+}
+
+/**
+ * Opens MEDIA arguments, folders and patterns among them. A file of a folder that can't be decoded is left out with a warning, since it was not
+ * asked for by name; each is decoded once for that.
+ */
+export async function mediaParts(
+  args: readonly string[],
+  as: "image" | "video" | undefined,
+  flags: ChatFlags,
+  out: Output,
+): Promise<(InputImage | InputVideo)[]> {
+  const files = await expandMedia(args, {
+    ...{ only: as, recursive: flags.recursive },
+    check: async (file) => {
+      const part = await mediaPart(file, as);
+      if (!("source" in part)) return;
+      if (part.type === "image") await readImage(part.source);
+      else await (await sampleVideo(part.source, videoOptions(flags))).close();
+    },
+    onSkip: (error) => out.warn(`left out: ${error.message}`),
+    onSubfolders: (folder, count) =>
+      out.warn(`${folder}: ${counted(count, "subfolder")} left out; --recursive looks into subfolders.`),
+  });
+  const parts: (InputImage | InputVideo)[] = [];
+  for (const file of files) parts.push(await mediaPart(file, as));
+  return parts;
 }
 
 /** Makes a part of an opened medium; `as` is what it must be. */

@@ -31,6 +31,7 @@ export function addChatOptions(command: Command): Command {
         "--attachment",
       ).argParser(collect),
     )
+    .option("-r, --recursive", "look into subfolders of folders")
     .option("--dry-run", "print prompt, ids, grids and memory without running the model")
     .option("--dump <file>", "write pixel_values, image_embeds and logits")
     .addOption(quietOption())

@@ -1,5 +1,4 @@
 import { UsageError } from "../../errors.js";
-import { expandMedia } from "../../media/sequence.js";
 import type { InputImage, InputVideo } from "../../prompt/messages.js";
 import { parseMessages } from "../../prompt/parse.js";
 import { placeMedia } from "../../prompt/placement.js";
@@ -7,7 +6,7 @@ import { createOutput } from "../output.js";
 import { type Arguments, splitArguments } from "./arguments.js";
 import type { ChatFlags } from "./flags.js";
 import { type ChatInput, readPiped, readText } from "./input.js";
-import { mediaPart, partOf } from "./media.js";
+import { mediaParts, partOf } from "./media.js";
 import { continued, modelOfSession, openSession } from "./session.js";
 
 /** The differences between `owl3 video` and `owl3 chat`. */
@@ -49,8 +48,8 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const as = options.video ? "video" : undefined;
   const media: (InputImage | InputVideo)[] = [];
   if (piped.source) media.push(partOf(piped.source, as));
-  for (const name of await expandMedia(given.media)) media.push(await mediaPart(name, as));
-  for (const name of await expandMedia(flags.image ?? [])) media.push(await mediaPart(name, "image"));
+  media.push(...(await mediaParts(given.media, as, flags, out)));
+  media.push(...(await mediaParts(flags.image ?? [], "image", flags, out)));
   if (options.video && media.length === 0 && messages.length === 0)
     throw new UsageError("give a video: owl3 video clip.mp4");
 

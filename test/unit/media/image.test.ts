@@ -84,10 +84,7 @@ test("what is no picture gets one sentence that names it", async () => {
   await fails(temporary, "is a folder");
   await fails(new Uint8Array(0), "pic is empty.");
   await fails(Buffer.from("hello, this is no picture at all"), "pic is neither a picture");
-  await fails(
-    Buffer.from("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>"),
-    "pic is neither a picture",
-  );
+  await fails(Buffer.from("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>"), "pic is an SVG drawing");
   await fails("https://example.org/x.png", "is an address", UsageError as never);
   await fails("data:image/png;base64", "comma", UsageError as never);
   const jpeg = readFileSync(path.join(folder, "420.jpg"));

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { expandMedia, naturalOrder } from "../../../src/media/sequence.js";
+import { FileError } from "../../../src/errors.js";
+import { type ExpandOptions, expandMedia, naturalOrder } from "../../../src/media/sequence.js";
 
 const png = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 let folder: string;
@@ -32,6 +33,34 @@ test("natural order", () => {
 test("a folder gives its pictures, by their bytes, in natural order", async () => {
   expect(await names(".")).toEqual(["a[1].png", "IMG1.png", "img2.png", "img10.png", "photo.dat"]);
 });
+test("a folder's clips and, if asked for, its subfolders; what can't be used is left out and told", async () => {
+  const mixed = path.join(folder, "mixed");
+  mkdirSync(path.join(mixed, "inner"), { recursive: true });
+  for (const name of ["1.png", "3.png", path.join("inner", "4.png")]) writeFileSync(path.join(mixed, name), png);
+  writeFileSync(path.join(mixed, "2.mkv"), "\x1a\x45\xdf\xa3", "latin1");
+  writeFileSync(path.join(mixed, "5.bmp"), "BM");
+  writeFileSync(path.join(mixed, "notes.txt"), "x");
+  const told: string[] = [];
+  const names = async (options: ExpandOptions) =>
+    (await expandMedia([mixed], options)).map((file) => path.relative(mixed, file));
+  expect(await names({})).toEqual(["1.png", "2.mkv", "3.png"]);
+  expect(await names({ only: "image" })).toEqual(["1.png", "3.png"]);
+  expect(await names({ only: "video" })).toEqual(["2.mkv"]);
+  expect(await names({ recursive: true })).toEqual(["1.png", "2.mkv", "3.png", path.join("inner", "4.png")]);
+  const check = async (file: string) => {
+    if (/3|bmp/.test(path.basename(file))) throw new FileError(`${path.basename(file)} is bad`);
+  };
+  const left = await names({
+    check,
+    onSkip: (error) => told.push(error.message),
+    onSubfolders: (where, count) => told.push(`${path.basename(where)} ${count}`),
+  });
+  expect(left).toEqual(["1.png", "2.mkv"]);
+  expect(told).toEqual(["mixed 1", "3.png is bad", "5.bmp is bad"]);
+  const all = async () => Promise.reject(new FileError("bad"));
+  await expect(names({ check: all })).rejects.toThrow("mixed holds no pictures or videos that can be read.");
+  await expect(expandMedia([path.join(mixed, "inner")], { only: "video" })).rejects.toThrow("inner holds no videos.");
+});
 test("patterns", async () => {
   expect(await names("img*.png")).toEqual(["img2.png", "img10.png"]);
   expect(await names("img?.png")).toEqual(["img2.png"]);
@@ -48,6 +77,6 @@ test("a file whose name looks like a pattern is that file; unknown names and - s
   ]);
 });
 test("nothing found is said", async () => {
-  await expect(names("empty")).rejects.toThrow(/empty holds no pictures/);
+  await expect(names("empty")).rejects.toThrow(/empty holds no pictures or videos/);
   await expect(names("*.jpeg")).rejects.toThrow(/no file matches .*\*\.jpeg/);
 });
