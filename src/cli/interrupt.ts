@@ -48,7 +48,8 @@ export function installInterrupt(): void {
 
 function interrupted(code: number): void {
   cleanUp();
-  if (process.stderr.isTTY) process.stderr.write("\u001b[?25h\n");
+  if (process.stderr.isTTY)
+    process.stderr.write(`\u001b[?25h\n${code === ExitCode.interrupted ? "interrupted\n" : ""}`);
   // process.exit() would wait for running native work, which takes seconds for a picture.
   exitNow(code);
 }

@@ -1,6 +1,7 @@
 import { Chalk, type ChalkInstance } from "chalk";
 import type { Ora } from "ora";
 import { StreamFilter, safeJson, safeLine, safeText } from "./filter.js";
+import { onInterrupt } from "./interrupt.js";
 import { columnsOf, WordWrap, wrapped } from "./wrap.js";
 
 /**
@@ -75,6 +76,8 @@ const silent: Progress = { update: () => {}, stop: () => {} };
 function spinner(text: string): Progress {
   let shown: Ora | undefined;
   let wanted: string | undefined = safeLine(text);
+  // Without this Ctrl-C would leave the line on the screen.
+  const release = onInterrupt(() => stop());
   import("ora").then(({ default: ora }) => {
     if (wanted === undefined) return;
     // With discardStdin Ctrl-C would not reach us; the readline of a chat owns the keyboard.
@@ -82,6 +85,7 @@ function spinner(text: string): Progress {
     shown = ora({ text: wanted, stream: process.stderr, discardStdin: false, color }).start();
   });
   const stop = (): void => {
+    release();
     wanted = undefined;
     shown?.stop();
     shown = undefined;

@@ -18,7 +18,7 @@ export const mediaSuffix =
   /\.(jpe?g|jpe|jfif|png|gif|webp|avif|hei[cf]|tiff?|bmp|ico|svg|jp2|jxl|ppm|pdf|mp4|m4v|mov|webm|mkv|avi|mp3|m4a|wav)$/i;
 
 export interface ExpandOptions {
-  /** What folders are looked through for; default: pictures and videos. */
+  /** The kind of media that folders are looked through for; default: both. */
   only?: "image" | "video" | undefined;
   /** Whether subfolders are looked through, too; links to folders never are. */
   recursive?: boolean | undefined;

@@ -65,6 +65,8 @@ test("--json: the fields that are promised, ids and text of the reference", () =
     text: json.tokens[0].text,
     logprob: json.tokens[0].logprob,
   });
+  const bare = JSON.parse(chat([...ask, "--json"]).out);
+  expect(bare.tokens[0]).toEqual({ id: red.greedy_ids[0], text: expect.any(String), logprob: expect.any(Number) });
   for (const key of ["load_ms", "preprocess_ms", "vision_ms", "prefill_ms", "decode_ms"])
     expect(json.timings[key]).toBeGreaterThanOrEqual(0);
   expect(json.memory.total).toBeGreaterThan(json.memory.weights);

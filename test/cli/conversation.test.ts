@@ -111,4 +111,5 @@ onLinux("Ctrl-C ends a single question with 130 and shows the cursor again", asy
   t.type("\u0003");
   expect(await t.exit).toBe(130);
   expect(t.output).toContain("\u001b[?25h");
+  expect(plain(t.output)).toMatch(/\ninterrupted\n$/);
 });

@@ -4,9 +4,12 @@ import { counted, formatBytes } from "../../format.js";
 import { memoryJson } from "../json.js";
 import type { Output, Progress } from "../output.js";
 
+type EncodeProgress = Extract<EngineProgress, { stage: "encode" }>;
+
 /** Shows the progress of an answer as a spinner line on stderr. */
 export class ProgressView {
   #shown: Progress | undefined;
+  #ticking: NodeJS.Timeout | undefined;
   /** Milliseconds a crop took in the last call of the vision tower. */
   #pace = 0;
   readonly #out: Output;
@@ -16,6 +19,7 @@ export class ProgressView {
   }
 
   readonly on: OnProgress = (progress) => {
+    this.#untick();
     switch (progress.stage) {
       case "load":
         return this.#show(
@@ -26,7 +30,7 @@ export class ProgressView {
       case "preprocess":
         return this.#show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
       case "encode":
-        return this.#show(this.#encoding(progress));
+        return this.#encode(progress);
       case "prefill":
         return this.#show(`reading the prompt: ${progress.done} of ${counted(progress.total, "token")}`);
       case "beams":
@@ -36,8 +40,20 @@ export class ProgressView {
     }
   };
 
-  /** Formats the progress of encoding: "encoding: 12 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB". */
-  #encoding(progress: Extract<EngineProgress, { stage: "encode" }>): string {
+  /** Shows the progress of encoding; a crop may take long, so that the time goes on until the next report. */
+  #encode(progress: EncodeProgress): void {
+    const since = performance.now();
+    this.#show(this.#encoding(progress, 0));
+    this.#ticking = setInterval(() => this.#show(this.#encoding(progress, performance.now() - since)), 1000);
+    this.#ticking.unref();
+  }
+
+  #untick(): void {
+    clearInterval(this.#ticking);
+  }
+
+  /** Formats the progress of encoding, `waited` milliseconds after it was reported: "encoding: 12 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB". */
+  #encoding(progress: EncodeProgress, waited: number): string {
     const { done, total, decoded, msPerCrop, msLeft, unit, memory } = progress;
     if (msPerCrop > 0) this.#pace = msPerCrop;
     const pace =
@@ -45,7 +61,8 @@ export class ProgressView {
     const parts = [
       `encoding: ${done} of ${counted(total, unit)}${decoded > done ? ` (${decoded} decoded)` : ""}`,
       this.#pace > 0 ? pace : "",
-      msLeft === undefined || done === total ? "" : `${Math.ceil(msLeft / 1000)} s left`,
+      done === 0 && waited >= 1000 ? `${Math.floor(waited / 1000)} s so far` : "",
+      msLeft === undefined || done === total ? "" : `${Math.ceil(Math.max(0, msLeft - waited) / 1000)} s left`,
       `memory ${formatBytes(memory)}`,
     ];
     return parts.filter((part) => part !== "").join(", ");
@@ -58,6 +75,7 @@ export class ProgressView {
 
   /** Removes the line; call it before anything else is written. */
   stop(): void {
+    this.#untick();
     this.#shown?.stop();
     this.#shown = undefined;
   }
@@ -85,7 +103,8 @@ export function answerJson(model: string, backend: string, result: AnswerResult)
     backend,
     text: result.text,
     finish_reason: result.finishReason,
-    tokens: result.tokens,
+    // Without --logprobs there are no alternatives to list.
+    tokens: result.tokens.map(({ top, ...token }) => (top.length > 0 ? { ...token, top } : token)),
     media: result.media,
     usage: {
       prompt_tokens: usage.promptTokens,

@@ -67,7 +67,7 @@ function device({ id, name, usable, reason }: DeviceInfo): Check {
 /** Reports the model folder. */
 async function models(): Promise<Check> {
   const folder = modelFolder();
-  const found = (await listModels(folder)).length;
+  const found = (await listModels(folder)).filter(({ partial }) => !partial).length;
   return { name: "models", ok: true, value: `${folder}: ${found === 0 ? "none yet" : found}` };
 }
 
