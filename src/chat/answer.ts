@@ -34,7 +34,7 @@ export class Answer implements AsyncIterable<AnswerPiece> {
   #reading: AsyncGenerator<AnswerPiece, AnswerResult> | undefined;
   #result: Promise<AnswerResult> | undefined;
 
-  /** @internal Use Chat.ask(). */
+  /** Use Chat.ask(). */
   constructor(run: () => AsyncGenerator<AnswerPiece, AnswerResult>) {
     this.#run = run;
   }

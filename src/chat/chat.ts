@@ -43,7 +43,7 @@ export class Chat {
   readonly #stop = new AbortController();
   #disposed = false;
 
-  /** @internal Use Owl.chat(). */
+  /** Use Owl.chat(). */
   constructor(engine: Engine, options: ChatOptions, onDispose: () => void = () => {}) {
     const messages = checkChat(options, chatShape, "chat()");
     this.#onDispose = onDispose;

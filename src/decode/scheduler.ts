@@ -89,7 +89,7 @@ export class Scheduler implements SequenceOwner {
     return sequence;
   }
 
-  /** @internal */
+  /** Use Sequence.next(). */
   next(sequence: Sequence, want: Want): Promise<Advanced> {
     if (this.#released.has(sequence)) throw new Error("this sequence was released");
     this.#check();
@@ -102,7 +102,7 @@ export class Scheduler implements SequenceOwner {
     return unlessAborted(answer, want.signal, () => this.#drop(request as Request));
   }
 
-  /** @internal */
+  /** Use Sequence.fork(). */
   fork(parent: Sequence): Sequence {
     this.#check();
     const child = new Sequence(this, parent, 0);
@@ -114,7 +114,7 @@ export class Scheduler implements SequenceOwner {
     return child;
   }
 
-  /** @internal */
+  /** Use Sequence.release(). */
   release(sequence: Sequence): void {
     if (this.#disposed || this.#released.has(sequence)) return;
     this.#released.add(sequence);

@@ -36,13 +36,13 @@ export class Sequence implements Prompt {
   computed = 0;
   /** The number of them that another sequence had computed before. */
   shared = 0;
-  /** @internal number in the native session; undefined before it has one */
+  /** The number in the native session; undefined before it has one */
   native: number | undefined;
-  /** @internal bytes that were set aside for it */
+  /** The bytes that were set aside for it */
   readonly bytes: number;
   readonly #owner: SequenceOwner;
 
-  /** @internal use Scheduler.open() */
+  /** Use Scheduler.open(). */
   constructor(owner: SequenceOwner, prompt: Prompt, bytes: number) {
     this.#owner = owner;
     this.ids = [...prompt.ids];
