@@ -90,6 +90,16 @@ export interface MissingMemory {
   available: number;
 }
 
+/** A form of answers that can't be followed; `pointer` is the JSON pointer of the place in a schema: exit code 2. */
+export class SchemaError extends UsageError {
+  constructor(
+    readonly pointer: string,
+    readonly reason: string,
+  ) {
+    super(`the schema can't be followed at ${pointer === "" ? "its root" : pointer}: ${reason}.`);
+  }
+}
+
 /** The machine lacks the memory for an answer or a model: exit code 5. */
 export class MemoryError extends UserError {
   readonly missing: MissingMemory | undefined;

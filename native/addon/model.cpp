@@ -126,6 +126,7 @@ void export_model(Napi::Env env, Napi::Object exports) {
   exports.Set("openModel", Napi::Function::New(env, open_model, "openModel", classes));
   exports.Set("planModel", Napi::Function::New(env, plan_model, "planModel"));
   exports.Set("createSampler", Napi::Function::New(env, create_sampler, "createSampler", classes));
+  export_constrain(env, exports, classes);
 }
 
 Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {

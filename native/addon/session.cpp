@@ -1,3 +1,4 @@
+#include "constrain.h"
 #include "model.h"
 
 namespace owl3::addon {
@@ -132,18 +133,30 @@ struct SessionObject::PartRequest {
   std::vector<int32_t> ids;
   std::vector<model::MediaSlot> media;
   std::shared_ptr<SamplerObject::State> sampler;
+  std::shared_ptr<MatcherObject::State> matcher;  // what may be drawn, or be among the largest
   std::vector<std::vector<int32_t>> targets;  // of each of the last rows, the ids whose log-probabilities are wanted
   int32_t drafted = 0, top = 0;
   bool logits = false;
 
   model::Part part() const {
-    const int32_t candidates = sampler ? sampler->sampler.candidates_needed() : 0;
+    const int32_t candidates = sampler && !matcher ? sampler->sampler.candidates_needed() : 0;
     model::Part p{.sequence = sequence, .ids = ids, .media = media};
     p.wanted = sampler ? drafted + 1 : top > 0 || logits ? 1 : 0;
     p.wanted = std::max(p.wanted, static_cast<int32_t>(targets.size()));
     p.picked = std::max(candidates, top);
-    p.whole = logits || !targets.empty() || (sampler && candidates == 0);
+    p.whole = logits || !targets.empty() || matcher || (sampler && candidates == 0);
     return p;
+  }
+
+  /// The ids that may come next; without words all of them may.
+  sample::Allowed allowed() const { return matcher ? sample::Allowed(matcher->matcher.mask()) : sample::Allowed(); }
+
+  sample::Sampled draw(const model::Logits& rows, size_t row, size_t vocab) const {
+    sample::Sampler& s = sampler->sampler;
+    if (!matcher && s.candidates_needed() > 0) return s.sample(rows.picked[row]);
+    sample::Sampled drawn = s.sample(std::span(rows.whole).subspan(row * vocab, vocab), allowed());
+    if (matcher) matcher->matcher.accept(drawn.token.id);
+    return drawn;
   }
 
   /// Draws from the logits of a pass and takes guesses that were wrong off the sequence.
@@ -151,16 +164,16 @@ struct SessionObject::PartRequest {
     PartResult result;
     const size_t vocab = static_cast<size_t>(s.config().vocab_size), n = rows.picked.size();
     const std::span<const float> whole = rows.whole;
-    if (top > 0) result.top = sample::top_logprobs(rows.picked.back(), top);
+    if (top > 0)
+      result.top =
+          sample::top_logprobs(whole.subspan(whole.empty() ? 0 : (n - 1) * vocab), rows.picked.back(), top, allowed());
     for (size_t row = 0; row < targets.size(); row++)
       for (const int32_t id : targets[row])
         result.scores.push_back(sample::logprob(whole.subspan(row * vocab, vocab), rows.picked[row], id).logprob);
     if (sampler) {
       const size_t first = ids.size() - static_cast<size_t>(drafted);  // where the guesses begin
       for (size_t row = 0; row < n; row++) {
-        result.drawn.push_back(sampler->sampler.candidates_needed() > 0
-                                   ? sampler->sampler.sample(rows.picked[row])
-                                   : sampler->sampler.sample(whole.subspan(row * vocab, vocab)));
+        result.drawn.push_back(draw(rows, row, vocab));
         if (row + 1 < n && result.drawn.back().token.id != ids[first + row]) break;
       }
       s.truncate(sequence, s.length(sequence) - static_cast<int32_t>(n - result.drawn.size()));
@@ -179,6 +192,8 @@ SessionObject::PartRequest SessionObject::part_request(Napi::Value v) const {
   r.media = media(o.Get("media"));
   if (const Napi::Value s = o.Get("sampler"); !s.IsUndefined())
     r.sampler = unwrap<SamplerObject>(s, classes_->sampler, "sampler").state();
+  if (const Napi::Value m = o.Get("matcher"); !m.IsUndefined())
+    r.matcher = unwrap<MatcherObject>(m, classes_->matcher, "matcher").state();
   if (const Napi::Value d = o.Get("drafted"); !d.IsUndefined()) r.drafted = to_int32(d, "drafted");
   if (const Napi::Value k = o.Get("top"); !k.IsUndefined()) r.top = to_int32(k, "top");
   if (const Napi::Value l = o.Get("logits"); !l.IsUndefined()) r.logits = l.ToBoolean();
@@ -211,9 +226,18 @@ Napi::Value SessionObject::advance(const Napi::CallbackInfo& info) {
         throw invalid(env, "this sampler is still drawing for another call");
       samplers.push_back(r.sampler);
     }
+  std::vector<std::shared_ptr<MatcherObject::State>> matchers;
+  for (const PartRequest& r : requests)
+    if (r.matcher) {
+      if (r.matcher->busy || std::count(matchers.begin(), matchers.end(), r.matcher) > 0)
+        throw invalid(env, "this matcher is still at work for another call");
+      matchers.push_back(r.matcher);
+    }
   for (const auto& s : samplers) s->busy = true;
-  const std::shared_ptr<void> guard(nullptr, [samplers](void*) {
+  for (const auto& m : matchers) m->busy = true;
+  const std::shared_ptr<void> guard(nullptr, [samplers, matchers](void*) {
     for (const auto& s : samplers) s->busy = false;
+    for (const auto& m : matchers) m->busy = false;
   });
   return start(
       env,
@@ -230,6 +254,7 @@ Napi::Value SessionObject::advance(const Napi::CallbackInfo& info) {
           // Before any sampler draws: a part that fails must not have moved the others' random states.
           for (const model::Logits& l : rows)
             for (const ops::Picked& row : l.picked) sample::check_finite(row);
+          for (const PartRequest& r : requests) r.allowed();
           for (size_t i = 0; i < requests.size(); i++) results.push_back(requests[i].finish(s, std::move(rows[i])));
         } catch (...) {  // the sequences are to be as they were
           for (size_t i = 0; i < requests.size(); i++) s.truncate(requests[i].sequence, before[i]);

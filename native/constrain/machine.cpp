@@ -138,8 +138,7 @@ void Machine::enter(int32_t node, int32_t below, uint8_t byte, std::vector<Confi
       out.push_back({{.place = Place::counted, .id = i, .state = grammar_->counted(i).state}, below});
   if (depth(below) >= max_depth) return;
   if (byte == '[')
-    for (int32_t i = g.arrays.from; i < g.arrays.to; i++)
-      out.push_back({{.place = Place::array_open, .id = i}, below});
+    for (int32_t i = g.arrays.from; i < g.arrays.to; i++) out.push_back({{.place = Place::array_open, .id = i}, below});
   if (byte == '{')
     for (int32_t i = g.objects.from; i < g.objects.to; i++)
       out.push_back({{.place = Place::object_open, .id = i}, below});
@@ -165,8 +164,7 @@ int32_t Machine::last_prop(const Frame& object) const {
   const int64_t begun = int64_t{object.n} + object.others + 1;
   if (begun > form.max) return -1;
   // Where only required ones fit, the next of them is the only one.
-  if (begun + form.required_left[at] > form.max)
-    return form.next_required[at] == object.prop ? object.prop : -1;
+  if (begun + form.required_left[at] > form.max) return form.next_required[at] == object.prop ? object.prop : -1;
   // After it, enough must be left to reach the minimum.
   const int64_t reach = int64_t{object.n} + count + (form.other_state >= 0 ? 1 : 0) - form.min;
   return static_cast<int32_t>(std::min<int64_t>(last, reach));
@@ -181,8 +179,7 @@ bool Machine::others_fit(const Frame& object) const {
 
 bool Machine::closes(const Frame& object) const {
   const ObjectForm& form = grammar_->object(object.id);
-  return form.required_left[static_cast<size_t>(object.prop)] == 0 &&
-         object.n + std::min(object.others, 1) >= form.min;
+  return form.required_left[static_cast<size_t>(object.prop)] == 0 && object.n + std::min(object.others, 1) >= form.min;
 }
 
 void Machine::key(const Frame& object, int32_t below, std::vector<Configuration>& out) {

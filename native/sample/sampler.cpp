@@ -16,6 +16,14 @@ TokenLogprob logprob(int32_t id, float logit, const ops::Picked& row) {
   return {id, static_cast<float>(static_cast<double>(logit) - row.log_sum_exp)};
 }
 
+/// Copies logits; those of ids that a set lacks become minus infinity.
+void mask(std::span<const float> logits, Allowed allowed, std::span<float> out) {
+  for (size_t i = 0; i < logits.size(); i++) {
+    const bool in = i / 64 < allowed.size() && (allowed[i / 64] >> (i % 64) & 1) != 0;
+    out[i] = in ? logits[i] : -INFINITY;
+  }
+}
+
 void check(bool good, const char* what) {
   if (!good) throw Error(ErrorCode::invalid_argument, what);
 }
@@ -32,6 +40,18 @@ std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k) {
   std::vector<TokenLogprob> top;
   const size_t n = std::min(static_cast<size_t>(std::max(k, 0)), row.ids.size());
   for (size_t i = 0; i < n; i++) top.push_back(logprob(row.ids[i], row.logits[i], row));
+  return top;
+}
+
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, const ops::Picked& picked, int32_t k,
+                                       Allowed allowed) {
+  if (allowed.empty()) return top_logprobs(picked, k);
+  check_finite(picked);
+  std::vector<float> left(logits.size());
+  std::vector<TokenLogprob> top;
+  mask(logits, allowed, left);
+  for (const int32_t id : ops::top_k(left, static_cast<size_t>(std::max(k, 0))))
+    if (left[static_cast<size_t>(id)] != -INFINITY) top.push_back(logprob(id, left[static_cast<size_t>(id)], picked));
   return top;
 }
 
@@ -81,17 +101,27 @@ Sampled Sampler::sample(const ops::Picked& row) {
 
 Sampled Sampler::sample(std::span<const float> logits) {
   if (const int32_t k = candidates_needed(); k > 0) return sample(ops::pick_row(logits, k));
+  return sample(logits, {});
+}
+
+Sampled Sampler::sample(std::span<const float> logits, Allowed allowed) {
   const ops::Picked row = ops::pick_row(logits, options_.logprobs);
   check_finite(row);
-  const int32_t id = choose(logits);
+  const int32_t id = choose(logits, allowed);
   accept(id);
   return {logprob(id, logits[static_cast<size_t>(id)], row), top_logprobs(row, options_.logprobs)};
 }
 
-int32_t Sampler::choose(std::span<const float> raw) {
+int32_t Sampler::choose(std::span<const float> raw, Allowed allowed) {
   std::span<const float> logits = raw;
+  if (!allowed.empty()) {
+    allowed_.resize(raw.size());
+    mask(raw, allowed, allowed_);
+    check(*std::max_element(allowed_.begin(), allowed_.end()) != -INFINITY, "no id may be drawn");
+    logits = allowed_;
+  }
   if (penalises() && !seen_.empty()) {
-    penalise(raw);
+    penalise(logits);
     logits = penalised_;
   }
   if (options_.temperature == 0)
@@ -137,10 +167,13 @@ void Sampler::penalise(std::span<const float> logits) {
 void Sampler::gather(std::span<const float> logits) {
   candidates_.clear();
   const size_t n = logits.size(), k = static_cast<size_t>(options_.top_k);
+  const auto add = [&](size_t id) {  // what was left out before is no candidate
+    if (logits[id] != -INFINITY) candidates_.push_back({logits[id], static_cast<int32_t>(id)});
+  };
   if (k > 0) {
-    for (int32_t id : ops::top_k(logits, k)) candidates_.push_back({logits[static_cast<size_t>(id)], id});
+    for (int32_t id : ops::top_k(logits, k)) add(static_cast<size_t>(id));
   } else {
-    for (size_t i = 0; i < n; i++) candidates_.push_back({logits[i], static_cast<int32_t>(i)});
+    for (size_t i = 0; i < n; i++) add(i);
   }
 }
 

@@ -40,6 +40,14 @@ void check_finite(const ops::Picked& row);
 /// are not finite numbers.
 std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k);
 
+/// A set of ids, bit id % 64 of word id / 64; without words it holds all ids.
+using Allowed = std::span<const uint64_t>;
+
+/// Log-probabilities of the first k ids of a set in a row of logits [V] whose numbers `picked` are, in falling order.
+/// They are those of the whole vocabulary. Error{bad_model} as above.
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, const ops::Picked& picked, int32_t k,
+                                       Allowed allowed);
+
 /// The log-probability of one id of a row of logits [V] whose numbers `picked` are. Error{bad_model} as above.
 TokenLogprob logprob(std::span<const float> logits, const ops::Picked& picked, int32_t id);
 
@@ -56,6 +64,9 @@ class Sampler {
   /// Both give the same. Error{bad_model} when the logits are not finite numbers.
   Sampled sample(const ops::Picked& row);
   Sampled sample(std::span<const float> logits);
+  /// Draws one of `allowed`, which must hold an id of the row: others are left out before anything else is done. The
+  /// reported log-probabilities are those of the whole row.
+  Sampled sample(std::span<const float> logits, Allowed allowed);
   /// Adds an id that was chosen elsewhere.
   void accept(int32_t id) { seen_[id]++; }
 
@@ -64,7 +75,7 @@ class Sampler {
     float logit;
     int32_t id;
   };
-  int32_t choose(std::span<const float> logits);
+  int32_t choose(std::span<const float> logits, Allowed allowed);
   void penalise(std::span<const float> logits);
   bool penalises() const;
   void gather(std::span<const float> logits);
@@ -74,7 +85,7 @@ class Sampler {
   SamplerOptions options_;
   Random random_;
   std::unordered_map<int32_t, int32_t> seen_;  // id -> times in the answer (0: prompt only)
-  std::vector<float> penalised_;
+  std::vector<float> allowed_, penalised_;
   std::vector<Candidate> candidates_;
 };
 

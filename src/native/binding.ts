@@ -3,6 +3,8 @@
  * main thread; errors carry `code` (see NativeCode in errors.ts). JavaScript validates and defaults, the border only copies.
  */
 
+import type { NativeMatcher, NativeVocabulary, VocabularyTokens } from "./constraint.js";
+
 /** One metadata value of a GGUF file. A 64-bit integer is a number where that is exact, else a bigint. */
 export type GgufScalar = boolean | number | bigint | string;
 export type GgufMetadata = Record<string, GgufScalar | GgufScalar[]>;
@@ -263,6 +265,8 @@ export interface AdvancePart {
    */
   sampler?: NativeSampler;
   drafted?: number;
+  /** The sampler draws, and `top` reports, only ids that may come next; those that are drawn are taken by the matcher. */
+  matcher?: NativeMatcher;
   /** How many of the largest log-probabilities after the last id to report (beam search). */
   top?: number;
   /** Whether a copy of the logits after the last id is wanted. */
@@ -351,4 +355,5 @@ export interface Binding {
   /** Plans memory as {@link NativeModel.plan} does once the model is open, but reads only the header of its file. */
   planModel(path: string, options: ModelOptions, work: Work): Promise<MemoryPlan>;
   createSampler(options: SamplerOptions): NativeSampler;
+  createVocabulary(tokens: VocabularyTokens): NativeVocabulary;
 }
