@@ -8,6 +8,8 @@ export class States {
   readonly labels: number[] = [];
   readonly #budget: Budget;
   readonly #finals = new Map<number, number>();
+  /** Encoded edges of characters beyond ASCII: most states have the same. */
+  readonly #wide = new Map<string, Edge[]>();
   readonly #interned = new Map<string, number>();
 
   constructor(budget: Budget) {
@@ -73,37 +75,44 @@ export class States {
 
   #utf8(edges: readonly Edge[], to: (target: number) => number): Edge[] {
     const out: Edge[] = [];
-    for (const [first, last, target] of edges)
+    const wide: Edge[] = [];
+    for (const [first, last, target] of edges) {
       if (first < 0x80) out.push([first, Math.min(last, 0x7f), to(target)]);
-    const spans: [lead: number, count: number, start: number, bits: number][] = [
-      [0xc2, 30, 0x80, 6],
-      [0xe0, 16, 0x0, 12],
-      [0xf0, 5, 0x0, 18],
-    ];
-    const floors = [0x80, 0x800, 0x10000];
-    for (const [i, [lead, count, start, bits]] of spans.entries())
+      if (last >= 0x80) wide.push([Math.max(first, 0x80), last, to(target)]);
+    }
+    if (wide.length === 0) return out;
+    const key = wide.join(" ");
+    let encoded = this.#wide.get(key);
+    if (!encoded) {
+      encoded = this.#multibyte(wide);
+      this.#wide.set(key, encoded);
+    }
+    return [...out, ...encoded];
+  }
+
+  /** Lead bytes of two, three and four bytes: the first of them, how many, the bits that follow, and the first character that needs so many bytes. */
+  #multibyte(edges: readonly Edge[]): Edge[] {
+    const out: Edge[] = [];
+    for (const [lead, count, bits, floor] of [
+      [0xc0, 32, 6, 0x80],
+      [0xe0, 16, 12, 0x800],
+      [0xf0, 5, 18, 0x10000],
+    ] as const)
       for (let n = 0; n < count; n++) {
-        const low = i === 0 ? start + (n << bits) : n << bits;
-        const state = this.#continuation(edges, low, bits, floors[i] as number, to);
+        const state = this.#continuation(edges, n << bits, bits, floor);
         if (state >= 0) push(out, [lead + n, lead + n, state]);
       }
     return out;
   }
 
   /** The state that wants the remaining `bits` of characters from `low` on; -1 if there are none. */
-  #continuation(
-    edges: readonly Edge[],
-    low: number,
-    bits: number,
-    floor: number,
-    to: (target: number) => number,
-  ): number {
+  #continuation(edges: readonly Edge[], low: number, bits: number, floor: number): number {
     const high = low + 2 ** bits - 1;
     const inside = edges.filter(([first, last]) => first <= high && last >= Math.max(low, floor));
     if (inside.length === 0) return -1;
     const [first, last, target] = inside[0] as Edge;
     const wholly = first <= low && last >= high && low >= floor && high <= 0x10ffff;
-    if (wholly && !(low <= 0xdfff && high >= 0xd800)) return this.#anyOf(bits, to(target));
+    if (wholly && !(low <= 0xdfff && high >= 0xd800)) return this.#anyOf(bits, target);
     const out: Edge[] = [];
     const step = bits - 6;
     for (let n = 0; n < 64; n++) {
@@ -113,9 +122,9 @@ export class States {
       if (until < floor || from > 0x10ffff || (from >= 0xd800 && until <= 0xdfff)) continue;
       if (step === 0) {
         const edge = inside.find(([first, last]) => first <= from && from <= last);
-        if (edge) push(out, [0x80 + n, 0x80 + n, to(edge[2])]);
+        if (edge) push(out, [0x80 + n, 0x80 + n, edge[2]]);
       } else {
-        const state = this.#continuation(inside, from, step, floor, to);
+        const state = this.#continuation(inside, from, step, floor);
         if (state >= 0) push(out, [0x80 + n, 0x80 + n, state]);
       }
     }
@@ -128,10 +137,21 @@ export class States {
   }
 
   #escapes(edges: readonly Edge[], to: (target: number) => number): Edge[] {
-    const at = (c: number): number | undefined => {
-      const edge = edges.find(([first, last]) => first <= c && c <= last);
-      return edge && to(edge[2]);
-    };
+    const targets = new Map<number, number>();
+    for (const [first, last, target] of edges) {
+      for (let c = first; c <= last && c < 0x20; c++) targets.set(c, to(target));
+      for (const c of [0x22, 0x5c]) if (first <= c && c <= last) targets.set(c, to(target));
+    }
+    const key = `escape ${[...targets].join(" ")}`;
+    let encoded = this.#wide.get(key);
+    if (!encoded) {
+      encoded = this.#spellEscapes((c) => targets.get(c));
+      this.#wide.set(key, encoded);
+    }
+    return encoded;
+  }
+
+  #spellEscapes(at: (c: number) => number | undefined): Edge[] {
     const after: Edge[] = [];
     const hex: [Edge[], Edge[]] = [[], []];
     for (let c = 0; c < 0x20; c++) {

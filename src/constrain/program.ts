@@ -15,7 +15,7 @@ import {
   withLength,
 } from "./dfa.js";
 import { States } from "./encode.js";
-import { type Facts, type Goal, goalKey, type Type, types } from "./forms.js";
+import { type Demand, type Facts, type Goal, goalKey, type Type, types } from "./forms.js";
 import { NumberError, numberDfa, numbersDfa } from "./numbers.js";
 import { checkWhole, propertyGoal, type Solver } from "./solve.js";
 
@@ -60,6 +60,7 @@ export class Program {
   readonly #solver: Solver;
   readonly #nodes = new Map<string, Node>();
   readonly #states: States;
+  readonly #keys = new Map<string, Dfa>();
   readonly #starts = new Map<unknown, number>();
   readonly #stringStarts = new Map<string, number>();
 
@@ -140,9 +141,7 @@ export class Program {
   }
 
   #object(facts: Facts): ObjectForm {
-    const { budget } = this.#solver;
     const named = [...new Set([...facts.rules.flatMap(({ props }) => [...props.keys()]), ...facts.required])];
-    const keys = facts.keys.map((d) => this.#texts([d]));
     const props = named
       .filter((key) => !facts.absent.has(key))
       .map((key) => {
@@ -150,19 +149,11 @@ export class Program {
         const goal = allowed ? propertyGoal(facts, key) : [this.#solver.document.nothing.number * 2];
         return { key, node: this.#node(goal), required: facts.required.includes(key) };
       });
-    // The labels of other keys say which patterns they match.
     const patterns = [
       ...new Map(facts.rules.flatMap((r) => r.patterns.map((p): [string, Dfa] => [p.source, p.dfa]))),
     ];
     if (patterns.length > maxPatterns) throw new SchemaError(facts.pointer, `more than ${maxPatterns} patterns meet`);
-    let others = anything;
-    for (const dfa of keys) others = intersect(others, dfa, budget);
-    const excluded = [...named, ...facts.absent];
-    if (excluded.length > 0) others = subtract(others, ofTexts(excluded, budget), budget);
-    if (patterns.length > 0) {
-      others = relabel(others, () => 0);
-      for (const [i, [, dfa]] of patterns.entries()) others = mark(others, dfa, 1 << i, budget);
-    }
+    const others = this.#otherKeys([...new Set([...named, ...facts.absent])].sort(), patterns, facts.keys);
     const labels = [...new Set(others.labels)].filter((label) => label >= 0);
     const nodes = labels.map((label) => {
       const matched = new Set(patterns.filter((_, i) => label & (1 << i)).map(([source]) => source));
@@ -176,6 +167,22 @@ export class Program {
     return { facts, props, others: patterns.length > 0 ? relabel(others, (x) => labels.indexOf(x)) : others, nodes };
   }
 
+  /** Keys that are none of the excluded ones and meet some demands; their labels say which patterns they match. */
+  #otherKeys(excluded: readonly string[], patterns: readonly [string, Dfa][], demands: readonly Demand[]): Dfa {
+    const { budget } = this.#solver;
+    const key = JSON.stringify([excluded, patterns.map(([source]) => source), demands]);
+    let others = this.#keys.get(key);
+    if (!others) {
+      others = anything;
+      for (const d of demands) others = intersect(others, this.#texts([d]), budget);
+      if (excluded.length > 0) others = subtract(others, ofTexts(excluded, budget), budget);
+      if (patterns.length > 0) others = relabel(others, () => 0);
+      for (const [i, [, dfa]] of patterns.entries()) others = mark(others, dfa, 1 << i, budget);
+      this.#keys.set(key, others);
+    }
+    return others;
+  }
+
   /** The strings that meet a goal, as one automaton. */
   #texts(goal: Goal): Dfa {
     const { budget } = this.#solver;
@@ -186,7 +193,7 @@ export class Program {
     return parts.reduce((a, b) => unite(a, b, budget), ofTexts([], budget));
   }
 
-  #allowsKey(d: number, key: string): boolean {
+  #allowsKey(d: Demand, key: string): boolean {
     return run(this.#texts([d]), key) >= 0;
   }
 
