@@ -1,17 +1,20 @@
 import { checkShape } from "../check.js";
 import { answerByBeams, topNeeded } from "../decode/beams.js";
 import { PromptLookup } from "../decode/draft.js";
+import { ForcedText } from "../decode/forced.js";
 import { type AnswerPiece, type FinishReason, generate, type Token } from "../decode/generate.js";
 import type { VisibleCrop } from "../decode/prefix.js";
 import type { Sequence } from "../decode/sequence.js";
 import { UsageError, UserError } from "../errors.js";
 import type { Advanced, KvType, MemoryPlan, NativeSampler, SamplerOptions } from "../native/binding.js";
+import type { NativeMatcher } from "../native/constraint.js";
 import { nativeSync } from "../native/native.js";
 import type { InputMessage, InputPart } from "../prompt/messages.js";
 import { toContent } from "../prompt/parse.js";
 import { closeMedia, type MediaReport } from "../vision/chat-media.js";
 import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
+import { instructionOf } from "./constraints.js";
 import { Conversation } from "./conversation.js";
 import { checkEngineMemory, type Engine } from "./engine.js";
 import {
@@ -225,7 +228,8 @@ export class Chat {
       last += ms;
       return ms;
     };
-    const { ids, mediaOffset } = this.#conversation.render();
+    const matcher = options.format && (await this.#engine.matcher(options.format));
+    const { ids, mediaOffset } = this.#conversation.render(instructionOf(options));
     timings.preprocessMs = lap();
 
     const { contextLength, memory } = this.#plan(ids.length, mediaOffset.length, options);
@@ -243,6 +247,7 @@ export class Chat {
     sampler?.reset(Int32Array.from(ids));
     const first = await sequence.next({
       ...(sampler ? { sampler } : { top: topNeeded({ ...sampling, beams }, ids) }),
+      matcher,
       logits: onPrefilled !== undefined,
       signal,
       onProgress: (done, total) => onProgress?.({ stage: "prefill", done, total }),
@@ -257,7 +262,7 @@ export class Chat {
       });
     await Promise.all(media.map(closeMedia));
     const maxTokens = Math.min(options.maxTokens ?? defaultMaxTokens, contextLength - ids.length);
-    return { ids, crops, encodedCrops: looked.encoded, sequence, sampler, first, maxTokens, memory, timings };
+    return { ids, crops, encodedCrops: looked.encoded, sequence, sampler, matcher, first, maxTokens, memory, timings };
   }
 
   /** How many positions the answer may take, and its memory. Throws MemoryError when the machine has less. */
@@ -272,10 +277,10 @@ export class Chat {
   }
 
   #decode(prompt: Prompt, sampling: SamplerOptions, options: AskOptions): AsyncGenerator<AnswerPiece, FinishReason> {
-    const { sequence, sampler, first, maxTokens } = prompt;
+    const { sequence, sampler, matcher, first, maxTokens } = prompt;
     const { tokenizer } = this.#engine;
     const { beams = 1, stop = [], signal } = options;
-    const shared = { sequence, tokenizer, eosIds: tokenizer.eosIds, maxTokens, stop, signal };
+    const shared = { sequence, matcher, tokenizer, eosIds: tokenizer.eosIds, maxTokens, stop, signal };
     if (!sampler)
       return answerByBeams({
         ...shared,
@@ -285,7 +290,8 @@ export class Chat {
         logprobs: sampling.logprobs,
         onStep: (done) => options.onProgress?.({ stage: "beams", done, total: maxTokens }),
       });
-    const drafter = options.draft === "lookup" ? new PromptLookup(sequence.ids, tokenizer.eosIds) : undefined;
+    const lookup = options.draft === "lookup" ? new PromptLookup(sequence.ids, tokenizer.eosIds) : undefined;
+    const drafter = matcher ? new ForcedText(matcher, (text) => tokenizer.encode(text), lookup) : lookup;
     return generate({ ...shared, first: first.drawn, sampler, drafter });
   }
 }
@@ -298,6 +304,8 @@ interface Prompt {
   sequence: Sequence;
   /** Absent: beam search. */
   sampler: NativeSampler | undefined;
+  /** Where the answer has to follow a grammar. */
+  matcher: NativeMatcher | undefined;
   /** The first tokens after the prompt, or the log-probabilities that beam search begins with. */
   first: Advanced;
   maxTokens: number;

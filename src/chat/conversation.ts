@@ -114,9 +114,20 @@ export class Conversation {
       .map(({ key, embeds, crop }, i) => ({ key, embeds, crop, offset: mediaOffset[i] ?? 0 }));
   }
 
-  render(): Rendered {
-    return this.#tokenizer.render(this.#turns, { allowSpecial: this.#options.allowSpecial });
+  /** Renders the prompt; `instruction` is appended to its system message. */
+  render(instruction?: string): Rendered {
+    return this.#tokenizer.render(instructed(this.#turns, instruction), { allowSpecial: this.#options.allowSpecial });
   }
+}
+
+/** The turns with a text at the end of their system message, which is made where there is none. */
+function instructed<P extends TextPart | ChatMedia>(turns: readonly Message<P>[], text?: string): Message<P>[] {
+  if (text === undefined) return [...turns];
+  const [first] = turns;
+  if (first?.role !== "system") return [{ role: "system", content: text }, ...turns];
+  const part = { type: "text", text: `\n\n${text}` } as P;
+  const content = typeof first.content === "string" ? `${first.content}\n\n${text}` : [...first.content, part];
+  return [{ ...first, content }, ...turns.slice(1)];
 }
 
 function mediaOf({ content }: InputMessage): (InputImage | InputVideo)[] {

@@ -1,15 +1,18 @@
+import type { AnswerFormat } from "../constrain/format.js";
 import { Admission } from "../decode/admission.js";
 import type { SamplingOptions } from "../decode/sampling.js";
 import { Scheduler } from "../decode/scheduler.js";
 import type { Binding, KvType, MemoryPlan, NativeModel } from "../native/binding.js";
+import type { NativeMatcher } from "../native/constraint.js";
 import { Turns } from "../native/turns.js";
 import type { LoadMedia } from "../vision/chat-media.js";
 import { type CropCache, Crops } from "../vision/crops.js";
+import { Constraints } from "./constraints.js";
 import { checkMemory, memoryLimits } from "./memory.js";
 import type { PromptTokenizer } from "./prompt-tokenizer.js";
 
 export interface EngineParts {
-  binding: Pick<Binding, "createSampler">;
+  binding: Pick<Binding, "createSampler" | "createVocabulary">;
   model: NativeModel;
   tokenizer: PromptTokenizer;
   loadMedia: LoadMedia;
@@ -24,6 +27,8 @@ export interface Engine extends Omit<EngineParts, "cache"> {
   readonly crops: Crops;
   /** The scheduler of all chats whose KV cache has this type; it is made when it is first asked for. */
   scheduler(kvType: KvType): Scheduler;
+  /** A matcher of answers of a format. Throws SchemaError or UsageError. */
+  matcher(format: AnswerFormat): Promise<NativeMatcher>;
   dispose(): void;
 }
 
@@ -32,6 +37,7 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
   const turns = new Turns();
   const crops = new Crops({ model, turns, cache });
   const schedulers = new Map<KvType, Scheduler>();
+  const constraints = new Constraints(parts);
   let admission: Admission | undefined;
   // Sequences without a client give their memory up when somebody wants it, so it counts as available.
   const spare = (): number =>
@@ -50,6 +56,7 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
       schedulers.set(kvType, scheduler);
       return scheduler;
     },
+    matcher: (format) => constraints.matcher(format),
     dispose: () => {
       for (const scheduler of schedulers.values()) scheduler.dispose();
       crops.dispose();

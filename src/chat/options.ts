@@ -1,4 +1,5 @@
 import { checkShape, type Kind, kinds, oneOf, type Shape } from "../check.js";
+import type { AnswerFormat } from "../constrain/format.js";
 import { resolveSampling, type SamplingOptions, samplingShape } from "../decode/sampling.js";
 import { UsageError } from "../errors.js";
 import { type VideoOptions, videoShape } from "../media/frames.js";
@@ -36,6 +37,10 @@ export interface AskOptions extends SamplingOptions {
   beams?: number | undefined;
   /** "lookup": speculative decoding by prompt lookup; it gives the same answer, faster on repetitive text. */
   draft?: "lookup" | undefined;
+  /** The form of the answer; default: any. An answer that is cut off (maxTokens) is the beginning of one. */
+  format?: AnswerFormat | undefined;
+  /** Whether the system message tells the model of the schema; default: true. */
+  schemaPrompt?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
   /** Called with the planned memory before work starts. */
@@ -60,6 +65,8 @@ export const askShape: Shape<AskOptions> = {
   stop: kinds.texts,
   beams: kinds.number,
   draft: oneOf("lookup"),
+  format: kinds.object,
+  schemaPrompt: kinds.flag,
   signal: kinds.signal,
   onProgress: kinds.callback,
   onPlan: kinds.callback,

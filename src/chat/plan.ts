@@ -20,7 +20,7 @@ export function planWork({ promptTokens, crops, modelContext }: PromptSize, chat
   const limit = chat.contextLength ?? modelContext;
   if (promptTokens >= limit) throw new ContextError(promptTokens, limit, chat.contextLength !== undefined);
   const contextLength = Math.min(limit, promptTokens + (ask.maxTokens ?? defaultMaxTokens));
-  const logitRows = ask.draft ? 1 + maxDraft : undefined;
+  const logitRows = ask.draft || ask.format ? 1 + maxDraft : undefined;
   return workOf({ contextLength, crops, sequences: ask.beams ?? 1, kvType: chat.kvType, logitRows });
 }
 

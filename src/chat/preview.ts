@@ -5,6 +5,7 @@ import { nativeCall } from "../native/native.js";
 import type { InputMessage } from "../prompt/messages.js";
 import type { LoadMedia, MediaReport } from "../vision/chat-media.js";
 import { mediaLoader } from "../vision/load.js";
+import { instructionOf } from "./constraints.js";
 import { Conversation } from "./conversation.js";
 import { type AskOptions, type ChatOptions, checkContextLength, checkOptions } from "./options.js";
 import { planWork } from "./plan.js";
@@ -40,6 +41,7 @@ export async function preview(
   replace: { loadMedia?: LoadMedia; tokenizer?: PromptTokenizer } = {},
 ): Promise<Preview> {
   checkOptions(options, {});
+  if (options.format) (await import("../constrain/compile.js")).compileFormat(options.format);
   const file = await nativeCall(binding.readGguf(path));
   const { model } = describeFile(file);
   if (!model) throw new ModelFileError(`${path} is not an mPLUG-Owl3 model.`);
@@ -53,7 +55,7 @@ export async function preview(
   try {
     const system = options.system === undefined ? [] : [{ role: "system" as const, content: options.system }];
     await conversation.add([...system, ...messages], options);
-    const { prompt, ids, mediaOffset } = conversation.render();
+    const { prompt, ids, mediaOffset } = conversation.render(instructionOf(options));
     const size = { promptTokens: ids.length, crops: mediaOffset.length, modelContext };
     const work = planWork(size, options, options);
     const { device = "auto", threads = 0, precision = "auto" } = options;

@@ -18,6 +18,8 @@ export interface PromptTokenizer extends Detokenizer {
   readonly eosIds: ReadonlySet<number>;
   readonly style: PromptStyle;
   render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
+  /** The bytes of all tokens that a text may have, and where those of each id begin. */
+  tokenBytes(): { bytes: Uint8Array; starts: Int32Array };
   /** The ids of an answer's text. */
   encode(text: string): number[];
 }
@@ -34,6 +36,7 @@ export function promptTokenizer(metadata: GgufMetadata, path: string): PromptTok
       const { text, ids, mediaOffset } = encodePrompt(chunks, tokenizer);
       return { prompt: text, ids, mediaOffset };
     },
+    tokenBytes: () => tokenizer.tokenBytes(),
     encode: (text) => tokenizer.encodeText(text),
     stream: () => tokenizer.stream(),
     text: (id) => tokenizer.tokenText(id),

@@ -1,4 +1,4 @@
-/** What compiling may cost, so that no schema of any size holds the program up. */
+/** Limits of the cost of compiling, so that no schema of any size holds the program up. */
 export interface Limits {
   /** States of automata. */
   states: number;

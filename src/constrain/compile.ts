@@ -4,8 +4,8 @@ import { Budget, type Limits, TooLarge } from "./budget.js";
 import { type Dfa, isEmpty, ofTexts } from "./dfa.js";
 import { Document, type Json } from "./document.js";
 import { States } from "./encode.js";
-import { demand } from "./forms.js";
 import type { AnswerFormat } from "./format.js";
+import { demand } from "./forms.js";
 import { compilePattern, PatternError } from "./pattern.js";
 import { Program } from "./program.js";
 import { Solver } from "./solve.js";
@@ -55,7 +55,8 @@ function regex(source: string, budget: Budget): Dfa {
     if (isEmpty(dfa)) throw new UsageError(`no text matches ${source}.`);
     return dfa;
   } catch (error) {
-    if (error instanceof PatternError) throw new UsageError(`the regular expression can't be followed: ${error.message}.`);
+    if (error instanceof PatternError)
+      throw new UsageError(`the regular expression can't be followed: ${error.message}.`);
     throw error;
   }
 }

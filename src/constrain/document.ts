@@ -45,7 +45,7 @@ export class Document {
 
   /** The schema in a keyword's value, or in a member of it. */
   child(parent: Schema, ...path: string[]): Schema {
-    const pointer = path.reduce((at, key) => `${at}/${escape(key)}`, parent.pointer);
+    const pointer = path.reduce((at, key) => `${at}/${escapedKey(key)}`, parent.pointer);
     return this.#known.get(pointer) as Schema;
   }
 
@@ -83,8 +83,8 @@ export class Document {
     let value: Json | undefined = this.#value;
     for (const key of pointer.slice(1).split("/"))
       value =
-        typeof value === "object" && value !== null && Object.hasOwn(value, unescape(key))
-          ? (value as JsonObject)[unescape(key)]
+        typeof value === "object" && value !== null && Object.hasOwn(value, plainKey(key))
+          ? (value as JsonObject)[plainKey(key)]
           : undefined;
     if (value === undefined) return fail(`there is nothing at ${JSON.stringify(ref)}`);
     return this.#enter(value, pointer, this.#bases.get(schema.number) as string, 0);
@@ -121,7 +121,7 @@ export class Document {
     for (const key of ["$anchor", "$dynamicAnchor"])
       if (typeof value[key] === "string") this.#addresses.set(`${own.split("#")[0]}#${value[key]}`, schema);
     for (const [keyword, inner] of Object.entries(value)) {
-      const at = `${pointer}/${escape(keyword)}`;
+      const at = `${pointer}/${escapedKey(keyword)}`;
       const refused = refusedKeywords.get(keyword);
       if (refused !== undefined) throw new SchemaError(at, refused);
       if (!isKnown(keyword) && !this.#lax)
@@ -133,7 +133,7 @@ export class Document {
           throw new SchemaError(at, "an object is expected here");
         for (const [key, item] of Object.entries(inner))
           if (keyword !== "dependencies" || !Array.isArray(item))
-            this.#enter(item, `${at}/${escape(key)}`, own, depth + 1);
+            this.#enter(item, `${at}/${escapedKey(key)}`, own, depth + 1);
       } else if (schemaKeywords.has(keyword)) this.#enter(inner, at, own, depth + 1);
       else if (listKeywords.has(keyword)) throw new SchemaError(at, "a list of schemas is expected here");
     }
@@ -165,8 +165,8 @@ export class Document {
   }
 }
 
-const escape = (key: string): string => key.replace(/~/g, "~0").replace(/\//g, "~1");
-const unescape = (key: string): string => key.replace(/~1/g, "/").replace(/~0/g, "~");
+const escapedKey = (key: string): string => key.replace(/~/g, "~0").replace(/\//g, "~1");
+const plainKey = (key: string): string => key.replace(/~1/g, "/").replace(/~0/g, "~");
 
 function decode(text: string): string {
   try {

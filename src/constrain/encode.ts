@@ -46,7 +46,11 @@ export class States {
 
   /** An automaton whose code points are ASCII or that a whole answer follows: as UTF-8. Returns its start. */
   addText(dfa: Dfa): number {
-    return this.#addCharacters(dfa, (edges, to) => this.#utf8(edges, to), (label) => [[], label]);
+    return this.#addCharacters(
+      dfa,
+      (edges, to) => this.#utf8(edges, to),
+      (label) => [[], label],
+    );
   }
 
   /** The content of a JSON string and its closing quote. Each character has one spelling, that of JSON.stringify. Returns its start. */

@@ -1,4 +1,4 @@
-/** What an answer has to look like. */
+/** The form that an answer must have. */
 export type AnswerFormat =
   /** JSON that is valid under a JSON Schema. `lax`: keywords and formats that are unknown are passed over instead of refused. */
   | { schema: unknown; lax?: boolean }

@@ -18,7 +18,8 @@ const ipv6 = [
 ].join("|");
 const label = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
 // No label begins with two characters and two hyphens: those are reserved for other alphabets.
-const plainLabel = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9]|[a-zA-Z0-9]{2}(?:[a-zA-Z0-9]|-[a-zA-Z0-9])(?:[a-zA-Z0-9]|-[a-zA-Z0-9]){0,28})";
+const plainLabel =
+  "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9]|[a-zA-Z0-9]{2}(?:[a-zA-Z0-9]|-[a-zA-Z0-9])(?:[a-zA-Z0-9]|-[a-zA-Z0-9]){0,28})";
 const hostname = `${plainLabel}(?:\\.${plainLabel}){0,6}`;
 const local = "[A-Za-z0-9!#$%&'*+/=?^_{|}~-]{1,20}";
 const email = `${local}(?:\\.${local}){0,2}@(?:${plainLabel}\\.){1,4}[a-zA-Z]{2,24}`;

@@ -30,7 +30,7 @@ export interface PropertyRules {
   others: Demand | undefined;
 }
 
-/** What the values of one type must be: the keywords of several schemas at once. */
+/** The keywords of several schemas at once, as far as they are about values of one type. */
 export class Facts {
   /** The only values, where they are listed. */
   values: Json[] | undefined;

@@ -221,8 +221,7 @@ function multiplesDfa(of: number, negate: boolean, budget: Budget): Dfa {
       const divides = (remainder * 10 ** (scale - place)) % m === 0;
       labels.push(divides !== negate ? 0 : -1);
       // The point leads to the first place after it; further zeros are of no use.
-      if (place === 0)
-        edges.push([...(scale > 0 ? [pointTo(m, scale, remainder)] : []), ...digits(0, remainder)]);
+      if (place === 0) edges.push([...(scale > 0 ? [pointTo(m, scale, remainder)] : []), ...digits(0, remainder)]);
       else edges.push(place < scale ? digits(place + 1, remainder) : []);
     }
   // The states just after the point: they accept nothing.
@@ -234,8 +233,4 @@ function multiplesDfa(of: number, negate: boolean, budget: Budget): Dfa {
   return trim({ edges, labels });
 }
 
-const pointTo = (m: number, scale: number, remainder: number): Edge => [
-  0x2e,
-  0x2e,
-  1 + (scale + 1) * m + remainder,
-];
+const pointTo = (m: number, scale: number, remainder: number): Edge => [0x2e, 0x2e, 1 + (scale + 1) * m + remainder];

@@ -1,7 +1,7 @@
 import { JS } from "refa";
 import type { Budget } from "./budget.js";
-import { type Dfa, type Edge, maxCodePoint, subtract, trim } from "./dfa.js";
 import * as dfas from "./dfa.js";
+import { type Dfa, type Edge, maxCodePoint, subtract, trim } from "./dfa.js";
 
 /** Why a pattern can't be used. */
 export class PatternError extends Error {}
@@ -144,7 +144,7 @@ class Builder {
     return this.#lookahead(alternatives, negate, next);
   }
 
-  /** What follows the place, as far as it begins, or does not begin, with one of the alternatives. */
+  /** The texts that may follow a place and begin, or do not begin, with one of the alternatives. */
   #lookahead(alternatives: Alternatives, negate: boolean, next: number): number {
     const rest = this.#add(true);
     this.#at(rest).moves.push({ set: this.#any, to: rest });
@@ -199,7 +199,7 @@ class Builder {
     return trim({ edges, labels });
   }
 
-  /** What can be reached without a character, when `before` is the class of the one before. */
+  /** The items that are reached without a character, when `before` is the class of the one before. */
   #closure(states: readonly number[], before: number | "start" | "unknown", classOf: ClassOf): Item[] {
     const found = new Map<string, Item>();
     const stack: Item[] = states.map((state) => ({ state, ahead: [] }));
@@ -247,7 +247,10 @@ class Builder {
       if (min >= surrogates[0] && min < surrogates[1]) return -1;
       const key = (signatures[i] as string[]).join();
       const n = numbers.get(key) ?? numbers.set(key, classes.push([]) - 1).size - 1;
-      (classes[n] as { min: number; max: number }[]).push({ min, max: (starts[i + 1] ?? (this.#any[0]?.max as number) + 1) - 1 });
+      (classes[n] as { min: number; max: number }[]).push({
+        min,
+        max: (starts[i + 1] ?? (this.#any[0]?.max as number) + 1) - 1,
+      });
       return n;
     });
     const known = new Map<Ranges, Set<number>>();

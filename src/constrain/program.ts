@@ -149,9 +149,7 @@ export class Program {
         const goal = allowed ? propertyGoal(facts, key) : [this.#solver.document.nothing.number * 2];
         return { key, node: this.#node(goal), required: facts.required.includes(key) };
       });
-    const patterns = [
-      ...new Map(facts.rules.flatMap((r) => r.patterns.map((p): [string, Dfa] => [p.source, p.dfa]))),
-    ];
+    const patterns = [...new Map(facts.rules.flatMap((r) => r.patterns.map((p): [string, Dfa] => [p.source, p.dfa])))];
     if (patterns.length > maxPatterns) throw new SchemaError(facts.pointer, `more than ${maxPatterns} patterns meet`);
     const others = this.#otherKeys([...new Set([...named, ...facts.absent])].sort(), patterns, facts.keys);
     const labels = [...new Set(others.labels)].filter((label) => label >= 0);

@@ -4,7 +4,8 @@ import { anything, asRepetition, type Dfa, intersect, isEmpty, run, subtract, wi
 import type { Document, Json, JsonObject } from "./document.js";
 import { type Demand, demand, Facts, type Goal, goalKey, opposite, type Type, types } from "./forms.js";
 import { isOfForm } from "./numbers.js";
-import { type Choice, type Meaning, meaningOf, type Rules } from "./rules.js";
+import type { Choice, Rules } from "./reader.js";
+import { type Meaning, meaningOf } from "./rules.js";
 
 /** All that values of one type may be: each of the forms, without demands that contradict. */
 export interface Solution {
@@ -14,7 +15,7 @@ export interface Solution {
 }
 
 interface State {
-  /** What is still to be looked at. */
+  /** Demands that are still to be looked at. */
   demands: Demand[];
   done: Set<Demand>;
   groups: Choice[][];
@@ -143,8 +144,8 @@ class Run {
     if (!this.#take(state, choice)) return;
     for (let d = state.demands.shift(); d !== undefined; d = state.demands.shift()) if (!this.#meet(state, d)) return;
     const group = state.groups.shift();
-    if (!group) return this.#finish(state.facts);
-    for (const next of group)
+    if (!group) this.#finish(state.facts);
+    for (const next of group ?? [])
       this.#go(
         {
           demands: [],
@@ -160,7 +161,7 @@ class Run {
     if (facts?.(state.facts) === false) return false;
     const held = demands.filter((d) => d % 2 === 0);
     for (const d of demands) {
-      // What excludes what holds anyway is no demand.
+      // A schema that excludes one that holds fails anyway.
       if (d % 2 === 1 && held.some((other) => this.#solver.isEmpty([opposite(d), other], this.#type))) continue;
       state.demands.push(d);
     }
@@ -217,7 +218,9 @@ class Run {
     switch (this.#type) {
       case "null":
       case "boolean":
-        facts.values = (values ?? (this.#type === "null" ? [null] : [false, true])).filter((v) => !facts.without.has(v));
+        facts.values = (values ?? (this.#type === "null" ? [null] : [false, true])).filter(
+          (v) => !facts.without.has(v),
+        );
         return facts.values.length > 0;
       case "number":
         if (values) facts.values = values.filter((value) => isOfForm(value as number, facts));

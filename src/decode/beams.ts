@@ -1,3 +1,4 @@
+import type { NativeMatcher } from "../native/constraint.js";
 import type { AnswerPiece, Detokenizer, FinishReason } from "./generate.js";
 import type { Sequence } from "./sequence.js";
 import { StopStrings } from "./stop.js";
@@ -25,6 +26,8 @@ export interface BeamOptions extends BeamWidth {
   /** The largest log-probabilities after the prompt, as many as topNeeded() says. */
   first: readonly TokenLogprob[];
   maxTokens: number;
+  /** Says which ids may come first, when answers follow a grammar. It is left as it is. */
+  matcher?: NativeMatcher | undefined;
   eosIds: ReadonlySet<number>;
   signal?: AbortSignal | undefined;
   onStep?: ((tokens: number) => void) | undefined;
@@ -40,6 +43,7 @@ export function topNeeded({ beams, repetitionPenalty, logprobs }: BeamWidth, ids
 
 interface Beam {
   sequence: Sequence;
+  matcher: NativeMatcher | undefined;
   score: number;
   tokens: BeamToken[];
   /** The largest log-probabilities of what comes next. */
@@ -58,7 +62,9 @@ interface Hypothesis {
  */
 export async function beamSearch(o: BeamOptions): Promise<{ tokens: BeamToken[]; ended: boolean; score: number }> {
   const finished: Hypothesis[] = [];
-  let running: Beam[] = [{ sequence: o.sequence.fork(), score: 0, tokens: [], next: o.first }];
+  let running: Beam[] = [
+    { sequence: o.sequence.fork(), matcher: o.matcher?.clone(), score: 0, tokens: [], next: o.first },
+  ];
   let done = false;
   try {
     for (let length = 1; length <= o.maxTokens; length++) {
@@ -92,7 +98,7 @@ interface Candidate {
 
 async function advance(o: BeamOptions, beam: Beam): Promise<void> {
   const top = topNeeded(o, beam.sequence.ids);
-  beam.next = (await beam.sequence.next({ top, signal: o.signal })).top;
+  beam.next = (await beam.sequence.next({ top, matcher: beam.matcher, signal: o.signal })).top;
 }
 
 /** The best 2 * beams continuations over all beams: enough to fill every beam even if half of them end. */
@@ -144,7 +150,9 @@ function reorder(running: Beam[], next: Candidate[]): Beam[] {
   const beams = next.map(({ parent, score, token }) => {
     const sequence = taken.has(parent) ? parent.sequence.fork() : parent.sequence;
     taken.add(parent);
-    return { sequence, score, tokens: [...parent.tokens, token], next: [] };
+    const matcher = parent.matcher?.clone();
+    matcher?.accept(token.id);
+    return { sequence, matcher, score, tokens: [...parent.tokens, token], next: [] };
   });
   for (const beam of running) if (!taken.has(beam)) beam.sequence.release();
   for (const { sequence, tokens } of beams) sequence.append(tokens.at(-1)?.id ?? 0);

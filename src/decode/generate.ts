@@ -1,4 +1,5 @@
 import type { NativeSampler, SampledToken } from "../native/binding.js";
+import type { NativeMatcher } from "../native/constraint.js";
 import type { Drafter } from "./draft.js";
 import type { Sequence } from "./sequence.js";
 import { StopStrings } from "./stop.js";
@@ -21,7 +22,7 @@ export interface AnswerPiece {
   token?: Token;
 }
 
-/** "stop": the model ended its turn or a stop string came; "length": maxTokens or the context was reached. */
+/** "stop": the model ended its turn, a stop string came, or the answer has the form that was asked for; "length": maxTokens or the context was reached. */
 export type FinishReason = "stop" | "length";
 
 /** Ids to text. */
@@ -38,6 +39,8 @@ export interface GenerateOptions {
   /** The tokens that the sampler drew with the last pass of the prompt. */
   first: readonly SampledToken[];
   sampler: NativeSampler;
+  /** The answer follows a grammar, and ends as soon as nothing more may come. */
+  matcher?: NativeMatcher | undefined;
   tokenizer: Detokenizer;
   eosIds: ReadonlySet<number>;
   /** At least 1. */
@@ -74,10 +77,11 @@ export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece,
       yield { text, token };
       return "stop";
     }
-    if (n === o.maxTokens) {
+    const complete = drawn.length === 0 && o.matcher?.complete === true;
+    if (complete || n === o.maxTokens) {
       const rest = stops.push(stream.end());
       yield { text: text + rest.text + stops.end(), token };
-      return rest.stopped ? "stop" : "length";
+      return complete || rest.stopped ? "stop" : "length";
     }
     yield { text, token };
     o.signal?.throwIfAborted();
@@ -86,9 +90,12 @@ export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece,
 }
 
 /** Draws what follows: one token, or several where a guess was right. `left`: tokens the answer may still have. */
-async function next({ sequence, sampler, drafter, signal }: GenerateOptions, left: number): Promise<SampledToken[]> {
+async function next(
+  { sequence, sampler, matcher, drafter, signal }: GenerateOptions,
+  left: number,
+): Promise<SampledToken[]> {
   const draft = drafter?.propose(left - 1) ?? [];
-  const { drawn } = await sequence.next({ sampler, draft, signal });
+  const { drawn } = await sequence.next({ sampler, matcher, draft, signal });
   if (draft.length > 0) drafter?.accept(draft.length, drawn.length - 1);
   return drawn;
 }

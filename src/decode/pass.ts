@@ -74,10 +74,11 @@ export function toPart({ wish: { sequence, want }, end, draft }: Share): Advance
     ...(want.targets && { targets: targetsOf(want.targets, ids.length, computed, end) }),
   };
   if (end < ids.length) return part;
-  const { sampler, top, logits } = want;
+  const { sampler, matcher, top, logits } = want;
   return {
     ...part,
     ...(sampler && { sampler }),
+    ...(matcher && { matcher }),
     ...(draft.length > 0 && { drafted: draft.length }),
     ...(top !== undefined && { top }),
     ...(logits && { logits }),

@@ -1,10 +1,13 @@
 import type { Advanced, NativeSampler } from "../native/binding.js";
+import type { NativeMatcher } from "../native/constraint.js";
 import type { Prompt, VisibleCrop } from "./prefix.js";
 
 /** The results that a client wants after the last id of its sequence. */
 export interface Want {
   /** Draws the next id. */
   sampler?: NativeSampler;
+  /** Restricts what is drawn, or counted among the largest, to what may come next. */
+  matcher?: NativeMatcher | undefined;
   /** Ids that may come next: as many of them as the sampler draws itself come of the same pass. */
   draft?: readonly number[];
   /** How many of the largest log-probabilities to report. */

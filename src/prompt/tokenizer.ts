@@ -117,6 +117,18 @@ export class Tokenizer {
     return plain ?? this.#utf8.encode(token);
   }
 
+  /** The bytes of all tokens one after another, and where those of each id begin. Special, added and unused tokens have none. */
+  tokenBytes(): { bytes: Uint8Array; starts: Int32Array } {
+    const starts = new Int32Array(this.size + 1);
+    const parts: Uint8Array[] = [];
+    for (let id = 0; id < this.size; id++) {
+      const plain = this.#types[id] === kind.normal ? this.bytes(id) : new Uint8Array(0);
+      parts.push(plain);
+      starts[id + 1] = (starts[id] as number) + plain.length;
+    }
+    return { bytes: Buffer.concat(parts), starts };
+  }
+
   /** The text of ids, without special tokens unless `special` is set. Bytes that are not UTF-8 become U+FFFD. */
   decode(ids: readonly number[], special = false): string {
     const stream = this.stream(special);

@@ -295,6 +295,7 @@ const metadata: GgufMetadata = {
 /** Characters as tokens; a picture is `#`. */
 const tokenizer: PromptTokenizer = {
   eosIds: new Set([eos]),
+  tokenBytes: () => ({ bytes: new Uint8Array(0), starts: new Int32Array(1) }),
   style: defaultStyle,
   render: (messages) => {
     let prompt = "";

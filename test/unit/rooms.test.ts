@@ -20,6 +20,7 @@ const typescript: Record<string, string[]> = {
   media: ["errors", "check", "prompt"],
   models: ["errors", "check", "folders", "lock", "format", "gguf", "convert"],
   native: ["errors"],
+  constrain: ["errors", "native"],
   gguf: ["errors", "native"],
   convert: ["errors", "check", "native", "gguf"],
   vision: ["errors", "folders", "abort", "native", "media", "prompt"],
@@ -42,6 +43,7 @@ const typescript: Record<string, string[]> = {
     "decode",
     "score",
     "find",
+    "constrain",
   ],
   rows: ["errors", "abort", "lock"],
   eval: ["errors", "native", "media", "prompt", "chat", "rows"],
@@ -61,6 +63,7 @@ const typescript: Record<string, string[]> = {
     "convert",
     "vision",
     "find",
+    "constrain",
     "chat",
     "rows",
     "eval",
@@ -69,19 +72,20 @@ const typescript: Record<string, string[]> = {
     "logs",
     "bench",
   ],
-  index: ["errors", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "score", "find", "chat"],
+  index: ["errors", "constrain", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "score", "find", "chat"],
 };
 const native: Record<string, string[]> = {
   base: [],
   gguf: ["base"],
   convert: ["base", "gguf"],
   image: ["base"],
+  constrain: ["base"],
   sample: ["base", "gguf", "ops"],
   ops: ["base", "gguf"],
   cpu: ["base", "gguf", "ops"],
   backends: ["base", "ops", "cpu"],
   model: ["base", "gguf", "ops"],
-  addon: ["base", "gguf", "convert", "image", "sample", "ops", "backends", "model"],
+  addon: ["base", "gguf", "convert", "image", "sample", "ops", "backends", "model", "constrain"],
 };
 
 /** The files of src that a file of src imports, types and dynamic imports included. */

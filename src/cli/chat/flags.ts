@@ -1,5 +1,6 @@
 import type { AskOptions, ChatOptions } from "../../chat/options.js";
 import type { OwlOptions } from "../../chat/owl.js";
+import type { AnswerFormat } from "../../constrain/format.js";
 import type { VideoOptions } from "../../media/frames.js";
 import type { DecoderChoice } from "../../media/video.js";
 import type { KvType } from "../../native/binding.js";
@@ -40,6 +41,14 @@ export interface AnswerFlags {
   beams?: number;
   draft?: "lookup";
   stop?: string[];
+  schema?: string;
+  schemaLax?: boolean;
+  schemaPrompt: boolean;
+  choice?: string[];
+  regex?: string;
+  jsonObject?: boolean;
+  /** The form of answers that these ask for, once it is read (answer-format.ts). */
+  format?: AnswerFormat | undefined;
   logprobs?: number;
 }
 
@@ -88,10 +97,10 @@ export function videoOptions({ fps, maxFrames, start, end, frames, decoder }: Me
 }
 
 export function askOptions(flags: AnswerFlags): AskOptions {
-  const { maxTokens, temp, topK, topP, minP, seed, beams, draft, stop, logprobs } = flags;
+  const { maxTokens, temp, topK, topP, minP, seed, beams, draft, stop, logprobs, format, schemaPrompt } = flags;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = flags;
   return {
     ...{ maxTokens, temperature: temp, topK, topP, minP, seed, beams, draft, stop, logprobs },
-    ...{ repetitionPenalty, presencePenalty, frequencyPenalty },
+    ...{ repetitionPenalty, presencePenalty, frequencyPenalty, format, schemaPrompt },
   };
 }

@@ -3,6 +3,7 @@ import type { InputImage, InputVideo } from "../../prompt/messages.js";
 import { parseMessages } from "../../prompt/parse.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { createOutput } from "../output.js";
+import { readFormat } from "./answer-format.js";
 import { type Arguments, splitArguments } from "./arguments.js";
 import type { ChatFlags } from "./flags.js";
 import { type ChatInput, readPiped, readText } from "./input.js";
@@ -31,6 +32,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   restrictLoaders();
   const given = await splitArguments(args, flags.prompt);
   checkCombination(given, flags);
+  flags.format = await readFormat(flags);
   const messages = session?.record
     ? await continued(session, model, out)
     : flags.messages === undefined
@@ -43,7 +45,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
     throw new UsageError("--system and a system message in --messages exclude each other.");
   const asked = messages.at(-1)?.role === "user";
   const open = !asked && given.prompt === undefined && isTerminal(flags);
-  const taken = asked || given.media.includes("-") || flags.messages === "-";
+  const taken = asked || given.media.includes("-") || flags.messages === "-" || flags.schema === "-";
   const piped = taken ? {} : await readPiped(() => out.note(waiting));
   const as = options.video ? "video" : undefined;
   const media: (InputImage | InputVideo)[] = [];
@@ -79,7 +81,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
 const waiting = "Waiting for the end of stdin, which joins the question; `< /dev/null` leaves it out.";
 
 function checkCombination({ media }: Arguments, flags: ChatFlags): void {
-  const readers = media.filter((name) => name === "-").length + (flags.messages === "-" ? 1 : 0);
+  const readers = media.filter((name) => name === "-").length + [flags.messages, flags.schema].filter((name) => name === "-").length;
   if (readers > 1) throw new UsageError("only one thing can be read from stdin (-).");
   if (flags.logprobs !== undefined && !flags.json)
     throw new UsageError("--logprobs needs --json, which prints the alternatives.");
