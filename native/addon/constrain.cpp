@@ -67,7 +67,7 @@ Napi::Value VocabularyObject::size(const Napi::CallbackInfo& info) {
 
 Napi::Value VocabularyObject::constraint(const Napi::CallbackInfo& info) {
   const Tables tables = to_tables(info[0]);
-  auto made = guarded(info.Env(), [&] { return std::make_shared<Constraint>(vocabulary_, tables); });
+  auto made = guarded(info.Env(), [&] { return std::make_shared<Constraint>(vocabulary_, shared_, tables); });
   return classes_->constraint.New({Napi::External<std::shared_ptr<Constraint>>::New(info.Env(), &made)});
 }
 

@@ -17,6 +17,7 @@ class VocabularyObject : public Napi::ObjectWrap<VocabularyObject> {
   Napi::Value constraint(const Napi::CallbackInfo& info);
   Classes* classes_;
   std::shared_ptr<const constrain::Vocabulary> vocabulary_;
+  std::shared_ptr<constrain::SharedInsides> shared_ = std::make_shared<constrain::SharedInsides>();
 };
 
 class ConstraintObject : public Napi::ObjectWrap<ConstraintObject> {

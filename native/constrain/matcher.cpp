@@ -10,6 +10,8 @@ namespace {
 /// Masks that are kept: 20 kB each with 150,000 ids. When there are more, all are dropped, which is rare.
 constexpr size_t max_masks = 2048;
 constexpr size_t max_insides = 1024;
+/// Larger automata are seldom the same in two grammars.
+constexpr size_t max_shared_states = 64;
 
 void unite(Mask& mask, const Mask& other) {
   for (size_t i = 0; i < mask.size(); i++) mask[i] |= other[i];
@@ -23,8 +25,9 @@ void clear(Mask& mask, int32_t id) {
 
 }  // namespace
 
-Constraint::Constraint(std::shared_ptr<const Vocabulary> vocabulary, const Tables& tables)
-    : vocabulary_(std::move(vocabulary)), grammar_(tables) {}
+Constraint::Constraint(std::shared_ptr<const Vocabulary> vocabulary, std::shared_ptr<SharedInsides> shared,
+                       const Tables& tables)
+    : vocabulary_(std::move(vocabulary)), shared_(std::move(shared)), grammar_(tables) {}
 
 void Constraint::add_tokens(Machine& machine, const Configuration& c, Mask& mask) {
   std::string key;
@@ -47,23 +50,61 @@ void Constraint::add_tokens(Machine& machine, const Configuration& c, Mask& mask
   masks_.emplace(std::move(key), std::move(own));
 }
 
-/// Tries all tokens from a state of a scalar. With `boundary`, the state between characters, those are counted.
-const Constraint::Inside& Constraint::inside(int32_t state, int32_t boundary) {
+/// The tokens from a state of a scalar. With `boundary`, the state between characters, those are counted.
+const Inside& Constraint::inside(int32_t state, int32_t boundary) {
   const int64_t key = int64_t{state} << 32 | static_cast<uint32_t>(boundary);
   if (const auto known = inside_.find(key); known != inside_.end()) return *known->second;
-  auto in = std::make_unique<Inside>();
+  if (inside_.size() >= max_insides) inside_.clear();
+  const std::string text = signature(state, boundary);
+  std::shared_ptr<const Inside> found = text.empty() ? nullptr : shared_->find(text);
+  if (!found) {
+    found = try_tokens(state, boundary);
+    if (!text.empty()) shared_->add(text, found);
+  }
+  return *(inside_[key] = std::move(found));
+}
+
+/// A text of the automaton from a state on, the same in every grammar; empty when it is large.
+std::string Constraint::signature(int32_t state, int32_t boundary) const {
+  std::vector<int32_t> order = {state};
+  std::unordered_map<int32_t, int32_t> numbers = {{state, 0}};
+  std::string text;
+  const auto write = [&](int32_t v) { text.append(reinterpret_cast<const char*>(&v), sizeof v); };
+  for (size_t i = 0; i < order.size(); i++) {
+    const int32_t s = order[i];
+    write(grammar_.label(s));
+    write((s == boundary ? 1 : 0) + (s == grammar_.final_state() ? 2 : 0));
+    const Grammar::Row& row = grammar_.row(s);
+    for (size_t byte = 0; byte < 256; byte++) {
+      if (row[byte] < 0 || (byte > 0 && row[byte] == row[byte - 1])) continue;
+      const auto [entry, fresh] = numbers.try_emplace(row[byte], static_cast<int32_t>(order.size()));
+      if (fresh) order.push_back(row[byte]);
+      size_t last = byte;
+      while (last < 255 && row[last + 1] == row[byte]) last++;
+      write(static_cast<int32_t>(byte << 8 | last));
+      write(entry->second);
+    }
+    if (order.size() > max_shared_states) return {};
+    write(-2);
+  }
+  return text;
+}
+
+std::shared_ptr<const Inside> Constraint::try_tokens(int32_t state, int32_t boundary) const {
+  auto in = std::make_shared<Inside>();
   in->whole.assign(vocabulary_->words(), 0);
   if (boundary >= 0) in->by_characters.resize(static_cast<size_t>(vocabulary_->max_characters()) + 1);
   const std::span<const Vocabulary::Node> nodes = vocabulary_->nodes();
   struct Step {
+    const int32_t* row = nullptr;
     int32_t state = 0, characters = 0;
   };
-  std::vector<Step> steps = {{state, 0}};
+  std::vector<Step> steps(static_cast<size_t>(vocabulary_->max_depth()) + 1);
+  steps[0] = {grammar_.row(state).data(), state, 0};
   for (size_t i = 1; i < nodes.size();) {
     const Vocabulary::Node& node = nodes[i];
-    steps.resize(node.depth);
-    const Step from = steps.back();
-    const int32_t to = grammar_.row(from.state)[node.byte];
+    const Step& from = steps[node.depth - 1u];
+    const int32_t to = from.row[node.byte];
     if (to < 0) {
       if (const int32_t label = grammar_.label(from.state); label >= 0)
         in->exits[node.byte].push_back({static_cast<int32_t>(i), label, from.characters});
@@ -72,7 +113,7 @@ const Constraint::Inside& Constraint::inside(int32_t state, int32_t boundary) {
     }
     const bool closes = boundary >= 0 && to == grammar_.final_state();
     const int32_t characters = from.characters + (from.state == boundary && !closes ? 1 : 0);
-    steps.push_back({to, characters});
+    steps[node.depth] = {to == from.state ? from.row : grammar_.row(to).data(), to, characters};
     for (int32_t id = node.token; id >= 0; id = vocabulary_->next_same(id)) {
       if (closes) {
         in->closing.emplace_back(characters, id);
@@ -83,8 +124,7 @@ const Constraint::Inside& Constraint::inside(int32_t state, int32_t boundary) {
     }
     i++;
   }
-  if (inside_.size() >= max_insides) inside_.clear();
-  return *(inside_[key] = std::move(in));
+  return in;
 }
 
 void Constraint::add_counted(const Inside& in, const Frame& top, Mask& mask) const {
@@ -117,7 +157,7 @@ void Constraint::add_exits(Machine& machine, const Inside& in, const Configurati
     if (in.exits[byte].empty()) continue;
     int32_t label = -1;
     std::vector<Configuration> after;
-    for (const Exit& exit : in.exits[byte]) {
+    for (const Inside::Exit& exit : in.exits[byte]) {
       if (exit.characters < need || exit.characters > room) continue;
       if (exit.label != label) {
         label = exit.label;

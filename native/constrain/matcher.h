@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "constrain/grammar.h"
+#include "constrain/inside.h"
 #include "constrain/machine.h"
 #include "constrain/vocabulary.h"
 
@@ -16,7 +17,8 @@ namespace owl3::constrain {
 /// A grammar over a vocabulary, and the masks that were computed of it. All its matchers share them.
 class Constraint {
  public:
-  Constraint(std::shared_ptr<const Vocabulary> vocabulary, const Tables& tables);
+  /// `shared` belongs to the vocabulary.
+  Constraint(std::shared_ptr<const Vocabulary> vocabulary, std::shared_ptr<SharedInsides> shared, const Tables& tables);
 
   const Vocabulary& vocabulary() const { return *vocabulary_; }
   const Grammar& grammar() const { return grammar_; }
@@ -26,27 +28,18 @@ class Constraint {
   void add_tokens(Machine& machine, const Configuration& c, Mask& mask);
 
  private:
-  /// A place in the tree where a scalar may have ended: the node's byte belongs to what comes after.
-  struct Exit {
-    int32_t node = 0, label = 0, characters = 0;
-  };
-  /// The tokens that begin within a scalar, which depend on the state alone, and those that go on after its end, which do
-  /// not.
-  struct Inside {
-    Mask whole;                                        ///< tokens within the scalar, or up to its very end
-    std::vector<std::vector<int32_t>> by_characters;   ///< counted strings: those within, by characters begun
-    std::vector<std::pair<int32_t, int32_t>> closing;  ///< counted strings: characters and id of those that end it
-    std::array<std::vector<Exit>, 256> exits;          ///< by the byte that comes after
-  };
   const Inside& inside(int32_t state, int32_t boundary);
+  std::shared_ptr<const Inside> try_tokens(int32_t state, int32_t boundary) const;
+  std::string signature(int32_t state, int32_t boundary) const;
   void add_counted(const Inside& in, const Frame& top, Mask& mask) const;
   void add_exits(Machine& machine, const Inside& in, const Configuration& c, Mask& mask);
   void walk(Machine& machine, int32_t node, const std::vector<Configuration>& from, Mask& mask);
 
   std::shared_ptr<const Vocabulary> vocabulary_;
+  std::shared_ptr<SharedInsides> shared_;
   Grammar grammar_;
   std::mutex mutex_;
-  std::unordered_map<int64_t, std::unique_ptr<Inside>> inside_;
+  std::unordered_map<int64_t, std::shared_ptr<const Inside>> inside_;
   std::unordered_map<std::string, Mask> masks_;
   std::vector<std::vector<Configuration>> levels_;
   std::vector<size_t> marks_;

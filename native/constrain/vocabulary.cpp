@@ -74,6 +74,7 @@ void Vocabulary::build_tree() {
     }
     max_characters_ = std::max(max_characters_, characters + 1);
     max_commas_ = std::max(max_commas_, commas);
+    max_depth_ = std::max(max_depth_, static_cast<int32_t>(word.size()));
   }
   for (const int32_t node : path) nodes_[static_cast<size_t>(node)].end = static_cast<int32_t>(nodes_.size());
 }

@@ -41,6 +41,8 @@ class Vocabulary {
   /// give the same masks.
   int32_t max_characters() const { return max_characters_; }
   int32_t max_commas() const { return max_commas_; }
+  /// The most bytes that one has.
+  int32_t max_depth() const { return max_depth_; }
 
   /// Adds the ids with the bytes of a node.
   void add(Mask& mask, const Node& node) const {
@@ -54,7 +56,7 @@ class Vocabulary {
   std::vector<uint8_t> bytes_;
   std::vector<int32_t> starts_, ends_, next_same_;
   std::vector<Node> nodes_;
-  int32_t max_characters_ = 0, max_commas_ = 0;
+  int32_t max_characters_ = 0, max_commas_ = 0, max_depth_ = 0;
 };
 
 }  // namespace owl3::constrain

@@ -1,19 +1,25 @@
 import type { AnswerFormat } from "../constrain/format.js";
+import type { Binding } from "../native/binding.js";
 import type { NativeConstraint, NativeMatcher, NativeVocabulary } from "../native/constraint.js";
 import { nativeSync } from "../native/native.js";
-import type { EngineParts } from "./engine.js";
 import type { AskOptions } from "./options.js";
+import type { PromptTokenizer } from "./prompt-tokenizer.js";
+
+interface Parts {
+  binding: Pick<Binding, "createVocabulary">;
+  tokenizer: Pick<PromptTokenizer, "tokenBytes" | "eosIds">;
+}
 
 /** Formats that stay compiled, with the masks that were computed of them. */
 const maxKept = 16;
 
 /** The formats that answers of a model were asked to have. */
 export class Constraints {
-  readonly #parts: Pick<EngineParts, "binding" | "tokenizer">;
+  readonly #parts: Parts;
   #vocabulary: NativeVocabulary | undefined;
   readonly #kept = new Map<string, NativeConstraint>();
 
-  constructor(parts: Pick<EngineParts, "binding" | "tokenizer">) {
+  constructor(parts: Parts) {
     this.#parts = parts;
   }
 
@@ -43,7 +49,7 @@ export class Constraints {
   }
 }
 
-/** What the system message says of the format. A choice or a pattern is left to the question. */
+/** The text of the system message about the format. A choice or a pattern is left to the question. */
 export function instructionOf({ format, schemaPrompt = true }: AskOptions): string | undefined {
   if (!format || !schemaPrompt) return undefined;
   if ("jsonObject" in format) return "Answer with a JSON object and nothing else.";

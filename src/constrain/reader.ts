@@ -12,7 +12,7 @@ export interface Choice {
   groups?: Choice[][];
 }
 
-/** What a keyword asks of values of a type. */
+/** The things that all keywords of a schema share. */
 export interface Rules {
   document: Document;
   budget: Budget;
@@ -24,7 +24,7 @@ export class Reader {
   readonly schema: Schema;
   readonly value: JsonObject;
   readonly type: Type;
-  /** What all values must meet, and of each group one choice. */
+  /** Demands that all values must meet, and groups of which they must meet one choice each. */
   readonly demands: Demand[] = [];
   readonly groups: Choice[][] = [];
   /** The ways in which a value may fail to be valid. */
