@@ -14,8 +14,16 @@ export interface Dfa {
 
 export const maxCodePoint = 0x10ffff;
 
-/** Accepts every text. */
-export const anything: Dfa = { edges: [[[0, maxCodePoint, 0]]], labels: [0] };
+/** Accepts every text; halves of surrogate pairs are in none. */
+export const anything: Dfa = {
+  edges: [
+    [
+      [0, 0xd7ff, 0],
+      [0xe000, maxCodePoint, 0],
+    ],
+  ],
+  labels: [0],
+};
 const nothing: Dfa = { edges: [[]], labels: [-1] };
 
 export function isEmpty(dfa: Dfa): boolean {
