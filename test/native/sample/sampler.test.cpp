@@ -182,3 +182,37 @@ TEST("sample: damaged logits and options are errors") {
   o.repetition_penalty = 0;
   CHECK_THROWS(sample::Sampler(o), ErrorCode::invalid_argument);
 }
+
+TEST("sample: only allowed ids are drawn, and log-probabilities stay those of the whole row") {
+  const std::vector<float> x = noise(300, 4);
+  const std::vector<double> p = softmax(x);
+  std::vector<uint64_t> allowed(5);
+  for (const size_t id : {7u, 70u, 200u, 299u}) allowed[id / 64] |= uint64_t{1} << (id % 64);
+  const auto in = [&](int32_t id) { return (allowed[static_cast<size_t>(id) / 64] >> (id % 64) & 1) != 0; };
+  for (const float temperature : {0.f, 1.f, 50.f})
+    for (const int32_t top_k : {0, 2, 100})
+      for (const float top_p : {1.f, 0.5f}) {
+        sample::SamplerOptions o;
+        o.temperature = temperature;
+        o.top_k = top_k;
+        o.top_p = top_p;
+        o.logprobs = 3;
+        o.repetition_penalty = top_k == 2 ? 1.2f : 1;
+        sample::Sampler sampler(o);
+        for (int i = 0; i < 50; i++) {
+          const sample::Sampled s = sampler.sample(x, allowed);
+          CHECK(in(s.token.id));
+          CHECK_NEAR(s.token.logprob, std::log(p[static_cast<size_t>(s.token.id)]), 2e-6);
+          CHECK_EQ(s.top[0].id, static_cast<int32_t>(std::max_element(x.begin(), x.end()) - x.begin()));
+        }
+      }
+  const auto top = sample::top_logprobs(x, ops::pick_row(x, 0), 9, allowed);
+  CHECK_EQ(top.size(), 4u);
+  for (size_t i = 0; i < top.size(); i++) {
+    CHECK(in(top[i].id) && (i == 0 || top[i].logprob <= top[i - 1].logprob));
+    CHECK_NEAR(top[i].logprob, std::log(p[static_cast<size_t>(top[i].id)]), 2e-6);
+  }
+  sample::Sampler sampler({});
+  CHECK_THROWS(sampler.sample(x, std::vector<uint64_t>(5)), ErrorCode::invalid_argument);
+  CHECK_EQ(sampler.sample(x, {}).token.id, sampler.sample(x).token.id);
+}
