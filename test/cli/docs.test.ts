@@ -14,6 +14,7 @@ const documents = [
   "CONTRIBUTING.md",
   "docs/batch.md",
   "docs/sessions.md",
+  "docs/schema.md",
   "docs/score.md",
   "docs/recipes.md",
 ];

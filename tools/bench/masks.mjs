@@ -1,16 +1,22 @@
 // Measures answers by schema with Qwen2's vocabulary: the time to compile each schema and to compute each mask, and whether instances are judged as their
 // tests say. Run: node tools/bench/masks.mjs [FOLDER [EVERY]], with a folder of MaskBench's data (github.com/guidance-ai/jsonschemabench, maskbench/data):
-// every EVERY-th of its schemas. Without a folder, the schemas of test/fixtures/schema are measured.
+// every EVERY-th of its schemas. Without a folder, the schemas of test/fixtures/schema are measured. With --llguidance PYTHON, a Python that has llguidance,
+// the masks are compared with those of llguidance_masks.py.
+import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import Ajv from "ajv";
 import { compileFormat } from "../../dist/constrain/compile.js";
 import { native } from "../../dist/native/native.js";
 import { Bpe, splitWords } from "../../dist/prompt/bpe.js";
 import { bytesOf } from "../../dist/prompt/bytes.js";
 
-const [folder = path.join(import.meta.dirname, "../../test/fixtures/schema/real"), every = "1"] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const peerAt = args.indexOf("--llguidance");
+const python = peerAt < 0 ? undefined : args.splice(peerAt, 2)[1];
+const [folder = path.join(import.meta.dirname, "../../test/fixtures/schema/real"), every = "1"] = args;
 
 /** Qwen2.5's tokens, as owl3 gives them to the addon, and its tokenizer. */
 function qwen() {
@@ -40,7 +46,66 @@ function times(name, list) {
   console.log(`${name}: mean ${mean.toFixed(3)} ms, p50 ${p50}, p90 ${p90}, p99 ${p99}, max ${at(list, 1).toFixed(1)}`);
 }
 
+/** A process that answers each line with a line. */
+function peer(program) {
+  const process = spawn(program, [path.join(import.meta.dirname, "llguidance_masks.py")], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
+  return {
+    send: (value) => process.stdin.write(`${JSON.stringify(value)}\n`),
+    ask: async (value) => {
+      process.stdin.write(`${JSON.stringify(value)}\n`);
+      return JSON.parse((await lines.next()).value);
+    },
+    end: () => process.stdin.end(),
+  };
+}
+
+const bits = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll("0", "").length);
+const compared = { masks: 0, equal: 0, refused: 0, examples: [] };
+/**
+ * Compares the masks of a text. Left out are the end, tokens with escapes, of which owl3 writes fewer, and with U+007F, which llguidance never writes; where it
+ * leaves one token, since the text must go on so, owl3 may have other tokens of that text.
+ */
+async function compare(other, file, schema, ids, masks) {
+  const answer = await other.ask({ schema, ids });
+  if (answer.error) {
+    compared.refused++;
+    return;
+  }
+  for (const [i, mask] of masks.entries()) {
+    if (answer.masks[i] === undefined) break;
+    const theirs = Buffer.from(answer.masks[i], "base64");
+    const [only, missing] = [[], []];
+    for (let id = 0; id < tokens.starts.length - 1; id++) {
+      if (tokens.starts[id] === tokens.starts[id + 1]) continue;
+      const a = (mask[id >> 5] >>> (id & 31)) & 1;
+      const b = (theirs[id >> 3] >>> (id & 7)) & 1;
+      if (a === b || /[\\\x7f]/.test(textOf(id))) continue;
+      (a ? only : missing).push(id);
+    }
+    compared.masks++;
+    const forced = theirs.reduce((n, byte) => n + bits[byte], 0) === 1 && missing.length === 0;
+    if (forced) only.length = 0;
+    if (only.length + missing.length === 0) compared.equal++;
+    else if (compared.examples.length < 12) {
+      const show = (list) => `${list.length} ${JSON.stringify(list.slice(0, 4).map(textOf))}`;
+      const before = ids.slice(0, i).map(textOf).join("").slice(-40);
+      compared.examples.push(
+        `${file} after ${JSON.stringify(before)}: only owl3 ${show(only)}, only llguidance ${show(missing)}`,
+      );
+    }
+  }
+}
+const textOf = (id) => Buffer.from(tokens.bytes.subarray(tokens.starts[id], tokens.starts[id + 1])).toString("latin1");
+
 const { tokens, encode } = qwen();
+const other = python === undefined ? undefined : peer(python);
+other?.send({
+  tokens: Array.from({ length: tokens.ends[0] + 1 }, (_, id) => Buffer.from(textOf(id), "latin1").toString("base64")),
+  end: tokens.ends[0],
+});
 const vocabulary = native().createVocabulary(tokens);
 const ajv = new Ajv({ strict: false, validateFormats: false, logger: false });
 const compiling = [];
@@ -64,14 +129,18 @@ for (const file of readdirSync(folder).filter((name, i) => name.endsWith(".json"
   let passes = true;
   for (const { data, valid } of tests) {
     const matcher = constraint.matcher();
-    const accepted = encode(JSON.stringify(data)).every((id) => {
+    const ids = encode(JSON.stringify(data));
+    const masks = [];
+    const accepted = ids.every((id) => {
       const start = clock();
       const mask = matcher.mask();
       masking.push(clock() - start);
+      if (other) masks.push(mask);
       if (((mask[id >> 5] >>> (id & 31)) & 1) === 0) return false;
       matcher.accept(id);
       return true;
     });
+    if (other && valid && accepted) await compare(other, file, schema, ids, masks);
     if (accepted && matcher.accepts === valid) continue;
     if (!accepted && !valid) continue;
     if (valid) count.validRefused++;
@@ -85,13 +154,22 @@ for (const file of readdirSync(folder).filter((name, i) => name.endsWith(".json"
   if (passes) count.passing++;
 }
 const share = (n) => `${n} (${((100 * n) / count.schemas).toFixed(1)} %)`;
-console.log(`schemas ${count.schemas}, compiled ${share(count.compiled)}, all tests as labelled ${share(count.passing)}`);
+console.log(
+  `schemas ${count.schemas}, compiled ${share(count.compiled)}, all tests as labelled ${share(count.passing)}`,
+);
 console.log(
   `valid instances refused ${count.validRefused}, invalid ones accepted ${count.invalidAccepted}, and ${count.mislabelled} that ajv finds valid as well`,
 );
 times("compiling", compiling);
 times("a mask", masking);
 for (const [reason, n] of [...refusals].sort((a, b) => b[1] - a[1])) console.log(`refused ${n}: ${reason}`);
+if (other) {
+  other.end();
+  console.log(
+    `llguidance refuses ${compared.refused} instances; of ${compared.masks} masks ${compared.equal} are equal`,
+  );
+  for (const example of compared.examples) console.log(`  ${example}`);
+}
 
 function isValid(schema, data) {
   try {
