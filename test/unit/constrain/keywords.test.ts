@@ -198,10 +198,10 @@ for (const [name, list] of Object.entries(rows))
     for (const [schema, yes, no] of list)
       test(JSON.stringify(schema).slice(0, 110), () => {
         const constraint = constraintOf({ schema });
-        const judge = (values: unknown[]) =>
+        const verdicts = (values: unknown[]) =>
           values.map((v) => [JSON.stringify(v), accepts(constraint, JSON.stringify(v))]);
-        expect(judge(yes)).toEqual(yes.map((v) => [JSON.stringify(v), true]));
-        expect(judge(no)).toEqual(no.map((v) => [JSON.stringify(v), false]));
+        expect(verdicts(yes)).toEqual(yes.map((v) => [JSON.stringify(v), true]));
+        expect(verdicts(no)).toEqual(no.map((v) => [JSON.stringify(v), false]));
       });
   });
 
