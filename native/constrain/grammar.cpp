@@ -113,6 +113,7 @@ void Grammar::read_forms(const Tables& t) {
   for (size_t i = 0; i < counted; i++) {
     const auto r = record(t.counted, i, 3);
     check_index(r[0], states(), "the state of a counted string is no state");
+    check(r[0] != final_state_, "a counted string begins at its end");
     check_limits(r[1], r[2]);
     counted_.push_back({r[0], r[1], r[2]});
   }

@@ -106,7 +106,9 @@ std::shared_ptr<const Inside> Constraint::try_tokens(int32_t state, int32_t boun
     const Step& from = steps[node.depth - 1u];
     const int32_t to = from.row[node.byte];
     if (to < 0) {
-      if (const int32_t label = grammar_.label(from.state); label >= 0)
+      // A counted string ends by its quote alone.
+      const bool ends = boundary < 0 || from.state == grammar_.final_state();
+      if (const int32_t label = grammar_.label(from.state); ends && label >= 0)
         in->exits[node.byte].push_back({static_cast<int32_t>(i), label, from.characters});
       i = static_cast<size_t>(node.end);
       continue;

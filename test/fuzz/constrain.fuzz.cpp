@@ -1,0 +1,89 @@
+// Tables of a grammar and a walk through its masks: any bytes are changes of good tables, then the tokens to take. What
+// is accepted must not read past its tables, and a mask must allow just the tokens whose bytes may come one by one.
+#include <cstdlib>
+#include <string>
+
+#include "base/error.h"
+#include "constrain/matcher.h"
+
+using namespace owl3;
+using constrain::Tables;
+
+static std::shared_ptr<const constrain::Vocabulary> vocabulary() {
+  std::vector<uint8_t> bytes;
+  std::vector<int32_t> starts = {0};
+  const auto add = [&](const std::string& token) {
+    bytes.insert(bytes.end(), token.begin(), token.end());
+    starts.push_back(static_cast<int32_t>(bytes.size()));
+  };
+  for (int b = 0; b < 256; b++) add(std::string(1, static_cast<char>(b)));
+  add("");  // ends the answer
+  for (const char* token : {"{\"", "\":[", "\"x", "xx", "xxx", "\"]", "\"],", "\",\"", "\"]}", "],\"b", "\":\"", "[["})
+    add(token);
+  return std::make_shared<const constrain::Vocabulary>(bytes, starts, std::vector<int32_t>{256});
+}
+
+/// {"a":[s, ...], "ab":[...], <other>: s}, where s is a string of at most three letters x.
+static Tables good() {
+  Tables t;
+  t.edge_starts = {0, 0, 2, 4};
+  t.edges = {'"', '"', 0, 'x', 'x', 1, '"', '"', 0, 'b', 'c', 2};
+  t.labels = {0, -1, -1};
+  t.nodes = {-1, 0, 0, 0, 0, 0, 1, -1, 0, 1, 0, 0, 0, 0, -1, 0, 0, 0, 1, 0, 0};
+  t.counted = {1, 0, 3};
+  t.arrays = {0, 1, 1, 1, 4};
+  t.items = {1, 0};
+  t.objects = {0, 2, 2, 0, 1, 1, 5};
+  t.props = {2, 1, 2, 0};
+  t.key_starts = {0, 2, 5};
+  t.keys = {'a', '"', 'a', 'b', '"'};
+  return t;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* p, size_t n) {
+  static const auto tokens = vocabulary();
+  const uint8_t* const end = p + n;
+  if (n < 1) return 0;
+  Tables t = good();
+  std::vector<int32_t>* const lists[] = {&t.edge_starts, &t.edges, &t.labels,  &t.nodes, &t.counted,
+                                         &t.arrays,      &t.items, &t.objects, &t.props, &t.key_starts};
+  for (int changes = *p++ % 8; changes > 0 && end - p >= 3; changes--, p += 3) {
+    std::vector<int32_t>& list = *lists[p[0] % std::size(lists)];
+    const int32_t value = p[2] < 250 ? p[2] - 4 : p[2] % 2 == 0 ? INT32_MAX : INT32_MIN;
+    if (p[1] == 255)
+      list.push_back(value);
+    else if (!list.empty())
+      list[p[1] % list.size()] = value;
+  }
+  try {
+    const auto constraint =
+        std::make_shared<constrain::Constraint>(tokens, std::make_shared<constrain::SharedInsides>(), t);
+    constrain::Matcher matcher(constraint);
+    for (int i = 0; i < 40 && p < end; i++) {
+      const constrain::Mask mask = matcher.mask();
+      std::vector<int32_t> allowed;
+      for (size_t id = 0; id < tokens->size(); id++) {
+        const bool in = constrain::contains(mask, id);
+        if (in) allowed.push_back(static_cast<int32_t>(id));
+        constrain::Matcher one = matcher;
+        bool may = true;
+        try {
+          if (id <= 256)
+            one.accept(static_cast<int32_t>(id));
+          else
+            for (const uint8_t byte : tokens->bytes(static_cast<int32_t>(id))) one.accept(byte);
+        } catch (const Error&) {
+          may = false;
+        }
+        if (in != may) std::abort();
+      }
+      matcher.forced(16);
+      const int32_t taken = allowed[*p++ % allowed.size()];
+      if (taken == 256) break;
+      matcher.accept(taken);
+    }
+  } catch (const Error& e) {
+    if (e.code != ErrorCode::invalid_argument && e.code != ErrorCode::unsupported) throw;
+  }
+  return 0;
+}
