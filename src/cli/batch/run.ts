@@ -6,13 +6,14 @@ import { RowFiles } from "../../batch/media.js";
 import { mergeShards } from "../../batch/merge.js";
 import { checkMap, type Row, seedOf } from "../../batch/row.js";
 import { Owl } from "../../chat/owl.js";
-import { ExitCode, UserError } from "../../errors.js";
+import { ExitCode, UsageError, UserError } from "../../errors.js";
 import { restrictLoaders } from "../../media/image.js";
 import { resolveModel } from "../../models/resolve.js";
 import { fingerprint } from "../../rows/fingerprint.js";
 import { runRows } from "../../rows/loop.js";
 import { settingsOf } from "../../rows/settings.js";
 import { packageVersion } from "../../version.js";
+import { readFormat } from "../chat/answer-format.js";
 import { askOptions, chatOptions, owlOptions } from "../chat/flags.js";
 import { ProgressView } from "../chat/view.js";
 import { createOutput, type Output } from "../output.js";
@@ -34,6 +35,9 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
   const given = args.length > 0 ? args : ["-"];
   const form = flags.stdin || flags.format === "openai" ? (flags.input ?? "jsonl") : flags.input;
   const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
+  if (flags.schema === "-" && (given.includes("-") || flags.stdin))
+    throw new UsageError("only one thing can be read from stdin (-).");
+  flags.answerFormat = await readFormat(flags);
   restrictLoaders();
   checkMap(flags.map);
   const header = await headerOf(model, flags);

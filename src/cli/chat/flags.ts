@@ -48,7 +48,7 @@ export interface AnswerFlags {
   regex?: string;
   jsonObject?: boolean;
   /** The form of answers that these ask for, once it is read (answer-format.ts). */
-  format?: AnswerFormat | undefined;
+  answerFormat?: AnswerFormat | undefined;
   logprobs?: number;
 }
 
@@ -97,10 +97,10 @@ export function videoOptions({ fps, maxFrames, start, end, frames, decoder }: Me
 }
 
 export function askOptions(flags: AnswerFlags): AskOptions {
-  const { maxTokens, temp, topK, topP, minP, seed, beams, draft, stop, logprobs, format, schemaPrompt } = flags;
+  const { maxTokens, temp, topK, topP, minP, seed, beams, draft, stop, logprobs, answerFormat, schemaPrompt } = flags;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = flags;
   return {
     ...{ maxTokens, temperature: temp, topK, topP, minP, seed, beams, draft, stop, logprobs },
-    ...{ repetitionPenalty, presencePenalty, frequencyPenalty, format, schemaPrompt },
+    ...{ repetitionPenalty, presencePenalty, frequencyPenalty, format: answerFormat, schemaPrompt },
   };
 }

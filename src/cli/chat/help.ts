@@ -14,6 +14,7 @@ const explained: Readonly<Record<string, string>> = {
 /** The groups of those that are only named; an option that is in none of them is named under "more". */
 const groups: Readonly<Record<string, readonly string[]>> = {
   answer: ["--system", "--messages", "--ctx", "--stop", "--beams", "--logprobs", "--allow-special", "--dump"],
+  form: ["--schema", "--schema-lax", "--no-schema-prompt", "--choice", "--regex", "--json-object"],
   sessions: ["--session", "--continue", "--no-log"],
   sampling: [
     ...["--seed", "--top-k", "--top-p", "--min-p"],

@@ -32,7 +32,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   restrictLoaders();
   const given = await splitArguments(args, flags.prompt);
   checkCombination(given, flags);
-  flags.format = await readFormat(flags);
+  flags.answerFormat = await readFormat(flags);
   const messages = session?.record
     ? await continued(session, model, out)
     : flags.messages === undefined

@@ -18,13 +18,14 @@ Ask a question about each of many pictures, clips or rows; a run resumes.
   -o, --out FILE        results, which the same command goes on with (or stdout)
   --format openai       lines of OpenAI's batch format in and out   --jsonl
   --sidecar .txt|.json|.xmp  a file beside each picture   --ordered  input order
-  --concurrency N (8)   rows that share the passes of the model
+  --concurrency N (8)  rows that share passes   --no-schema-prompt
   --retry-errors  ask failed rows again     --max-errors N  stop after N
   --shard I/N  every Nth row, from 0..N-1   --merge  put shards of -o together
   --stdin  answer JSON rows as they come    --relay  let others answer (Ray)
 Answers: --system TEXT  --max-tokens N (512)  --temp X  --top-k N  --top-p X
   --min-p X  --seed N  --stop TEXT  --beams N  --logprobs K  --draft lookup
   --repetition-penalty X  --presence-penalty X  --frequency-penalty X
+  --schema FILE|JSON  --choice TEXT  --regex P  --json-object  --schema-lax
 Media: --cut|--no-cut  --interleave  --allow-special  --fps X  --max-frames N
   --start T  --end T  --frames LIST  --decoder auto|builtin|system
 Machine: -m, --model FILE  --device NAMES  --threads N  --precision P  --ctx N
