@@ -1,7 +1,8 @@
 """Gives llguidance's masks of JSON texts, for comparison (see masks.mjs --llguidance).
 
-Reads JSON lines from stdin: first {"tokens": [base64, ...], "end": id}, then {"schema": ..., "ids": [...]} each. Writes a line for each of the latter:
-{"masks": [base64 of bits, ...]}, or {"error": "..."} where llguidance refuses the schema or an id. Needs `pip install llguidance==1.9.1`.
+Reads JSON lines from stdin: first {"tokens": [base64, ...], "end": id}, then {"schema": ..., "ids": [...]} each. Writes
+a line for each of the latter: {"masks": [base64 of bits, ...]}, or {"error": "..."} where llguidance refuses the
+schema or an id. Needs `pip install llguidance==1.9.1`.
 """
 
 import base64
