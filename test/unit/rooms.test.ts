@@ -72,7 +72,20 @@ const typescript: Record<string, string[]> = {
     "logs",
     "bench",
   ],
-  index: ["errors", "constrain", "prompt", "media", "native", "gguf", "convert", "vision", "decode", "score", "find", "chat"],
+  index: [
+    "errors",
+    "constrain",
+    "prompt",
+    "media",
+    "native",
+    "gguf",
+    "convert",
+    "vision",
+    "decode",
+    "score",
+    "find",
+    "chat",
+  ],
 };
 const native: Record<string, string[]> = {
   base: [],

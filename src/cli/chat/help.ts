@@ -13,8 +13,18 @@ const explained: Readonly<Record<string, string>> = {
 
 /** The groups of those that are only named; an option that is in none of them is named under "more". */
 const groups: Readonly<Record<string, readonly string[]>> = {
-  answer: ["--system", "--messages", "--ctx", "--stop", "--beams", "--logprobs", "--allow-special", "--dump"],
-  form: ["--schema", "--schema-lax", "--no-schema-prompt", "--choice", "--regex", "--json-object"],
+  answer: [
+    "--system",
+    "--messages",
+    "--ctx",
+    "--stop",
+    "--beams",
+    "--logprobs",
+    "--allow-special",
+    "--dump",
+    "--no-schema-prompt",
+  ],
+  form: ["--schema", "--schema-lax", "--choice", "--regex", "--json-object"],
   sessions: ["--session", "--continue", "--no-log"],
   sampling: [
     ...["--seed", "--top-k", "--top-p", "--min-p"],

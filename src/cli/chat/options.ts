@@ -115,11 +115,11 @@ export function addAnswerOptions(command: Command): Command {
     )
     .addOption(new Option("--beams <n>", "beam search with n beams instead of sampling").argParser(integer(1, 64)))
     .addOption(new Option("--stop <text>", "text that ends the answer").argParser(collect))
-    .option("--schema <schema>", "JSON answers under a JSON Schema: a file, JSON, or 'name, age int, tags'; - is stdin")
+    .option("--schema <json>", "JSON answers under a JSON Schema: a file, JSON, or 'name, age int, tags'; - is stdin")
     .option("--schema-lax", "pass over keywords and formats of the schema that are unknown")
     .option("--no-schema-prompt", "do not tell the model of the schema")
     .addOption(new Option("--choice <text>", "a possible answer (again for more)").argParser(collect))
-    .option("--regex <pattern>", "answers that match a regular expression as a whole")
+    .option("--regex <p>", "answers that match a regular expression as a whole")
     .option("--json-object", "answers that are a JSON object")
     .addOption(
       new Option("--logprobs <k>", "with --json: print the k most probable tokens at each place").argParser(

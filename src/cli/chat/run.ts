@@ -81,7 +81,8 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
 const waiting = "Waiting for the end of stdin, which joins the question; `< /dev/null` leaves it out.";
 
 function checkCombination({ media }: Arguments, flags: ChatFlags): void {
-  const readers = media.filter((name) => name === "-").length + [flags.messages, flags.schema].filter((name) => name === "-").length;
+  const readers =
+    media.filter((name) => name === "-").length + [flags.messages, flags.schema].filter((name) => name === "-").length;
   if (readers > 1) throw new UsageError("only one thing can be read from stdin (-).");
   if (flags.logprobs !== undefined && !flags.json)
     throw new UsageError("--logprobs needs --json, which prints the alternatives.");

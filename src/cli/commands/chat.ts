@@ -21,7 +21,6 @@ export function addChatCommand(program: Command): void {
       usage: `owl3 chat ${usage}`,
       intro: `Ask about pictures, videos and folders of them; - is stdin. What names no file
 is the question; without one, on a terminal, a conversation opens.`,
-      examples: `  owl3 chat photo.jpg "What does the sign say?"
-  owl3 chat before.png after.png -p "What changed?" --json`,
+      examples: `  owl3 chat photo.jpg "What does the sign say?"`,
     });
 }

@@ -21,7 +21,6 @@ export function addVideoCommand(program: Command): void {
       usage: `owl3 video ${usage}`,
       intro: `Ask about videos and folders of them: MP4, MOV, WebM, MKV, AVI, GIF, animated
 WebP; - is stdin. Not on a terminal, the question is else "${defaultQuestion}"`,
-      examples: `  owl3 video clip.mp4 "What happens?" --start 1:30 --end 2:00
-  owl3 video clip.mp4 -p "What happens?" --frames 10,20,30`,
+      examples: `  owl3 video clip.mp4 "What happens?" --start 1:30 --end 2:00`,
     });
 }
