@@ -10,7 +10,7 @@ export interface Kind {
 export const kinds = {
   text: { name: "a string", is: (value) => typeof value === "string" },
   texts: { name: "a list of strings", is: (value) => isList(value, (item) => typeof item === "string") },
-  number: { name: "a number", is: (value) => typeof value === "number" && !Number.isNaN(value) },
+  number: { name: "a number", is: (value) => typeof value === "number" },
   numbers: { name: "a list of numbers from 0", is: (value) => isList(value, isIndex) },
   flag: { name: "true or false", is: (value) => typeof value === "boolean" },
   callback: { name: "a function", is: (value) => typeof value === "function" },

@@ -73,7 +73,7 @@ export class RowFiles {
     const file = this.locate(where, base);
     const real = await realpath(file).catch((error: NodeJS.ErrnoException) => {
       throw new FileError(
-        error.code === "ENOENT" ? `There is no file ${file}.` : `${file} can't be read: ${error.code}.`,
+        error.code === "ENOENT" ? `there is no file ${file}.` : `${file} can't be read: ${error.code}.`,
         { cause: error },
       );
     });

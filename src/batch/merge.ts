@@ -37,7 +37,7 @@ export async function mergeShards(file: string): Promise<{ rows: number; failed:
   const files = Array.from({ length: count }, (_, index) => shardFile(file, { index, count }));
   const missing = files.find((shard) => !existsSync(shard));
   if (missing !== undefined)
-    throw new FileError(`There is no file ${missing}; run shard ${files.indexOf(missing)}/${count}.`);
+    throw new FileError(`there is no file ${missing}; run shard ${files.indexOf(missing)}/${count}.`);
   const locks: (() => void)[] = [];
   try {
     for (const shard of files)

@@ -102,7 +102,7 @@ async function* fileBytes(file: string): AsyncGenerator<Uint8Array> {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === "EISDIR" ? "it is a folder" : (code ?? message);
-    throw new FileError(code === "ENOENT" ? `There is no file ${file}.` : `${file} can't be read: ${why}.`);
+    throw new FileError(code === "ENOENT" ? `there is no file ${file}.` : `${file} can't be read: ${why}.`);
   }
 }
 

@@ -45,7 +45,7 @@ const fields = [...Object.keys(mediaFields), "id", "prompt", "system", ...option
 /** Checks the fields that columns are mapped to. Throws UsageError. */
 export function checkMap(map: RowSettings["map"]): void {
   for (const [field] of map)
-    if (!fields.includes(field)) throw new UsageError(`There is no field "${field}"; there are ${fields.join(", ")}.`);
+    if (!fields.includes(field)) throw new UsageError(`there is no field "${field}"; there are ${fields.join(", ")}.`);
 }
 
 /** Numbers the rows, and gives each an id and its question. */
@@ -115,7 +115,7 @@ export class RowMaker {
 
   #ofFile(file: string): Question {
     const { prompt } = this.#settings;
-    if (prompt === undefined) throw new UsageError("There is no prompt for the row.");
+    if (prompt === undefined) throw new UsageError("there is no prompt for the row.");
     const { name, dir, base } = path.parse(file);
     const values: Values = { file, name: base, stem: name, folder: dir };
     const text = fill(prompt, (column) => textOf(values, column));

@@ -12,8 +12,7 @@ const foreign: readonly Foreign[] = [
   {
     is: (text) => /^....ftyp(hei[cxms]|hev[cx])/s.test(text),
     name: "a HEIC picture",
-    instead:
-      "save it as JPEG first, as `heif-convert IN OUT.jpg` does, or `sips -s format jpeg IN --out OUT.jpg` on a Mac.",
+    instead: "save it as JPEG first, as `heif-convert IN OUT.jpg` does, or Preview on a Mac.",
   },
   { is: (text) => text.startsWith("BM") && text.slice(6, 10) === "\0\0\0\0", name: "a BMP picture", instead: png },
   { is: (text) => text.startsWith("\0\0\x01\0"), name: "an icon", instead: png },

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
-import { checkKeys, shown } from "../check.js";
+import { checkKeys, checkShape, kinds, type Shape, shown } from "../check.js";
 import { UsageError } from "../errors.js";
-import type { InputImage, InputMessage, InputPart, InputVideo, Role } from "./messages.js";
+import type { FrameChoice, InputImage, InputMessage, InputPart, InputVideo, Role } from "./messages.js";
 import { placeMedia } from "./placement.js";
 
 const maxMessages = 10_000;
@@ -50,12 +50,15 @@ export function toContent(content: unknown, role: Role, where: string, bytes = f
 }
 
 function parseMessage(value: unknown, where: string, bytes: boolean): InputMessage {
-  const { role, content, images, ...rest } = object(value, where, '{"role", "content"}');
+  const { role, content, images, ids, ...rest } = object(value, where, '{"role", "content"}');
   checkKeys(rest, ["role", "content", "images"], where);
+  if (ids !== undefined && !bytes) checkKeys({ ids }, ["role", "content", "images"], where);
+  if (ids !== undefined && (role !== "assistant" || !kinds.numbers.is(ids)))
+    throw new UsageError(`${where}: ids must be a list of numbers from 0, of an assistant's message`);
   if (role !== "system" && role !== "user" && role !== "assistant")
     throw new UsageError(`${where}: role must be "system", "user" or "assistant"`);
   const parts = toContent(content, role, where, bytes);
-  if (images === undefined) return { role, content: parts };
+  if (images === undefined) return { role, content: parts, ...(ids !== undefined && { ids: ids as number[] }) };
   if (!Array.isArray(images)) throw new UsageError(`${where}: images must be a list`);
   if (images.length === 0) return { role, content: parts };
   if (role !== "user") throw new UsageError(`${where}: only a user's message can hold pictures or videos`);
@@ -69,32 +72,58 @@ function parseMessage(value: unknown, where: string, bytes: boolean): InputMessa
 
 function parsePart(value: unknown, role: Role, where: string, bytes: boolean): InputPart {
   const part = object(value, where, '{"type", ...}');
-  const only = (...keys: string[]): void => checkKeys(part, ["type", ...keys], where);
   if (part.type === "text") {
-    only("text");
+    checkKeys(part, ["type", "text"], where);
     return { type: "text", text: string(part.text, `${where}: text`) };
   }
   if (part.type !== "image" && part.type !== "image_url" && part.type !== "video")
     throw new UsageError(`${where}: type must be "text", "image", "image_url" or "video"`);
   if (role !== "user") throw new UsageError(`${where}: only a user's message can hold pictures or videos`);
   if (part.type === "image_url") {
-    only("image_url");
+    checkKeys(part, ["type", "image_url"], where);
     const link =
       typeof part.image_url === "string" ? { url: part.image_url } : object(part.image_url, where, '{"url"}');
     // How closely OpenAI's models look has no counterpart here.
     checkKeys(link, ["url", "detail"], where);
     return { type: "image", path: pathOf(string(link.url, `${where}: image_url.url`), where) };
   }
-  const { type } = part;
+  if (!bytes) return mediumOf(part, part.type, where);
+  const { cut, sampling, ...medium } = part;
+  return { ...mediumOf(medium, part.type, where, true), ...choiceOf(part.type, cut, sampling, where) } as InputPart;
+}
+
+/** Reads where a picture or video is. */
+function mediumOf(
+  part: Record<string, unknown>,
+  type: "image" | "video",
+  where: string,
+  bytes = false,
+): InputImage | InputVideo {
   if (bytes && (part.data !== undefined || part.source !== undefined)) return held(part, type, where);
   if (type === "image" || part.frames === undefined) {
-    only("path", ...(type === "video" ? ["frames"] : []));
+    checkKeys(part, ["type", "path", ...(type === "video" ? ["frames"] : [])], where);
     return { type, path: string(part.path, `${where}: path`) } as InputImage | InputVideo;
   }
-  only("frames");
+  checkKeys(part, ["type", "frames"], where);
   if (!Array.isArray(part.frames) || part.frames.length === 0)
     throw new UsageError(`${where}: frames must be a list of paths`);
   return { type, frames: part.frames.map((frame) => string(frame, `${where}: a frame`)) };
+}
+
+const frameChoice: Shape<FrameChoice> = {
+  ...{ fps: kinds.number, maxFrames: kinds.number, start: kinds.number, end: kinds.number, frames: kinds.numbers },
+};
+
+/** Checks how a program wants a picture or video to be looked at. */
+function choiceOf(type: "image" | "video", cut: unknown, sampling: unknown, where: string): object {
+  if (type === "video") {
+    if (cut !== undefined) throw new UsageError(`${where}: cut is of a picture, not of a video`);
+    checkShape(sampling, frameChoice, `${where}: sampling`);
+    return sampling === undefined ? {} : { sampling };
+  }
+  if (sampling !== undefined) throw new UsageError(`${where}: sampling is of a video, not of a picture`);
+  if (cut !== undefined && !kinds.flag.is(cut)) throw new UsageError(`${where}: cut must be true or false`);
+  return cut === undefined ? {} : { cut };
 }
 
 /** A picture or video whose bytes the caller has, or which it has opened. */

@@ -246,7 +246,7 @@ test("owl3 eval: --max-errors stops, and two runs on one file are refused", asyn
   );
   const stopped = evaluate(file, results, "-f", "jsonl", "--max-errors", "2");
   expect(stopped.code).toBe(6);
-  expect(stopped.err).toMatch(/rows failed; the run stopped there, the first one because: There is no file gone\.png/);
+  expect(stopped.err).toMatch(/rows failed; the run stopped there, the first one because: there is no file gone\.png/);
   expect(parsed(results).length).toBeLessThan(10);
   writeFileSync(`${results}.lock`, JSON.stringify({ pid: 1, host: "elsewhere" }));
   const second = evaluate(file, results, "-f", "jsonl");

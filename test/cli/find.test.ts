@@ -92,7 +92,7 @@ describe("among many", () => {
     expect(out).toMatch(/^ *[\d.]+ % {2}examples\/shapes\.png\n$/);
     expect(err).toContain("2 of 3 rows failed");
     expect(err).toMatch(/cut\.png/);
-    expect(err).toMatch(/There is no file nothing\.png/);
+    expect(err).toMatch(/there is no file nothing\.png/);
   });
 });
 
@@ -108,8 +108,8 @@ test("what is wrong is told in a sentence, with its exit code", () => {
     [[appears, "a dog", "--question", "Is it there?"], 2, /the question needs one {}/],
     [[appears, "a dog", "--window", "0"], 2, /number of at least|number from/],
     [[appears, "a dog", "--threshold", "2"], 2, /from 0 to 1/],
-    [[appears, "a dog", "--start", "9"], 2, /No frame lies between/],
-    [["nothing.mp4", "a dog"], 3, /There is no file nothing\.mp4/],
+    [[appears, "a dog", "--start", "9"], 2, /no frame lies between/],
+    [["nothing.mp4", "a dog"], 3, /there is no file nothing\.mp4/],
     [["package.json", "a dog"], 3, /neither a picture/],
     [[cut, "a dog"], 3, /cut\.mp4/],
     [["nothing-*.png", "a dog"], 3, /matches nothing-\*\.png/],

@@ -82,7 +82,7 @@ test("merge: what is missing, unfinished or of another run is told, and nothing 
   rmSync(headerFile(shardFile(file, { index: 1, count: 3 })));
   await refused("does not say which run began");
   rmSync(shardFile(file, { index: 1, count: 3 }));
-  await refused("There is no file");
+  await refused("there is no file");
   write(3);
   write(2);
   await refused(/There are shards of [23] and of [23] beside/);

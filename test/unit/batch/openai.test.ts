@@ -112,12 +112,12 @@ test("OpenAI: answers and failures, and what a later run reads of them", () => {
     },
     error: null,
   });
-  const failed = openaiLine(row, "m.gguf", { code: "bad_file", message: "There is no file.", status: 400 }, false);
+  const failed = openaiLine(row, "m.gguf", { code: "bad_file", message: "there is no file.", status: 400 }, false);
   expect(failed.response).toEqual({
     status_code: 400,
     request_id: "req_4",
     body: {
-      error: { message: "There is no file.", type: "invalid_request_error", param: null, code: "bad_file" },
+      error: { message: "there is no file.", type: "invalid_request_error", param: null, code: "bad_file" },
     },
   });
   expect(batchResults.read(done)).toEqual({ id: "mine", failed: false });

@@ -132,7 +132,7 @@ describe("tables", () => {
     await expect(read("c.csv", 'a,b\n1,"2\n')).rejects.toThrow(/c\.csv is no table: .*\.$/);
     await expect(read("d.csv", "a,a\n1,2\n")).rejects.toThrow('d.csv has two columns called "a".');
     await expect(read("e.csv", Buffer.from("a\n\xe9\n", "latin1"))).rejects.toThrow("e.csv is not UTF-8 text.");
-    await expect(all(readFileRows(join(folder, "absent.csv"), "csv"))).rejects.toThrow("There is no file");
+    await expect(all(readFileRows(join(folder, "absent.csv"), "csv"))).rejects.toThrow("there is no file");
   });
 
   test("a column of a field", () => {

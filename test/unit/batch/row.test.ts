@@ -40,7 +40,7 @@ describe("rows", () => {
         options: {},
       },
     });
-    expect(question("a.jpg")).toBe("There is no prompt for the row.");
+    expect(question("a.jpg")).toBe("there is no prompt for the row.");
   });
 
   test("values: pictures and clips in their order, prompt, system message and options", () => {
@@ -93,7 +93,7 @@ describe("rows", () => {
       media: [{ where: "a.jpg" }, { where: "b.jpg" }],
     });
     expect(question({ image: "[1].jpg", prompt: "?" }, {}, false)).toMatchObject({ media: [{ where: "[1].jpg" }] });
-    expect(() => checkMap([["picture", "x"]])).toThrow('There is no field "picture"; there are image, images,');
+    expect(() => checkMap([["picture", "x"]])).toThrow('there is no field "picture"; there are image, images,');
     checkMap(map);
   });
 

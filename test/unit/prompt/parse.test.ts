@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseMessages } from "../../../src/prompt/parse.js";
+import { messagesOf, parseMessages } from "../../../src/prompt/parse.js";
 
 test("a conversation as JSON is checked part by part", () => {
   const content = [
@@ -65,4 +65,28 @@ test("file: URLs become paths, addresses are refused, and a system message comes
     { role: "system", content: "b" },
   ];
   expect(() => parseMessages(JSON.stringify(late), "m")).toThrow("only the first message");
+});
+
+test("a program's messages may have bytes, ids and how to look; a file's may not", () => {
+  const data = new Uint8Array([1]);
+  const content = [
+    { type: "image", data, name: "a", cut: false },
+    { type: "video", path: "v.mp4", sampling: { fps: 2, frames: [0, 3] } },
+  ];
+  const given = [
+    { role: "user", content },
+    { role: "assistant", content: "x", ids: [1, 2] },
+  ];
+  expect(messagesOf(given, "m", true)).toEqual(given);
+  for (const [bad, want] of [
+    [[{ role: "user", content: "x", ids: [1] }], "ids must be"],
+    [[{ role: "assistant", content: "x", ids: [-1] }], "ids must be"],
+    [[{ role: "user", content: [{ type: "video", path: "v", cut: true }] }], "cut is of a picture"],
+    [[{ role: "user", content: [{ type: "image", path: "v", cut: 1 }] }], "cut must be"],
+    [[{ role: "user", content: [{ type: "image", path: "v", sampling: {} }] }], "sampling is of a video"],
+    [[{ role: "user", content: [{ type: "video", path: "v", sampling: { fsp: 1 } }] }], 'did you mean "fps"?'],
+  ] as const)
+    expect(() => messagesOf(bad, "m", true)).toThrow(want);
+  expect(() => messagesOf(given, "m")).toThrow('unknown key "data"');
+  expect(() => messagesOf(given.slice(1), "m")).toThrow('unknown key "ids"');
 });

@@ -36,11 +36,11 @@ describe.each(["first", "beside"] as const)("a results file with its header %s",
     const path = file("a.jsonl");
     const first = await open(path);
     first.add(line("1"));
-    first.add({ id: "2", error: "There is no file." });
+    first.add({ id: "2", error: "there is no file." });
     await first.close();
     const seen: Line[] = [];
     const second = await open(path, { onLine: (one: Line) => seen.push(one) });
-    expect(seen).toEqual([line("1"), { id: "2", error: "There is no file." }]);
+    expect(seen).toEqual([line("1"), { id: "2", error: "there is no file." }]);
     expect([second.size, second.state("1"), second.state("2"), second.state("3")]).toEqual([
       2,
       "done",
