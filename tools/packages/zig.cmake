@@ -17,6 +17,7 @@ endforeach()
 
 if(CMAKE_SYSTEM_NAME STREQUAL "Darwin") # Node's functions are found when it loads the addon
   set(CMAKE_MODULE_LINKER_FLAGS_INIT "-Wl,-undefined,dynamic_lookup")
+  set(CMAKE_USER_MAKE_RULES_OVERRIDE_CXX ${CMAKE_CURRENT_LIST_DIR}/zig-darwin.cmake) # read after CMake's own rules
 elseif(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s") # zig's libc++ would bring 20 MB of symbols
 endif()
