@@ -3,6 +3,14 @@
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES OWL3_ZIG OWL3_ZIG_TARGET)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY) # its questions are about compiling; linking libc++ each time takes long
 set(CMAKE_CXX_COMPILER ${OWL3_ZIG} c++ -target ${OWL3_ZIG_TARGET})
+# CMake would link a program to learn who the compiler is, for which zig compiles a libc++ (and a musl) of its own.
+execute_process(COMMAND ${OWL3_ZIG} c++ --version OUTPUT_VARIABLE version COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" CMAKE_CXX_COMPILER_VERSION "${version}")
+set(CMAKE_CXX_COMPILER_ID_RUN TRUE)
+set(CMAKE_CXX_COMPILER_ID Clang)
+set(CMAKE_CXX_COMPILER_FRONTEND_VARIANT GNU)
+set(CMAKE_CXX_STANDARD_COMPUTED_DEFAULT 17)
+
 set(OWL3_ARM -mcpu=generic) # zig takes what follows -march for a processor, and features are added to one
 
 # CMake calls the other tools by one path, and zig's are subcommands.
