@@ -58,11 +58,9 @@ function asUsage(error: CommanderError, program: Command, args: readonly string[
 }
 
 /** Names the commands that have no line of their own: a help that fits a screen is read. */
-const also = (commands: readonly Command[]): string =>
-  `Also: ${commands.map((command) => command.name()).join(", ")} (owl3 COMMAND --help).`;
+const also = (commands: readonly Command[]): string => `Also: ${commands.map((command) => command.name()).join(", ")}.`;
 
-const examples = `Example:
-  owl3 chat photo.jpg "What does the sign say?"
+const examples = `owl3 COMMAND --help tells more. Example: owl3 chat photo.jpg "What is this?"
 Exit: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory, 6 rows, 130 Ctrl-C.`;
 
 /** Ends with one sentence on stderr and the documented exit code; the stack is shown only with OWL3_DEBUG=1. */
