@@ -269,7 +269,7 @@ test("owl3 eval: wrong arguments and what can't be scored end with 2, missing fi
   refused(2, "are open; there are no options to compare", ...gqa(), "-f", "gqa", "--score", "logprob", "-o", results);
   refused(3, 'has no text in "label"', file, "-f", "pope", "-o", results);
   refused(3, "there is no file absent.json", "absent.json", "-f", "pope", "-o", results);
-  refused(3, "The media root absent can't be opened", file, "-f", "jsonl", "--media-root", "absent", "-o", results);
+  refused(3, "the media root absent can't be opened", file, "-f", "jsonl", "--media-root", "absent", "-o", results);
   expect(existsSync(results)).toBe(false);
 });
 
