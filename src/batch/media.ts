@@ -61,8 +61,8 @@ export class RowFiles {
     if (part.type === "text") return part;
     if ("path" in part) return this.part({ where: part.path, kind: part.type }, base);
     if (!("frames" in part)) return part;
-    const frames: string[] = [];
-    for (const frame of part.frames) frames.push(await this.#checked(frame, base));
+    const frames: (string | Uint8Array)[] = [];
+    for (const frame of part.frames) frames.push(typeof frame === "string" ? await this.#checked(frame, base) : frame);
     return { type: "video", frames };
   }
 

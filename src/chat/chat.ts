@@ -55,6 +55,7 @@ export class Chat {
     this.#conversation = new Conversation(engine.tokenizer, engine.loadMedia, {
       cut: options.cut,
       video: options.video,
+      maxPixels: options.maxPixels,
       allowSpecial: options.allowSpecial ?? false,
     });
     this.#pending = structuredClone([
@@ -221,6 +222,7 @@ export class Chat {
   async #prepare(since: number, sampling: SamplerOptions, options: AskOptions): Promise<Prompt> {
     const { signal, onProgress, onPrefilled, beams = 1 } = options;
     const { binding, loadMs } = this.#engine;
+    const { tenant } = this.#options;
     const timings: Timings = { loadMs, preprocessMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };
     let last = since;
     const lap = (): number => {
@@ -234,14 +236,14 @@ export class Chat {
 
     const { contextLength, memory } = this.#plan(ids.length, mediaOffset.length, options);
     const media = this.#conversation.media;
-    const looked = await encodeMedia(this.#engine.crops, media, { signal, onProgress, plan: memory });
+    const looked = await encodeMedia(this.#engine.crops, media, { signal, tenant, onProgress, plan: memory });
     if (looked.crops > 0) timings.visionMs = lap();
 
     const crops = this.#conversation.visibleCrops(mediaOffset);
     // Beams share the pages of the prompt but for the last, of which the prompt keeps its own.
     const forked = beams > 1 ? this.#engine.model.kvBytes(this.#kvType).page : 0;
     const bytes = memory.kvCache + memory.visualKv + forked;
-    const sequence = await this.#engine.scheduler(this.#kvType).open({ ids, crops }, bytes, signal);
+    const sequence = await this.#engine.scheduler(this.#kvType).open({ ids, crops, tenant }, bytes, signal);
     this.#sequence = sequence;
     const sampler = beams > 1 ? undefined : nativeSync(() => binding.createSampler(sampling));
     sampler?.reset(Int32Array.from(ids));

@@ -51,7 +51,7 @@ export class Conversation {
     const open = async (part: InputImage | InputVideo, cut: boolean): Promise<ChatMedia> => {
       options.signal?.throwIfAborted();
       options.onProgress?.({ stage: "preprocess", done: opened.length, total, source: nameOf(part) });
-      const media = await this.#loadMedia(part, { cut, video: this.#options.video, signal: options.signal });
+      const media = await this.#loadMedia(part, { ...this.#options, cut, signal: options.signal });
       opened.push(media);
       return media;
     };

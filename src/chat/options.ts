@@ -26,6 +26,13 @@ export interface ChatOptions {
   allowSpecial?: boolean | undefined;
   /** The type of the KV cache; default: f16 for quantised files, f32 where the weights are float. */
   kvType?: KvType | undefined;
+  /** Pixels of a picture or of a video's frame at most; default: what the decoders allow. */
+  maxPixels?: number | undefined;
+  /**
+   * For whom the answers are: chats of different tenants share neither crops nor prefixes, in memory or on disk. Sharing makes an answer quicker, which
+   * would tell one that another has shown the same picture.
+   */
+  tenant?: string | undefined;
 }
 
 export interface AskOptions extends SamplingOptions {
@@ -57,6 +64,8 @@ export const chatShape: Shape<ChatOptions> = {
   video: kinds.object,
   allowSpecial: kinds.flag,
   kvType: oneOf("f32", "f16", "q8_0"),
+  maxPixels: kinds.number,
+  tenant: kinds.text,
 };
 
 export const askShape: Shape<AskOptions> = {

@@ -130,6 +130,10 @@ export class Owl {
   get weightBytes(): number {
     return this.#engine.model.weightBytes;
   }
+  /** The UTF-8 bytes of a token; they need not be whole characters. */
+  tokenBytes(id: number): Uint8Array {
+    return this.#engine.tokenizer.bytes(id);
+  }
   /** The sampling defaults of the file. */
   get samplingDefaults(): SamplingOptions {
     return { ...this.#engine.samplingDefaults };

@@ -50,7 +50,12 @@ export async function preview(
   const conversation = new Conversation(
     replace.tokenizer ?? promptTokenizer(file.metadata, path),
     replace.loadMedia ?? mediaLoader(binding, model.vision.crop_size),
-    { cut: options.cut, allowSpecial: options.allowSpecial ?? false, video: options.video },
+    {
+      cut: options.cut,
+      allowSpecial: options.allowSpecial ?? false,
+      video: options.video,
+      maxPixels: options.maxPixels,
+    },
   );
   try {
     const system = options.system === undefined ? [] : [{ role: "system" as const, content: options.system }];

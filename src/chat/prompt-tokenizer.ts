@@ -20,6 +20,8 @@ export interface PromptTokenizer extends Detokenizer {
   render(messages: readonly Message[], options: { allowSpecial: boolean }): Rendered;
   /** The bytes of all tokens that a text may have, and where those of each id begin. */
   tokenBytes(): { bytes: Uint8Array; starts: Int32Array };
+  /** The bytes of one token, which need not be whole characters. */
+  bytes(id: number): Uint8Array;
   /** The ids of an answer's text. */
   encode(text: string): number[];
 }
@@ -39,6 +41,7 @@ export function promptTokenizer(metadata: GgufMetadata, path: string): PromptTok
     tokenBytes: () => tokenizer.tokenBytes(),
     encode: (text) => tokenizer.encodeText(text),
     stream: () => tokenizer.stream(),
+    bytes: (id) => tokenizer.bytes(id),
     text: (id) => tokenizer.tokenText(id),
   };
 }

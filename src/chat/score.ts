@@ -50,7 +50,7 @@ export async function scoreCandidates(
   options: ScoreOptions = {},
 ): Promise<Scores> {
   const { model, tokenizer } = engine;
-  const { signal, onProgress, kvType = model.defaultKvType } = options;
+  const { signal, tenant, onProgress, kvType = model.defaultKvType } = options;
   checkContextLength(options.contextLength, model.config.contextLength);
   checkCandidates(candidates);
   const asked = options.letters ? withOptions(messages, candidates) : messages;
@@ -59,6 +59,7 @@ export async function scoreCandidates(
   const conversation = new Conversation(tokenizer, engine.loadMedia, {
     cut: options.cut,
     video: options.video,
+    maxPixels: options.maxPixels,
     allowSpecial: options.allowSpecial ?? false,
   });
   try {
@@ -66,9 +67,9 @@ export async function scoreCandidates(
     await conversation.add([...system, ...asked], { signal, onProgress });
     const { ids, mediaOffset } = conversation.render();
     const plan = planScores(engine, { promptTokens: ids.length, crops: mediaOffset.length }, continuations, options);
-    await encodeMedia(engine.crops, conversation.media, { signal, onProgress, plan });
+    await encodeMedia(engine.crops, conversation.media, { signal, tenant, onProgress, plan });
     const crops = conversation.visibleCrops(mediaOffset);
-    const sequence = await engine.scheduler(kvType).open({ ids, crops }, plan.kvCache + plan.visualKv, signal);
+    const sequence = await engine.scheduler(kvType).open({ ids, crops, tenant }, plan.kvCache + plan.visualKv, signal);
     try {
       const logprobs = await scoreContinuations(sequence, continuations, {
         signal,

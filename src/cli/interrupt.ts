@@ -7,6 +7,7 @@ import { exitNow } from "../native/native.js";
  */
 const cleanups = new Set<() => void>();
 const takers: (() => void)[] = [];
+let terminationTaker: (() => void) | undefined;
 
 /** Runs `clean` when the process is interrupted, until the returned function is called. */
 export function onInterrupt(clean: () => void): () => void {
@@ -20,6 +21,14 @@ export function takeInterrupt(taker: () => void): () => void {
   return () => {
     const at = takers.lastIndexOf(taker);
     if (at >= 0) takers.splice(at, 1);
+  };
+}
+
+/** Makes SIGTERM call `taker` instead of ending the process, until the returned function is called. */
+export function takeTermination(taker: () => void): () => void {
+  terminationTaker = taker;
+  return () => {
+    terminationTaker = undefined;
   };
 }
 
@@ -42,7 +51,10 @@ export function installInterrupt(): void {
     if (taker) taker();
     else interrupted(ExitCode.interrupted);
   });
-  process.on("SIGTERM", () => interrupted(143));
+  process.on("SIGTERM", () => {
+    if (terminationTaker) terminationTaker();
+    else interrupted(143);
+  });
   process.on("SIGHUP", () => interrupted(129));
 }
 

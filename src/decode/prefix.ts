@@ -12,6 +12,8 @@ export interface VisibleCrop {
 export interface Prompt {
   readonly ids: readonly number[];
   readonly crops: readonly VisibleCrop[];
+  /** Only prompts of one tenant share prefixes. */
+  readonly tenant?: string | undefined;
 }
 
 /**
@@ -19,6 +21,7 @@ export interface Prompt {
  * sight. Never all of them, since something has to be computed for a token to be drawn.
  */
 export function sharedPrefix(held: Prompt, computed: number, prompt: Prompt): number {
+  if (held.tenant !== prompt.tenant) return 0;
   const limit = Math.min(computed, prompt.ids.length - 1);
   let shared = 0;
   while (shared < limit && held.ids[shared] === prompt.ids[shared]) shared++;

@@ -35,6 +35,7 @@ export interface SequenceOwner {
 export class Sequence implements Prompt {
   readonly ids: number[];
   readonly crops: VisibleCrop[];
+  readonly tenant: string | undefined;
   /** The number of ids, from the first, whose keys and values are in the cache. */
   computed = 0;
   /** The number of them that another sequence had computed before. */
@@ -50,6 +51,7 @@ export class Sequence implements Prompt {
     this.#owner = owner;
     this.ids = [...prompt.ids];
     this.crops = [...prompt.crops];
+    this.tenant = prompt.tenant;
     this.bytes = bytes;
   }
 

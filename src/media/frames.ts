@@ -6,6 +6,7 @@ import {
   type ClipFrame,
   type ClipInfo,
   type DecoderChoice,
+  defaultLimits,
   openClip,
   type SamplingOptions,
   sampleFrames,
@@ -40,10 +41,11 @@ export interface SampledVideo {
 /** Opens a clip (a path, its bytes or an opened source) and chooses its frames; nothing is decoded yet. */
 export async function sampleVideo(
   medium: string | Uint8Array | Source,
-  options: VideoOptions & { name?: string; signal?: AbortSignal } = {},
+  options: VideoOptions & { name?: string; maxPixels?: number | undefined; signal?: AbortSignal } = {},
 ): Promise<SampledVideo> {
-  const { decoder = "auto", name = nameOf(medium), signal } = options;
-  const clip = await openClip(medium, { decoder, name, ...(signal && { signal }) });
+  const { decoder = "auto", name = nameOf(medium), maxPixels, signal } = options;
+  const limits = maxPixels === undefined ? {} : { pixels: Math.min(maxPixels, defaultLimits.pixels) };
+  const clip = await openClip(medium, { decoder, name, limits, ...(signal && { signal }) });
   try {
     const indices = sampleFrames(clip.times, clip.info.fps, options);
     return {

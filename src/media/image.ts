@@ -45,13 +45,13 @@ export async function loadImage(medium: string | Uint8Array, options: SourceOpti
 }
 
 /** Reads and decodes an opened picture. */
-export async function readImage(source: Source): Promise<RgbImage> {
+export async function readImage(source: Source, limit?: number): Promise<RgbImage> {
   if (source.kind !== "image") throw new FileError(`${source.name} is a video, not a picture.`);
-  return decodeImage(await readBytes(source), source.name);
+  return decodeImage(await readBytes(source), source.name, limit);
 }
 
-/** Decodes a picture. Throws FileError, which names the file. */
-export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbImage> {
+/** Decodes a picture of at most `limit` pixels. Throws FileError, which names the file. */
+export async function decodeImage(bytes: Uint8Array, name: string, limit = maxPixels): Promise<RgbImage> {
   if (bytes.length === 0) throw new FileError(`${name} is empty.`);
   if (!isPicture(bytes)) throw new FileError(`${name} is not a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF).`);
   const open = () => sharp(bytes, { ignoreIcc: true, limitInputPixels: maxPixels, failOn: "error", autoOrient: true });
@@ -59,9 +59,9 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbI
     const header = await open().metadata();
     const { width = 0, height = 0, format } = header;
     if (!(format in formats)) throw new FileError(`${name} is not a picture (JPEG, PNG, WebP, GIF, AVIF, TIFF).`);
-    if (width * height > maxPixels || Math.max(width, height) > maxSide)
+    if (width * height > Math.min(limit, maxPixels) || Math.max(width, height) > maxSide)
       throw new FileError(
-        `${name} has ${width} x ${height} pixels; at most ${maxPixels / 1e6} megapixels and sides of ${maxSide} are decoded.`,
+        `${name} has ${width} x ${height} pixels; at most ${Math.min(limit, maxPixels) / 1e6} megapixels and sides of ${maxSide} are decoded.`,
       );
     const cmyk = header.space === "cmyk";
     const pipeline = cmyk

@@ -69,7 +69,8 @@ async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-function dataUrl(url: string): Uint8Array {
+/** The bytes of a data: URL. Throws UsageError or FileError. */
+export function dataUrl(url: string): Uint8Array {
   const comma = url.indexOf(",");
   if (comma < 0) throw new UsageError("a data: URL lacks its comma.");
   if (url.length > maxBytes) throw tooLarge("the data: URL");

@@ -15,7 +15,7 @@ import { createSystemRunner, systemFfmpeg } from "./video/system.js";
 
 export type { Clip, ClipFrame } from "./video/clip.js";
 export { containerOf, sniffBytes } from "./video/container.js";
-export type { ClipInfo } from "./video/probe.js";
+export { type ClipInfo, defaultLimits } from "./video/probe.js";
 export { parseTime, type SamplingOptions, sampleFrames } from "./video/sampling.js";
 
 export type DecoderChoice = "auto" | "builtin" | "system";

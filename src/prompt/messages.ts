@@ -55,12 +55,15 @@ export type Source = {
   container: Container | null;
 } & ({ path: string; bytes?: undefined } | { bytes: Uint8Array; path?: undefined });
 
-/** Where a medium is: a path or data: URL, its bytes, or an opened source. */
-export type InputMedium = { path: string } | { data: Uint8Array; name?: string } | { source: Source };
+/** Where a medium is: a path or data: URL, its bytes, or an opened source; `name` is what messages call it. */
+export type InputMedium = { path: string; name?: string } | { data: Uint8Array; name?: string } | { source: Source };
 /** `cut` counts for this picture instead of the chat's option. */
 export type InputImage = { type: "image"; cut?: boolean } & InputMedium;
-/** A video, or the paths of its frames. `sampling` counts for this video instead of the chat's options of the same names. */
-export type InputVideo = { type: "video"; sampling?: FrameChoice } & (InputMedium | { frames: string[] });
+/** A video, or its frames, each a path, a data: URL or bytes. `sampling` counts for this video instead of the chat's options of the same names. */
+export type InputVideo = { type: "video"; sampling?: FrameChoice } & (
+  | InputMedium
+  | { frames: (string | Uint8Array)[] }
+);
 /** The frames of a video to look at. */
 export interface FrameChoice {
   /** Sampling rate in frames a second (the reference: 1). */

@@ -101,13 +101,17 @@ function mediumOf(
 ): InputImage | InputVideo {
   if (bytes && (part.data !== undefined || part.source !== undefined)) return held(part, type, where);
   if (type === "image" || part.frames === undefined) {
-    checkKeys(part, ["type", "path", ...(type === "video" ? ["frames"] : [])], where);
-    return { type, path: string(part.path, `${where}: path`) } as InputImage | InputVideo;
+    checkKeys(part, ["type", "path", ...(bytes ? ["name"] : []), ...(type === "video" ? ["frames"] : [])], where);
+    const name = part.name === undefined ? {} : { name: string(part.name, `${where}: name`) };
+    return { type, path: string(part.path, `${where}: path`), ...name } as InputImage | InputVideo;
   }
   checkKeys(part, ["type", "frames"], where);
   if (!Array.isArray(part.frames) || part.frames.length === 0)
     throw new UsageError(`${where}: frames must be a list of paths`);
-  return { type, frames: part.frames.map((frame) => string(frame, `${where}: a frame`)) };
+  const frames = part.frames.map((frame) =>
+    bytes && frame instanceof Uint8Array ? frame : string(frame, `${where}: a frame`),
+  );
+  return { type, frames };
 }
 
 const frameChoice: Shape<FrameChoice> = {

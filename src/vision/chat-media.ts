@@ -35,6 +35,8 @@ export interface LoadOptions {
   cut: boolean;
   /** The frames of a video to look at, and its decoder. */
   video?: VideoOptions | undefined;
+  /** Pixels of a picture or of a video's frame at most; default: what the decoders allow. */
+  maxPixels?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -44,8 +46,10 @@ export type LoadMedia = (part: InputImage | InputVideo, options: LoadOptions) =>
 /** The name of a picture or video in messages. */
 export function nameOf(part: InputImage | InputVideo): string {
   if ("source" in part) return part.source.name;
-  if ("path" in part) return /^data:/i.test(part.path) ? "the data: URL" : part.path;
-  return "data" in part ? (part.name ?? (part.type === "image" ? "picture" : "video")) : (part.frames[0] ?? "video");
+  if ("path" in part) return part.name ?? (/^data:/i.test(part.path) ? "the data: URL" : part.path);
+  if ("data" in part) return part.name ?? (part.type === "image" ? "picture" : "video");
+  const [first] = part.frames;
+  return typeof first === "string" && !/^data:/i.test(first) ? first : "video";
 }
 
 /** Lets the pixels go. */

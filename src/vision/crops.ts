@@ -20,6 +20,12 @@ export interface CropCache {
   arithmetic: string;
 }
 
+export interface HoldOptions {
+  signal?: AbortSignal | undefined;
+  /** Crops of one tenant are not found by others. */
+  tenant?: string | undefined;
+}
+
 export interface CropsOptions {
   model: Pick<NativeModel, "config" | "encode" | "embedsFrom">;
   /** The turns of all who call the engine. */
@@ -94,11 +100,15 @@ export class Crops {
   }
 
   /** Encodes a crop [s, s, 3] if it is not known. `ms` is what the vision tower took for it, 0 when it was known. */
-  async hold(pixels: Uint8Array, signal?: AbortSignal): Promise<{ crop: EncodedCrop; ms: number }> {
+  async hold(
+    pixels: Uint8Array,
+    { signal, tenant = "" }: HoldOptions = {},
+  ): Promise<{ crop: EncodedCrop; ms: number }> {
     const cache = await this.#cache?.();
     signal?.throwIfAborted();
     if (this.#disposed) throw new Error("the crops were disposed of");
-    const key = EmbeddingCache.key(cache?.weights ?? "", cache?.arithmetic ?? "", pixels);
+    const arithmetic = tenant === "" ? (cache?.arithmetic ?? "") : `${cache?.arithmetic ?? ""} for ${tenant}`;
+    const key = EmbeddingCache.key(cache?.weights ?? "", arithmetic, pixels);
     const known = this.#entries.has(key);
     const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined };
     this.#entries.set(key, entry);

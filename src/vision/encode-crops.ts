@@ -3,6 +3,7 @@ import { prefetch } from "./prefetch.js";
 
 export interface EncodeOptions {
   signal?: AbortSignal | undefined;
+  tenant?: string | undefined;
   /** One more crop is done; `ms`: what the vision tower took for it, 0 when it was known. */
   onCrop?: ((ms: number) => void) | undefined;
 }
@@ -18,7 +19,7 @@ export async function encodeCrops(
   crops: Crops,
   source: AsyncIterable<Uint8Array>,
   n: number,
-  { signal, onCrop }: EncodeOptions = {},
+  { signal, tenant, onCrop }: EncodeOptions = {},
 ): Promise<EncodedCrop[]> {
   const encoded: EncodedCrop[] = [];
   const asked: Promise<void>[] = [];
@@ -30,7 +31,7 @@ export async function encodeCrops(
     for await (const pixels of prefetch(source, cropsAhead)) {
       signal?.throwIfAborted();
       const place = at++;
-      const one = crops.hold(pixels, either).then(({ crop, ms }) => {
+      const one = crops.hold(pixels, { signal: either, tenant }).then(({ crop, ms }) => {
         encoded[place] = crop;
         onCrop?.(ms);
       });

@@ -22,6 +22,7 @@ export interface EncodeProgress {
 
 export interface EncodeMediaOptions {
   signal?: AbortSignal | undefined;
+  tenant?: string | undefined;
   onProgress?: ((progress: EncodeProgress) => void) | undefined;
   /** The plan of the whole answer, reported with the progress. */
   plan: MemoryPlan;
@@ -34,7 +35,7 @@ export interface EncodeMediaOptions {
 export async function encodeMedia(
   crops: Crops,
   media: readonly ChatMedia[],
-  { signal, onProgress, plan }: EncodeMediaOptions,
+  { signal, tenant, onProgress, plan }: EncodeMediaOptions,
 ): Promise<{ crops: number; encoded: number }> {
   const fresh = media.filter((item) => !item.encoded);
   const total = fresh.reduce((sum, item) => sum + item.report.crops, 0);
@@ -60,6 +61,7 @@ export async function encodeMedia(
     report(0);
     item.encoded = await encodeCrops(crops, counted(item), item.report.crops, {
       signal,
+      tenant,
       onCrop: (ms) => {
         done++;
         if (ms > 0) encoded++;

@@ -20,11 +20,11 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number
     nativeCall(binding.cutImage(data, width, height, cropSize, grid));
 
   return (part, options) =>
-    part.type === "image" ? picture(part, options) : "frames" in part ? frames(part.frames) : clip(part, options);
+    part.type === "image" ? picture(part, options) : "frames" in part ? frames(part, options) : clip(part, options);
 
   async function picture(part: InputImage, options: LoadOptions): Promise<ChatMedia> {
     const source = await sourceOf(part);
-    const image = await readImage(source);
+    const image = await readImage(source, options.maxPixels);
     const { width, height } = image;
     const grid = (part.cut ?? options.cut) ? chooseGrid(width, height, cropSize) : null;
     const crops = cropCount(grid);
@@ -43,10 +43,16 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number
     };
   }
 
-  async function clip(part: ClipPart, { video, signal }: LoadOptions): Promise<ChatMedia> {
+  async function clip(part: ClipPart, { video, maxPixels, signal }: LoadOptions): Promise<ChatMedia> {
     const path = nameOf(part);
     const medium = "source" in part ? part.source : "path" in part ? part.path : part.data;
-    const sampled = await sampleVideo(medium, { ...video, ...part.sampling, name: path, ...(signal && { signal }) });
+    const sampled = await sampleVideo(medium, {
+      ...video,
+      ...part.sampling,
+      name: path,
+      maxPixels,
+      ...(signal && { signal }),
+    });
     const { width, height, codec, fps, duration } = sampled.info;
     const crops = sampled.frames.length;
     const chosen = { codec, decoder: sampled.decoder, fps, duration, frames: sampled.frames };
@@ -64,19 +70,20 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number
   }
 
   /** Opens a video that is given as its frames. */
-  async function frames(paths: readonly string[]): Promise<ChatMedia> {
+  async function frames(part: FramesPart, { maxPixels, signal }: LoadOptions): Promise<ChatMedia> {
     const views: { source: Source; kept: Kept }[] = [];
     let size = { width: 0, height: 0 };
-    for (const path of paths) {
-      const source = await openSource(path);
-      const image = await readImage(source);
+    for (const [i, frame] of part.frames.entries()) {
+      signal?.throwIfAborted();
+      const source = await openSource(frame, typeof frame === "string" ? {} : { name: `frame ${i + 1}` });
+      const image = await readImage(source, maxPixels);
       size = { width: image.width, height: image.height };
       views.push({ source, kept: keep(await cut(image, null)) });
     }
     return {
       type: "video",
-      frameCount: paths.length,
-      report: { path: paths[0] ?? "video", ...size, grid: null, crops: paths.length },
+      frameCount: views.length,
+      report: { path: nameOf(part), ...size, grid: null, crops: views.length },
       pixels: {
         async *crops() {
           for (const { source, kept } of views) yield kept.get() ?? (await cut(await readImage(source), null));
@@ -101,7 +108,8 @@ export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number
   }
 }
 
-type ClipPart = Exclude<InputVideo, { frames: string[] }>;
+type FramesPart = Extract<InputVideo, { frames: unknown }>;
+type ClipPart = Exclude<InputVideo, FramesPart>;
 
 interface Kept {
   get(): Uint8Array | undefined;
@@ -110,6 +118,5 @@ interface Kept {
 
 async function sourceOf(part: InputImage): Promise<Source> {
   if ("source" in part) return part.source;
-  if ("path" in part) return openSource(part.path);
-  return openSource(part.data, part.name === undefined ? {} : { name: part.name });
+  return openSource("path" in part ? part.path : part.data, part.name === undefined ? {} : { name: part.name });
 }

@@ -80,7 +80,7 @@ export class Reel {
     const frame = this.#frames.get(k);
     if (!frame) throw new Error(`frame ${k} was dropped`);
     // Whoever looks at it hears of an error by itself.
-    frame.held ??= this.#crops.hold(frame.pixels, this.#signal).then(
+    frame.held ??= this.#crops.hold(frame.pixels, { signal: this.#signal }).then(
       ({ crop }) => crop,
       () => undefined,
     );

@@ -164,7 +164,7 @@ test("a conversation, turn after turn, answers as one read from its start", asyn
 function withPaths(content: InputMessage["content"]): string | InputPart[] {
   if (typeof content === "string") return content;
   return content.map((part) => {
-    if ("frames" in part) return { ...part, frames: part.frames.map((frame) => path.join(folder, frame)) };
+    if ("frames" in part) return { ...part, frames: part.frames.map((frame) => path.join(folder, String(frame))) };
     return "path" in part ? { ...part, path: path.join(folder, part.path) } : part;
   });
 }

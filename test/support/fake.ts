@@ -320,6 +320,7 @@ const tokenizer: PromptTokenizer = {
   encode: (text) => Array.from(text, (c) => c.charCodeAt(0)),
   stream: () => ({ push: (id) => String.fromCharCode(id), end: () => "" }),
   text: (id) => String.fromCharCode(id),
+  bytes: (id) => Uint8Array.of(id),
 };
 
 /** Each picture gives two crops whose pixels are made of its path. */

@@ -28,6 +28,8 @@ const typescript: Record<string, string[]> = {
   score: ["decode"],
   sessions: ["errors", "folders", "lock", "media", "prompt"],
   logs: ["errors", "folders"],
+  worker: ["errors", "native", "constrain", "media", "prompt", "decode", "chat"],
+  server: ["errors", "version", "media", "prompt", "worker"],
   find: [],
   chat: [
     "errors",
@@ -65,6 +67,8 @@ const typescript: Record<string, string[]> = {
     "find",
     "constrain",
     "chat",
+    "worker",
+    "server",
     "rows",
     "eval",
     "batch",

@@ -15,11 +15,18 @@ function saved(part: InputPart): unknown {
   if (part.type === "text") return part;
   if ("path" in part)
     return { type: part.type, path: /^[a-z]+:/i.test(part.path) ? part.path : path.resolve(part.path) };
-  if ("frames" in part) return { ...part, frames: part.frames.map((frame) => path.resolve(frame)) };
+  if ("frames" in part) return { ...part, frames: part.frames.map(savedFrame) };
   const file = "source" in part ? part.source.path : undefined;
   if (file !== undefined) return { type: part.type, path: path.resolve(file) };
   if (part.type === "video") throw new FileError("a video from stdin can't be saved: give it as a file.");
   const data = "source" in part ? (part.source.bytes as Uint8Array) : part.data;
-  const url = `data:application/octet-stream;base64,${Buffer.from(data).toString("base64")}`;
-  return { type: "image_url", image_url: { url } };
+  return { type: "image_url", image_url: { url: dataUrl(data) } };
 }
+
+function savedFrame(frame: string | Uint8Array): string {
+  if (typeof frame !== "string") return dataUrl(frame);
+  return /^data:/i.test(frame) ? frame : path.resolve(frame);
+}
+
+const dataUrl = (bytes: Uint8Array): string =>
+  `data:application/octet-stream;base64,${Buffer.from(bytes).toString("base64")}`;

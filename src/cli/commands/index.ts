@@ -14,7 +14,11 @@ import { addModelsCommand } from "./models.js";
 import { addPullCommand } from "./pull.js";
 import { addQuantizeCommand } from "./quantize.js";
 import { addRmCommand } from "./rm.js";
+
 import { addScoreCommand } from "./score.js";
+
+import { addServeCommand } from "./serve.js";
+
 import { addSessionsCommand } from "./sessions.js";
 import { addVideoCommand } from "./video.js";
 
@@ -26,12 +30,12 @@ export const mainCommands: readonly AddCommand[] = [
   addChatCommand,
   addVideoCommand,
   addBatchCommand,
+  addServeCommand,
   addEvalCommand,
   addPullCommand,
   addModelsCommand,
   addInfoCommand,
   addConvertCommand,
-  addQuantizeCommand,
   addDoctorCommand,
 ];
 
@@ -39,6 +43,7 @@ export const mainCommands: readonly AddCommand[] = [
 export const otherCommands: readonly AddCommand[] = [
   addScoreCommand,
   addFindCommand,
+  addQuantizeCommand,
   addRmCommand,
   addSessionsCommand,
   addLogsCommand,

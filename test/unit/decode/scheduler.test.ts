@@ -386,3 +386,15 @@ test("scheduler: many clients that come, pause, stop and fork at random get what
   expect(session.count()).toBe(0);
   all.release();
 });
+
+test("scheduler: tenants share no prefix, and each shares its own", async () => {
+  const fake = fakeEngine();
+  const { scheduler } = await fakeScheduler(fake);
+  const open = (tenant?: string) => scheduler.open({ ...prompt("the same question"), tenant }, 0);
+  for (const tenant of [undefined, "a", "b"]) {
+    const first = await open(tenant);
+    expect(first.shared).toBe(0);
+    await pull(fake, first, 1);
+    expect((await open(tenant)).shared).toBe(16);
+  }
+});

@@ -68,7 +68,7 @@ test("crops: who stops waits no longer; what only he wanted is not run, what oth
     });
   const stop = new AbortController();
   const first = all.hold(pixels(1));
-  const mine = [2, 3].map((value) => all.hold(pixels(value), stop.signal));
+  const mine = [2, 3].map((value) => all.hold(pixels(value), { signal: stop.signal }));
   const other = all.hold(pixels(3));
   while (encodes(fake).length === 0) await tick();
   stop.abort();
@@ -136,4 +136,12 @@ test("crops: alone several crops are a call; beside others one, and a clip of 12
   expect(stored.map(({ embeds, crop }) => embeds.toFloat32()[crop])).toEqual(
     Array.from({ length: 128 }, (_, i) => 12 * (100 + i)),
   );
+});
+
+test("crops: tenants do not find each other's crops, and each finds its own", async () => {
+  const { fake, crops: all } = await crops();
+  const hold = (tenant?: string) => all.hold(pixels(1), { tenant });
+  const held = [await hold(), await hold("a"), await hold("b"), await hold("a"), await hold()];
+  expect(held.map(({ ms }) => ms > 0)).toEqual([true, true, true, false, false]);
+  expect(encodes(fake)).toHaveLength(3);
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
 import { mediaPart } from "../../../src/cli/chat/media.js";
@@ -65,4 +66,17 @@ test("what a picture or video says of its own crops and frames goes before the o
   const some = await load(frames, options);
   expect(some.report.video?.frames.map(({ index }) => index)).toEqual([1]);
   for (const media of [one, all, some]) await closeMedia(media);
+});
+
+test("frames as bytes are a video; a picture or frame of too many pixels is refused by its name", async () => {
+  const data = readFileSync(picture);
+  const asPath = await cropsOf({ type: "video", frames: [picture, picture] });
+  expect(await cropsOf({ type: "video", frames: [data, picture] })).toEqual(asPath);
+  const refused = (part: InputImage | InputVideo) => load(part, { cut: false, maxPixels: 10 });
+  await expect(refused({ type: "image", data, name: "picture 1" })).rejects.toThrow(
+    /^picture 1 has .* at most 0.00001 mega/,
+  );
+  await expect(refused({ type: "video", frames: [data] })).rejects.toThrow(/^frame 1 has .* pixels/);
+  const clip = join(fixtures, "../../examples/moving.mp4");
+  await expect(refused({ type: "video", path: clip })).rejects.toThrow(/more than the 10 pixels/);
 });

@@ -1,0 +1,74 @@
+/** The engine process: it opens a model and answers what its server asks, until the server is gone. */
+import { rmSync } from "node:fs";
+import { checkContextLength } from "../chat/options.js";
+import { Owl } from "../chat/owl.js";
+import { restrictLoaders } from "../media/image.js";
+import { exitNow } from "../native/native.js";
+import { runAnswers, runScore } from "./answers.js";
+import { toFault } from "./fault.js";
+import type { EngineOptions, FromEngine, ModelInfo, ToEngine } from "./protocol.js";
+
+/** The folder of its temporary files. A server that ended itself has removed it; one that was killed has not. */
+const folder = process.argv[2];
+const running = new Map<number, AbortController>();
+let owl: Owl | undefined;
+let options: EngineOptions | undefined;
+
+const send = (message: FromEngine): void => {
+  process.send?.(message, () => {}); // a server that has gone hears nothing, and 'disconnect' comes
+};
+
+async function open(given: EngineOptions): Promise<void> {
+  const { model, kvType: _, contextLength, maxPixels: __, ...owlOptions } = given;
+  options = given;
+  owl = await Owl.open(model, owlOptions);
+  checkContextLength(contextLength, owl.config.contextLength);
+  const { path, backend, weightBytes, config, metadata } = owl;
+  const info: ModelInfo = {
+    path,
+    backend,
+    weightBytes,
+    contextLength: contextLength ?? config.contextLength,
+    metadata: Object.fromEntries(
+      Object.entries(metadata).filter(
+        (entry): entry is [string, string | number | boolean] =>
+          typeof entry[1] === "number" ||
+          typeof entry[1] === "boolean" ||
+          (typeof entry[1] === "string" && entry[1].length <= 1000),
+      ),
+    ),
+  };
+  send({ type: "open", info });
+}
+
+async function run(message: Extract<ToEngine, { id: number; request: unknown }>): Promise<void> {
+  const { id } = message;
+  const controller = new AbortController();
+  running.set(id, controller);
+  try {
+    if (!owl || !options) throw new Error("the model is not open");
+    const { signal } = controller;
+    if (message.type === "answer")
+      await runAnswers(owl, message.request, options, signal, (event) => send({ type: "event", id, event }));
+    else send({ type: "scores", id, scores: await runScore(owl, message.request, options, signal) });
+    send({ type: "done", id });
+  } catch (error) {
+    send({ type: "done", id, fault: toFault(error) });
+  } finally {
+    running.delete(id);
+  }
+}
+
+process.on("message", (message: ToEngine) => {
+  if (message.type === "open")
+    open(message.options).catch((error) => send({ type: "unopened", fault: toFault(error) }));
+  else if (message.type === "abort") running.get(message.id)?.abort();
+  else void run(message);
+});
+// A terminal sends Ctrl-C to both processes, and service managers their signal to end; the server decides what they mean.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+process.on("disconnect", () => {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  exitNow(0);
+});
+restrictLoaders();
