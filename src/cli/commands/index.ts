@@ -36,6 +36,7 @@ export const mainCommands: readonly AddCommand[] = [
   addModelsCommand,
   addInfoCommand,
   addConvertCommand,
+  addQuantizeCommand,
   addDoctorCommand,
 ];
 
@@ -43,7 +44,6 @@ export const mainCommands: readonly AddCommand[] = [
 export const otherCommands: readonly AddCommand[] = [
   addScoreCommand,
   addFindCommand,
-  addQuantizeCommand,
   addRmCommand,
   addSessionsCommand,
   addLogsCommand,
