@@ -6,6 +6,7 @@ export { Owl, type OwlOptions } from "./chat/owl.js";
 export type { Preview, PreviewOptions } from "./chat/preview.js";
 export type { OnProgress, Progress, Timings } from "./chat/progress.js";
 export type { ScoreOptions, Scores, YesNoScores } from "./chat/score.js";
+export { OwlClient, type RemoteAnswer, type RemoteOptions } from "./client/client.js";
 export type { AnswerFormat } from "./constrain/format.js";
 export { type ConvertOptions, convertCheckpoint } from "./convert/convert.js";
 export { type QuantizeOptions, quantizeFile } from "./convert/quantize.js";

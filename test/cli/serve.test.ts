@@ -7,6 +7,7 @@ import { folder, foreign, owl3, run } from "../support/cli.js";
 import { root } from "../support/files.js";
 import { Served } from "../support/serve.js";
 import { events } from "../support/server.js";
+import { Terminal } from "../support/terminal.js";
 
 const shapes = path.join(root, "examples/shapes.png");
 const clip = path.join(root, "examples/moving.mp4");
@@ -268,6 +269,45 @@ test("wrong options and models: one sentence and the documented code", async () 
   const { code, err } = run(["serve", "--port", String(port)], { env });
   taken.close();
   expect([code, err]).toEqual([1, expect.stringContaining("another program uses it already")]);
+});
+
+test("owl3 chat --server: the same answers, streamed or as JSON, and what is wrong is said", () => {
+  const env = { ...process.env, OWL3_MODEL: "" };
+  const local = run(["chat", shapes, "-p", "What is in this picture?", "--stop", "ring"], { env });
+  const args = ["chat", shapes, "-p", "What is in this picture?", "--stop", "ring", "--server", common.url];
+  expect(run(args, { env })).toMatchObject({ code: 0, out: local.out, err: "" });
+  expect(JSON.parse(run([...args, "--json"], { env }).out)).toMatchObject({
+    model: "owl3-demo",
+    text: local.out.slice(0, -1),
+    finish_reason: "stop",
+    usage: { crops: 7 },
+  });
+  const moving = run(["video", clip, "-q", "--fps", "2", "--server", common.url], { env });
+  expect(moving.out).toBe(run(["video", clip, "-q", "--fps", "2"], { env }).out);
+  for (const [more, code, message] of [
+    [["--session", "x"], 2, /--session can't be had from a server/],
+    [["--beams", "2"], 2, /--beams can't be had from a server/],
+    [["--server", "nonsense"], 2, /no address of a server/],
+    [["--server", "http://127.0.0.1:1"], 1, /can't be reached/],
+    [["--temp", "3", "--top-p", "0.5", "--server", `${common.url}/nowhere`], 1, /there is no such route/],
+  ] as const) {
+    const done = run([...args, ...more], { env });
+    expect([more, done.code, done.out]).toEqual([more, code, ""]);
+    expect(done.err).toMatch(message);
+  }
+});
+
+test("a conversation with a server, on a terminal", async () => {
+  const terminal = new Terminal(["chat", shapes, "--server", common.url], { OWL3_MODEL: "", HOME: folder });
+  await terminal.until(/>>> /);
+  terminal.type("What is in this picture?\r");
+  await terminal.until(/bottom right\./);
+  await terminal.until(/>>> /);
+  terminal.type("What color is the star?\r");
+  await terminal.until(/[Bb]lue/);
+  await terminal.until(/>>> /);
+  terminal.type("\u0004");
+  expect(await terminal.exit).toBe(0);
 });
 
 test("the help names every option", () => {

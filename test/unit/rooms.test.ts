@@ -29,6 +29,7 @@ const typescript: Record<string, string[]> = {
   sessions: ["errors", "folders", "lock", "media", "prompt"],
   logs: ["errors", "folders"],
   worker: ["errors", "native", "constrain", "media", "prompt", "decode", "chat"],
+  client: ["errors", "constrain", "decode", "media", "prompt"],
   server: ["errors", "version", "media", "prompt", "worker"],
   find: [],
   chat: [
@@ -68,6 +69,7 @@ const typescript: Record<string, string[]> = {
     "constrain",
     "chat",
     "worker",
+    "client",
     "server",
     "rows",
     "eval",
@@ -89,6 +91,7 @@ const typescript: Record<string, string[]> = {
     "score",
     "find",
     "chat",
+    "client",
   ],
 };
 const native: Record<string, string[]> = {

@@ -66,6 +66,7 @@ export interface MediaFlags {
 /** The options of `owl3 chat` and `owl3 video` as commander parses them. */
 export interface ChatFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFlags {
   messages?: string;
+  server?: string;
   session?: string;
   continue?: boolean;
   log: boolean;

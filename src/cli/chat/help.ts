@@ -32,7 +32,16 @@ const groups: Readonly<Record<string, readonly string[]>> = {
   ],
   pictures: ["--image", "--cut", "--no-cut", "--interleave", "--recursive"],
   videos: ["--fps", "--max-frames", "--start", "--end", "--frames", "--decoder"],
-  machine: ["--threads", "--device", "--precision", "--kv-type", "--draft", "--no-cache", "--no-repack-cache"],
+  machine: [
+    "--server",
+    "--threads",
+    "--device",
+    "--precision",
+    "--kv-type",
+    "--draft",
+    "--no-cache",
+    "--no-repack-cache",
+  ],
 };
 
 const width = 80;

@@ -21,6 +21,7 @@ export function addChatOptions(command: Command): Command {
   addMediaOptions(command);
   return command
     .option("--messages <file>", "a conversation as JSON; - is stdin")
+    .option("--server <url>", "ask a running owl3 serve; $OWL3_API_KEY is sent there")
     .option("--session <name>", "keep the conversation under this name, and go on with it")
     .option("-c, --continue", "go on with the last session")
     .option("--no-log", "log nothing of this call, also while `owl3 logs on` holds")

@@ -25,9 +25,13 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const session = await openSession(flags);
   // An error of the input is said alone, before any note.
   const notes: string[] = [];
-  const model = await resolveModel(flags.model ?? (await modelOfSession(session)), {
-    note: (line) => notes.push(line),
-  });
+  const remote = flags.server === undefined ? undefined : await import("./remote.js");
+  remote?.checkRemote(flags);
+  const model =
+    flags.server ??
+    (await resolveModel(flags.model ?? (await modelOfSession(session)), {
+      note: (line) => notes.push(line),
+    }));
   const { restrictLoaders } = await import("../../media/image.js");
   restrictLoaders();
   const given = await splitArguments(args, flags.prompt);
@@ -66,6 +70,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const input: ChatInput = { model, messages, media, question, session };
 
   for (const line of notes) out.note(line);
+  if (remote) return remote.askServer(input, flags, open, out);
   if (flags.dryRun) {
     const { dryRun } = await import("./dry-run.js");
     return dryRun(input, flags, out);
