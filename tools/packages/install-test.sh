@@ -32,18 +32,18 @@ finish() {
   exit
 }
 
-# npm with nothing but node and a shell in PATH. Who starts npm may have set registries and certificates: those stay.
+# npm with nothing but node and a shell in PATH. What the network needs, certificates and proxies, stays.
 mkdir "$tmp/bin" "$tmp/home" "$tmp/project"
 for tool in node sh; do ln -s "$(command -v "$tool")" "$tmp/bin/$tool"; done
 npm install --silent --no-audit --no-fund --prefix "$tmp/npm" "npm@$npm_version" || { echo "npm@$npm_version can't be fetched"; exit 1; }
 node tools/packages/registry.mjs prebuilds >"$tmp/address" &
 registry_pid=$!
 for _ in $(seq 50); do [ -s "$tmp/address" ] || sleep 0.1; done
-user() {
-  local certificates=${NODE_EXTRA_CA_CERTS:-}
-  env -i PATH="$tmp/bin" HOME="$tmp/home" npm_config_registry="$(cat "$tmp/address")" \
-    ${certificates:+NODE_EXTRA_CA_CERTS="$certificates"} "$@"
-}
+kept=()
+for name in NODE_EXTRA_CA_CERTS http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+  [ -z "${!name:-}" ] || kept+=("$name=${!name}")
+done
+user() { env -i PATH="$tmp/bin" HOME="$tmp/home" npm_config_registry="$(cat "$tmp/address")" "${kept[@]}" "$@"; }
 npm() { user node "$tmp/npm/node_modules/npm/bin/npm-cli.js" "$@"; }
 question=(chat "$tmp/project/node_modules/owl3/examples/shapes.png" -q "What is in this picture?")
 answer="A large red circle at the top left, a small blue star in the center and a large green ring at the bottom right."
