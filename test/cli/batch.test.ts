@@ -489,9 +489,10 @@ describe("owl3 batch: options", () => {
   test.skipIf(process.platform === "win32")("on a terminal, lines of results are not mixed with progress", async () => {
     const terminal = new Terminal(["batch", "examples/shapes.png", "examples/six.png", "-p", star, "--no-cache"]);
     expect(await terminal.exit).toBe(0);
+    // What a spinner drew before a line was erased on the screen.
     const lines = plain(terminal.output)
       .split("\n")
-      .filter((line) => line.startsWith("{"));
+      .flatMap((line) => /\{"id".*/.exec(line)?.[0] ?? []);
     expect(lines.map((line) => JSON.parse(line).text)).toHaveLength(2);
   });
 });
