@@ -138,7 +138,7 @@ test("a picture is not a video", () => {
   expect(owl3(["video", clip("h264.mp4"), "--image", clip("h264.mp4"), "What is it?"]).err).toMatch(
     /is a video, not a picture/,
   );
-  expect(owl3(["video"])).toMatchObject({ code: 2, err: "owl3: give a video: owl3 video clip.mp4\n" });
+  expect(owl3(["video"])).toMatchObject({ code: 2, err: "owl3: give a video, as in `owl3 video clip.mp4`.\n" });
 });
 
 test("the cache: filled by a question, shown, off with --no-cache, cleared; answers are the same", () => {

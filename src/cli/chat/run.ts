@@ -57,7 +57,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   media.push(...(await mediaParts(given.media, as, flags, out)));
   media.push(...(await mediaParts(flags.image ?? [], "image", flags, out)));
   if (options.video && media.length === 0 && messages.length === 0)
-    throw new UsageError("give a video: owl3 video clip.mp4");
+    throw new UsageError("give a video, as in `owl3 video clip.mp4`.");
 
   const texts = [piped.text, given.prompt].filter((text) => text !== undefined);
   const prompt = texts.length > 0 ? texts.join("\n\n") : asked || open ? undefined : options.defaultQuestion;
