@@ -489,7 +489,7 @@ describe("owl3 batch: options", () => {
   test.skipIf(process.platform === "win32")("on a terminal, lines of results are not mixed with progress", async () => {
     const terminal = new Terminal(["batch", "examples/shapes.png", "examples/six.png", "-p", star, "--no-cache"]);
     expect(await terminal.exit).toBe(0);
-    // What a spinner drew before a line was erased on the screen.
+    // A spinner may have drawn something before a line, which the screen has erased.
     const lines = plain(terminal.output)
       .split("\n")
       .flatMap((line) => /\{"id".*/.exec(line)?.[0] ?? []);
