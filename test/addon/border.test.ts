@@ -48,7 +48,7 @@ test("wrong arguments are refused in a sentence that names them", async () => {
     [[{ type: "image", path: new URL("file:///x.png") }], "part 1: path must be a string"],
     [[{ type: "image_url", url: "x" }], 'unknown key "url"'],
     [[{ type: "image", data: "x" }], "data must be a Uint8Array"],
-    [[{ type: "image", path: "a.png", name: "b" }], 'unknown key "name"'],
+    [[{ type: "image", path: "a.png", alt: "b" }], 'unknown key "alt"'],
   ] as const)
     expect(await refused(() => chat.ask(any(content)).text())).toContain(want);
   expect(await refused(() => chat.ask("hi", any({ max_tokens: 2 })).text())).toContain('did you mean "maxTokens"?');
