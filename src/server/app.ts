@@ -13,6 +13,7 @@ import { openaiRoutes } from "./openai/routes.js";
 import { openApi } from "./openapi.js";
 import { pageRoutes } from "./page.js";
 import type { Settings } from "./settings.js";
+import { streamed } from "./stream.js";
 
 export interface AppOptions {
   dispatcher: Dispatcher;
@@ -60,7 +61,10 @@ export function createApp({ dispatcher, metrics, settings, guard, bodies, media,
     dispatcher,
     settings,
     messages: new MessageReader(media),
-    logError,
+    stream: async (c, call, frames, format) => ({
+      response: await streamed(frames, { ...format, onEnd: call.end, leave: call.leave, log: logError(c) }),
+      streams: true,
+    }),
     handle: async (c, work) => {
       const held = await reader.json(c);
       const call = openCall(c, held);

@@ -6,6 +6,7 @@ import { ApiError } from "./errors.js";
 import type { Caller } from "./guard.js";
 import type { MessageReader } from "./messages.js";
 import type { Settings } from "./settings.js";
+import type { StreamFormat } from "./stream.js";
 
 export type ServerContext = Context<{ Variables: Caller & { id: string } }>;
 
@@ -30,8 +31,8 @@ export interface Parts {
   messages: MessageReader;
   /** Reads the JSON body of a request and answers it; a stream ends the call itself, later. */
   handle(c: ServerContext, work: (body: unknown, call: Call) => Promise<Answered>): Promise<Response>;
-  /** Notes an error that comes in the middle of a stream. */
-  logError(c: ServerContext): (error: unknown) => void;
+  /** Answers by frames, and ends the call with them. What fails before the first frame is thrown. */
+  stream(c: ServerContext, call: Call, frames: AsyncGenerator<string>, format: StreamFormat): Promise<Answered>;
 }
 
 /** A response, and whether its stream goes on. */

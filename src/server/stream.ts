@@ -1,11 +1,15 @@
 import { type ApiError, toApiError } from "./errors.js";
 
-export interface StreamOptions {
+/** How an API writes its frames. */
+export interface StreamFormat {
   contentType: string;
   /** The frames that tell a client of an error and end the stream: an end without them would pass for a whole answer. */
   onError: (error: ApiError) => string;
   /** A frame that means nothing and keeps the connection alive while there is nothing to say. */
   ping: string;
+}
+
+export interface StreamOptions extends StreamFormat {
   /** Called once when the stream is over, however it ends. */
   onEnd: () => void;
   /** Called with an error that comes in the middle of the stream. */

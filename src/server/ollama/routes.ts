@@ -2,7 +2,6 @@ import { packageVersion } from "../../version.js";
 import type { Answered, Call, Parts, ServerContext } from "../call.js";
 import { checkModel } from "../call.js";
 import type { Turn } from "../messages.js";
-import { streamed } from "../stream.js";
 import { validate } from "../validate.js";
 import {
   chatTurns,
@@ -26,7 +25,7 @@ import {
 } from "./schema.js";
 
 /** Adds the part of Ollama's API that asks a model: /api/chat, /api/generate, /api/tags, /api/show, /api/ps, /api/version. */
-export function ollamaRoutes({ app, dispatcher, settings, messages, handle, logError }: Parts): void {
+export function ollamaRoutes({ app, dispatcher, settings, messages, handle, stream }: Parts): void {
   const { model } = settings;
   const info = () => dispatcher.engine.info;
 
@@ -93,15 +92,11 @@ export function ollamaRoutes({ app, dispatcher, settings, messages, handle, logE
     };
     const events = dispatcher.answer(request, call.signal);
     if (body.stream === false) return { response: c.json(await ollamaWhole(kind, model, events)), streams: false };
-    const response = await streamed(ollamaLines(kind, model, events), {
+    return stream(c, call, ollamaLines(kind, model, events), {
       contentType: "application/x-ndjson",
       // Clients parse every line, so the one that keeps the connection alive is a piece without text.
       ping: `${JSON.stringify(ollamaPiece(kind, model, ""))}\n`,
       onError: ({ message }) => `${JSON.stringify({ error: message })}\n`,
-      onEnd: call.end,
-      leave: call.leave,
-      log: logError(c),
     });
-    return { response, streams: true };
   }
 }

@@ -4,7 +4,7 @@ import type { Parts } from "../call.js";
 import { type Call, checkModel } from "../call.js";
 import { badRequest, unsupported } from "../errors.js";
 import { defaultAnswerTokens } from "../settings.js";
-import { sse, streamed } from "../stream.js";
+import { sse } from "../stream.js";
 import { validate } from "../validate.js";
 import { chatChunks, chatCompletion, chatHead } from "./chat.js";
 import { checkChat, checkTools, formatOf, given, lookingOf, samplingOf, turnsOf } from "./request.js";
@@ -12,10 +12,10 @@ import { ResponseObject } from "./responses.js";
 import { type ChatRequest, chatRequest, type ResponsesRequest, responsesRequest, scoreRequest } from "./schema.js";
 import { scoreAnswer } from "./score.js";
 
-const stream = { contentType: "text/event-stream; charset=utf-8", ping: ": ping\n\n" };
+const events = { contentType: "text/event-stream; charset=utf-8", ping: ": ping\n\n" };
 
 /** Adds /v1/models, /v1/chat/completions, /v1/responses and /v1/score. */
-export function openaiRoutes({ app, dispatcher, settings, messages, handle, logError }: Parts): void {
+export function openaiRoutes({ app, dispatcher, settings, messages, handle, stream }: Parts): void {
   const { model, created } = settings;
   const entry = { id: model, object: "model", created, owned_by: "owl3" };
   app.get("/v1/models", (c) => c.json({ object: "list", data: [entry] }));
@@ -31,20 +31,13 @@ export function openaiRoutes({ app, dispatcher, settings, messages, handle, logE
       checkChat(body);
       const request = await chatAnswer(body, call);
       const head = chatHead(model, `owl3-${packageVersion()}`);
-      const events = dispatcher.answer(request, call.signal);
+      const answer = dispatcher.answer(request, call.signal);
       const logprobs = body.logprobs ?? false;
       if (!body.stream)
-        return { response: c.json(await chatCompletion(events, request.n, head, logprobs)), streams: false };
-      const chunks = chatChunks(events, head, { logprobs, includeUsage: body.stream_options?.include_usage ?? false });
+        return { response: c.json(await chatCompletion(answer, request.n, head, logprobs)), streams: false };
+      const chunks = chatChunks(answer, head, { logprobs, includeUsage: body.stream_options?.include_usage ?? false });
       const onError = (error: { body(): object }) => sse(error.body()) + sse("[DONE]");
-      const response = await streamed(chunks, {
-        ...stream,
-        onError,
-        onEnd: call.end,
-        leave: call.leave,
-        log: logError(c),
-      });
-      return { response, streams: true };
+      return stream(c, call, chunks, { ...events, onError });
     }),
   );
 
@@ -54,19 +47,11 @@ export function openaiRoutes({ app, dispatcher, settings, messages, handle, logE
       checkModel(body.model, settings);
       const request = await responsesAnswer(body, call);
       const answer = new ResponseObject(body, model);
-      const events = dispatcher.answer(request, call.signal);
-      if (!body.stream) return { response: c.json(await answer.whole(events)), streams: false };
+      const pieces = dispatcher.answer(request, call.signal);
+      if (!body.stream) return { response: c.json(await answer.whole(pieces)), streams: false };
       const onError = ({ code, message }: { code: string; message: string }) =>
         sse({ type: "error", code, message, param: null }, "error");
-      const frames = answer.stream(events);
-      const response = await streamed(frames, {
-        ...stream,
-        onError,
-        onEnd: call.end,
-        leave: call.leave,
-        log: logError(c),
-      });
-      return { response, streams: true };
+      return stream(c, call, answer.stream(pieces), { ...events, onError });
     }),
   );
 
