@@ -1,10 +1,9 @@
 /** The lines of a batch's results. */
 import type { AnswerResult } from "../chat/answer.js";
 import type { FinishReason } from "../decode/generate.js";
-import type { ModelFingerprint } from "../rows/fingerprint.js";
 import type { ResultsKind } from "../rows/results.js";
-import { differentSetting, type Settings } from "../rows/settings.js";
 import type { Outcome, RowError } from "./answer.js";
+import { differentRun, type RunHeader } from "./header.js";
 import { type OpenAiLine, openaiLine } from "./openai.js";
 import type { RowSettings } from "./row.js";
 
@@ -25,14 +24,8 @@ export interface BatchLine {
 }
 
 /** The run that began a results file. */
-export interface BatchHeader {
+export interface BatchHeader extends RunHeader {
   owl3_batch: 1;
-  version: string;
-  model: ModelFingerprint;
-  /** All that answers depend on. */
-  settings: Settings;
-  /** "0/4", if the file holds a part of the rows. */
-  shard?: string | undefined;
   /** Rows of the whole input, once a run has come to its end. */
   rows?: number | undefined;
 }
@@ -85,11 +78,7 @@ export const batchResults: ResultsKind<BatchLine | OpenAiLine, BatchHeader> = {
   what: "results file of a batch",
   header: "beside",
   isHeader: (value) => (value as Partial<BatchHeader>).owl3_batch === 1,
-  difference(before, now) {
-    if (before.model?.fingerprint !== now.model.fingerprint) return `another model (${before.model?.name})`;
-    if (before.shard !== now.shard) return `shard ${before.shard ?? "none"}, not ${now.shard ?? "none"}`;
-    return differentSetting(before.settings, now.settings);
-  },
+  difference: differentRun,
   read(line) {
     if (indexOf(line) === undefined) return undefined;
     if ("custom_id" in line)

@@ -2,10 +2,9 @@
 import type { Owl } from "../chat/owl.js";
 import type { ScoreOptions, Scores, YesNoScores } from "../chat/score.js";
 import { UsageError, UserError } from "../errors.js";
-import type { ModelFingerprint } from "../rows/fingerprint.js";
 import type { ResultsKind } from "../rows/results.js";
-import { differentSetting, type Settings } from "../rows/settings.js";
 import { codeOf, conversation, type RowError } from "./answer.js";
+import { differentRun, type RunHeader } from "./header.js";
 import { shortened } from "./lines.js";
 import type { RowFiles } from "./media.js";
 import type { Row } from "./row.js";
@@ -52,25 +51,15 @@ export interface CandidateJson {
 }
 
 /** The run that began a results file. */
-export interface ScoreHeader {
+export interface ScoreHeader extends RunHeader {
   owl3_score: 1;
-  version: string;
-  model: ModelFingerprint;
-  /** All that scores depend on. */
-  settings: Settings;
-  /** "0/4", if the file holds a part of the rows. */
-  shard?: string | undefined;
 }
 
 export const scoreResults: ResultsKind<ScoreLine, ScoreHeader> = {
   what: "results file of scores",
   header: "beside",
   isHeader: (value) => (value as Partial<ScoreHeader>).owl3_score === 1,
-  difference(before, now) {
-    if (before.model?.fingerprint !== now.model.fingerprint) return `another model (${before.model?.name})`;
-    if (before.shard !== now.shard) return `shard ${before.shard ?? "none"}, not ${now.shard ?? "none"}`;
-    return differentSetting(before.settings, now.settings);
-  },
+  difference: differentRun,
   read: ({ id, index, error }) =>
     typeof id === "string" && Number.isSafeInteger(index) ? { id, failed: (error ?? null) !== null } : undefined,
 };

@@ -1,4 +1,3 @@
-import type { Row } from "../../batch/row.js";
 import { UsageError } from "../../errors.js";
 import type { BatchFlags } from "./flags.js";
 
@@ -48,6 +47,3 @@ export function checkFlags(args: readonly string[], flags: BatchFlags): void {
   const namesOnly = flags.null === true || input === "names" || (names && input === undefined && !openai);
   refuse(namesOnly && prompt === undefined, "give the question of all rows: -p TEXT.");
 }
-
-/** Whether a row is but a name, of which any number may wait. */
-export const isNames = ({ raw }: Row): boolean => typeof raw.value === "string";

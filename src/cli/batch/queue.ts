@@ -1,5 +1,6 @@
-import type { Inputs } from "../../batch/inputs.js";
+import { eager, type Inputs } from "../../batch/inputs.js";
 import { type Row, RowMaker, type RowSettings } from "../../batch/row.js";
+import { ExitCode, UserError } from "../../errors.js";
 import { inShard, type Shard } from "../../rows/shard.js";
 import type { RowWatch } from "../row-watch.js";
 
@@ -31,8 +32,12 @@ export class RowQueue {
     this.#options = options;
   }
 
-  /** Reads all rows once, so that what is wrong with them as a whole is told before any work. */
-  async count(): Promise<{ rows: number; done: number }> {
+  /**
+   * Reads all rows once, so that what is wrong with them as a whole is told before any work. Rows that can be read only once are not counted:
+   * then it returns undefined.
+   */
+  async count(): Promise<{ rows: number; done: number } | undefined> {
+    if (this.#inputs.stream) return undefined;
     let done = 0;
     for await (const row of this.#mine()) if (this.#options.state(row) !== undefined) done++;
     return { rows: this.mine, done };
@@ -43,6 +48,27 @@ export class RowQueue {
     for await (const row of this.#mine())
       if (this.#options.state(row) === undefined) yield row;
       else if (this.#inputs.stream) watch.progress.skipped();
+  }
+
+  /** The same, read ahead as far as they take no room; the watch is told how many there are once that is known. */
+  ahead(watch: RowWatch): AsyncGenerator<Row> {
+    return eager(this.waiting(watch), isName, () => {
+      watch.progress.total = this.mine;
+    });
+  }
+
+  /**
+   * Throws what the run ends with, if anything (see RowWatch.conclude), or that rows failed in an earlier run.
+   *
+   * @param again what the option for these does with them: "asks"
+   */
+  conclude(watch: RowWatch, again: string): void {
+    watch.conclude(this.mine);
+    if (this.failedBefore > 0)
+      throw new UserError(
+        `${this.failedBefore} of ${this.mine} rows failed in an earlier run; --retry-errors ${again} them again.`,
+        ExitCode.rows,
+      );
   }
 
   async *#mine(): AsyncGenerator<Row> {
@@ -61,3 +87,6 @@ export class RowQueue {
     this.ended = true;
   }
 }
+
+/** Whether a row is but a name, of which any number may wait. */
+const isName = ({ raw }: Row): boolean => typeof raw.value === "string";

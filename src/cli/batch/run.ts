@@ -1,6 +1,6 @@
 import path from "node:path";
 import { answerRow, type Outcome, type RowError } from "../../batch/answer.js";
-import { eager, Inputs } from "../../batch/inputs.js";
+import { Inputs } from "../../batch/inputs.js";
 import { type BatchHeader, lineOf } from "../../batch/lines.js";
 import { RowFiles } from "../../batch/media.js";
 import { mergeShards } from "../../batch/merge.js";
@@ -9,17 +9,16 @@ import { Owl } from "../../chat/owl.js";
 import { ExitCode, UsageError, UserError } from "../../errors.js";
 import { restrictLoaders } from "../../media/image.js";
 import { resolveModel } from "../../models/resolve.js";
-import { fingerprint } from "../../rows/fingerprint.js";
 import { runRows } from "../../rows/loop.js";
 import { settingsOf } from "../../rows/settings.js";
-import { packageVersion } from "../../version.js";
 import { readFormat } from "../chat/answer-format.js";
 import { askOptions, chatOptions, owlOptions } from "../chat/flags.js";
 import { ProgressView } from "../chat/view.js";
 import { createOutput, type Output } from "../output.js";
 import { RowWatch } from "../row-watch.js";
-import { checkFlags, isNames } from "./check.js";
+import { checkFlags } from "./check.js";
 import { type BatchFlags, freeFlags } from "./flags.js";
+import { runHeader } from "./header.js";
 import { RowQueue } from "./queue.js";
 import { relay } from "./relay.js";
 import { Sink } from "./sink.js";
@@ -51,7 +50,7 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
   });
   let watch: RowWatch | undefined;
   try {
-    const counted = inputs.stream ? undefined : await batch.count();
+    const counted = await batch.count();
     if (counted) sink.tellBefore(counted);
     watch = new RowWatch(out, {
       ...{ total: counted?.rows, before: counted?.done ?? 0, maxErrors: flags.maxErrors },
@@ -67,12 +66,7 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
     watch?.stop();
     await sink.close();
   }
-  watch.conclude(batch.mine);
-  if (batch.failedBefore > 0)
-    throw new UserError(
-      `${batch.failedBefore} of ${batch.mine} rows failed in an earlier run; --retry-errors asks them again.`,
-      ExitCode.rows,
-    );
+  batch.conclude(watch, "asks");
 }
 
 interface Work {
@@ -104,10 +98,7 @@ async function answer(model: string, { batch, files, sink, watch, flags, header 
     sink.write(make(error ? { ...outcome, result: error } : outcome));
     watch.row(row.id, error?.message);
   };
-  const rows = eager(batch.waiting(watch), isNames, () => {
-    watch.progress.total = batch.mine;
-  });
-  await runRows(rows, work, emit, {
+  await runRows(batch.ahead(watch), work, emit, {
     ...{ concurrency, ahead: rowsAhead, ordered, signal: watch.signal },
   });
 }
@@ -124,14 +115,8 @@ function keepSidecar(row: Row, line: ReturnType<typeof lineOf>, sink: Sink): Row
 }
 
 async function headerOf(model: string, flags: BatchFlags): Promise<BatchHeader> {
-  const { shard } = flags;
-  return {
-    owl3_batch: 1,
-    version: packageVersion(),
-    model: await fingerprint(model),
-    settings: settingsOf({ ...flags, seed: flags.seed ?? 0 }, freeFlags),
-    ...(shard && { shard: `${shard.index}/${shard.count}` }),
-  };
+  const settings = settingsOf({ ...flags, seed: flags.seed ?? 0 }, freeFlags);
+  return { owl3_batch: 1, ...(await runHeader(model, settings, flags.shard)) };
 }
 
 async function merge(file: string, out: Output): Promise<void> {

@@ -1,4 +1,4 @@
-import { eager, Inputs } from "../../batch/inputs.js";
+import { Inputs } from "../../batch/inputs.js";
 import { RowFiles } from "../../batch/media.js";
 import type { Row } from "../../batch/row.js";
 import {
@@ -10,14 +10,11 @@ import {
   scoreRow,
 } from "../../batch/score.js";
 import { Owl } from "../../chat/owl.js";
-import { ExitCode, UserError } from "../../errors.js";
-import { fingerprint } from "../../rows/fingerprint.js";
 import { runRows } from "../../rows/loop.js";
 import { ResultsFile } from "../../rows/results.js";
 import { settingsOf } from "../../rows/settings.js";
 import { shardFile } from "../../rows/shard.js";
-import { packageVersion } from "../../version.js";
-import { isNames } from "../batch/check.js";
+import { runHeader } from "../batch/header.js";
 import { RowQueue } from "../batch/queue.js";
 import { owlOptions } from "../chat/flags.js";
 import { ProgressView } from "../chat/view.js";
@@ -58,7 +55,7 @@ export async function scoreRows(
   });
   let watch: RowWatch | undefined;
   try {
-    const counted = inputs.stream ? undefined : await queue.count();
+    const counted = await queue.count();
     if (counted && counted.done > 0) out.note(`${counted.done} of ${counted.rows} rows have results in ${target}.`);
     watch = new RowWatch(out, {
       ...{ total: counted?.rows, before: counted?.done ?? 0, maxErrors: flags.maxErrors },
@@ -75,12 +72,7 @@ export async function scoreRows(
     watch?.stop();
     await results?.close();
   }
-  watch.conclude(queue.mine);
-  if (queue.failedBefore > 0)
-    throw new UserError(
-      `${queue.failedBefore} of ${queue.mine} rows failed in an earlier run; --retry-errors scores them again.`,
-      ExitCode.rows,
-    );
+  queue.conclude(watch, "scores");
 }
 
 interface Work {
@@ -109,20 +101,16 @@ async function score(task: RowsTask, { queue, files, results, watch, model }: Wo
     else if (!results) process.stdout.write(`${safeJson(line)}\n`);
     watch.row(row.id, line.error?.message);
   };
-  const rows = eager(queue.waiting(watch), isNames, () => {
-    watch.progress.total = queue.mine;
-  });
   const work = (row: Row, place: () => Promise<void>): Promise<RowScores> => scoreRow(owl, row, settings, place);
-  await runRows(rows, work, emit, { concurrency: flags.concurrency, ordered: true, signal: watch.signal });
+  await runRows(queue.ahead(watch), work, emit, {
+    concurrency: flags.concurrency,
+    ordered: true,
+    signal: watch.signal,
+  });
 }
 
 async function headerOf({ model, prompt, candidates }: RowsTask, flags: ScoreFlags): Promise<ScoreHeader> {
   const { shard, candidate: _, candidates: __, prompt: ___, ...rest } = flags;
-  return {
-    owl3_score: 1,
-    version: packageVersion(),
-    model: await fingerprint(model),
-    settings: settingsOf({ ...rest, prompt, candidates }, freeFlags),
-    ...(shard && { shard: `${shard.index}/${shard.count}` }),
-  };
+  const settings = settingsOf({ ...rest, prompt, candidates }, freeFlags);
+  return { owl3_score: 1, ...(await runHeader(model, settings, shard)) };
 }
