@@ -139,6 +139,21 @@ test("rooms: no file of src imports itself over others", () => {
   expect(circles).toEqual([]);
 });
 
+test("rooms: what the CLI imports before it knows its command is light", () => {
+  const packages = new Set<string>();
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = readFileSync(path.join(root, file), "utf8");
+    for (const [, target = ""] of text.matchAll(/^(?:import|export) (?!type )(?:[^;]*? from )?"([^"]*)"/gm))
+      if (target.startsWith(".")) visit(path.join(path.dirname(file), target).replace(/\.js$/, ".ts"));
+      else if (!target.startsWith("node:")) packages.add(target);
+  };
+  visit("src/cli/main.ts");
+  expect([...packages].sort()).toEqual(["chalk", "commander", "string-width"]);
+});
+
 test("rooms: only the CLI speaks of its options", () => {
   const wrong = files("src/*.ts")
     .filter((file) => roomOf(file) !== "cli")

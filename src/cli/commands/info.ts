@@ -1,5 +1,4 @@
 import { type Command, Option } from "commander";
-import { workOf } from "../../chat/plan.js";
 import { formatBytes } from "../../format.js";
 import { describeFile, type FileDescription } from "../../gguf/describe.js";
 import type { HyperKind, MemoryPlan, Work } from "../../native/binding.js";
@@ -32,6 +31,7 @@ export function addInfoCommand(program: Command): void {
       const { native, nativeCall } = await import("../../native/native.js");
       const file = await nativeCall(native().readGguf(path));
       const description = describeFile(file);
+      const { workOf } = await import("../../chat/plan.js");
       const work = workOf({ contextLength: flags.ctx, crops: flags.crops, sequences: 1 });
       const memory = description.model ? await nativeCall(native().planModel(path, {}, work)) : null;
       const out = createOutput();
