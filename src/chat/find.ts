@@ -55,10 +55,11 @@ export async function* findMoments(
   signal: AbortSignal,
 ): AsyncGenerator<Moment, void, void> {
   const { window: length = 2, stride = length, frames = 2, question, video = {}, onProgress, ...rest } = options;
+  const { tenant, maxPixels } = options;
   const content = questionAbout(text, question);
   checkOptions(length, stride, frames);
   const sampling = { ...video, fps: frames / length, maxFrames: maxSampledFrames };
-  const media = await engine.loadMedia({ type: "video", ...clip }, { cut: false, video: sampling, signal });
+  const media = await engine.loadMedia({ type: "video", ...clip }, { cut: false, video: sampling, maxPixels, signal });
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   const pending: Promise<Moment>[] = [];
@@ -66,7 +67,7 @@ export async function* findMoments(
   try {
     const { shown, times, end } = timesOf(media, video);
     const windows = windowsOf(times, { start: video.start ?? 0, end, length, stride });
-    const film = new Reel(media, engine.crops, either);
+    const film = new Reel(media, engine.crops, { signal: either, tenant });
     reel = film;
     const ask = async ({ start, end, from, to }: Window): Promise<Moment> => {
       const parts = [

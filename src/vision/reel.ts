@@ -1,5 +1,5 @@
 import type { ChatMedia } from "./chat-media.js";
-import type { Crops, EncodedCrop } from "./crops.js";
+import type { Crops, EncodedCrop, HoldOptions } from "./crops.js";
 import { prefetch } from "./prefetch.js";
 
 /** Frames that are decoded ahead. */
@@ -19,7 +19,7 @@ export class Reel {
   readonly #media: ChatMedia;
   readonly #crops: Crops;
   readonly #source: AsyncGenerator<Uint8Array>;
-  readonly #signal: AbortSignal;
+  readonly #hold: HoldOptions;
   readonly #frames = new Map<number, Frame>();
   /** Frames that were read. */
   #read = 0;
@@ -29,12 +29,12 @@ export class Reel {
   #reading: Promise<unknown> = Promise.resolve();
 
   /** `media` stays its owner's. */
-  constructor(media: ChatMedia, crops: Crops, signal: AbortSignal) {
+  constructor(media: ChatMedia, crops: Crops, hold: HoldOptions & { signal: AbortSignal }) {
     if (!media.pixels) throw new Error(`${media.report.path} was closed`);
     this.#media = media;
     this.#crops = crops;
-    this.#signal = signal;
-    this.#source = prefetch(media.pixels.crops(signal), framesAhead);
+    this.#hold = hold;
+    this.#source = prefetch(media.pixels.crops(hold.signal), framesAhead);
   }
 
   /** A medium of its own that shows the frames from `from` up to `to`; a single frame is a picture that is not cut. */
@@ -80,7 +80,7 @@ export class Reel {
     const frame = this.#frames.get(k);
     if (!frame) throw new Error(`frame ${k} was dropped`);
     // Whoever looks at it hears of an error by itself.
-    frame.held ??= this.#crops.hold(frame.pixels, { signal: this.#signal }).then(
+    frame.held ??= this.#crops.hold(frame.pixels, this.#hold).then(
       ({ crop }) => crop,
       () => undefined,
     );

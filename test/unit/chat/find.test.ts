@@ -66,6 +66,13 @@ test("find: asks of each window once, in the order of time, and each frame is de
   expect(fake.embeds.size).toBe(0);
 });
 
+test("find: a tenant's frames are encoded once, too, and pictures may have so many pixels", async () => {
+  const { fake, owl, asked } = await cinema(6);
+  await all(owl.find(clip, "a dog", { window: 2, stride: 1, frames: 2, tenant: "a", maxPixels: 1e6 }));
+  expect(encoded(fake)).toBe(6);
+  expect(asked).toEqual([expect.objectContaining({ maxPixels: 1e6 })]);
+});
+
 test("find: a window's probability is that of yes to the question, asked alone about the same frames", async () => {
   const { owl } = await cinema(4);
   const moments = await all(owl.find(clip, "a dog", { question: "Is it {}?" }));

@@ -33,7 +33,7 @@ async function film(n: number, { breaksAt = n } = {}) {
   };
   const model = await fake.binding.openModel("", {});
   const crops = new Crops({ model, turns: new Turns(), unusedBytes: 0 });
-  const reel = new Reel(media, crops, new AbortController().signal);
+  const reel = new Reel(media, crops, { signal: new AbortController().signal });
   const encode = async (from: number, to: number): Promise<EncodedCrop[]> => {
     const part = reel.part(from, to);
     return encodeCrops(crops, part.pixels?.crops() as AsyncIterable<Uint8Array>, to - from);
