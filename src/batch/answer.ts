@@ -46,12 +46,7 @@ export async function answerRow(
   const seed = (question instanceof Error ? undefined : question.options.seed) ?? seedOf(settings.seed, row.id);
   try {
     if (question instanceof Error) throw question;
-    const messages = await conversation(row, question, settings);
-    const system = "media" in question ? question.system : undefined;
-    // A conversation with a system message of its own has no other.
-    const { system: shared, ...chatOptions } = settings.chat;
-    const own = messages[0]?.role === "system" ? undefined : (system ?? shared);
-    await using chat = owl.chat({ ...chatOptions, system: own, messages });
+    await using chat = owl.chat({ ...settings.chat, ...(await conversation(row, question, settings, settings.chat)) });
     await chat.load();
     await place();
     return { row, seed, result: await chat.answer({ ...settings.ask, ...question.options, seed }).result() };
@@ -61,16 +56,21 @@ export async function answerRow(
   }
 }
 
-/** Opens the media of a question. */
+/** Opens the media of a question. Its own system message comes before that of all rows, and a conversation with one in it has no other. */
 export async function conversation(
-  row: Row,
+  { raw: { base } }: Row,
   question: Question,
   { files, interleave }: Pick<AnswerSettings, "files" | "interleave">,
-): Promise<InputMessage[]> {
-  if ("messages" in question) return files.messages(question.messages, row.raw.base);
+  { system }: Pick<ChatOptions, "system">,
+): Promise<{ messages: InputMessage[]; system: string | undefined }> {
+  if ("messages" in question) {
+    const messages = await files.messages(question.messages, base);
+    return { messages, system: messages[0]?.role === "system" ? undefined : system };
+  }
   const media = [];
-  for (const medium of question.media) media.push(await files.part(medium, row.raw.base));
-  return [{ role: "user", content: placeMedia(question.prompt, media, { interleave, literal: question.literal }) }];
+  for (const medium of question.media) media.push(await files.part(medium, base));
+  const content = placeMedia(question.prompt, media, { interleave, literal: question.literal });
+  return { messages: [{ role: "user", content }], system: question.system ?? system };
 }
 
 /** The code of what is wrong with a row. */

@@ -1,6 +1,6 @@
 /** Scores the candidates of a row. */
 import type { Owl } from "../chat/owl.js";
-import type { ScoreOptions, Scores, YesNoScores } from "../chat/score.js";
+import { likeliest, type ScoreOptions, type Scores, type YesNoScores } from "../chat/score.js";
 import { UsageError, UserError } from "../errors.js";
 import type { ResultsKind } from "../rows/results.js";
 import { codeOf, conversation, type RowError } from "./answer.js";
@@ -13,10 +13,8 @@ export interface ScoreSettings {
   files: RowFiles;
   options: ScoreOptions;
   interleave: boolean;
-  /** Yes and no are scored instead of candidates. */
-  yesNo: boolean;
-  /** Candidates of rows that bring none. */
-  candidates: readonly string[];
+  /** Candidates of rows that bring none; absent: yes and no are scored. */
+  candidates?: readonly string[] | undefined;
 }
 
 /** A row's scores, or why it has none. */
@@ -74,13 +72,10 @@ export async function scoreRow(
   const { question } = row;
   try {
     if (question instanceof Error) throw question;
-    const candidates = settings.yesNo ? undefined : candidatesOf(row, settings.candidates);
+    const candidates = settings.candidates && candidatesOf(row, settings.candidates);
     await place();
-    const messages = await conversation(row, question, settings);
-    const system = "media" in question ? question.system : undefined;
-    // A conversation with a system message of its own has no other.
-    const own = messages[0]?.role === "system" ? undefined : (system ?? settings.options.system);
-    const options = { ...settings.options, system: own };
+    const { messages, system } = await conversation(row, question, settings, settings.options);
+    const options = { ...settings.options, system };
     return await (candidates ? owl.score(messages, candidates, options) : owl.yesNo(messages, options));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
@@ -121,11 +116,6 @@ export function scoresJson(scores: Scores | YesNoScores, details: boolean) {
     return { ...named, logprob, per_token: perToken, share, ...(details && { tokens }) };
   });
   return { best: likeliest(scores).text, candidates, usage };
-}
-
-/** The candidate with the largest log-probability, the first of equals. */
-export function likeliest({ candidates }: Scores): Scores["candidates"][number] {
-  return candidates.reduce((a, b) => (b.logprob > a.logprob ? b : a));
 }
 
 /** Makes the line of a row's outcome. */

@@ -42,6 +42,11 @@ export interface Scores {
 /** How probable yes and no are as answers to a question. */
 export interface YesNoScores extends YesNo, Omit<Scores, "candidates"> {}
 
+/** The candidate with the largest log-probability, the first of equals. */
+export function likeliest({ candidates }: Scores): ScoredCandidate {
+  return candidates.reduce((a, b) => (b.logprob > a.logprob ? b : a));
+}
+
 /** Computes how probable given answers to a conversation are; `messages` ends with the question. Nothing is drawn. */
 export async function scoreCandidates(
   engine: Engine,

@@ -1,5 +1,6 @@
 /** Asks questions and writes down what comes of each. */
 import type { Owl } from "../chat/owl.js";
+import { likeliest } from "../chat/score.js";
 import { UserError } from "../errors.js";
 import type { DecoderChoice } from "../media/video.js";
 import type { KvType } from "../native/binding.js";
@@ -77,7 +78,7 @@ async function choose(
 ): Promise<{ text: string; logprobs: Record<string, number> }> {
   const { messages, ...how } = await asked(prompt, options);
   const scores = await options.owl.score(messages, candidates, how);
-  const best = scores.candidates.reduce((a, b) => (b.logprob > a.logprob ? b : a));
+  const best = likeliest(scores);
   const logprobs = scores.candidates.map(({ text, logprob }): [string, number] => [text, logprob]);
   return { text: best.text, logprobs: Object.fromEntries(logprobs) };
 }

@@ -39,14 +39,14 @@ export class RowQueue {
   async count(): Promise<{ rows: number; done: number } | undefined> {
     if (this.#inputs.stream) return undefined;
     let done = 0;
-    for await (const row of this.#mine()) if (this.#options.state(row) !== undefined) done++;
+    for await (const { state } of this.#mine()) if (state !== undefined) done++;
     return { rows: this.mine, done };
   }
 
   /** The rows that have no results yet. */
   async *waiting(watch: RowWatch): AsyncGenerator<Row> {
-    for await (const row of this.#mine())
-      if (this.#options.state(row) === undefined) yield row;
+    for await (const { row, state } of this.#mine())
+      if (state === undefined) yield row;
       else if (this.#inputs.stream) watch.progress.skipped();
   }
 
@@ -71,8 +71,8 @@ export class RowQueue {
       );
   }
 
-  async *#mine(): AsyncGenerator<Row> {
-    const { settings, shard, unique, state } = this.#options;
+  async *#mine(): AsyncGenerator<{ row: Row; state: "done" | "failed" | undefined }> {
+    const { settings, shard, unique } = this.#options;
     const maker = new RowMaker(settings, unique);
     [this.rows, this.mine, this.failedBefore, this.ended] = [0, 0, 0, false];
     for await (const raw of this.#inputs.rows()) {
@@ -81,8 +81,9 @@ export class RowQueue {
       this.rows = row.index + 1;
       if (!inShard(row.index, shard)) continue;
       this.mine++;
-      if (state(row) === "failed") this.failedBefore++;
-      yield row;
+      const state = this.#options.state(row);
+      if (state === "failed") this.failedBefore++;
+      yield { row, state };
     }
     this.ended = true;
   }

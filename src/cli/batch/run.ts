@@ -94,9 +94,10 @@ async function answer(model: string, { batch, files, sink, watch, flags, header 
     lineOf(outcome, { model: header.model.name, format, logprobs: logprobs !== undefined });
   const emit = (outcome: Outcome): void => {
     const { row, result } = outcome;
-    const error = "code" in result ? result : keepSidecar(row, make(outcome), sink);
-    sink.write(make(error ? { ...outcome, result: error } : outcome));
-    watch.row(row.id, error?.message);
+    const line = make(outcome);
+    const failure = "code" in result ? undefined : keepSidecar(row, line, sink);
+    sink.write(failure ? make({ ...outcome, result: failure }) : line);
+    watch.row(row.id, "code" in result ? result.message : failure?.message);
   };
   await runRows(batch.ahead(watch), work, emit, {
     ...{ concurrency, ahead: rowsAhead, ordered, signal: watch.signal },

@@ -27,6 +27,7 @@ export class ChatRecord {
   /** The conversation with its system message. */
   readonly messages: InputMessage[];
   readonly #model: string;
+  #fingerprint: ReturnType<typeof fingerprint> | undefined;
   readonly #flags: ChatFlags;
   readonly #out: Output;
   #session: Session | undefined;
@@ -110,7 +111,8 @@ export class ChatRecord {
   }
 
   async #saveIn(session: Session, messages: readonly InputMessage[]): Promise<void> {
-    const { name, fingerprint: hash } = await fingerprint(this.#model);
+    this.#fingerprint ??= fingerprint(this.#model);
+    const { name, fingerprint: hash } = await this.#fingerprint;
     const model = { name, path: path.resolve(this.#model), fingerprint: hash };
     await session.save({ model, allowSpecial: this.chatOptions.allowSpecial ?? false, messages });
   }

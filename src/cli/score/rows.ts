@@ -92,7 +92,7 @@ async function score(task: RowsTask, { queue, files, results, watch, model }: Wo
   if (results || process.stdout.isTTY !== true) watch.progress.begin();
   const settings = {
     ...{ files, options: scoreOptions(flags), interleave: flags.interleave ?? false },
-    ...{ yesNo: task.candidates === undefined, candidates: task.candidates ?? [] },
+    candidates: task.candidates,
   };
   const emit = (scores: RowScores, row: Row): void => {
     const line = scoreLineOf(row, scores, { model, details: flags.json ?? false });

@@ -1,5 +1,5 @@
-import { likeliest, type RowScores } from "../../batch/score.js";
-import type { Scores, YesNoScores } from "../../chat/score.js";
+import type { RowScores } from "../../batch/score.js";
+import { likeliest, type Scores, type YesNoScores } from "../../chat/score.js";
 import { safeLine } from "../filter.js";
 import { percent } from "../format.js";
 import type { Output } from "../output.js";
