@@ -7,7 +7,7 @@ import type { InputMessage } from "../prompt/messages.js";
 import { placeMedia } from "../prompt/placement.js";
 import type { RowFiles } from "./media.js";
 import type { Question } from "./question.js";
-import { type Row, seedOf } from "./row.js";
+import { type Row, rowSeed } from "./row.js";
 
 export interface AnswerSettings {
   files: RowFiles;
@@ -43,7 +43,7 @@ export async function answerRow(
   place: () => Promise<void>,
 ): Promise<Outcome> {
   const { question } = row;
-  const seed = (question instanceof Error ? undefined : question.options.seed) ?? seedOf(settings.seed, row.id);
+  const seed = rowSeed(settings.seed, row);
   try {
     if (question instanceof Error) throw question;
     await using chat = owl.chat({ ...settings.chat, ...(await conversation(row, question, settings, settings.chat)) });

@@ -191,6 +191,11 @@ export function seedOf(seed: number, id: string): number {
   return createHash("sha256").update(`${seed}\0${id}`).digest().readUInt32LE(0);
 }
 
+/** The seed that a row brings, else its own of the run's. */
+export function rowSeed(seed: number, { id, question }: Row): number {
+  return (question instanceof Error ? undefined : question.options.seed) ?? seedOf(seed, id);
+}
+
 /** The files of a row, as they are named in it. */
 export function filesOfRow({ question }: Row): string[] {
   if (question instanceof Error || !("media" in question)) return [];

@@ -106,6 +106,24 @@ describe("owl3 batch --relay", () => {
     expect(sorted("relayed.jsonl")).toBe(sorted("alone.jsonl"));
   });
 
+  test("a row that the other program has no line for has failed", () => {
+    const { folder } = world();
+    const options = [join(folder, "photos"), "-p", question, "-q", "-o", join(folder, "out.jsonl"), "--relay"];
+    const rows = run(["batch", ...options])
+      .out.trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const input = rows.map(({ id }) => `${JSON.stringify({ id, failed: "it crashed." })}\n`).join("");
+    expect(run(["batch", ...options], { input }).code).toBe(6);
+    const lines = results(folder, "out.jsonl").trim().split("\n");
+    for (const [i, line] of lines.entries())
+      expect(JSON.parse(line)).toMatchObject({
+        ...{ id: rows[i].id, index: i, input: rows[i].value, text: null, finish_reason: null },
+        error: { code: "engine_crashed", message: "it crashed." },
+      });
+    expect(lines).toHaveLength(4);
+  });
+
   test("lines of other rows and rows of another model are refused", () => {
     const { folder } = world();
     const options = [join(folder, "photos"), "-p", question, "-q", "-o", join(folder, "out.jsonl"), "--relay"];

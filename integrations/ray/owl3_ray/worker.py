@@ -25,24 +25,24 @@ class Worker:
         """Starts the process. `command` is the whole command line, with `--stdin`; `folder` is where it runs."""
         self._command = list(command)
         self._folder = folder
-        self._errors: deque[str] = deque(maxlen=20)
         self._process = self._start()
 
     def answer(self, rows: Iterable[str]) -> list[str]:
         """Returns a line for each row, in the rows' order. Rows and lines are JSON texts without a line break.
+        Instead of a line there may be `{"id", "failed"}`, which says why there is none.
 
         Rows without an answer when the process ends are asked once more, one by one, so that a row that ends it does
-        not take its neighbours along; that row's line is an error. Raises WorkerError if the process says that it
+        not take its neighbours along; that row has failed. Raises WorkerError if the process says that it
         can't work at all.
         """
-        rows = list(rows)
-        lines = self._ask(rows)
-        for row in rows:
-            if _id(row) not in lines:
+        waiting = {_id(row): row for row in rows}
+        lines = self._ask(list(waiting.values()))
+        for row_id, row in waiting.items():
+            if row_id not in lines:
                 lines.update(self._ask([row]))
-                if _id(row) not in lines:
-                    lines[_id(row)] = _failed(row, self._last_words())
-        return [lines[_id(row)] for row in rows]
+            if row_id not in lines:
+                lines[row_id] = json.dumps({"id": row_id, "failed": self._last_words()})
+        return [lines[row_id] for row_id in waiting]
 
     def close(self) -> None:
         """Ends the process: it stops at the end of its input."""
@@ -87,18 +87,20 @@ class Worker:
             )
         except OSError as error:
             raise WorkerError(f"{error.filename or self._command[0]} can't be run here: {error.strerror}.") from error
-        self._listener = Thread(target=self._listen, args=(process.stderr,), daemon=True)
+        self._errors: deque[str] = deque(maxlen=20)
+        self._listener = Thread(target=_listen, args=(process.stderr, self._errors), daemon=True)
         self._listener.start()
         return process
-
-    def _listen(self, stderr: IO[str]) -> None:
-        for line in stderr:
-            self._errors.append(line.rstrip("\n"))
 
     def _last_words(self) -> str:
         self._listener.join(timeout=5)  # what it said may still be on its way
         said = [line for line in self._errors if line.strip()]
         return said[-1] if said else f"{self._command[0]} ended with status {self._process.poll()}."
+
+
+def _listen(stderr: IO[str], errors: deque[str]) -> None:
+    for line in stderr:
+        errors.append(line.rstrip("\n"))
 
 
 def _write(stdin: IO[str], rows: Iterable[str]) -> None:
@@ -110,17 +112,6 @@ def _write(stdin: IO[str], rows: Iterable[str]) -> None:
 
 
 def _id(line: str) -> str:
-    return str(json.loads(line)["id"])
-
-
-def _failed(row: str, message: str) -> str:
-    """Makes the line of a row that ended its worker twice."""
-    given = json.loads(row)
-    line = {
-        "id": given["id"],
-        "index": given["index"],
-        "input": given["value"],
-        "text": None,
-        "error": {"code": "engine_crashed", "message": message},
-    }
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    """Returns the id of a row or of its line; lines of OpenAI's format have it in `custom_id`."""
+    given = json.loads(line)
+    return str(given.get("custom_id", given["id"]))

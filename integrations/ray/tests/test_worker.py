@@ -59,13 +59,17 @@ def test_a_row_that_ends_the_process_takes_no_neighbour_along(program: list[str]
     lines = [json.loads(line) for line in worker.answer([row(1, "a"), row(2, "die"), row(3, "c"), row(4, "d")])]
     worker.close()
     assert [line.get("text") for line in lines] == ["A", None, "C", "D"]
-    assert lines[1] == {
-        "id": "2",
-        "index": 2,
-        "input": {"prompt": "die"},
-        "text": None,
-        "error": {"code": "engine_crashed", "message": "the engine is out of luck."},
-    }
+    assert lines[1] == {"id": "2", "failed": "the engine is out of luck."}
+
+
+def test_lines_in_openai_s_format(tmp_path: Path) -> None:
+    (tmp_path / "openai.py").write_text(
+        "import json, sys\nfor line in sys.stdin: print(json.dumps("
+        '{"id": "batch_req_7", "custom_id": json.loads(line)["id"]}), flush=True)'
+    )
+    worker = Worker([sys.executable, str(tmp_path / "openai.py")])
+    assert [json.loads(line)["custom_id"] for line in worker.answer([row(7, "a")])] == ["7"]
+    worker.close()
 
 
 def test_a_worker_that_cannot_work_says_why(program: list[str]) -> None:

@@ -4,7 +4,7 @@ import { Inputs } from "../../batch/inputs.js";
 import { type BatchHeader, lineOf } from "../../batch/lines.js";
 import { RowFiles } from "../../batch/media.js";
 import { mergeShards } from "../../batch/merge.js";
-import { checkMap, type Row, seedOf } from "../../batch/row.js";
+import { checkMap, type Row, rowSeed, seedOf } from "../../batch/row.js";
 import { Owl } from "../../chat/owl.js";
 import { ExitCode, UsageError, UserError } from "../../errors.js";
 import { restrictLoaders } from "../../media/image.js";
@@ -57,7 +57,7 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
       later: sink.later,
       onExit: () => sink.abandon(),
     });
-    if (flags.relay) await relay(batch.waiting(watch), agreement, { sink, watch });
+    if (flags.relay) await relay(batch.waiting(watch), agreement, { sink, watch, fail: failing(flags, header) });
     else if (!counted || counted.done < counted.rows)
       await answer(model, { batch, files, sink, watch, flags, header }, out);
     watch.stop();
@@ -83,15 +83,14 @@ async function answer(model: string, { batch, files, sink, watch, flags, header 
   const options = { ...owlOptions(flags), onProgress: view.on };
   await using owl = await Owl.open(model, options).finally(() => view.stop());
   if (!sink.shows) watch.progress.begin();
-  const { interleave = false, seed = 0, format, logprobs, concurrency, ordered = false } = flags;
+  const { interleave = false, seed = 0, concurrency, ordered = false } = flags;
   const settings = { files, chat: chatOptions(flags), ask: askOptions(flags), interleave, seed };
   const work = async (row: Row, place: () => Promise<void>): Promise<Outcome> => {
     const refusal = sink.refusal(row);
     if (refusal === undefined) return answerRow(owl, row, settings, place);
     return { row, seed: seedOf(seed, row.id), result: { code: "bad_row", message: refusal } };
   };
-  const make = (outcome: Outcome) =>
-    lineOf(outcome, { model: header.model.name, format, logprobs: logprobs !== undefined });
+  const make = lineMaker(flags, header);
   const emit = (outcome: Outcome): void => {
     const { row, result } = outcome;
     const line = make(outcome);
@@ -103,6 +102,17 @@ async function answer(model: string, { batch, files, sink, watch, flags, header 
     ...{ concurrency, ahead: rowsAhead, ordered, signal: watch.signal },
   });
 }
+
+const lineMaker =
+  ({ format, logprobs }: BatchFlags, { model }: BatchHeader) =>
+  (outcome: Outcome) =>
+    lineOf(outcome, { model: model.name, format, logprobs: logprobs !== undefined });
+
+/** Makes the lines of rows that could not be answered elsewhere. */
+const failing =
+  (flags: BatchFlags, header: BatchHeader) =>
+  (row: Row, result: RowError): ReturnType<typeof lineOf> =>
+    lineMaker(flags, header)({ row, seed: rowSeed(flags.seed ?? 0, row), result });
 
 /** Writes a sidecar; returns why that was not possible. */
 function keepSidecar(row: Row, line: ReturnType<typeof lineOf>, sink: Sink): RowError | undefined {
