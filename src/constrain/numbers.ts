@@ -1,5 +1,5 @@
 import type { Budget } from "./budget.js";
-import { type Dfa, type Edge, intersect, ofTexts, trim, unite } from "./dfa.js";
+import { type Dfa, type Edge, intersect, ofTexts, trim } from "./dfa.js";
 import { compilePattern } from "./pattern.js";
 
 /** A limit of numbers. */
@@ -69,12 +69,8 @@ export function numbersDfa(values: readonly number[], budget: Budget): Dfa {
   return ofTexts(values.map(textOf), budget);
 }
 
-export function textOf(value: number): string {
+function textOf(value: number): string {
   return JSON.stringify(value);
-}
-
-export function uniteAll(all: readonly Dfa[], budget: Budget): Dfa {
-  return all.reduce((a, b) => unite(a, b, budget));
 }
 
 interface Decimal {

@@ -25,7 +25,7 @@ const maxPatterns = 16;
 export class Program {
   readonly #solver: Solver;
   readonly #nodes = new Map<string, Node>();
-  readonly #keys = new Map<string, Dfa>();
+  readonly #made = new Map<string, Dfa>();
 
   constructor(solver: Solver) {
     this.#solver = solver;
@@ -79,7 +79,10 @@ export class Program {
   #addNumbers(node: Node, facts: Facts): void {
     const { budget } = this.#solver;
     try {
-      const dfa = facts.values ? numbersDfa(facts.values as number[], budget) : numberDfa(facts, budget);
+      const { values, kind, min, max, multiples, notMultiples } = facts;
+      const dfa = this.#once(["number", values ?? [kind, min, max, multiples, notMultiples]], () =>
+        values ? numbersDfa(values as number[], budget) : numberDfa(facts, budget),
+      );
       node.numbers = node.numbers ? unite(node.numbers, dfa, budget) : dfa;
     } catch (error) {
       if (error instanceof NumberError) throw new SchemaError(facts.pointer, error.message);
@@ -131,27 +134,34 @@ export class Program {
   /** Keys that are none of the excluded ones and meet some demands; their labels say which patterns they match. */
   #otherKeys(excluded: readonly string[], patterns: readonly [string, Dfa][], demands: readonly Demand[]): Dfa {
     const { budget } = this.#solver;
-    const key = JSON.stringify([excluded, patterns.map(([source]) => source), demands]);
-    let others = this.#keys.get(key);
-    if (!others) {
-      others = anything;
+    return this.#once(["keys", excluded, patterns.map(([source]) => source), demands], () => {
+      let others = anything;
       for (const d of demands) others = intersect(others, this.#texts([d]), budget);
       if (excluded.length > 0) others = subtract(others, ofTexts(excluded, budget), budget);
       if (patterns.length > 0) others = relabel(others, () => 0);
       for (const [i, [, dfa]] of patterns.entries()) others = mark(others, dfa, 1 << i, budget);
-      this.#keys.set(key, others);
-    }
-    return others;
+      return others;
+    });
   }
 
   /** The strings that meet a goal, as one automaton. */
   #texts(goal: Goal): Dfa {
     const { budget } = this.#solver;
-    const parts = this.#solver.solve(goal, "string").forms.map(({ values, text, least, most }) => {
-      if (values) return ofTexts(values as string[], budget);
-      return withLength(text ?? anything, least, most, budget);
+    return this.#once(["texts", goalKey(goal)], () => {
+      const parts = this.#solver.solve(goal, "string").forms.map(({ values, text, least, most }) => {
+        if (values) return ofTexts(values as string[], budget);
+        return withLength(text ?? anything, least, most, budget);
+      });
+      return parts.reduce((a, b) => unite(a, b, budget), ofTexts([], budget));
     });
-    return parts.reduce((a, b) => unite(a, b, budget), ofTexts([], budget));
+  }
+
+  /** Automata are made once, whoever asks: objects of one schema have many members of a kind. */
+  #once(key: unknown, make: () => Dfa): Dfa {
+    const text = JSON.stringify(key);
+    const dfa = this.#made.get(text) ?? make();
+    this.#made.set(text, dfa);
+    return dfa;
   }
 
   #allowsKey(d: Demand, key: string): boolean {
