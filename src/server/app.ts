@@ -61,16 +61,17 @@ export function createApp({ dispatcher, metrics, settings, guard, bodies, media,
     dispatcher,
     settings,
     messages: new MessageReader(media),
-    stream: async (c, call, frames, format) => ({
-      response: await streamed(frames, { ...format, onEnd: call.end, leave: call.leave, log: logError(c) }),
-      streams: true,
-    }),
+    stream: async (c, call, frames, format) => {
+      const response = await streamed(frames, { ...format, onEnd: call.end, leave: call.leave, log: logError(c) });
+      call.streams = true;
+      return response;
+    },
     handle: async (c, work) => {
       const held = await reader.json(c);
       const call = openCall(c, held);
       try {
-        const { response, streams } = await work(held.body, call);
-        if (!streams) call.end();
+        const response = await work(held.body, call);
+        if (!call.streams) call.end();
         return response;
       } catch (error) {
         call.end();

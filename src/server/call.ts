@@ -18,6 +18,8 @@ export interface Call {
   leave(): void;
   /** Gives back what the request held: its body, and its place in the log. */
   end(): void;
+  /** Whether frames go on behind the response; they end the call. */
+  streams: boolean;
   /** Counts bytes to the request. Throws ApiError when it has too many. */
   hold(bytes: number): void;
   readonly tenant: Pick<ConversationRequest, "tenant">;
@@ -30,13 +32,11 @@ export interface Parts {
   settings: Settings;
   messages: MessageReader;
   /** Reads the JSON body of a request and answers it; a stream ends the call itself, later. */
-  handle(c: ServerContext, work: (body: unknown, call: Call) => Promise<Answered>): Promise<Response>;
+  handle(c: ServerContext, work: (body: unknown, call: Call) => Promise<Response>): Promise<Response>;
   /** Answers by frames, and ends the call with them. What fails before the first frame is thrown. */
-  stream(c: ServerContext, call: Call, frames: AsyncGenerator<string>, format: StreamFormat): Promise<Answered>;
+  stream(c: ServerContext, call: Call, frames: AsyncGenerator<string>, format: StreamFormat): Promise<Response>;
 }
 
-/** A response, and whether its stream goes on. */
-export type Answered = { response: Response; streams: boolean };
 export type App = Hono<{ Variables: Caller & { id: string } }>;
 
 /** Follows a request's connection. */
@@ -49,6 +49,7 @@ export function openCall(c: ServerContext, { hold, release }: Pick<Held, "hold" 
   const tenant = c.get("tenant");
   return {
     signal: controller.signal,
+    streams: false,
     leave,
     end: () => {
       signal.removeEventListener("abort", leave);

@@ -31,8 +31,10 @@ export async function runAnswers(
     await using chat = owl.chat({ ...conversationOptions(request, shared), messages });
     const seed = sampling.seed === undefined ? undefined : (sampling.seed + choice) >>> 0;
     const answer = chat.answer({ ...sampling, seed, maxTokens, stop, format, signal: either });
+    const told = sampling.logprobs !== undefined;
     for await (const { text, token } of answer)
-      if (text !== "" || token) emit({ type: "piece", choice, text, ...(token && { token: wireToken(owl, token) }) });
+      if (text !== "" || token)
+        emit({ type: "piece", choice, text, ...(told && token && { token: wireToken(owl, token) }) });
     const { finishReason, usage, timings } = await answer.result();
     const { promptTokens, prefilledTokens, completionTokens, crops } = usage;
     const { preprocessMs, visionMs, prefillMs, decodeMs } = timings;
@@ -78,5 +80,5 @@ function wireToken(owl: Owl, { top, ...choice }: Token): WireToken {
 }
 
 function wireChoice(owl: Owl, { id, text, logprob }: TokenChoice): WireChoice {
-  return { id, text, bytes: [...owl.tokenBytes(id)], logprob };
+  return { text, bytes: [...owl.tokenBytes(id)], logprob };
 }

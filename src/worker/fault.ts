@@ -2,13 +2,13 @@ import {
   ContextError,
   ExitCode,
   FileError,
-  isNativeCode,
   MemoryError,
   ModelFileError,
   NativeError,
   UsageError,
   UserError,
 } from "../errors.js";
+import { fromNative } from "../native/native.js";
 import type { Fault, FaultKind } from "./protocol.js";
 
 /** An error that came from the engine process, or that tells of its end. */
@@ -30,9 +30,8 @@ export class EngineError extends Error {
 export function toFault(error: unknown): Fault {
   if (error instanceof Error && error.name === "AbortError")
     return { kind: "aborted", message: "the request was stopped.", exitCode: ExitCode.interrupted };
-  const known =
-    error instanceof UserError ? error : isNative(error) ? new NativeError(error.code, error.message) : undefined;
-  if (known) return { kind: kindOf(known), message: known.message, exitCode: known.exitCode };
+  const known = fromNative(error);
+  if (known instanceof UserError) return { kind: kindOf(known), message: known.message, exitCode: known.exitCode };
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { kind: "internal", message: "the engine failed unexpectedly.", exitCode: ExitCode.failure, detail };
 }
@@ -49,8 +48,4 @@ function kindOf(error: UserError): FaultKind {
   if (error instanceof ModelFileError) return "model";
   if (error instanceof NativeError && error.code === "out_of_memory") return "memory";
   return "internal";
-}
-
-function isNative(error: unknown): error is Error & { code: NativeError["code"] } {
-  return error instanceof Error && isNativeCode((error as NodeJS.ErrnoException).code);
 }

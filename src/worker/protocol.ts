@@ -52,7 +52,6 @@ export interface ScoreRequest extends ConversationRequest {
 
 /** A token, or one that might have stood in its place. */
 export interface WireChoice {
-  id: number;
   text: string;
   bytes: number[];
   logprob: number;
@@ -79,7 +78,7 @@ export interface AnswerTimings {
 
 /** The pieces and the end of an answer, in order; `choice` counts the answers of a request from 0. */
 export type AnswerEvent =
-  | { type: "piece"; choice: number; text: string; token?: WireToken }
+  | { type: "piece"; choice: number; text: string; token?: WireToken } // the token where log-probabilities were asked for
   | { type: "end"; choice: number; finishReason: "stop" | "length"; usage: AnswerUsage; timings: AnswerTimings };
 
 /** The kinds of errors: some are the request's fault, some the engine's. */

@@ -67,7 +67,7 @@ export class FakeEngine implements Engine {
         if (this.fails && i >= this.fails.after) throw this.fails.error;
         if (i >= this.pauseAfter) await this.#paused(either);
         const bytes = [...Buffer.from(word)];
-        const token = { id: i, text: word, bytes, logprob: i === 0 ? Number.NEGATIVE_INFINITY : -i, top: [] };
+        const token = { text: word, bytes, logprob: i === 0 ? Number.NEGATIVE_INFINITY : -i, top: [] };
         for (let choice = 0; choice < request.n; choice++) yield { type: "piece", choice, text: word, token };
       }
       const finishReason = words.length < request.maxTokens ? "stop" : "length";

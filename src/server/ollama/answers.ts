@@ -3,7 +3,7 @@ import type { AnswerEvent, AnswerRequest, ModelInfo } from "../../worker/protoco
 import { type Collected, collect } from "../collect.js";
 import { badRequest, unsupported } from "../errors.js";
 import type { Turn, TurnPart } from "../messages.js";
-import { checkTools, given } from "../openai/request.js";
+import { checkTools, samplingOf } from "../openai/request.js";
 import { defaultAnswerTokens, type Settings } from "../settings.js";
 import type { OllamaChatRequest, OllamaGenerateRequest, OllamaOptions } from "./schema.js";
 
@@ -59,16 +59,7 @@ export function ollamaSampling(
   const asked = o.num_predict ?? Math.min(defaultAnswerTokens, maxTokens);
   const { stop } = o;
   return {
-    sampling: given({
-      temperature: o.temperature,
-      topK: o.top_k,
-      topP: o.top_p,
-      minP: o.min_p,
-      repetitionPenalty: o.repeat_penalty,
-      presencePenalty: o.presence_penalty,
-      frequencyPenalty: o.frequency_penalty,
-      seed: typeof o.seed === "number" ? Number(BigInt.asUintN(32, BigInt(o.seed))) : undefined,
-    }),
+    sampling: samplingOf({ ...o, repetition_penalty: o.repeat_penalty }),
     // Ollama writes -1 and -2 for as many as there is room for.
     maxTokens: asked < 1 ? maxTokens : Math.min(asked, maxTokens),
     stop: typeof stop === "string" ? [stop] : (stop ?? []),

@@ -1,5 +1,5 @@
 import { packageVersion } from "../../version.js";
-import type { Answered, Call, Parts, ServerContext } from "../call.js";
+import type { Call, Parts, ServerContext } from "../call.js";
 import { checkModel } from "../call.js";
 import type { Turn } from "../messages.js";
 import { validate } from "../validate.js";
@@ -50,7 +50,7 @@ export function ollamaRoutes({ app, dispatcher, settings, messages, handle, stre
         capabilities: ["completion", "vision"],
         modified_at: new Date(settings.created * 1000).toISOString(),
       };
-      return { response: c.json(shown), streams: false };
+      return c.json(shown);
     }),
   );
   app.post("/api/chat", (c) =>
@@ -65,10 +65,7 @@ export function ollamaRoutes({ app, dispatcher, settings, messages, handle, stre
       // Without a prompt, clients ask for the model to be loaded, and it is.
       if (!body.prompt && !body.images?.length) {
         checkModel(body.model, settings);
-        return {
-          response: c.json({ ...ollamaPiece("generate", model, ""), done: true, done_reason: "load" }),
-          streams: false,
-        };
+        return c.json({ ...ollamaPiece("generate", model, ""), done: true, done_reason: "load" });
       }
       return answer(c, "generate", body, generateTurns(body), call);
     }),
@@ -80,7 +77,7 @@ export function ollamaRoutes({ app, dispatcher, settings, messages, handle, stre
     body: OllamaChatRequest | OllamaGenerateRequest,
     turns: Turn[],
     call: Call,
-  ): Promise<Answered> {
+  ): Promise<Response> {
     checkModel(body.model, settings);
     checkOllama(body);
     const request = {
@@ -91,7 +88,7 @@ export function ollamaRoutes({ app, dispatcher, settings, messages, handle, stre
       ...ollamaFormat(body),
     };
     const events = dispatcher.answer(request, call.signal);
-    if (body.stream === false) return { response: c.json(await ollamaWhole(kind, model, events)), streams: false };
+    if (body.stream === false) return c.json(await ollamaWhole(kind, model, events));
     return stream(c, call, ollamaLines(kind, model, events), {
       contentType: "application/x-ndjson",
       // Clients parse every line, so the one that keeps the connection alive is a piece without text.

@@ -1,24 +1,19 @@
 /** The bodies of Ollama's API (https://github.com/ollama/ollama/blob/main/docs/api.md). */
 import { z } from "zod";
+import { penalty, sampling, stop } from "../openai/schema.js";
 
 const model = z.string().nullish();
-const stop = z.union([z.string(), z.array(z.string()).max(16)]).nullish();
-const fraction = z.number().min(0).max(1).nullish();
 const options = z
   .object({
     num_predict: z.int().min(-2).nullish(),
-    temperature: z.number().min(0).max(100).nullish(),
-    top_k: z
-      .int()
-      .min(0)
-      .max(1 << 24)
-      .nullish(),
-    top_p: fraction,
-    min_p: fraction,
-    repeat_penalty: z.number().min(0.01).max(100).nullish(),
-    presence_penalty: z.number().min(-2).max(2).nullish(),
-    frequency_penalty: z.number().min(-2).max(2).nullish(),
-    seed: z.int().nullish(),
+    temperature: sampling.temperature,
+    top_k: sampling.top_k,
+    top_p: sampling.top_p,
+    min_p: sampling.min_p,
+    repeat_penalty: sampling.repetition_penalty,
+    presence_penalty: penalty,
+    frequency_penalty: penalty,
+    seed: sampling.seed,
     stop,
   })
   .nullish();

@@ -5,12 +5,13 @@ import type { AnswerRequest, ConversationRequest } from "../../worker/protocol.j
 import { badRequest, unsupported } from "../errors.js";
 import type { Turn, TurnPart } from "../messages.js";
 import type { Settings } from "../settings.js";
-import type { ChatRequest, looking, message, ResponsesRequest, sampling } from "./schema.js";
+import type { ChatRequest, looking, message, penalty, ResponsesRequest, sampling } from "./schema.js";
 
 type Message = z.output<typeof message>;
 type Item = Exclude<ResponsesRequest["input"], string>[number];
 type Looking = z.output<z.ZodObject<typeof looking>>;
-type Sampling = z.output<z.ZodObject<typeof sampling>>;
+type Penalty = "presence_penalty" | "frequency_penalty";
+type Sampling = z.output<z.ZodObject<typeof sampling>> & { [K in Penalty]?: z.output<typeof penalty> };
 
 /** The turns of a body's member `at`. A picture of low detail is not cut, unless `cut` asks for it. */
 export function turnsOf(all: readonly (Message | Item)[], at: string, cut: boolean | null | undefined): Turn[] {
@@ -77,12 +78,14 @@ export function samplingOf(body: Sampling): AnswerRequest["sampling"] {
     topK: body.top_k,
     minP: body.min_p,
     repetitionPenalty: body.repetition_penalty,
+    presencePenalty: body.presence_penalty,
+    frequencyPenalty: body.frequency_penalty,
     seed: body.seed === null || body.seed === undefined ? undefined : Number(BigInt.asUintN(32, BigInt(body.seed))),
   });
 }
 
 /** The members that are there. */
-export function given<T extends object>(all: T): { [K in keyof T]?: NonNullable<T[K]> } {
+function given<T extends object>(all: T): { [K in keyof T]?: NonNullable<T[K]> } {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && value !== null)) as {
     [K in keyof T]?: NonNullable<T[K]>;
   };

@@ -7,7 +7,7 @@ import { defaultAnswerTokens } from "../settings.js";
 import { sse } from "../stream.js";
 import { validate } from "../validate.js";
 import { chatChunks, chatCompletion, chatHead } from "./chat.js";
-import { checkChat, checkTools, formatOf, given, lookingOf, samplingOf, turnsOf } from "./request.js";
+import { checkChat, checkTools, formatOf, lookingOf, samplingOf, turnsOf } from "./request.js";
 import { ResponseObject } from "./responses.js";
 import { type ChatRequest, chatRequest, type ResponsesRequest, responsesRequest, scoreRequest } from "./schema.js";
 import { scoreAnswer } from "./score.js";
@@ -33,8 +33,7 @@ export function openaiRoutes({ app, dispatcher, settings, messages, handle, stre
       const head = chatHead(model, `owl3-${packageVersion()}`);
       const answer = dispatcher.answer(request, call.signal);
       const logprobs = body.logprobs ?? false;
-      if (!body.stream)
-        return { response: c.json(await chatCompletion(answer, request.n, head, logprobs)), streams: false };
+      if (!body.stream) return c.json(await chatCompletion(answer, request.n, head, logprobs));
       const chunks = chatChunks(answer, head, { logprobs, includeUsage: body.stream_options?.include_usage ?? false });
       const onError = (error: { body(): object }) => sse(error.body()) + sse("[DONE]");
       return stream(c, call, chunks, { ...events, onError });
@@ -48,7 +47,7 @@ export function openaiRoutes({ app, dispatcher, settings, messages, handle, stre
       const request = await responsesAnswer(body, call);
       const answer = new ResponseObject(body, model);
       const pieces = dispatcher.answer(request, call.signal);
-      if (!body.stream) return { response: c.json(await answer.whole(pieces)), streams: false };
+      if (!body.stream) return c.json(await answer.whole(pieces));
       const onError = ({ code, message }: { code: string; message: string }) =>
         sse({ type: "error", code, message, param: null }, "error");
       return stream(c, call, answer.stream(pieces), { ...events, onError });
@@ -67,7 +66,7 @@ export function openaiRoutes({ app, dispatcher, settings, messages, handle, stre
         candidates: body.choices,
         end: body.whole ?? false,
       };
-      return { response: c.json(scoreAnswer(await dispatcher.score(request, call.signal), model)), streams: false };
+      return c.json(scoreAnswer(await dispatcher.score(request, call.signal), model));
     }),
   );
 
@@ -84,7 +83,6 @@ export function openaiRoutes({ app, dispatcher, settings, messages, handle, stre
       ...call.tenant,
       sampling: {
         ...samplingOf(body),
-        ...given({ presencePenalty: body.presence_penalty, frequencyPenalty: body.frequency_penalty }),
         ...(body.logprobs && { logprobs: body.top_logprobs ?? 0 }),
       },
       maxTokens: tokens(body.max_completion_tokens ?? body.max_tokens),

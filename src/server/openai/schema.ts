@@ -25,7 +25,8 @@ export const message = z.discriminatedUnion("role", [
 export const messages = z.array(message).min(1).max(10_000);
 
 const fraction = z.number().min(0).max(1).nullish();
-const penalty = z.number().min(-2).max(2).nullish();
+export const penalty = z.number().min(-2).max(2).nullish();
+export const stop = z.union([z.string(), z.array(z.string()).max(16)]).nullish();
 const frameCount = z.int().min(1).max(4096);
 
 /** How an answer is drawn; in common to all ways of asking. */
@@ -80,7 +81,7 @@ export const chatRequest = z
     frequency_penalty: penalty,
     max_tokens: z.int().min(1).nullish(),
     max_completion_tokens: z.int().min(1).nullish(),
-    stop: z.union([z.string(), z.array(z.string()).max(16)]).nullish(),
+    stop,
     n: z.int().min(1).max(128).nullish(),
     stream: z.boolean().nullish(),
     stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
