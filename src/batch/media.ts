@@ -2,6 +2,7 @@
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
+import { isBelow } from "../media/root.js";
 import { openSource } from "../media/source.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../prompt/messages.js";
 import type { RowMedium } from "./question.js";
@@ -77,7 +78,7 @@ export class RowFiles {
         { cause: error },
       );
     });
-    if (this.#root !== undefined && !real.startsWith(this.#root + path.sep))
+    if (this.#root !== undefined && !isBelow(this.#root, real))
       throw new FileError(`${where} lies outside of the media root; it is not opened.`);
     if (!(await stat(real)).isFile()) throw new FileError(`${file} is not a regular file.`);
     return file;

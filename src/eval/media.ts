@@ -2,6 +2,7 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError, systemReason } from "../errors.js";
+import { isBelow } from "../media/root.js";
 import { expandMedia } from "../media/sequence.js";
 import { sampleFrames } from "../media/video/sampling.js";
 import type { InputImage, InputPart, InputVideo } from "../prompt/messages.js";
@@ -86,7 +87,7 @@ export class MediaRoot {
   /** The real path of a file, if it exists and lies below the root. */
   async #inside(file: string): Promise<string | undefined> {
     const real = await realpath(file).catch(() => undefined);
-    if (real !== undefined && real !== this.#root && !real.startsWith(this.#root + path.sep))
+    if (real !== undefined && real !== this.#root && !isBelow(this.#root, real))
       throw new FileError(`${file} leads out of the media root; it is not opened.`);
     return real;
   }

@@ -1,8 +1,8 @@
 /** Turns of a request → messages for the engine. The APIs differ in how they write a conversation, and meet here. */
 import { realpath } from "node:fs/promises";
-import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../errors.js";
+import { isBelow } from "../media/root.js";
 import { dataUrl } from "../media/source.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../prompt/messages.js";
 import { badRequest } from "./errors.js";
@@ -131,7 +131,7 @@ async function fileBelow(root: string, url: string, name: string, param: string)
   try {
     const base = await realpath(root);
     const file = await realpath(fileURLToPath(url));
-    if (file.startsWith(base + path.sep)) return file;
+    if (isBelow(base, file)) return file;
   } catch {
     // A file that is not there, or a URL that names none.
   }
