@@ -15,7 +15,7 @@ import { closeMedia, type MediaReport } from "../vision/chat-media.js";
 import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
 import { instructionOf } from "./constraints.js";
-import { Conversation } from "./conversation.js";
+import { Conversation, openingOf } from "./conversation.js";
 import { checkEngineMemory, type Engine } from "./engine.js";
 import {
   type AskOptions,
@@ -52,16 +52,8 @@ export class Chat {
     this.#onDispose = onDispose;
     this.#engine = engine;
     this.#options = options;
-    this.#conversation = new Conversation(engine.tokenizer, engine.loadMedia, {
-      cut: options.cut,
-      video: options.video,
-      maxPixels: options.maxPixels,
-      allowSpecial: options.allowSpecial ?? false,
-    });
-    this.#pending = structuredClone([
-      ...(options.system === undefined ? [] : [{ role: "system" as const, content: options.system }]),
-      ...messages,
-    ]);
+    this.#conversation = new Conversation(engine.tokenizer, engine.loadMedia, options);
+    this.#pending = structuredClone([...openingOf(options), ...messages]);
     checkContextLength(options.contextLength, engine.model.config.contextLength);
   }
 

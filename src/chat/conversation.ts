@@ -1,15 +1,17 @@
 import type { VisibleCrop } from "../decode/prefix.js";
 import { UsageError } from "../errors.js";
 import type { InputImage, InputMessage, InputVideo, Message, TextPart } from "../prompt/messages.js";
-import { type ChatMedia, type LoadMedia, type LoadOptions, nameOf, releaseMedia } from "../vision/chat-media.js";
+import { type ChatMedia, type LoadMedia, nameOf, releaseMedia } from "../vision/chat-media.js";
+import type { ChatOptions } from "./options.js";
 import type { OnProgress } from "./progress.js";
 import { type PromptTokenizer, type Rendered, spells } from "./prompt-tokenizer.js";
 
-export interface ConversationOptions extends Omit<LoadOptions, "signal" | "cut"> {
-  /** Undefined: as the model's release does it. */
-  cut: boolean | undefined;
-  allowSpecial: boolean;
-}
+/** The options of a chat that its prompt depends on. */
+export type ConversationOptions = Partial<Pick<ChatOptions, "cut" | "video" | "maxPixels" | "allowSpecial">>;
+
+/** The turns that a chat begins with besides those that it is given. */
+export const openingOf = ({ system }: Partial<Pick<ChatOptions, "system">>): InputMessage[] =>
+  system === undefined ? [] : [{ role: "system", content: system }];
 
 /** The turns of a chat and the prompt that they make. */
 export class Conversation {
@@ -21,7 +23,8 @@ export class Conversation {
   constructor(tokenizer: PromptTokenizer, loadMedia: LoadMedia, options: ConversationOptions) {
     this.#tokenizer = tokenizer;
     this.#loadMedia = loadMedia;
-    this.#options = options;
+    const { cut, video, maxPixels, allowSpecial } = options; // those of a chat have more
+    this.#options = { cut, video, maxPixels, allowSpecial };
   }
 
   get length(): number {
@@ -116,7 +119,9 @@ export class Conversation {
 
   /** Renders the prompt; `instruction` is appended to its system message. */
   render(instruction?: string): Rendered {
-    return this.#tokenizer.render(instructed(this.#turns, instruction), { allowSpecial: this.#options.allowSpecial });
+    return this.#tokenizer.render(instructed(this.#turns, instruction), {
+      allowSpecial: this.#options.allowSpecial ?? false,
+    });
   }
 }
 

@@ -6,7 +6,7 @@ import type { InputMessage } from "../prompt/messages.js";
 import type { LoadMedia, MediaReport } from "../vision/chat-media.js";
 import { mediaLoader } from "../vision/load.js";
 import { instructionOf } from "./constraints.js";
-import { Conversation } from "./conversation.js";
+import { Conversation, openingOf } from "./conversation.js";
 import { type AskOptions, type ChatOptions, checkContextLength, checkOptions } from "./options.js";
 import { planWork } from "./plan.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
@@ -50,16 +50,10 @@ export async function preview(
   const conversation = new Conversation(
     replace.tokenizer ?? promptTokenizer(file.metadata, path),
     replace.loadMedia ?? mediaLoader(binding, model.vision.crop_size),
-    {
-      cut: options.cut,
-      allowSpecial: options.allowSpecial ?? false,
-      video: options.video,
-      maxPixels: options.maxPixels,
-    },
+    options,
   );
   try {
-    const system = options.system === undefined ? [] : [{ role: "system" as const, content: options.system }];
-    await conversation.add([...system, ...messages], options);
+    await conversation.add([...openingOf(options), ...messages], options);
     const { prompt, ids, mediaOffset } = conversation.render(instructionOf(options));
     const size = { promptTokens: ids.length, crops: mediaOffset.length, modelContext };
     const work = planWork(size, options, options);

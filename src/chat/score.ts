@@ -10,7 +10,7 @@ import { forkBytes, scoreContinuations } from "../score/continuations.js";
 import { type YesNo, yesNo, yesNoCandidates } from "../score/yes-no.js";
 import type { MediaReport } from "../vision/chat-media.js";
 import { encodeMedia } from "../vision/encode-media.js";
-import { Conversation } from "./conversation.js";
+import { Conversation, openingOf } from "./conversation.js";
 import { checkEngineMemory, type Engine } from "./engine.js";
 import { type ChatOptions, chatShape, checkContextLength } from "./options.js";
 import { workOf } from "./plan.js";
@@ -61,15 +61,9 @@ export async function scoreCandidates(
   const asked = options.letters ? withOptions(messages, candidates) : messages;
   const named = options.letters ? [...letters].slice(0, candidates.length) : undefined;
   const continuations = (named ?? candidates).map((text) => continuation(engine, text, options.end ?? false));
-  const conversation = new Conversation(tokenizer, engine.loadMedia, {
-    cut: options.cut,
-    video: options.video,
-    maxPixels: options.maxPixels,
-    allowSpecial: options.allowSpecial ?? false,
-  });
+  const conversation = new Conversation(tokenizer, engine.loadMedia, options);
   try {
-    const system = options.system === undefined ? [] : [{ role: "system" as const, content: options.system }];
-    await conversation.add([...system, ...asked], { signal, onProgress });
+    await conversation.add([...openingOf(options), ...asked], { signal, onProgress });
     const { ids, mediaOffset } = conversation.render();
     const plan = planScores(engine, { promptTokens: ids.length, crops: mediaOffset.length }, continuations, options);
     await encodeMedia(engine.crops, conversation.media, { signal, tenant, onProgress, plan });
