@@ -14,4 +14,4 @@ export function homeFolder(): string {
 }
 
 /** A folder of the environment; the specification ignores relative ones. */
-const absolute = (folder: string | undefined) => (folder && path.isAbsolute(folder) ? folder : undefined);
+export const absolute = (folder: string | undefined) => (folder && path.isAbsolute(folder) ? folder : undefined);

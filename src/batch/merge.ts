@@ -6,17 +6,14 @@ import {
   fsyncSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   renameSync,
   rmSync,
-  writeSync,
 } from "node:fs";
 import path from "node:path";
 import { FileError, UsageError, UserError } from "../errors.js";
-import { lockFile } from "../lock.js";
 import { parseObject, splitLines } from "../rows/lines.js";
-import { headerFile, writeWhole } from "../rows/results.js";
+import { headerFile, lockResults, readHeader, writeAll, writeWhole } from "../rows/results.js";
 import { type Shard, shardFile } from "../rows/shard.js";
 import { type BatchHeader, batchResults, indexOf } from "./lines.js";
 
@@ -40,9 +37,8 @@ export async function mergeShards(file: string): Promise<{ rows: number; failed:
     throw new FileError(`there is no file ${missing}; run shard ${files.indexOf(missing)}/${count}.`);
   const locks: (() => void)[] = [];
   try {
-    for (const shard of files)
-      locks.push(lockFile(`${shard}.lock`, (owner) => `another owl3 (${owner}) is writing ${shard}.`));
-    const headers = files.map(readHeader);
+    for (const shard of files) locks.push(lockResults(shard));
+    const headers = files.map(headerOf);
     const [first] = headers as [BatchHeader];
     for (const [index, header] of headers.entries())
       checkShard(files[index] as string, header, first, { index, count });
@@ -81,10 +77,10 @@ function countOf(file: string): number {
   return only;
 }
 
-function readHeader(file: string): BatchHeader {
-  const name = headerFile(file);
-  const header = existsSync(name) ? parseObject(readFileSync(name)) : undefined;
-  if (!header || !batchResults.isHeader(header)) throw new FileError(`${name} does not say which run began ${file}.`);
+function headerOf(file: string): BatchHeader {
+  const header = readHeader(file);
+  if (!header || !batchResults.isHeader(header))
+    throw new FileError(`${headerFile(file)} does not say which run began ${file}.`);
   return header as BatchHeader;
 }
 
@@ -133,7 +129,7 @@ function copy(file: string, files: readonly string[], places: readonly Place[]):
       for (const { shard, at, length } of places) {
         const line = Buffer.alloc(length);
         readSync(from[shard] as number, line, 0, length, at);
-        for (let done = 0; done < length; ) done += writeSync(to, line, done);
+        writeAll(to, line);
       }
       fsyncSync(to);
     } finally {

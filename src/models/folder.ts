@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../errors.js";
-import { dataFolder, homeFolder } from "../folders.js";
+import { absolute, dataFolder, homeFolder } from "../folders.js";
 import { isRepo, type ModelName } from "./names.js";
 
 /** The model folder: $OWL3_HOME, else owl3/models in the XDG data folder. */
@@ -53,8 +53,6 @@ export function safeFile(folder: string, file: string): string {
     );
   return path.join(folder, ...segments);
 }
-
-const absolute = (folder: string | undefined) => (folder && path.isAbsolute(folder) ? folder : undefined);
 
 /** Whether a path names a regular file. */
 export async function isFile(path: string): Promise<boolean> {

@@ -77,7 +77,7 @@ export class ResultsFile<L extends object, H extends object> {
     options: ResultsOptions<L> = {},
   ): Promise<ResultsFile<L, H>> {
     closeSync(openFile(path)); // what can't be written need not be locked
-    const unlock = lockFile(`${path}.lock`, (owner) => `another owl3 (${owner}) is writing ${path}.`);
+    const unlock = lockResults(path);
     try {
       const results = new ResultsFile<L, H>(path, kind, unlock, openFile(path));
       try {
@@ -249,8 +249,12 @@ function openFile(path: string): number {
   throw new FileError(`${path} is not a regular file, so no run could go on with it.`);
 }
 
+/** Locks a results file, and returns what unlocks it. Throws UserError if another process has it. */
+export const lockResults = (path: string): (() => void) =>
+  lockFile(`${path}.lock`, (owner) => `another owl3 (${owner}) is writing ${path}.`);
+
 /** The header beside a file; undefined if there is none that could be read. */
-function readHeader(path: string): object | undefined {
+export function readHeader(path: string): object | undefined {
   try {
     return parseObject(readFileSync(headerFile(path)));
   } catch {
@@ -273,7 +277,8 @@ export function writeWhole(path: string, text: string): void {
   });
 }
 
-function writeAll(file: number, bytes: Uint8Array): void {
+/** Writes all bytes, also where the system takes a part of them at a time. */
+export function writeAll(file: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
 }
 

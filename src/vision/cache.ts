@@ -19,7 +19,7 @@ import {
 } from "node:fs/promises";
 import path from "node:path";
 import { UsageError } from "../errors.js";
-import { homeFolder } from "../folders.js";
+import { absolute, homeFolder } from "../folders.js";
 import { type CacheFile, cacheFiles, countFiles, fileIdentity, pruneFiles } from "./cache-files.js";
 
 /** The folder of the entries: $OWL3_CACHE_DIR, else owl3/embeds in the user's cache folder. */
@@ -30,9 +30,7 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
       ? (env.LOCALAPPDATA ?? path.join(homeFolder(), "AppData", "Local"))
       : process.platform === "darwin" && !env.XDG_CACHE_HOME
         ? path.join(homeFolder(), "Library", "Caches")
-        : env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME)
-          ? env.XDG_CACHE_HOME
-          : path.join(homeFolder(), ".cache");
+        : (absolute(env.XDG_CACHE_HOME) ?? path.join(homeFolder(), ".cache"));
   return path.join(base, "owl3", "embeds");
 }
 

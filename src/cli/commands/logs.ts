@@ -1,13 +1,7 @@
 import type { Command } from "commander";
+import type { ShowFlags } from "../logs/show.js";
 import { integer } from "../options.js";
 import { createOutput } from "../output.js";
-
-interface LogsFlags {
-  count: number;
-  query?: string;
-  response?: boolean;
-  json?: boolean;
-}
 
 /** The actions are in src/cli/logs/. */
 export function addLogsCommand(program: Command): void {
@@ -18,7 +12,7 @@ export function addLogsCommand(program: Command): void {
     .option("-q, --query <text>", "only those with this text in the question or answer")
     .option("-r, --response", "only the text of the last answer")
     .option("--json", "print a list of JSON objects")
-    .action(async (flags: LogsFlags) => {
+    .action(async (flags: ShowFlags) => {
       const { showLogs } = await import("../logs/show.js");
       await showLogs(createOutput(), flags);
     });
