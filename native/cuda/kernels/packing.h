@@ -37,34 +37,25 @@ struct Record {
   int32_t columns, bytes, high_at, scale_at, d_at;
 };
 
-constexpr Record f32_record{64, 4096, 0, 0, 0};
-constexpr Record half_record{64, 2048, 0, 0, 0};
-constexpr Record q8_0_record{64, 1088, 0, 1024, 0};
-constexpr Record q4_0_record{64, 576, 0, 512, 0};
-constexpr Record q5_0_record{64, 704, 512, 640, 0};
-constexpr Record q4_k_record{256, 2368, 0, 2048, 2304};
-constexpr Record q5_k_record{256, 2880, 2048, 2560, 2816};
-constexpr Record q6_k_record{256, 3360, 2048, 3072, 3328};
-
 OWL3_BOTH constexpr Record record_of(Packing packing) {
   switch (packing) {
     case Packing::f32:
-      return f32_record;
+      return {64, 4096, 0, 0, 0};
     case Packing::f16:
     case Packing::bf16:
-      return half_record;
+      return {64, 2048, 0, 0, 0};
     case Packing::q8_0:
-      return q8_0_record;
+      return {64, 1088, 0, 1024, 0};
     case Packing::q4_0:
-      return q4_0_record;
+      return {64, 576, 0, 512, 0};
     case Packing::q5_0:
-      return q5_0_record;
+      return {64, 704, 512, 640, 0};
     case Packing::q4_k:
-      return q4_k_record;
+      return {256, 2368, 0, 2048, 2304};
     case Packing::q5_k:
-      return q5_k_record;
+      return {256, 2880, 2048, 2560, 2816};
     case Packing::q6_k:
-      return q6_k_record;
+      return {256, 3360, 2048, 3072, 3328};
   }
   return {};
 }

@@ -46,17 +46,17 @@ enum class ProductActivation : int32_t { none, gelu_tanh, gelu_erf };
 /// One product: y = activation(x w^T + bias) + residual, or y = silu(y) * (x w^T) when `gated`.
 struct ProductParams {
   PackedMatrix w;
-  const void* values;  ///< rows of activations in the form that w takes (RowsParams)
-  const float* scales;
-  int32_t padded;  ///< columns of `values`
-  int32_t rows;
-  const float* bias;  ///< or null
-  const float* residual;
-  int32_t residual_rows;  ///< 0: one residual row a row
-  int32_t gated;          ///< y holds the gate's product
-  ProductActivation activation;
-  float* y;
-  int64_t ldy;
+  const void* values = nullptr;  ///< rows of activations in the form that w takes (RowsParams)
+  const float* scales = nullptr;
+  int32_t padded = 0;  ///< columns of `values`
+  int32_t rows = 0;
+  const float* bias = nullptr;  ///< or null
+  const float* residual = nullptr;
+  int32_t residual_rows = 0;  ///< 0: one residual row a row
+  int32_t gated = 0;          ///< y holds the gate's product
+  ProductActivation activation = ProductActivation::none;
+  float* y = nullptr;
+  int64_t ldy = 0;
 };
 
 // The table of a pass, as verbs/table.h lays it out.

@@ -29,4 +29,7 @@ struct Options {
 /// results are then undefined. May be called from several threads at a time.
 void run(const Launch& launch, const Options& options = {});
 
+/// Runs `thread` as a kernel: once for every thread, with launch.params. Checks and errors are those of run().
+void run_as(const Launch& launch, void (*thread)(const void* params), const Options& options = {});
+
 }  // namespace owl3::cuda::simt

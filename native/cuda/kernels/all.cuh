@@ -1,0 +1,9 @@
+// Every kernel.
+#pragma once
+#include "cuda/kernels/attention.cuh"
+#include "cuda/kernels/gemm.cuh"
+#include "cuda/kernels/norm.cuh"
+#include "cuda/kernels/pick.cuh"
+#include "cuda/kernels/repack.cuh"
+#include "cuda/kernels/rope.cuh"
+#include "cuda/kernels/rows.cuh"
