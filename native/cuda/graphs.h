@@ -6,6 +6,7 @@
 
 #include "cuda/queue.h"
 #include "cuda/verbs/table.h"
+#include "ops/backend.h"
 
 namespace owl3::cuda {
 

@@ -87,6 +87,7 @@ MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span
   MemoryPlan plan;
   for (size_t i = 0; i < stages.size(); i++)
     plan.devices.push_back({.device = stages[i].backend->device(),
+                            .name = stages[i].backend->name(),
                             .layers = stages[i].layers,
                             .free_memory = stages[i].backend->free_memory(),
                             .memory = plan_stage(c, stages[i], i == 0, weight_bytes[i], o)});
@@ -95,9 +96,9 @@ MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span
   const uint64_t logits =
       checked_mul(logit_rows, static_cast<uint64_t>(c.vocab_size) * sizeof(float), "logits");
   const auto on_host = std::ranges::find(plan.devices, host, &DevicePart::device);
-  DevicePart& part = on_host == plan.devices.end() ? plan.devices.emplace_back(DevicePart{.device = host}) : *on_host;
+  DevicePart& part = on_host == plan.devices.end() ? plan.devices.emplace_back(DevicePart{.device = host, .name = host}) : *on_host;
   part.memory.scratch += logits;
-  for (const DevicePart& device : plan.devices) plan.all.add(device.memory);
+  for (const DevicePart& device : plan.devices) plan.add(device.memory);
   return plan;
 }
 

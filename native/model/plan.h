@@ -34,13 +34,14 @@ struct MemoryPart {
 /// The part of one stage's device, or of the host.
 struct DevicePart {
   std::string device;        ///< its name in options
+  std::string name;          ///< with what it is
   int32_t layers = 0;        ///< of the language model
   uint64_t free_memory = 0;  ///< bytes of the device that are free now; 0: not known
   MemoryPart memory = {};
 };
 
-struct MemoryPlan {
-  MemoryPart all;                   ///< on all devices together
+/// On all devices together, and on each.
+struct MemoryPlan : MemoryPart {
   std::vector<DevicePart> devices;  ///< one a stage; the last one is the host's, if no stage is on it
 };
 
