@@ -115,18 +115,24 @@ TEST("cuda backend: recordings go with the memory that they speak of") {
   CHECK_EQ(fake::counts().live_graphs, 0);  // the store is gone
 }
 
-TEST("cuda backend: what a model holds goes when it goes") {
-  const auto device = fake_device();
-  device->wait(device->submit());
-  const size_t before = fake::counts().bytes;
-  {
+TEST("cuda backend: what a model holds goes when it goes, and the device's own with the device") {
+  auto device = fake_device();
+  const auto live = [&] {
     const auto model = open({device});
     const auto embeds = model->encode(pixels(2).data(), 2);
     model::Session s(model, {256, ops::KvType::f32, 128, 0});
     append(s, s.create(), count(80), {{4, embeds, 0}, {60, embeds, 1}});
-  }
+    return fake::counts().bytes;
+  };
+  const size_t in_use = live();
   device->wait(device->submit());
-  CHECK(fake::counts().bytes <= before + cuda::Heap::granule);  // the scratch, which is the backend's
+  const size_t after = fake::counts().bytes;
+  CHECK(after < in_use);
+  for (int i = 0; i < 3; i++) CHECK_EQ(live(), in_use);
+  device->wait(device->submit());
+  CHECK_EQ(fake::counts().bytes, after);
+  device.reset();
+  CHECK_EQ(fake::counts().bytes, 0u);
 }
 
 TEST("cuda backend: a device that is lost in a pass says so, and stays lost; the CPU goes on") {
@@ -185,7 +191,7 @@ TEST("cuda backend: memory that is missing is named, and leaves everything as it
         failed = true;
       }
     if (!failed) {
-      CHECK(n > 3);
+      CHECK(n >= 3);
       break;
     }
   }
