@@ -126,7 +126,7 @@ struct RopeStoreParams {
 struct CopyParams {
   const void* from;
   void* to;
-  int64_t words;  ///< of 16 bytes
+  int64_t words;  ///< 16 bytes each
 };
 
 // Attention.
@@ -135,7 +135,7 @@ enum class GateForm : int32_t { none, channel, head };
 
 constexpr int32_t split_keys = 256;  ///< text keys of a split; a crop is one, too
 
-/// What becomes of the softmax states of splits. `merged`: a block takes all of its rows' splits in turn and writes the
+/// How the softmax states of splits are merged. `merged`: a block takes all of its rows' splits in turn and writes the
 /// output. `split`: a block takes one split and leaves its state. `two`: as merged, but crops and text apart (a gate
 /// follows), and the two states are left.
 enum class StateMode : int32_t { merged, split, two };

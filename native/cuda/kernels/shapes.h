@@ -11,7 +11,7 @@ constexpr int segments = 8;
 constexpr int gemv_threads = 32 * segments;
 constexpr int gemv_rows = 8;
 constexpr int gemm_threads = 128;
-constexpr int gemm_tiles = 8;  ///< of 8 rows
+constexpr int gemm_tiles = 8;  ///< tiles of 8 rows
 constexpr int plain_rows = 8;
 constexpr int plain_threads = 128;
 
@@ -20,7 +20,7 @@ constexpr int plain_threads = 128;
 struct alignas(16) Stage {
   static constexpr int rows = 8 * gemm_tiles;
   static constexpr int row_bytes = 256, row_stride = 288;
-  static constexpr int scale_bytes = 64, scale_stride = 80;  ///< of eight blocks
+  static constexpr int scale_bytes = 64, scale_stride = 80;  ///< the scales of eight blocks
   uint8_t values[rows * row_stride];
   uint8_t scales[rows * scale_stride];
 };
