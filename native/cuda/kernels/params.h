@@ -94,6 +94,15 @@ struct TableView {
 
 enum class KvFormat : int32_t { f32, f16, q8_0 };
 
+/// Bytes of the keys (or values) of one head in a page or crop for `capacity` positions: whole words of 16 bytes, since
+/// kernels read such words.
+OWL3_BOTH constexpr int64_t head_bytes(KvFormat format, int64_t head_dim, int64_t capacity) {
+  const int64_t row = format == KvFormat::f32   ? 4 * head_dim
+                      : format == KvFormat::f16 ? 2 * head_dim
+                                                : head_dim + head_dim / 16;
+  return (capacity * row + 15) / 16 * 16;
+}
+
 /// Keys and values of one layer in all pages and crops.
 struct KvView {
   char* const* pages;  ///< [page number] addresses

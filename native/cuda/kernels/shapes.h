@@ -40,6 +40,23 @@ OWL3_BOTH constexpr int attention_floats(int head_dim) {
   return 3 * queries * head_dim + keys * (head_dim + 1) + queries * keys + 6 * queries;
 }
 
+/// Attention on the tensor cores: a block has 64 query vectors, a warp 16 of them.
+constexpr int mma_threads = 128;
+constexpr int mma_vectors = 64;
+constexpr int mma_heads = mma_vectors / tile_positions;  ///< heads of a KV head in one block
+constexpr int mma_keys = 64;                             ///< keys and as many values in shared memory
+/// Bytes of shared memory; for q8_0 keys the queries pass through it first.
+OWL3_BOTH constexpr int attention_mma_bytes(int head_dim) {
+  return 2 * mma_keys * (head_dim + 8) * 2;
+}
+/// Keys at a time of vision attention with heads padded to `head_dim`, so that 48 KiB hold them and their values.
+OWL3_BOTH constexpr int vision_keys(int head_dim, int terms) {
+  return head_dim * terms > 160 ? 32 : 64;
+}
+OWL3_BOTH constexpr int vision_bytes(int head_dim, int terms) {
+  return 2 * terms * vision_keys(head_dim, terms) * (head_dim + 8) * 2;
+}
+
 constexpr int pick_threads = 256;
 
 }  // namespace owl3::cuda
