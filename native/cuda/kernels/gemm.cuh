@@ -24,7 +24,7 @@ OWL3_DEVICE void write_output(const ProductParams& p, int row, int output, float
   if (p.residual != nullptr) v += p.residual[(p.residual_rows > 0 ? row % p.residual_rows : row) * p.ldy + output];
   *y = v;
 }
-/// What an f16 row was divided by; 1 for the other forms.
+/// The number that an f16 row was divided by; 1 for the other forms.
 template <class Format>
 OWL3_DEVICE float row_scale(const ProductParams& p, int row) {
   return Format::packing == Packing::f16 ? p.scales[row] : 1.0f;

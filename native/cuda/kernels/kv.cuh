@@ -30,19 +30,14 @@ struct HeadBlock {
   }
 };
 
-OWL3_DEVICE int64_t head_bytes(const KvView& kv, int capacity) {
-  const int d = kv.head_dim;
-  const int row = kv.format == KvFormat::f32 ? 4 * d : kv.format == KvFormat::f16 ? 2 * d : d + d / 16;
-  return static_cast<int64_t>(capacity) * row;
-}
 /// `values`: 0 for keys, 1 for values.
 OWL3_DEVICE HeadBlock page_head(const KvView& kv, int page, int head, int values) {
-  const int64_t bytes = head_bytes(kv, kv.page_positions);
+  const int64_t bytes = head_bytes(kv.format, kv.head_dim, kv.page_positions);
   return {kv.pages[page] + kv.page_at + (values * kv.kv_heads + head) * bytes, kv.format, kv.head_dim,
           kv.page_positions};
 }
 OWL3_DEVICE HeadBlock crop_head(const KvView& kv, int crop, int head, int values) {
-  const int64_t bytes = head_bytes(kv, kv.crop_tokens);
+  const int64_t bytes = head_bytes(kv.format, kv.head_dim, kv.crop_tokens);
   return {kv.crops[crop] + kv.crop_at + (values * kv.kv_heads + head) * bytes, kv.format, kv.head_dim, kv.crop_tokens};
 }
 

@@ -7,6 +7,9 @@ namespace owl3::cuda {
 
 constexpr float log2_e = 1.44269504088896341f;
 
+OWL3_DEVICE float minus_infinity() {
+  return simt::as_float(0xff800000u);
+}
 OWL3_DEVICE int min_of(int a, int b) {
   return a < b ? a : b;
 }

@@ -94,6 +94,15 @@ struct TableView {
 
 enum class KvFormat : int32_t { f32, f16, q8_0 };
 
+/// Bytes of the keys (or values) of one head in a page or crop for `capacity` positions: whole words of 16 bytes, since
+/// kernels read such words.
+OWL3_BOTH constexpr int64_t head_bytes(KvFormat format, int64_t head_dim, int64_t capacity) {
+  const int64_t row = format == KvFormat::f32   ? 4 * head_dim
+                      : format == KvFormat::f16 ? 2 * head_dim
+                                                : head_dim + head_dim / 16;
+  return (capacity * row + 15) / 16 * 16;
+}
+
 /// Keys and values of one layer in all pages and crops.
 struct KvView {
   char* const* pages;  ///< [page number] addresses
@@ -126,7 +135,7 @@ struct RopeStoreParams {
 struct CopyParams {
   const void* from;
   void* to;
-  int64_t words;  ///< of 16 bytes
+  int64_t words;  ///< 16 bytes each
 };
 
 // Attention.
@@ -135,7 +144,7 @@ enum class GateForm : int32_t { none, channel, head };
 
 constexpr int32_t split_keys = 256;  ///< text keys of a split; a crop is one, too
 
-/// What becomes of the softmax states of splits. `merged`: a block takes all of its rows' splits in turn and writes the
+/// How the softmax states of splits are merged. `merged`: a block takes all of its rows' splits in turn and writes the
 /// output. `split`: a block takes one split and leaves its state. `two`: as merged, but crops and text apart (a gate
 /// follows), and the two states are left.
 enum class StateMode : int32_t { merged, split, two };

@@ -11,7 +11,7 @@ constexpr int segments = 8;
 constexpr int gemv_threads = 32 * segments;
 constexpr int gemv_rows = 8;
 constexpr int gemm_threads = 128;
-constexpr int gemm_tiles = 8;  ///< of 8 rows
+constexpr int gemm_tiles = 8;  ///< tiles of 8 rows
 constexpr int plain_rows = 8;
 constexpr int plain_threads = 128;
 
@@ -20,7 +20,7 @@ constexpr int plain_threads = 128;
 struct alignas(16) Stage {
   static constexpr int rows = 8 * gemm_tiles;
   static constexpr int row_bytes = 256, row_stride = 288;
-  static constexpr int scale_bytes = 64, scale_stride = 80;  ///< of eight blocks
+  static constexpr int scale_bytes = 64, scale_stride = 80;  ///< the scales of eight blocks
   uint8_t values[rows * row_stride];
   uint8_t scales[rows * scale_stride];
 };
@@ -38,6 +38,23 @@ OWL3_BOTH constexpr int keys_at_once(int head_dim) {
 OWL3_BOTH constexpr int attention_floats(int head_dim) {
   const int keys = keys_at_once(head_dim);
   return 3 * queries * head_dim + keys * (head_dim + 1) + queries * keys + 6 * queries;
+}
+
+/// Attention on the tensor cores: a block has 64 query vectors, a warp 16 of them.
+constexpr int mma_threads = 128;
+constexpr int mma_vectors = 64;
+constexpr int mma_heads = mma_vectors / tile_positions;  ///< heads of a KV head in one block
+constexpr int mma_keys = 64;                             ///< keys and as many values in shared memory
+/// Bytes of shared memory; for q8_0 keys the queries pass through it first.
+OWL3_BOTH constexpr int attention_mma_bytes(int head_dim) {
+  return 2 * mma_keys * (head_dim + 8) * 2;
+}
+/// Keys at a time of vision attention with heads padded to `head_dim`, so that 48 KiB hold them and their values.
+OWL3_BOTH constexpr int vision_keys(int head_dim, int terms) {
+  return head_dim * terms > 160 ? 32 : 64;
+}
+OWL3_BOTH constexpr int vision_bytes(int head_dim, int terms) {
+  return 2 * terms * vision_keys(head_dim, terms) * (head_dim + 8) * 2;
 }
 
 constexpr int pick_threads = 256;

@@ -1,4 +1,4 @@
-// What plain data and its helpers need in both compilers. A compiler as a library (NVRTC) has no <cstdint>.
+// Plain data and its helpers need these in both compilers. A compiler as a library (NVRTC) has no <cstdint>.
 #pragma once
 #ifdef __CUDACC_RTC__
 using int8_t = signed char;

@@ -19,7 +19,7 @@ struct Place {
 
 constexpr uint32_t warp_lanes = 32;
 
-/// What a lane puts down for the others, or takes.
+/// A value that a lane puts down for the others, or takes.
 struct alignas(16) Slot {
   unsigned char bytes[32];
 };

@@ -1,7 +1,7 @@
 // Kernels on the CPU: every thread of a block is a fiber of the calling thread, and fibers switch only where lanes of a
 // warp or threads of a block wait for one another. Blocks run one after another.
 //
-// What a GPU would leave undefined is an error here: lanes that meet in different lines, a lane that is not in its own
+// Anything that a GPU would leave undefined is an error here: lanes that meet in different lines, a lane that is not in its own
 // mask, addresses that are not aligned, waiting for threads that never come. Shared memory begins as NaN, and with lazy
 // copies so does what cp.async has not been waited for.
 #pragma once

@@ -105,13 +105,13 @@ inline float round_even(float x) {
 }
 using std::fma;
 
-/// What a lane gives to a product, and where the last one leaves the sums.
+/// The words that a lane gives to a product, and where the last one leaves the sums.
 struct Operands {
   uint32_t a[4], b[2];
 };
 
 /// Lane 4 g + t holds columns 4 t ... of rows g (words 0, 2) and g + 8 (1, 3) of a, of column g of b, and rows g and g + 8
-/// of columns 2 t, 2 t + 1 of c.
+/// and their columns 2 t, 2 t + 1 of c.
 template <int K>
 void multiply_s8(Slot* slots) {
   int8_t a[16][K], b[8][K];

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/math.h"
 #include "cuda/kernels/shapes.h"
 #include "cuda/verbs/launch.h"
 
@@ -15,6 +16,12 @@ constexpr int64_t split_bytes = 16 << 20;
 
 int64_t state_bytes(int64_t rows, int32_t heads, int32_t head_dim, int64_t slots) {
   return rows * heads * slots * state_floats(head_dim) * static_cast<int64_t>(sizeof(float));
+}
+
+/// Decided by the store alone, never by a pass: a row's bits must not depend on the others. The rest goes through the
+/// kernel in float, which takes every head size and format.
+bool uses_tensor_cores(int32_t head_dim, ops::KvType type) {
+  return (head_dim == 64 || head_dim == 128) && type != ops::KvType::f32;
 }
 
 GateForm form_of(ops::GateKind kind) {
@@ -51,9 +58,10 @@ void attention(Launcher& launcher, const ops::AttentionParams& p, const DeviceTa
                          .gate_bias = p.gate.bias,
                          .table = table.view,
                          .kv = kv_view(kv, p.layer, p.hyper_layer)};
+  const bool mma = uses_tensor_cores(p.head_dim, kv.shape.type);
+  const int64_t parts = mma ? p.kv_heads * divide_up(p.heads / p.kv_heads, mma_heads) : p.heads;
   // Few rows over many keys are shared out by splits, so that all multiprocessors have work.
-  const int64_t blocks = int64_t{extent.tiles} * p.heads;
-  if (splits > 1 && blocks < int64_t{4} * launcher.multiprocessors() &&
+  if (splits > 1 && extent.tiles * parts < int64_t{4} * launcher.multiprocessors() &&
       state_bytes(extent.rows, p.heads, p.head_dim, splits) <= split_bytes) {
     params.mode = StateMode::split;
     params.slots = splits;
@@ -61,13 +69,17 @@ void attention(Launcher& launcher, const ops::AttentionParams& p, const DeviceTa
     params.mode = StateMode::two;
     params.slots = 2;
   }
-  const bool split = params.mode == StateMode::split;
-  const auto heads = static_cast<uint32_t>(p.heads), tiles = static_cast<uint32_t>(extent.tiles);
-  launch(launcher, "attention_plain", {split ? static_cast<uint32_t>(splits) : 1, heads, tiles}, attention_threads,
-         params, static_cast<uint32_t>(attention_floats(p.head_dim)) * sizeof(float));
+  const Dim grid{params.mode == StateMode::split ? static_cast<uint32_t>(splits) : 1, static_cast<uint32_t>(parts),
+                 static_cast<uint32_t>(extent.tiles)};
+  if (mma)
+    launch(launcher, p.head_dim == 64 ? "attention_64" : "attention_128", grid, mma_threads, params,
+           static_cast<uint32_t>(attention_mma_bytes(p.head_dim)));
+  else
+    launch(launcher, "attention_plain", grid, attention_threads, params,
+           static_cast<uint32_t>(attention_floats(p.head_dim)) * sizeof(float));
   if (params.mode != StateMode::merged)
-    launch(launcher, "attention_merge", {static_cast<uint32_t>(extent.rows), heads}, attention_threads, params,
-           static_cast<uint32_t>(p.head_dim) * sizeof(float));
+    launch(launcher, "attention_merge", {static_cast<uint32_t>(extent.rows), static_cast<uint32_t>(p.heads)},
+           attention_threads, params, static_cast<uint32_t>(p.head_dim) * sizeof(float));
 }
 
 }  // namespace owl3::cuda

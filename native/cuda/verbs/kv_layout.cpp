@@ -3,19 +3,11 @@
 namespace owl3::cuda {
 namespace {
 
-int64_t row_bytes(const ops::KvShape& s) {
-  switch (s.type) {
-    case ops::KvType::f32:
-      return int64_t{4} * s.head_dim;
-    case ops::KvType::f16:
-      return int64_t{2} * s.head_dim;
-    case ops::KvType::q8_0:
-      return s.head_dim + s.head_dim / 16;
-  }
-  return 0;
+KvFormat format_of(ops::KvType type) {
+  return type == ops::KvType::f32 ? KvFormat::f32 : type == ops::KvType::f16 ? KvFormat::f16 : KvFormat::q8_0;
 }
 int64_t layer_bytes(const ops::KvShape& s, int64_t positions) {
-  return 2 * int64_t{s.kv_heads} * positions * row_bytes(s);
+  return 2 * int64_t{s.kv_heads} * head_bytes(format_of(s.type), s.head_dim, positions);
 }
 
 }  // namespace
@@ -33,9 +25,7 @@ KvView kv_view(const KvAddresses& kv, int32_t layer, int32_t hyper_layer) {
           .crops = kv.crops,
           .page_at = layer * layer_bytes(s, s.page_positions),
           .crop_at = hyper_layer < 0 ? 0 : hyper_layer * layer_bytes(s, s.crop_tokens),
-          .format = s.type == ops::KvType::f32   ? KvFormat::f32
-                    : s.type == ops::KvType::f16 ? KvFormat::f16
-                                                 : KvFormat::q8_0,
+          .format = format_of(s.type),
           .kv_heads = s.kv_heads,
           .head_dim = s.head_dim,
           .page_positions = s.page_positions,
