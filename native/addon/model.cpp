@@ -64,9 +64,7 @@ OpenOptions to_open_options(const Napi::CallbackInfo& info) {
   if (const Napi::Value v = o.Get("gpuLayers"); !v.IsUndefined())
     options.place.gpu_layers = to_int32(v, "gpuLayers", -1, 1 << 24);
   if (const Napi::Value v = o.Get("placedFor"); !v.IsUndefined()) {
-    std::optional<ops::KvType> kv_type;
-    options.place.work = to_plan_options(v, &kv_type);
-    options.place.work.kv_type = kv_type.value_or(ops::KvType::f16);
+    options.place.work = to_plan_options(v, &options.place.kv_type);
   }
   options.backend = to_backend_options(o);
   return options;

@@ -67,10 +67,9 @@ class CudaBackend final : public ops::Backend {
     other.wait(other.submit());
     if (auto* device = dynamic_cast<CudaBackend*>(&other); device != nullptr) {
       const auto address = [](const void* p) { return static_cast<driver::Address>(reinterpret_cast<uintptr_t>(p)); };
-      core_->device.check(
-          core_->device.use().copy_peer(address(dst), core_->device.context(), address(src),
-                                        device->core_->device.context(), bytes, queue_.stream()),
-          "memory can't be copied from another device");
+      core_->device.check(core_->device.use().copy_peer(address(dst), core_->device.context(), address(src),
+                                                        device->core_->device.context(), bytes, queue_.stream()),
+                          "memory can't be copied from another device");
       queue_.drain();  // the other device may use the memory again
       return;
     }
@@ -83,8 +82,8 @@ class CudaBackend final : public ops::Backend {
   std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override {
     auto m = std::make_unique<LoadedMatrix>(t);
     const size_t row = gguf::row_bytes(t.type, t.cols), strip = row * repack_rows;
-    const int64_t rows = std::min<int64_t>(t.rows, std::max<int64_t>(1, static_cast<int64_t>(load_chunk / strip)) *
-                                                       repack_rows);
+    const int64_t rows =
+        std::min<int64_t>(t.rows, std::max<int64_t>(1, static_cast<int64_t>(load_chunk / strip)) * repack_rows);
     forms_ |= forms_bit(form_of(*m, precision_));
     load_bytes_ = std::max(load_bytes_, static_cast<size_t>(rows) * row);
     const size_t bytes = m->bytes;
@@ -147,9 +146,7 @@ class CudaBackend final : public ops::Backend {
     grow_scratch(attention_scratch_bytes(current_.extent.rows, p.heads, p.head_dim));
     cuda::attention(queue_, p, current_, kv_, scratch_);
   }
-  void select_rows(const float* x, int64_t cols, float* y) override {
-    cuda::select_rows(queue_, x, cols, current_, y);
-  }
+  void select_rows(const float* x, int64_t cols, float* y) override { cuda::select_rows(queue_, x, cols, current_, y); }
   void linear(const ops::LinearParams& p) override {
     grow_scratch(linear_scratch_bytes(forms_, p.rows, p.outputs.front().w->cols));
     cuda::linear(queue_, p, precision_, scratch_);
@@ -162,9 +159,7 @@ class CudaBackend final : public ops::Backend {
     on_device.crops = reinterpret_cast<const uint8_t*>(scratch_);
     cuda::patchify(queue_, on_device);
   }
-  void vision_attention(const ops::VisionAttentionParams& p) override {
-    cuda::vision_attention(queue_, p, precision_);
-  }
+  void vision_attention(const ops::VisionAttentionParams& p) override { cuda::vision_attention(queue_, p, precision_); }
   void store_visual(const ops::StoreVisualParams& p) override {
     cuda::store_visual(queue_, p, static_cast<CudaKvStore*>(p.store)->addresses());
   }
@@ -183,8 +178,8 @@ class CudaBackend final : public ops::Backend {
     size_t bytes = std::max(linear_scratch_bytes(forms_, need.rows, need.cols), static_cast<size_t>(need.pixels));
     if (need.heads > 0) bytes = std::max(bytes, attention_scratch_bytes(need.rows, need.heads, need.head_dim));
     if (need.picked > 0) {
-      const auto k = static_cast<int32_t>(std::min<int64_t>(max_pick, need.vocab));
-      bytes = std::max(bytes, pick_bytes(need.picked, need.vocab, k));
+      const auto k = static_cast<int32_t>(std::min<int64_t>(max_pick, need.vocab_size));
+      bytes = std::max(bytes, pick_bytes(need.picked, need.vocab_size, k));
     }
     return bytes;
   }
@@ -220,7 +215,7 @@ class CudaBackend final : public ops::Backend {
   TableLimits limits_ = usual_table;
   char* table_ = nullptr;
 
-  // Of the pass that was begun.
+  // The pass that was begun.
   CudaKvStore* store_ = nullptr;
   KvAddresses kv_;
   DeviceTable current_;

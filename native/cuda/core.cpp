@@ -6,7 +6,7 @@
 namespace owl3::cuda {
 namespace {
 
-constexpr size_t chunk = size_t{4} << 20;         ///< bytes of a copy
+constexpr size_t chunk = size_t{4} << 20;           ///< bytes of a copy
 constexpr size_t max_in_flight = size_t{32} << 20;  ///< bytes of pinned memory that wait to be copied
 
 driver::Address address(const void* memory) {
@@ -93,8 +93,7 @@ void Core::read(void* to, const void* from, size_t bytes) {
     const size_t some = std::min(chunk, bytes - at);
     const Pinned::Block block = pinned.take(some);
     const driver::Api& api = device.use();
-    driver::Result result =
-        api.copy_to_host(block.data, address(static_cast<const char*>(from) + at), some, reader_);
+    driver::Result result = api.copy_to_host(block.data, address(static_cast<const char*>(from) + at), some, reader_);
     if (result == driver::success) result = api.stream_synchronize(reader_);
     if (result == driver::success) std::memcpy(static_cast<char*>(to) + at, block.data, some);
     pinned.give(block);

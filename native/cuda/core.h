@@ -1,4 +1,4 @@
-// What a backend and the memory that it gave out share: the device, its memory and its one queue of work.
+// A backend and the memory that it gave out share a device, its memory and its one queue of work.
 #pragma once
 #include <atomic>
 #include <functional>

@@ -42,7 +42,7 @@ std::vector<ops::DeviceInfo> CudaFamily::devices() const {
   std::vector<ops::DeviceInfo> all;
   for (const driver::DeviceFacts& facts : driver->devices()) {
     ops::DeviceInfo info{.id = id_of(facts), .name = facts.name, .total_memory = facts.total_memory};
-    if (facts.capability < least_capability)
+    if (facts.capability < min_capability)
       info.reason = too_old(facts);
     else
       info.reason = measure(*driver, facts, &info.free_memory);
@@ -59,9 +59,9 @@ std::unique_ptr<ops::Backend> CudaFamily::make(const std::string& id, const ops:
       names += (names.empty() ? "" : ", ") + id_of(facts);
       continue;
     }
-    if (facts.capability < least_capability)
-      throw Error(ErrorCode::unsupported, "device '" + id_of(facts) + "' (" + facts.name + ") can't be used: " +
-                                              too_old(facts));
+    if (facts.capability < min_capability)
+      throw Error(ErrorCode::unsupported,
+                  "device '" + id_of(facts) + "' (" + facts.name + ") can't be used: " + too_old(facts));
     return make_backend(driver, facts, id_of(facts), kernels_.image, options);
   }
   throw Error(ErrorCode::unsupported, "there is no device '" + id.substr(0, 64) + "'; there are " + names);

@@ -11,11 +11,11 @@ namespace owl3::cuda {
 /// The kernels as they were compiled: cubins for some architectures and PTX, of which the driver takes what fits.
 struct Kernels {
   const void* image = nullptr;
-  int version = 0;  ///< of the compiler, as the driver counts versions: 13000
+  int version = 0;  ///< the compiler's, as the driver counts versions: 13000
 };
 
 /// The least capability of a device, as 10 * major + minor: mma.sync of 8-bit integers.
-constexpr int least_capability = 75;
+constexpr int min_capability = 75;
 
 class CudaFamily final : public ops::DeviceFamily {
  public:

@@ -53,7 +53,7 @@ class CudaKvStore final : public ops::KvStore {
   /// Differs from that of every other store of the process.
   uint64_t number() const { return number_; }
   const ops::KvShape& shape() const { return shape_; }
-  /// What verbs see, after what changed was enqueued to be copied.
+  /// The store as verbs see it, after what changed was enqueued to be copied.
   KvAddresses addresses();
 
   /// Bytes that a store of so many pages and crops takes.

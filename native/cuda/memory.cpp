@@ -21,14 +21,18 @@ size_t up(size_t bytes, size_t to) {
   return (bytes + to - 1) / to * to;
 }
 
+constexpr size_t small = Heap::granule / 8;
 bool is_small(size_t bytes) {
-  return bytes < Heap::granule / 2;
+  return bytes < small;
 }
 
 }  // namespace
 
 size_t Heap::rounded(size_t bytes) {
-  return up(std::max<size_t>(bytes, 1), is_small(bytes) ? alignment : granule);
+  if (!is_small(bytes)) return up(bytes, granule);
+  // A granule that was left is filled but for less than `small` and its alignment.
+  constexpr size_t filled = granule - small - alignment;
+  return (up(std::max<size_t>(bytes, 1), alignment) * granule + filled - 1) / filled;
 }
 
 Heap::~Heap() {
@@ -53,8 +57,8 @@ void Heap::give(char* memory) noexcept {
 }
 
 char* Heap::allocate(size_t bytes) {
-  const size_t size = rounded(bytes);
-  if (!is_small(bytes)) return take(size, bytes);
+  if (!is_small(bytes)) return take(rounded(bytes), bytes);
+  const size_t size = up(std::max<size_t>(bytes, 1), alignment);
   const std::lock_guard lock(mutex_);
   if (current_ == nullptr || shared_[current_].used + size > granule) {
     char* fresh = take(granule, bytes);

@@ -9,15 +9,16 @@
 
 namespace owl3::cuda {
 
-/// Gives out memory of a device. The driver gives memory by the granule and what is smaller than half of one shares it,
-/// so that what a model takes can be told beforehand. Calls may come from any thread.
+/// Gives out memory of a device. The driver gives memory by the granule, and what is small shares one, so that what a
+/// model takes can be told beforehand. Calls may come from any thread.
 class Heap {
  public:
   static constexpr size_t granule = size_t{2} << 20;
   static constexpr size_t alignment = 256;
-  /// Bytes that memory of this size takes.
+  /// Bytes that memory of this size takes, in a sum of many: a granule whose rest is too small for what comes next is
+  /// left with that rest.
   static size_t rounded(size_t bytes);
-  /// Small memory begins a granule that it may not fill.
+  /// And the granule that small memory has begun and not filled.
   static constexpr size_t slack = granule;
 
   explicit Heap(const Device& device) : device_(device) {}

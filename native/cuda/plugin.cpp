@@ -15,7 +15,8 @@ asm(".section .rodata\n"
     ".balign 64\n"
     ".local owl3_cuda_image\n"
     "owl3_cuda_image:\n"
-    ".incbin \"" OWL3_CUDA_KERNELS "\"\n"
+    ".incbin \"" OWL3_CUDA_KERNELS
+    "\"\n"
     ".byte 0\n"
     ".previous\n");
 extern "C" __attribute__((visibility("hidden"))) const unsigned char owl3_cuda_image[];

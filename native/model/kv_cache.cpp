@@ -1,8 +1,8 @@
 #include "model/kv_cache.h"
 
-#include "model/plan.h"
-
 #include <algorithm>
+
+#include "model/plan.h"
 
 namespace owl3::model {
 namespace {

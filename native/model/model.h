@@ -30,8 +30,8 @@ struct Embeds {
 
 class Model {
  public:
-  /// Opens a file with its layers shared out among `backends` (placement.h). With Load::plan only the header is read:
-  /// such a model can plan() and nothing else. `copy_prefix`: see load_weights. Errors as File::open, read_config,
+  /// Opens a file with its layers shared out among `backends` (placement.h). With Load::plan only the header is read, and
+  /// the model can plan() and nothing else. `copy_prefix`: see load_weights. Errors as File::open, read_config,
   /// place_layers and load_weights.
   static std::shared_ptr<Model> open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
                                      Load load = Load::weights, const std::string& copy_prefix = "",
@@ -44,9 +44,7 @@ class Model {
   /// The first stage's backend, which holds the vision tower and image_embeds.
   ops::Backend& backend() const { return *stages_.front().backend; }
   const Language& language() const { return language_; }
-  /// The default type of a KV cache: f16 halves the memory and the reads of decoding, but its
-  /// rounding (2^-11) would be the largest error of a model in float, so there it is f32 (see MODEL.md).
-  ops::KvType default_kv_type() const { return weights_.quantised ? ops::KvType::f16 : ops::KvType::f32; }
+  ops::KvType default_kv_type() const { return model::default_kv_type(weights_.quantised); }
 
   /// Bytes of weights that are mapped from a copy (Backend::mapped_bytes).
   uint64_t mapped_bytes() const;

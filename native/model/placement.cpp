@@ -19,11 +19,13 @@ struct Candidate {
 
 class Placer {
  public:
-  Placer(const gguf::File& file, const Config& config, const Backends& backends, const PlanOptions& work)
-      : c_(config), work_(work) {
+  Placer(const gguf::File& file, const Config& config, const Backends& backends, const PlaceOptions& options)
+      : c_(config), work_(options.work) {
+    work_.context = std::min(work_.context, c_.context_length);
     for (const auto& backend : backends)
       all_.push_back(
           {.backend = backend, .free = backend->free_memory(), .sizes = weight_sizes(file, config, *backend)});
+    work_.kv_type = options.kv_type.value_or(default_kv_type(all_.front().sizes.quantised));
   }
 
   bool has_host() const { return !std::ranges::all_of(all_, &Candidate::free); }
@@ -104,8 +106,7 @@ class Placer {
       if (&c == &candidate) at = weights.size();
       const bool first = &stage == &stages.front(), last = &stage == &stages.back();
       uint64_t bytes = (first ? c.sizes.first : 0) + (last ? (first ? c.sizes.output : c.sizes.last) : 0);
-      for (int32_t i = 0; i < stage.layers; i++)
-        bytes += c.sizes.layers[static_cast<size_t>(stage.first_layer + i)];
+      for (int32_t i = 0; i < stage.layers; i++) bytes += c.sizes.layers[static_cast<size_t>(stage.first_layer + i)];
       weights.push_back(bytes);
     }
     const MemoryPlan plan = plan_memory(c_, stages, weights, work_);
@@ -123,9 +124,7 @@ std::vector<Placement> place_layers(const gguf::File& file, const Config& c, Bac
                                     const PlaceOptions& options) {
   const auto owns = [](const auto& backend) { return backend->free_memory() > 0; };
   if (std::ranges::none_of(backends, owns)) return spread_evenly(std::move(backends), c.num_layers);
-  PlanOptions work = options.work;
-  work.context = std::min(work.context, c.context_length);
-  Placer placer(file, c, backends, work);
+  Placer placer(file, c, backends, options);
   const int32_t wanted = options.gpu_layers < 0 ? c.num_layers : std::min(options.gpu_layers, c.num_layers);
   if (placer.place(wanted) && (wanted == c.num_layers || placer.has_host())) return placer.placements();
   const std::string lack = placer.lack();

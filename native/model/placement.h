@@ -1,6 +1,7 @@
 // Which device computes which layers.
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gguf/gguf.h"
@@ -9,12 +10,13 @@
 
 namespace owl3::model {
 
-/// What is known of a model's work when its layers are placed.
+/// A model's layers are placed before anything is known of its work but this.
 struct PlaceOptions {
   /// The most layers that devices with memory of their own take; < 0: as many as fit.
   int32_t gpu_layers = -1;
-  /// The work that must fit beside the weights.
+  /// The work that must fit beside the weights, and its type of KV cache if that is not the model's default.
   PlanOptions work = {.context = 4096, .crops = 16, .max_rows = 512};
+  std::optional<ops::KvType> kv_type = {};
 };
 
 /// Shares out a model's layers among backends, in their order.

@@ -29,8 +29,7 @@ MemoryPart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t 
   p.weights = weights;
   p.kv_cache = backend.kv_bytes(shape, pages, 0);
   p.visual_kv = backend.kv_bytes(shape, pages, o.crops) - p.kv_cache;
-  std::vector<ops::ScratchNeed> needs = {
-      language_need(c, std::max<int64_t>(rows, c.vision.crop_tokens()), logit_rows)};
+  std::vector<ops::ScratchNeed> needs = {language_need(c, std::max<int64_t>(rows, c.vision.crop_tokens()), logit_rows)};
   size_t activations = 0;
   language_scratch(c, rows, logit_rows, nullptr, &activations);
   if (o.crops > 0 && first) {
@@ -61,7 +60,7 @@ ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted) {
           .heads = c.num_heads,
           .head_dim = c.head_dim,
           .picked = wanted,
-          .vocab = c.vocab_size};
+          .vocab_size = c.vocab_size};
 }
 
 ops::ScratchNeed vision_need(const Config& c, int64_t crops) {
@@ -93,10 +92,10 @@ MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span
                             .memory = plan_stage(c, stages[i], i == 0, weight_bytes[i], o)});
   // Samplers that look at whole rows copy them to the host.
   const auto logit_rows = static_cast<uint64_t>(std::max(o.logit_rows, std::max(1, o.sequences)));
-  const uint64_t logits =
-      checked_mul(logit_rows, static_cast<uint64_t>(c.vocab_size) * sizeof(float), "logits");
+  const uint64_t logits = checked_mul(logit_rows, static_cast<uint64_t>(c.vocab_size) * sizeof(float), "logits");
   const auto on_host = std::ranges::find(plan.devices, host, &DevicePart::device);
-  DevicePart& part = on_host == plan.devices.end() ? plan.devices.emplace_back(DevicePart{.device = host, .name = host}) : *on_host;
+  DevicePart& part =
+      on_host == plan.devices.end() ? plan.devices.emplace_back(DevicePart{.device = host, .name = host}) : *on_host;
   part.memory.scratch += logits;
   for (const DevicePart& device : plan.devices) plan.add(device.memory);
   return plan;

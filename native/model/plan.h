@@ -1,4 +1,4 @@
-// What work takes of the memory of each device, stated before any of it.
+// Plans state before any work what it takes of the memory of each device.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -35,7 +35,7 @@ struct MemoryPart {
 struct DevicePart {
   std::string device;        ///< its name in options
   std::string name;          ///< with what it is
-  int32_t layers = 0;        ///< of the language model
+  int32_t layers = 0;        ///< the language model's
   uint64_t free_memory = 0;  ///< bytes of the device that are free now; 0: not known
   MemoryPart memory = {};
 };
@@ -54,7 +54,7 @@ ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted);
 /// And for the vision tower and the projector over so many crops.
 ops::ScratchNeed vision_need(const Config& c, int64_t crops);
 
-/// What the stage's backend keeps of a session.
+/// The part of a session's keys and values that the stage's backend keeps.
 ops::KvShape kv_shape(const Config& c, const Stage& stage, ops::KvType type);
 
 }  // namespace owl3::model

@@ -199,8 +199,7 @@ std::unique_ptr<ops::Matrix> bind_embedding(Binder& bind, const Config& c) {
 std::unique_ptr<ops::Matrix> bind_output(Binder& bind, const gguf::File& file, const Config& c, bool has_embedding) {
   const bool tied = file.find("output.weight") == nullptr;
   if (tied && has_embedding) return nullptr;
-  return bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size,
-                     ops::MatrixUse::stream);
+  return bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
 }
 Vector bind_output_norm(Binder& bind, const Config& c) {
   return bind.vector("output_norm.weight", c.hidden_size);
@@ -225,7 +224,10 @@ WeightSizes weight_sizes(const gguf::File& file, const Config& c, ops::Backend& 
       bind_output_norm(bind, c);
     });
   for (int32_t i = 0; i < c.num_layers; i++)
-    sizes.layers.push_back(bytes([&](Binder& bind) { bind_layer(bind, c, i); }));
+    sizes.layers.push_back(bytes([&](Binder& bind) {
+      bind_layer(bind, c, i);
+      sizes.quantised = sizes.quantised || bind.quantised();
+    }));
   return sizes;
 }
 

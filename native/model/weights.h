@@ -79,11 +79,18 @@ enum class Load : uint8_t { weights, plan };
 
 /// Bytes of weights as a backend would hold them.
 struct WeightSizes {
-  uint64_t first = 0;   ///< what the first stage has besides its layers
-  uint64_t last = 0;    ///< the last one, where it is another one than the first
-  uint64_t output = 0;  ///< and where it is the same
+  uint64_t first = 0;   ///< the first stage's besides its layers
+  uint64_t last = 0;    ///< the last one's, where it is another one than the first
+  uint64_t output = 0;  ///< the same where it is the first one, too
   std::vector<uint64_t> layers;
+  bool quantised = false;  ///< whether any matrix of the layers is
 };
+/// The default type of a KV cache: f16 halves the memory and the reads of decoding, but its rounding (2^-11) would be the
+/// largest error of a model in float, so there it is f32 (see MODEL.md).
+inline ops::KvType default_kv_type(bool quantised) {
+  return quantised ? ops::KvType::f16 : ops::KvType::f32;
+}
+
 /// Reads them off the header. The matrices count for reserve(), as those of a plan do. Errors as load_weights.
 WeightSizes weight_sizes(const gguf::File& file, const Config& config, ops::Backend& backend);
 

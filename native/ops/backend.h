@@ -185,13 +185,13 @@ struct WeightsCopy {
 
 /// The largest work that inner scratch must serve.
 struct ScratchNeed {
-  int64_t rows = 0;      ///< of `linear`, and query rows of `attention`
-  int64_t cols = 0;      ///< inputs of a product
-  int32_t heads = 0;     ///< query heads
-  int32_t head_dim = 0;  ///< their size
-  uint64_t pixels = 0;   ///< bytes of crops of `patchify`
-  int64_t picked = 0;    ///< rows of a `pick`
-  int64_t vocab = 0;     ///< and their logits
+  int64_t rows = 0;        ///< rows of `linear`, and query rows of `attention`
+  int64_t cols = 0;        ///< inputs of a product
+  int32_t heads = 0;       ///< query heads
+  int32_t head_dim = 0;    ///< their size
+  uint64_t pixels = 0;     ///< bytes of crops of `patchify`
+  int64_t picked = 0;      ///< rows of a `pick`
+  int64_t vocab_size = 0;  ///< and their logits
 };
 
 class Backend {
@@ -201,7 +201,7 @@ class Backend {
   virtual const std::string& name() const = 0;  ///< device() and what it is: "cpu (avx512)", "cuda:0 (NVIDIA H100)"
   /// Its device's name in options: "cpu", "cuda:0".
   std::string device() const { return name().substr(0, name().find(" (")); }
-  virtual int threads() const = 0;              ///< CPU threads that it uses
+  virtual int threads() const = 0;  ///< CPU threads that it uses
 
   // Memory.
 

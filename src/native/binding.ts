@@ -190,7 +190,7 @@ export interface MemoryPart {
   total: number;
 }
 
-/** What it takes of one device. */
+/** The part of one device. */
 export interface DevicePart extends MemoryPart {
   /** Its name in options: "cuda:0". */
   device: string;

@@ -112,7 +112,8 @@ describe("where a model's layers stand", () => {
   test("where memory is short, auto takes the CPU along, and a demand says what would fit", {
     timeout: 120_000,
   }, () => {
-    const short = "memory=68000000"; // all six layers, a conversation and some pictures take 77 MB
+    const [, megabytes] = /^6 of 6 layers on .* with ([\d.]+) MB/.exec(ask([]).err) ?? [];
+    const short = `memory=${Math.floor(Number(megabytes) * 0.93e6)}`;
     expect(backend([], short)).toMatch(/^cuda:0 \(simulated GPU\) \+ cpu/);
     const demanded = ask(["--device", "cuda"], short);
     expect(demanded.code).toBe(5);

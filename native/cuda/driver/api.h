@@ -8,7 +8,7 @@ namespace owl3::cuda::driver {
 
 using Result = int;
 using DeviceNumber = int;
-using Address = unsigned long long;  ///< of device memory
+using Address = unsigned long long;  ///< where device memory lies
 using Context = struct ContextHandle*;
 using Module = struct ModuleHandle*;
 using Function = struct FunctionHandle*;
@@ -22,8 +22,8 @@ constexpr Result success = 0, invalid_value = 1, out_of_memory = 2, not_initiali
                  stub_library = 34, device_unavailable = 46, no_device = 100, invalid_device = 101, invalid_image = 200,
                  invalid_context = 201, no_binary_for_gpu = 209, ecc_uncorrectable = 214, unsupported_ptx_version = 222,
                  invalid_handle = 400, not_found = 500, not_ready = 600, illegal_address = 700, launch_timeout = 702,
-                 assert_failed = 710, hardware_stack_error = 714, launch_failed = 719, system_driver_mismatch = 803, compat_not_supported = 804,
-                 capture_unsupported = 900, capture_invalidated = 901, unknown = 999;
+                 assert_failed = 710, hardware_stack_error = 714, launch_failed = 719, system_driver_mismatch = 803,
+                 compat_not_supported = 804, capture_unsupported = 900, capture_invalidated = 901, unknown = 999;
 
 // Attributes of a device.
 constexpr int attribute_multiprocessors = 16, attribute_capability_major = 75, attribute_capability_minor = 76;

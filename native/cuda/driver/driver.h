@@ -8,7 +8,7 @@
 
 namespace owl3::cuda::driver {
 
-/// What a device is.
+/// A device as the driver describes it.
 struct DeviceFacts {
   DeviceNumber number = 0;
   std::string name;    ///< "NVIDIA H100 PCIe"

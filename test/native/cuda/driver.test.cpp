@@ -1,4 +1,4 @@
-// What is said of drivers and devices that can't be used, and of those that can.
+// Drivers and devices are listed, and where they can't be used with the reason.
 #include "cuda/driver/library.h"
 #include "cuda/fake_backend.h"
 #include "support/harness.h"
@@ -66,6 +66,7 @@ TEST("cuda driver: a device that is not there, and one without kernels, are refu
            std::string("there is no device 'cuda-sim:7'; there are cuda-sim:0, cuda-sim:1"));
   CHECK_EQ(family.make("cuda-sim", {})->device(), std::string("cuda-sim:0"));
   const cuda::CudaFamily other = fake_family({.fits = false});
-  CHECK(sentence(ErrorCode::unsupported, [&] { other.make("cuda-sim:0", {}); }).ends_with(
-      "can't load the kernels: no kernel image is available for execution on the device."));
+  CHECK(sentence(ErrorCode::unsupported, [&] {
+          other.make("cuda-sim:0", {});
+        }).ends_with("can't load the kernels: no kernel image is available for execution on the device."));
 }

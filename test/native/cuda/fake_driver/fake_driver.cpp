@@ -19,7 +19,7 @@
 
 namespace owl3::cuda::driver {
 
-// What the handles point at.
+// The handles point at these.
 struct ContextHandle {
   int device;
 };
@@ -48,7 +48,7 @@ struct StreamHandle {
 };
 struct EventHandle {
   int device;
-  Stream stream = nullptr;  ///< of the record that was not reached yet
+  Stream stream = nullptr;  ///< where it was recorded and not reached yet
 };
 
 }  // namespace owl3::cuda::driver
@@ -210,10 +210,10 @@ Result device_name(char* name, int size, DeviceNumber) {
 }
 Result device_attribute(int* value, int attribute, DeviceNumber) {
   const Play& p = world().play;
-  *value = attribute == attribute_multiprocessors      ? 4
-           : attribute == attribute_capability_major   ? p.capability / 10
-           : attribute == attribute_capability_minor   ? p.capability % 10
-                                                       : 0;
+  *value = attribute == attribute_multiprocessors    ? 4
+           : attribute == attribute_capability_major ? p.capability / 10
+           : attribute == attribute_capability_minor ? p.capability % 10
+                                                     : 0;
   return success;
 }
 Result device_total_memory(size_t* bytes, DeviceNumber) {
@@ -490,8 +490,7 @@ void begin(const Play& play) {
   for (int i = 0; i < play.devices; i++) {
     auto d = std::make_unique<FakeDevice>();
     d->context.device = i;
-    void* region =
-        mmap(nullptr, address_space, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* region = mmap(nullptr, address_space, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (region == MAP_FAILED) throw Error(ErrorCode::out_of_memory, "no address space for a fake device");
     d->next = static_cast<char*>(region);
     d->end = d->next + address_space;

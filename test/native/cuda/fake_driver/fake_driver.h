@@ -13,7 +13,7 @@
 
 namespace owl3::test::fake_driver {
 
-/// What is played. Counters count down; negative: never.
+/// The driver plays this. Counters count down; negative: never.
 struct Play {
   int version = 13000;
   int devices = 1;
@@ -27,7 +27,7 @@ struct Play {
 
 /// Begins anew, with devices that nothing was done with. Nobody may hold anything of the devices before.
 void begin(const Play& play = {});
-/// What is played from now on.
+/// The play as it stands, to be changed.
 Play& play();
 /// A play written as "devices=2,memory=64000000,version=12040". Error{invalid_argument}.
 Play parse_play(const std::string& text);

@@ -1,6 +1,8 @@
 // The CUDA backend over the fake driver as a plugin, so that whole models can be asked on it through the addon. Its kind
 // is the one that its file is named after: owl3-cuda-sim.node gives devices cuda-sim:0, cuda-sim:1 and so on.
 // $OWL3_CUDA_SIM says what the driver plays (fake_driver::parse_play), or "library=0" for none and "abi=0" for another ABI.
+#include "ops/plugin.h"
+
 #include <dlfcn.h>
 
 #include <cstdlib>
@@ -9,7 +11,6 @@
 
 #include "cuda/fake_driver/fake_driver.h"
 #include "cuda/family.h"
-#include "ops/plugin.h"
 
 namespace {
 
