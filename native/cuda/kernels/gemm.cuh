@@ -66,7 +66,8 @@ OWL3_DEVICE void gemv(const ProductParams& p) {
       p.w.data + static_cast<int64_t>(simt::block_x()) * p.w.units * record_of(Format::packing).bytes;
   float acc[1][4] = {};
   const int end = min_of(p.w.units, (warp + 1) * run);
-  constexpr int ahead = Format::columns == 256 ? 1 : 4;  // about 2 KiB of loads of a warp before their products
+  [[maybe_unused]] constexpr int ahead =
+      Format::columns == 256 ? 1 : 4;  // about 2 KiB of loads of a warp before their products
 #pragma unroll ahead
   for (int unit = warp * run; unit < end; unit++) {
     const auto w = Format::load(records + static_cast<int64_t>(unit) * record_of(Format::packing).bytes, lane);
