@@ -66,7 +66,9 @@ OWL3_DEVICE void gemv(const ProductParams& p) {
       p.w.data + static_cast<int64_t>(simt::block_x()) * p.w.units * record_of(Format::packing).bytes;
   float acc[1][4] = {};
   const int end = min_of(p.w.units, (warp + 1) * run);
-#pragma unroll 2
+  [[maybe_unused]] constexpr int ahead =
+      Format::columns == 256 ? 1 : 4;  // about 2 KiB of loads of a warp before their products
+#pragma unroll ahead
   for (int unit = warp * run; unit < end; unit++) {
     const auto w = Format::load(records + static_cast<int64_t>(unit) * record_of(Format::packing).bytes, lane);
     Format::template multiply<1>(w, x, unit * X::unit_blocks, acc);
@@ -182,7 +184,7 @@ OWL3_DEVICE void gemm(const ProductParams& p) {
 }
 
 #define OWL3_PRODUCTS(name, Format)                                 \
-  OWL3_KERNEL(gemv_threads, 1) gemv_##name(const ProductParams p) { \
+  OWL3_KERNEL(gemv_threads, 2) gemv_##name(const ProductParams p) { \
     gemv<Format>(p);                                                \
   }                                                                 \
   OWL3_KERNEL(gemm_threads, 2) gemm_##name(const ProductParams p) { \

@@ -54,9 +54,9 @@ OWL3_DEVICE uint32_t shared_address(const void* p) {
 
 OWL3_DEVICE Words4 load_once(const void* p) {
   Words4 w;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
-               : "=r"(w.v[0]), "=r"(w.v[1]), "=r"(w.v[2]), "=r"(w.v[3])
-               : "l"(p));
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+      : "=r"(w.v[0]), "=r"(w.v[1]), "=r"(w.v[2]), "=r"(w.v[3])
+      : "l"(p));
   return w;
 }
 
@@ -87,6 +87,7 @@ OWL3_DEVICE float round_even(float x) {
   return rintf(x);
 }
 
+// Products are volatile although they only compute: a compiler must not move one to where lanes have parted.
 #if __CUDA_ARCH__ >= 800
 OWL3_DEVICE void mma_s8_k32(int32_t* c, const uint32_t* a, const uint32_t* b) {
   asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
