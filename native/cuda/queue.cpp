@@ -27,15 +27,15 @@ driver::GraphExec Queue::record(const std::function<void()>& body) {
   const driver::Api& api = device_.use();
   device_.check(api.stream_begin_capture(recorder_, driver::capture_thread_local), "a pass can't be recorded");
   driver::Graph graph = nullptr;
-  recording_ = true;
+  recording_thread_ = std::this_thread::get_id();
   try {
     body();
   } catch (...) {
-    recording_ = false;
+    recording_thread_ = std::thread::id();
     if (api.stream_end_capture(recorder_, &graph) == driver::success) api.graph_destroy(graph);
     throw;
   }
-  recording_ = false;
+  recording_thread_ = std::thread::id();
   device_.check(api.stream_end_capture(recorder_, &graph), "a pass can't be recorded");
   driver::GraphExec exec = nullptr;
   const driver::Result made = api.graph_instantiate(&exec, graph, 0);

@@ -1,9 +1,11 @@
 // The one stream of work of a backend, in the order of the calls; and what is to be done on the host when a part of it
 // is finished.
 #pragma once
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "cuda/device.h"
@@ -21,13 +23,14 @@ class Queue final : public Launcher {
   driver::Stream stream() const { return stream_; }
 
   /// Enqueues a kernel, or puts it into the recording.
-  void launch(const Launch& launch) override { device_.launch(launch, recording_ ? recorder_ : stream_); }
+  void launch(const Launch& launch) override { device_.launch(launch, recording() ? recorder_ : stream_); }
   int multiprocessors() const override { return device_.facts().multiprocessors; }
 
   /// Records the kernels that `body` launches, without running them. They are captured on a stream of their own, so that
   /// other threads may copy meanwhile.
   driver::GraphExec record(const std::function<void()>& body);
-  bool recording() const { return recording_; }
+  /// Whether the calling thread is recording.
+  bool recording() const { return recording_thread_ == std::this_thread::get_id(); }
 
   using Ticket = uint64_t;
   Ticket submit();
@@ -51,7 +54,7 @@ class Queue final : public Launcher {
 
   const Device& device_;
   driver::Stream stream_ = nullptr, recorder_ = nullptr;
-  bool recording_ = false;  // touched by the thread of the verbs alone
+  std::atomic<std::thread::id> recording_thread_ = {};
   std::mutex mutex_;
   Ticket last_ = 0, done_ = 0;
   std::deque<Mark> marks_;

@@ -25,7 +25,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     "--no-schema-prompt",
   ],
   form: ["--schema", "--schema-lax", "--choice", "--regex", "--json-object"],
-  sessions: ["--session", "--continue", "--no-log"],
+  sessions: ["--session", "--continue", "--no-log", "--server"],
   sampling: [
     ...["--seed", "--top-k", "--top-p", "--min-p"],
     ...["--repetition-penalty", "--presence-penalty", "--frequency-penalty"],
@@ -33,7 +33,6 @@ const groups: Readonly<Record<string, readonly string[]>> = {
   pictures: ["--image", "--cut", "--no-cut", "--interleave", "--recursive"],
   videos: ["--fps", "--max-frames", "--start", "--end", "--frames", "--decoder"],
   machine: [
-    "--server",
     "--threads",
     "--device",
     "--gpu-layers",

@@ -3,6 +3,7 @@
 #include "cuda/backend.h"
 
 #include <set>
+#include <thread>
 
 #include "cuda/fake_backend.h"
 #include "cuda/memory.h"
@@ -94,6 +95,34 @@ TEST("cuda backend: a decode step is one launch of what was recorded, without al
   CHECK_EQ(after.replays - before.replays, 5);
   CHECK_EQ(after.allocations, before.allocations);
   CHECK_EQ(after.waits - before.waits, 5);  // one for each pass
+}
+
+TEST("cuda backend: a recording refuses copies and memory, while other threads go on") {
+  const auto device = fake_device();
+  const auto store =
+      device->make_kv_store({.layers = 1, .kv_heads = 1, .head_dim = 32, .page_positions = 64, .crop_tokens = 4});
+  store->add_page(0);
+  ops::PassTable table;
+  table.ids = {1}, table.positions = {0}, table.pages = {0};
+  table.sequences = {{.rows = 1, .pages = 1}};
+  device->begin(table, *store);
+  const auto memory = device->allocate(64);
+  const std::vector<float> host(16, 2.f);
+  const auto copy = [&] { device->copy_to_device(memory.get(), host.data(), 64); };
+  device->pass({.rows = 1}, [&] {
+    std::thread([&] {
+      copy();
+      device->wait(device->submit());
+      device->allocate(size_t{3} << 20);
+    }).join();
+  });
+  std::vector<float> back(16);
+  device->read(back.data(), memory.get(), 64);
+  CHECK(back == host);
+  CHECK_THROWS(device->pass({.rows = 1, .wanted = 1}, copy), ErrorCode::internal);
+  CHECK_THROWS(device->pass({.rows = 1, .wanted = 2}, [&] { device->allocate(size_t{3} << 20); }), ErrorCode::internal);
+  CHECK_THROWS(device->pass({.rows = 1, .wanted = 3}, [&] { device->wait(device->submit()); }), ErrorCode::internal);
+  device->wait(device->submit());
 }
 
 TEST("cuda backend: recordings go with the memory that they speak of") {
