@@ -46,14 +46,16 @@ class CpuBackend final : public ops::Backend {
     return std::make_unique<CpuKvStore>(shape);
   }
 
-  void reserve(int64_t rows, int64_t cols) override { gemm::reserve(context_, rows, cols); }
+  void reserve(const ops::ScratchNeed& need) override { gemm::reserve(context_, need.rows, need.cols); }
   size_t scratch_bytes(std::span<const ops::ScratchNeed> needs) const override {
     return gemm::reserved_bytes(context_, needs);
   }
 
   // Every verb is done when it returns, so there is nothing to wait for or to record.
   Ticket submit() override { return 0; }
-  void wait(Ticket) override {}
+  void wait(Ticket) override {
+    if (copy_) copy_->check_intact();
+  }
   void begin(const ops::PassTable& table, ops::KvStore& store) override {
     lists_.begin(table, static_cast<const CpuKvStore&>(store));
   }

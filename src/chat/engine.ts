@@ -4,11 +4,13 @@ import type { SamplingOptions } from "../decode/sampling.js";
 import { Scheduler } from "../decode/scheduler.js";
 import type { Binding, KvType, MemoryPlan, NativeModel } from "../native/binding.js";
 import type { NativeMatcher } from "../native/constraint.js";
+import { nativeSync } from "../native/native.js";
 import { Turns } from "../native/turns.js";
 import type { LoadMedia } from "../vision/chat-media.js";
 import { type CropCache, Crops } from "../vision/crops.js";
 import { Constraints } from "./constraints.js";
-import { checkMemory, memoryLimits } from "./memory.js";
+import { checkMemory, memoryLimits, spareMemory } from "./memory.js";
+import { placementWork } from "./plan.js";
 import type { PromptTokenizer } from "./prompt-tokenizer.js";
 
 export interface EngineParts {
@@ -40,11 +42,12 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
   const constraints = new Constraints(parts);
   let admission: Admission | undefined;
   // Sequences without a client give their memory up when somebody wants it, so it counts as available.
-  const spare = (): number =>
-    [...schedulers.values()].reduce(
-      (sum, scheduler) => sum + scheduler.bytes,
-      memoryLimits(model.mappedBytes).available,
-    );
+  const spare = (): number => {
+    const { contextLength } = model.config;
+    const plan = nativeSync(() => model.plan({ ...placementWork(contextLength), kvType: model.defaultKvType }));
+    const free = spareMemory(plan, memoryLimits(model.mappedBytes));
+    return [...schedulers.values()].reduce((sum, scheduler) => sum + scheduler.bytes, free);
+  };
   return {
     ...parts,
     crops,
@@ -70,5 +73,5 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
  * waits for them.
  */
 export function checkEngineMemory({ model, scheduler }: Engine, kvType: KvType, plan: MemoryPlan): void {
-  checkMemory(plan, model.weightBytes + scheduler(kvType).bytes, memoryLimits(model.mappedBytes));
+  checkMemory(plan, scheduler(kvType).bytes, memoryLimits(model.mappedBytes));
 }

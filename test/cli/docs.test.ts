@@ -13,6 +13,7 @@ const documents = [
   "ARCHITECTURE.md",
   "CONTRIBUTING.md",
   "docs/batch.md",
+  "docs/cuda.md",
   "docs/server.md",
   "docs/sessions.md",
   "docs/schema.md",

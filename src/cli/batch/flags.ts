@@ -27,6 +27,6 @@ export interface BatchFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaF
 /** Options that change no answer; a run with others of them may go on with a results file. An option that nobody has listed here changes answers. */
 export const freeFlags: ReadonlySet<string> = new Set<keyof BatchFlags>([
   ...(["model", "threads", "device", "cache", "repackCache", "draft", "quiet", "concurrency", "ordered"] as const),
-  ...(["out", "jsonl", "sidecar", "input", "null", "stdin", "mediaRoot", "nGpuLayers"] as const),
+  ...(["out", "jsonl", "sidecar", "input", "null", "stdin", "mediaRoot", "gpuLayers"] as const),
   ...(["retryErrors", "maxErrors", "shard", "merge", "relay"] as const),
 ]);

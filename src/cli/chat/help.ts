@@ -36,6 +36,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     "--server",
     "--threads",
     "--device",
+    "--gpu-layers",
     "--precision",
     "--kv-type",
     "--draft",

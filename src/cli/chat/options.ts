@@ -4,6 +4,7 @@ import {
   alsoNamed,
   collect,
   deviceOption,
+  gpuLayersOption,
   integer,
   jsonOption,
   modelOption,
@@ -52,12 +53,7 @@ export function addModelOptions(command: Command): Command {
     )
     .addOption(alsoNamed(threadsOption(), "-t"))
     .addOption(deviceOption())
-    .addOption(
-      // llama.cpp's number of layers on the GPU: 0 is the CPU; any other number leaves the choice to --device.
-      alsoNamed(new Option("--n-gpu-layers <n>"), "-ngl", "--gpu-layers")
-        .argParser(integer(-1, 1 << 24))
-        .hideHelp(),
-    )
+    .addOption(gpuLayersOption())
     .addOption(precisionOption())
     .addOption(new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]))
     .option("--no-cache", "neither read nor write the cache of embeddings")
