@@ -1,7 +1,8 @@
 // Products y = x w^T and what follows them. A row's bits are the same from every kernel of a format: K is cut in
 // `segments` runs of units, each is summed in the order of its columns, then the runs in turn.
 //
-//   gemv_*   at most 8 rows: a block has one strip of 16 outputs, and its 8 warps take a segment each
+//   gemv_*   at most 8 rows: a block has one strip of 16 outputs, and its 8 warps take a segment each; gemv32_*: at most
+//            32 rows (several sequences, drafts), still with a block for every strip
 //   gemm_*   64 rows and 64 outputs a block: a warp has a strip, rows pass through shared memory in stages of 256 bytes
 //   product_plain   in float, for F32 weights and where float is asked for: one thread an output, in the order of k
 #pragma once
@@ -30,58 +31,65 @@ OWL3_DEVICE float row_scale(const ProductParams& p, int row) {
   return Format::packing == Packing::f16 ? p.scales[row] : 1.0f;
 }
 
-/// Rows as they lie in memory; lane 4 g + t reads row g, and the scales of rows 2 t and 2 t + 1.
+/// Rows as they lie in memory; lane 4 g + t reads row g of each tile, and the scales of its rows 2 t and 2 t + 1.
 struct GlobalRows {
   const uint8_t* values;
   const float* scale_pairs;
   int rows, padded, g, t;
-  OWL3_DEVICE bool has(int) const { return true; }
-  OWL3_DEVICE simt::Words2 fragment(int, int block) const {
-    if (g >= rows) return {};
-    return *reinterpret_cast<const simt::Words2*>(values + static_cast<int64_t>(g) * padded + block * 32 + t * 8);
+  OWL3_DEVICE bool has(int tile) const { return tile * 8 < rows; }
+  OWL3_DEVICE simt::Words2 fragment(int tile, int block) const {
+    const int row = tile * 8 + g;
+    if (row >= rows) return {};
+    return *reinterpret_cast<const simt::Words2*>(values + static_cast<int64_t>(row) * padded + block * 32 + t * 8);
   }
-  OWL3_DEVICE void scales(int, int block, float* s) const {
+  OWL3_DEVICE void scales(int tile, int block, float* s) const {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      const int row = 2 * t + i;
+      const int row = tile * 8 + 2 * t + i;
       const float* pair = scale_pairs + (static_cast<int64_t>(row) * (padded / 32) + block) * 2;
       s[2 * i] = row < rows ? pair[0] : 0.0f;
       s[2 * i + 1] = row < rows ? pair[1] : 0.0f;
     }
   }
-  OWL3_DEVICE simt::Words4 terms(int, int step) const {
-    if (g >= rows) return {};
-    return *reinterpret_cast<const simt::Words4*>(values + static_cast<int64_t>(g) * padded * 4 + step * 64 + t * 16);
+  OWL3_DEVICE simt::Words4 terms(int tile, int step) const {
+    const int row = tile * 8 + g;
+    if (row >= rows) return {};
+    return *reinterpret_cast<const simt::Words4*>(values + static_cast<int64_t>(row) * padded * 4 + step * 64 + t * 16);
   }
 };
 
-template <class Format>
+template <class Format, int Tiles>
 OWL3_DEVICE void gemv(const ProductParams& p) {
   using X = Activations<Format>;
-  auto* sums = reinterpret_cast<float*>(simt::shared_memory());  // [segments][8 rows][16 outputs]
+  constexpr int rows = 8 * Tiles;
+  auto* sums = reinterpret_cast<float*>(simt::shared_memory());  // [segments][rows][16 outputs]
   const int lane = simt::lane(), warp = simt::warp(), g = lane / 4, t = lane % 4;
   const int run = (p.w.units + segments - 1) / segments;
   const GlobalRows x = {static_cast<const uint8_t*>(p.values), p.scales, p.rows, p.padded, g, t};
   const uint8_t* records =
       p.w.data + static_cast<int64_t>(simt::block_x()) * p.w.units * record_of(Format::packing).bytes;
-  float acc[1][4] = {};
+  float acc[Tiles][4] = {};
   const int end = min_of(p.w.units, (warp + 1) * run);
-  [[maybe_unused]] constexpr int ahead =
-      Format::columns == 256 ? 1 : 4;  // about 2 KiB of loads of a warp before their products
+  // About 2 KiB of loads of a warp go before their products.
+  [[maybe_unused]] constexpr int ahead = Format::columns == 256 || Tiles > 1 ? 1 : 4;
 #pragma unroll ahead
   for (int unit = warp * run; unit < end; unit++) {
     const auto w = Format::load(records + static_cast<int64_t>(unit) * record_of(Format::packing).bytes, lane);
-    Format::template multiply<1>(w, x, unit * X::unit_blocks, acc);
+    Format::template multiply<Tiles>(w, x, unit * X::unit_blocks, acc);
   }
 #pragma unroll
-  for (int i = 0; i < 4; i++) sums[(warp * 8 + 2 * t + i % 2) * strip_rows + g + i / 2 * 8] = acc[0][i];
+  for (int tile = 0; tile < Tiles; tile++)
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      sums[(warp * rows + tile * 8 + 2 * t + i % 2) * strip_rows + g + i / 2 * 8] = acc[tile][i];
   simt::barrier();
-  const int row = simt::thread() / strip_rows, within = simt::thread() % strip_rows;
-  const int output = simt::block_x() * strip_rows + within;
-  if (row >= p.rows || output >= p.w.rows) return;
-  float sum = sums[row * strip_rows + within];
-  for (int s = 1; s * run < p.w.units; s++) sum += sums[(s * 8 + row) * strip_rows + within];
-  write_output(p, row, output, sum * row_scale<Format>(p, row));
+  for (int i = simt::thread(); i < p.rows * strip_rows; i += gemv_threads) {
+    const int output = simt::block_x() * strip_rows + i % strip_rows;
+    if (output >= p.w.rows) continue;
+    float sum = sums[i];
+    for (int s = 1; s * run < p.w.units; s++) sum += sums[s * rows * strip_rows + i];
+    write_output(p, i / strip_rows, output, sum * row_scale<Format>(p, i / strip_rows));
+  }
 }
 
 struct StagedRows {
@@ -183,12 +191,15 @@ OWL3_DEVICE void gemm(const ProductParams& p) {
     }
 }
 
-#define OWL3_PRODUCTS(name, Format)                                 \
-  OWL3_KERNEL(gemv_threads, 2) gemv_##name(const ProductParams p) { \
-    gemv<Format>(p);                                                \
-  }                                                                 \
-  OWL3_KERNEL(gemm_threads, 2) gemm_##name(const ProductParams p) { \
-    gemm<Format>(p);                                                \
+#define OWL3_PRODUCTS(name, Format)                                   \
+  OWL3_KERNEL(gemv_threads, 2) gemv_##name(const ProductParams p) {   \
+    gemv<Format, 1>(p);                                               \
+  }                                                                   \
+  OWL3_KERNEL(gemv_threads, 2) gemv32_##name(const ProductParams p) { \
+    gemv<Format, 4>(p);                                               \
+  }                                                                   \
+  OWL3_KERNEL(gemm_threads, 2) gemm_##name(const ProductParams p) {   \
+    gemm<Format>(p);                                                  \
   }
 OWL3_PRODUCTS(f16, Half<Packing::f16>)
 OWL3_PRODUCTS(bf16, Half<Packing::bf16>)

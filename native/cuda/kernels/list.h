@@ -17,6 +17,14 @@
   X(gemv_q4_k, ProductParams)              \
   X(gemv_q5_k, ProductParams)              \
   X(gemv_q6_k, ProductParams)              \
+  X(gemv32_f16, ProductParams)             \
+  X(gemv32_bf16, ProductParams)            \
+  X(gemv32_q8_0, ProductParams)            \
+  X(gemv32_q4_0, ProductParams)            \
+  X(gemv32_q5_0, ProductParams)            \
+  X(gemv32_q4_k, ProductParams)            \
+  X(gemv32_q5_k, ProductParams)            \
+  X(gemv32_q6_k, ProductParams)            \
   X(gemm_f16, ProductParams)               \
   X(gemm_bf16, ProductParams)              \
   X(gemm_q8_0, ProductParams)              \

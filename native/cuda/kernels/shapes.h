@@ -9,7 +9,8 @@ constexpr int rows_threads = 256;  ///< rows_*: a block a row
 /// Runs of units that K is cut into. A row's sums depend on it, so it is the same in every kernel.
 constexpr int segments = 8;
 constexpr int gemv_threads = 32 * segments;
-constexpr int gemv_rows = 8;
+constexpr int gemv_rows = 8;     ///< at most, gemv_*
+constexpr int gemv32_rows = 32;  ///< at most, gemv32_*
 constexpr int gemm_threads = 128;
 constexpr int gemm_tiles = 8;  ///< tiles of 8 rows
 constexpr int plain_rows = 8;

@@ -48,26 +48,27 @@ const char* rows_kernel(Form form) {
 /// Names of the kernels of a packing.
 struct ProductKernels {
   const char* gemv;
+  const char* gemv32;
   const char* gemm;
 };
 ProductKernels product_kernels(Packing packing) {
   switch (packing) {
     case Packing::f16:
-      return {"gemv_f16", "gemm_f16"};
+      return {"gemv_f16", "gemv32_f16", "gemm_f16"};
     case Packing::bf16:
-      return {"gemv_bf16", "gemm_bf16"};
+      return {"gemv_bf16", "gemv32_bf16", "gemm_bf16"};
     case Packing::q8_0:
-      return {"gemv_q8_0", "gemm_q8_0"};
+      return {"gemv_q8_0", "gemv32_q8_0", "gemm_q8_0"};
     case Packing::q4_0:
-      return {"gemv_q4_0", "gemm_q4_0"};
+      return {"gemv_q4_0", "gemv32_q4_0", "gemm_q4_0"};
     case Packing::q5_0:
-      return {"gemv_q5_0", "gemm_q5_0"};
+      return {"gemv_q5_0", "gemv32_q5_0", "gemm_q5_0"};
     case Packing::q4_k:
-      return {"gemv_q4_k", "gemm_q4_k"};
+      return {"gemv_q4_k", "gemv32_q4_k", "gemm_q4_k"};
     case Packing::q5_k:
-      return {"gemv_q5_k", "gemm_q5_k"};
+      return {"gemv_q5_k", "gemv32_q5_k", "gemm_q5_k"};
     case Packing::q6_k:
-      return {"gemv_q6_k", "gemm_q6_k"};
+      return {"gemv_q6_k", "gemv32_q6_k", "gemm_q6_k"};
     case Packing::f32:
       break;
   }
@@ -105,8 +106,11 @@ void multiply(Launcher& launcher, Form form, const ProductParams& p) {
     return launch(launcher, "product_plain", {strips, static_cast<uint32_t>(divide_up(p.rows, plain_rows))},
                   plain_threads, p, (strip_rows + plain_rows) * 65 * sizeof(float));
   const ProductKernels kernels = product_kernels(p.w.packing);
-  if (p.rows <= gemv_rows)
-    return launch(launcher, kernels.gemv, {strips}, gemv_threads, p, segments * gemv_rows * strip_rows * sizeof(float));
+  if (p.rows <= gemv32_rows) {
+    const bool one = p.rows <= gemv_rows;
+    return launch(launcher, one ? kernels.gemv : kernels.gemv32, {strips}, gemv_threads, p,
+                  segments * (one ? gemv_rows : gemv32_rows) * strip_rows * sizeof(float));
+  }
   launch(launcher, kernels.gemm,
          {static_cast<uint32_t>(divide_up(p.rows, Stage::rows)),
           static_cast<uint32_t>(divide_up(strips, gemm_threads / 32))},

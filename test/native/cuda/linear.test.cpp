@@ -92,7 +92,7 @@ TEST("cuda: products of every format within their rounding, odd sizes, few rows 
     const Weights w(type, 37, odd_cols(type), 1);
     const DeviceWeights m(w, 1);
     for (const ops::Precision precision : {ops::Precision::automatic, ops::Precision::exact})
-      for (const int64_t rows : {1, 3, 8, 9, 70}) {
+      for (const int64_t rows : {1, 3, 8, 9, 32, 70}) {
         if (precision == ops::Precision::exact && rows > 9) continue;
         const auto x = normal_values(rows * w.k, static_cast<uint32_t>(rows));
         Simulation simulation;
@@ -105,7 +105,7 @@ TEST("cuda: products over long rows and many strips, by all segments of K") {
   for (const DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::f16}) {
     const Weights w(type, 150, type == DType::f16 ? 1090 : 2560, 2);
     const DeviceWeights m(w, 3);
-    for (const int64_t rows : {2, 17}) {
+    for (const int64_t rows : {2, 17, 40}) {
       const auto x = normal_values(rows * w.k, 9);
       Simulation simulation;
       check_product(w, x.data(), rows, product(simulation, m, x.data(), rows), ops::Precision::automatic);
@@ -122,7 +122,7 @@ TEST("cuda: a row's products have the same bits alone and among others, whatever
       const auto x = normal_values(rows * k, 5);
       Simulation simulation;
       const std::vector<float> all = product(simulation, m, x.data(), rows);
-      for (const auto& [first, count] : {std::pair{0, 1}, {68, 1}, {3, 8}, {60, 9}, {2, 65}}) {
+      for (const auto& [first, count] : {std::pair{0, 1}, {68, 1}, {3, 8}, {60, 9}, {5, 32}, {2, 65}}) {
         const std::vector<float> some = product(simulation, m, x.data() + first * k, count);
         CHECK(same(some.data(), all.data() + first * w.n, count * w.n));
       }
@@ -134,8 +134,8 @@ TEST("cuda: products have the same bits in every schedule") {
   for (const DType type : all_types()) {
     const Weights w(type, 33, odd_cols(type), 6);
     const DeviceWeights m(w);
-    const auto x = normal_values(12 * w.k, 7);
-    for (const int64_t rows : {2, 12}) {
+    const auto x = normal_values(35 * w.k, 7);
+    for (const int64_t rows : {2, 12, 35}) {
       Simulation simulation;
       const std::vector<float> expected = product(simulation, m, x.data(), rows);
       for (const cuda::simt::Options& options : schedules()) {
