@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { folder, owl3 } from "../support/cli.js";
+import { folder } from "../support/cli.js";
 import { root } from "../support/files.js";
 import { converter } from "../support/model.js";
 
@@ -62,10 +62,6 @@ describe("doctor says what was found, and why a device can't be used", () => {
       ok: false,
       value: expect.stringMatching(/owl3-cuda\.node was built for another version of owl3\.$/),
     });
-  });
-  test("no plugin", () => {
-    const found = JSON.parse(owl3("doctor", "--json").out);
-    expect(found["device cuda"]).toEqual({ ok: false, value: "its plugin owl3-cuda.node is not installed." });
   });
 });
 

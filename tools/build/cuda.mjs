@@ -1,20 +1,25 @@
 // Makes build/Release/owl3-cuda.node, the plugin for NVIDIA GPUs: `npm run build:cuda`, on any machine, with a GPU or without.
-// The compiler is nvcc of $CUDA_HOME or PATH, else that of NVIDIA's wheels on PyPI, which come into .venv-cuda.
+//   npm run build:cuda -- [--for 80,90] [--wheels]
+// The compiler is nvcc of $CUDA_HOME or PATH, else (and with --wheels) that of NVIDIA's wheels on PyPI, which come into
+// .venv-cuda. --for names compute capabilities without the point, where not all are wanted; each takes some minutes.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+const { values: flags } = parseArgs({ options: { for: { type: "string" }, wheels: { type: "boolean" } } });
 const folder = path.join(root, "build-cuda");
-const kernels = path.join(folder, "kernels.fatbin");
 const plugin = path.join(root, "build/Release/owl3-cuda.node");
 
 /** A cubin runs on its architecture and on later ones with the same first digit. */
-const architectures = [75, 80, 86, 89, 90, 100, 120];
+const all = [75, 80, 86, 89, 90, 100, 120];
+const architectures = flags.for?.split(",").map(Number) ?? all;
 /** Compiled by the driver for what has no cubin. */
-const ptx = 90;
+const ptx = Math.min(90, ...architectures.slice(-1));
+const kernels = path.join(folder, `kernels-${architectures.join("-")}.fatbin`);
 
 /** The wheels are all of one release; together they are a toolkit without libraries. */
 const wheels = ["nvidia-cuda-nvcc", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-runtime", "nvidia-cuda-cccl"];
@@ -49,7 +54,7 @@ function fromWheels() {
 /** Finds nvcc, or fetches it. `--wheels` passes over what is installed. */
 function compiler() {
   const installed = process.env.CUDA_HOME ? path.join(process.env.CUDA_HOME, "bin/nvcc") : "nvcc";
-  if (!process.argv.includes("--wheels")) {
+  if (!flags.wheels) {
     const version = versionOf(installed);
     if (version >= 12080) return { nvcc: installed, version };
     if (version !== undefined)
@@ -82,11 +87,13 @@ function current() {
   return [...sources, "tools/build/cuda.mjs"].every((file) => statSync(path.join(root, file)).mtimeMs < made);
 }
 
+const unknown = architectures.find((one) => !all.includes(one));
+if (unknown !== undefined) fail(`the kernels are written for ${all.join(", ")}, not for ${unknown}`);
 if (process.platform === "win32") fail("the plugin is built on Linux only");
 const { nvcc, version } = compiler();
 mkdirSync(folder, { recursive: true });
 if (!current()) {
-  console.error(`owl3: nvcc ${version / 1000} compiles the kernels for ${architectures.length} architectures`);
+  console.error(`owl3: nvcc ${version / 1000} compiles the kernels for ${architectures.join(", ")}`);
   const made = `${kernels}.partial`;
   const targets = [
     ...architectures.map((sm) => `arch=compute_${sm},code=sm_${sm}`),
