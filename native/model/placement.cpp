@@ -98,12 +98,16 @@ class Placer {
   /// Bytes that a candidate with these layers has left; negative: it lacks them.
   int64_t spare_of(const Candidate& candidate) const {
     if (candidate.layers == 0) return static_cast<int64_t>(candidate.free);
-    std::vector<Stage> stages = make_stages(c_, placements());
+    std::vector<Placement> used = placements();
+    int32_t missing = c_.num_layers;
+    for (const Placement& p : used) missing -= p.layers;
+    if (missing > 0) used.push_back({all_.front().backend, missing});  // they would be elsewhere
+    std::vector<Stage> stages = make_stages(c_, used);
     std::vector<uint64_t> weights;
-    size_t at = 0;
+    size_t at = stages.size();
     for (const Stage& stage : stages) {
       const Candidate& c = *std::ranges::find(all_, stage.backend, &Candidate::backend);
-      if (&c == &candidate) at = weights.size();
+      if (&c == &candidate) at = std::min(at, weights.size());
       const bool first = &stage == &stages.front(), last = &stage == &stages.back();
       uint64_t bytes = (first ? c.sizes.first : 0) + (last ? (first ? c.sizes.output : c.sizes.last) : 0);
       for (int32_t i = 0; i < stage.layers; i++) bytes += c.sizes.layers[static_cast<size_t>(stage.first_layer + i)];

@@ -126,6 +126,12 @@ describe("where a model's layers stand", () => {
   });
 });
 
+test("the demo model answers a question about a picture on the device", { timeout: 120_000 }, () => {
+  const demo = ["chat", "-m", join(root, "models/owl3-demo.gguf"), "--device", "cuda", "--temp", "0", "-q"];
+  const asked = installed([...demo, join(root, "examples/print.png"), "Where is the triangle?"]);
+  expect(asked).toEqual({ code: 0, out: "At the top right.\n", err: "" });
+});
+
 test("a plugin is taken from beside the addon only", () => {
   rmSync(plugin);
   const elsewhere = spawnSync(process.execPath, [join(home, "bin/owl3.js"), "doctor", "--json"], {
