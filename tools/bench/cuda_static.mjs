@@ -38,7 +38,7 @@ const devices = {
 /**
  * Instructions of a warp for 16 outputs, 8 rows and a block of 32 columns (kernels/formats.cuh): products on the tensor cores, three
  * loads from shared memory, and for each of four sums a subtraction, a product and an fma; more where a block has minima or two scales.
- * What is done once for all rows of a warp is left out. A multiprocessor issues four a clock.
+ * Work that is done once for all rows of a warp is left out. A multiprocessor issues four a clock.
  */
 const instructions = { q8_0: 16, q4_k: 20, q6_k: 29 };
 
