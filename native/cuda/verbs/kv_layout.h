@@ -3,7 +3,7 @@
 //     [layer][keys | values][kv_heads][rows of head_dim]
 //
 // f32 and f16: rows one after the other. q8_0: int8 [positions][head_dim], then f16 scales [positions][head_dim / 32].
-// What a head has is padded to a multiple of 16 bytes.
+// The keys or values of a head are padded to a multiple of 16 bytes.
 // Keys are rotated. q8_0 keys are stored as their Hadamard transform, as on the CPU (cpu/attention/kv_layout.h); queries
 // are transformed alike.
 #pragma once

@@ -77,7 +77,7 @@ struct TestSequence {
   std::vector<ops::TableCrop> crops = {};
 };
 
-/// What a pass left: rotated q and outputs of both backends.
+/// The results of a pass: rotated q and outputs of both backends.
 struct Outputs {
   std::vector<float> q, expected_q, out, expected;
 };

@@ -15,7 +15,7 @@ bool quantised(DType type) {
 int64_t odd_cols(DType type) {
   return gguf::format(type).block_size == 256 ? 512 : quantised(type) ? 352 : 75;
 }
-/// What a product of terms with 16 or 22 bits loses of the sum of magnitudes.
+/// The share of the sum of magnitudes that a product of terms with 16 or 22 bits loses.
 double lost(DType type, ops::Precision precision) {
   if (precision == ops::Precision::exact) return 0x1p-22;
   return type == DType::bf16 ? 0x1p-16 : type == DType::f16 ? 0x1p-21 : 0;
