@@ -34,9 +34,14 @@ export async function listSessions(root: string = sessionsFolder()): Promise<Lis
   return sessions;
 }
 
+/** The names of the sessions, the last saved first. */
+export async function sessionNames(root: string = sessionsFolder()): Promise<string[]> {
+  return (await saved(root)).map(({ name }) => name);
+}
+
 /** The name of the session that was saved last, if there is one. */
 export async function lastSession(root: string = sessionsFolder()): Promise<string | undefined> {
-  return (await saved(root))[0]?.name;
+  return (await sessionNames(root))[0];
 }
 
 /** Removes a session and its media. Throws UsageError if there is none, and UserError if another process has it open. */

@@ -4,6 +4,7 @@ import { addBenchCommand } from "./bench.js";
 import { addBuildCommand } from "./build.js";
 import { addCacheCommand } from "./cache.js";
 import { addChatCommand } from "./chat.js";
+import { addCompletionCommand } from "./completion.js";
 import { addConfigCommand } from "./config.js";
 import { addConvertCommand } from "./convert.js";
 import { addDoctorCommand } from "./doctor.js";
@@ -49,4 +50,5 @@ export const otherCommands: readonly AddCommand[] = [
   addCacheCommand,
   addBenchCommand,
   addBuildCommand,
+  addCompletionCommand,
 ];
