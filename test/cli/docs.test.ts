@@ -18,6 +18,7 @@ const documents = [
   "docs/schema.md",
   "docs/score.md",
   "docs/recipes.md",
+  "docs/terminal.md",
 ];
 const folder = temporaryFolder();
 
