@@ -24,10 +24,12 @@ export interface HoldOptions {
   signal?: AbortSignal | undefined;
   /** Crops of one tenant are not found by others. */
   tenant?: string | undefined;
+  /** Called several times a second while the vision tower runs: the share of the call with this crop that is done, from 0 to 1. */
+  onShare?: ((share: number) => void) | undefined;
 }
 
 export interface CropsOptions {
-  model: Pick<NativeModel, "config" | "encode" | "embedsFrom">;
+  model: Pick<NativeModel, "config" | "encode" | "encodedShare" | "embedsFrom">;
   /** The turns of all who call the engine. */
   turns: Turns;
   /** Embeddings of crops seen before, by any process; absent: every crop is run. */
@@ -48,6 +50,8 @@ interface Entry {
   holders: number;
   made?: { by: Made; crop: number; ms: number };
   ready: Promise<void> | undefined;
+  /** Those who want to know how far its call is. */
+  watchers: ((share: number) => void)[];
 }
 interface Pending {
   entry: Entry;
@@ -63,6 +67,8 @@ interface Pending {
  */
 const targetMs = 500;
 const maxBatch = 16;
+/** Milliseconds between two reports of how far a call is. */
+const shareMs = 250;
 
 /**
  * The crops of all chats. Each is encoded once, however many hold it, and comes from the cache on disk if it is there. While others wait for the
@@ -102,7 +108,7 @@ export class Crops {
   /** Encodes a crop [s, s, 3] if it is not known. `ms` is what the vision tower took for it, 0 when it was known. */
   async hold(
     pixels: Uint8Array,
-    { signal, tenant = "" }: HoldOptions = {},
+    { signal, tenant = "", onShare }: HoldOptions = {},
   ): Promise<{ crop: EncodedCrop; ms: number }> {
     const cache = await this.#cache?.();
     signal?.throwIfAborted();
@@ -110,9 +116,10 @@ export class Crops {
     const arithmetic = tenant === "" ? (cache?.arithmetic ?? "") : `${cache?.arithmetic ?? ""} for ${tenant}`;
     const key = EmbeddingCache.key(cache?.weights ?? "", arithmetic, pixels);
     const known = this.#entries.has(key);
-    const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined };
+    const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined, watchers: [] };
     this.#entries.set(key, entry);
     entry.holders++;
+    if (onShare && !entry.made) entry.watchers.push(onShare);
     entry.ready ??= this.#make(entry, cache);
     this.#unused.delete(entry);
     let held = true;
@@ -164,6 +171,9 @@ export class Crops {
     if (part.length === 0) return;
     const entries = part.map(({ entry }) => entry);
     const started = performance.now();
+    const telling = setInterval(() => {
+      for (const { watchers } of entries) for (const report of watchers) report(this.#model.encodedShare);
+    }, shareMs).unref();
     try {
       const pixels = joined(entries.map((entry) => entry.pixels as Uint8Array));
       const embeds = await nativeCall(this.#model.encode(pixels, part.length));
@@ -181,6 +191,8 @@ export class Crops {
         });
     } catch (error) {
       for (const { reject } of part) reject(error);
+    } finally {
+      clearInterval(telling);
     }
   }
 
@@ -193,6 +205,7 @@ export class Crops {
     for (const [crop, entry] of entries.entries()) {
       entry.made = { by, crop, ms };
       entry.pixels = undefined;
+      entry.watchers = [];
       if (entry.holders === 0) this.#unused.add(entry);
     }
     this.#shrink();

@@ -67,7 +67,7 @@ async function pictureOf({ program, list, read, bytes = (printed) => printed }: 
 }
 
 /**
- * What a program prints; nothing if it fails, as these do without a clipboard or a picture in it; undefined if it is not installed. Throws UserError
+ * Runs a program and gives what it prints; nothing if it fails, as these do without a clipboard or a picture in it; undefined if it is not installed. Throws UserError
  * if it takes too long, and FileError if it prints too much.
  */
 function output(program: string, args: readonly string[]): Promise<Buffer | undefined> {

@@ -27,7 +27,7 @@ test("the environment tells what a terminal understands", () => {
   expect(protocol({ KITTY_WINDOW_ID: "1" })).toBe("kitty");
   for (const TERM of ["xterm-kitty", "xterm-ghostty"]) expect(protocol({ TERM })).toBe("kitty");
   expect(protocol({ TERM_PROGRAM: "ghostty" })).toBe("kitty");
-  for (const TERM_PROGRAM of ["iTerm.app", "WezTerm", "mintty"]) expect(protocol({ TERM_PROGRAM })).toBe("iterm2");
+  for (const name of ["iTerm.app", "WezTerm", "mintty"]) expect(protocol({ TERM_PROGRAM: name })).toBe("iterm2");
   expect(protocol({ LC_TERMINAL: "iTerm2" })).toBe("iterm2");
   expect(protocol({ TERM_PROGRAM: "vscode" })).toBe("blocks");
 });
