@@ -1,6 +1,8 @@
 import type { EventEmitter } from "node:events";
 import type { Command, Option } from "commander";
+import { ExitCode } from "../../errors.js";
 import { otherNames } from "../options.js";
+import { exitWords, places, variables } from "../reference.js";
 
 /**
  * The man pages of a program and of its commands, by the names of their files: owl3.1, owl3-chat.1. They are made from the descriptions, options
@@ -12,17 +14,19 @@ export function manPages(program: Command, version: string): Map<string, string>
   return pages;
 }
 
+const codeOf = (name: string): string => String(ExitCode[name as keyof typeof ExitCode]);
+const entry = (name: string, about: string): string[] => [".TP", bold(name), text(about)];
 const pageName = (command: Command): string => `${command.parent?.name()}-${command.name()}`;
 
 function programPage(program: Command, version: string): string {
-  const { examples, remarks } = partsOfHelp(program);
   const { commands } = program;
   return page(program.name(), version, program.description(), [
     ["SYNOPSIS", [`\\fB${program.name()}\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...`]],
-    ["COMMANDS", commands.flatMap((one) => [".TP", bold(one.name()), text(one.description())])],
+    ["COMMANDS", commands.flatMap((one) => entry(one.name(), one.description()))],
     ["OPTIONS", program.options.flatMap(optionLines)],
-    ["NOTES", verbatim(remarks)],
-    ["EXAMPLES", verbatim(examples)],
+    ["EXIT STATUS", Object.entries(exitWords).flatMap(([name, [, about]]) => entry(codeOf(name), about))],
+    ["ENVIRONMENT", Object.entries(variables).flatMap(([name, about]) => entry(name, about))],
+    ["FILES", Object.entries(places).flatMap(([name, about]) => entry(name, about))],
     ["SEE ALSO", [commands.map((one) => `${bold(pageName(one))}(1)`).join(", ")]],
   ]);
 }

@@ -1,10 +1,12 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, Option } from "commander";
 import { expect, test } from "vitest";
 import { createProgram } from "../../../src/cli/main.js";
 import { manPages } from "../../../src/cli/man/pages.js";
+import { variables } from "../../../src/cli/reference.js";
+import { ExitCode } from "../../../src/errors.js";
 import { root } from "../../support/files.js";
 
 const program = createProgram();
@@ -69,6 +71,18 @@ test.skipIf(!hasGroff)("what a reader sees", () => {
   const all = shown(pages.get("owl3.1") as string);
   for (const command of program.commands)
     expect(all).toContain(`${command.name()} ${command.description()}`.replace(/\s+/g, " "));
+});
+
+test("the main page names every variable of owl3 that the sources read, and every exit code", () => {
+  const sources = execFileSync("git", ["grep", "-hoE", "\\bOWL3_[A-Z_]+\\b", "--", "src", "bin"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  const read = new Set([...sources.split("\n").filter(Boolean), "OWL3_ISA"]);
+  expect(new Set(Object.keys(variables).filter((name) => name.startsWith("OWL3_")))).toEqual(read);
+  const page = pages.get("owl3.1") as string;
+  for (const name of read) expect(page).toContain(`\\fB${name}\\fR`);
+  for (const code of Object.values(ExitCode)) expect(page).toContain(`\\fB${code}\\fR`);
 });
 
 test.skipIf(!hasGroff)("text is text: backslashes, requests, quotes and other scripts", () => {
