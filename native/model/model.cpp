@@ -83,7 +83,10 @@ std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
   const int64_t batch = std::min(n, vision_batch(v)), crop_size = int64_t{3} * v.crop_size * v.crop_size;
   stage.activations.reserve(backend, vision_bytes(batch));
   backend.reserve(batch * v.crop_tokens(), max_vision_cols(config_));
-  encoded_layers_ = 0;
+  struct Forget {
+    std::atomic<int64_t>& layers;
+    ~Forget() { layers = 0; }
+  } const forget{encoded_layers_};
   layers_to_encode_ = static_cast<int64_t>(weights_.vision.layers.size()) * ((n + batch - 1) / batch);
   for (int64_t i = 0; i < n; i += batch) {
     const int64_t some = std::min(batch, n - i);
@@ -92,7 +95,6 @@ std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
                  crops + i * crop_size, some, out, encoded_layers_);
   }
   backend.wait(backend.submit());
-  encoded_layers_ = 0;
   return embeds;
 }
 
