@@ -46,7 +46,8 @@ export async function encodeMedia(
   let done = 0;
   let encoded = 0;
   let decoded = 0;
-  const report = (msPerCrop: number, part = 0): void => {
+  let part = 0;
+  const report = (msPerCrop: number): void => {
     const sofar = done + part;
     const msLeft = sofar > 0 ? ((performance.now() - started) / sofar) * (total - sofar) : undefined;
     const left = msLeft === undefined ? {} : { msLeft };
@@ -67,10 +68,14 @@ export async function encodeMedia(
       tenant,
       onCrop: (ms) => {
         done++;
+        part = 0;
         if (ms > 0) encoded++;
         report(ms);
       },
-      onPart: (part) => report(0, part),
+      onPart: (crops) => {
+        part = crops;
+        report(0);
+      },
     });
   }
   return { crops: total, encoded };
