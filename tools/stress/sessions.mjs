@@ -26,19 +26,14 @@ import { parseArgs } from "node:util";
 import { UserError } from "../../dist/errors.js";
 import { lastSession, listSessions, removeSession } from "../../dist/sessions/list.js";
 import { Session } from "../../dist/sessions/session.js";
+import { generator } from "./random.mjs";
 
 const { values } = parseArgs({
   options: { count: { type: "string", default: "1000" }, seed: { type: "string", default: "1" } },
 });
-let state = Number(values.seed) >>> 0;
-/** Draws an integer below n (mulberry32). */
-function draw(n) {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let t = state;
-  t = Math.imul(t ^ (t >>> 15), t | 1);
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-  return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * n);
-}
+const random = generator(Number(values.seed));
+/** Draws an integer below n. */
+const draw = (n) => Math.floor(random() * n);
 const pick = (list) => list[draw(list.length)];
 
 const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-"));
