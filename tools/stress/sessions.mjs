@@ -31,7 +31,7 @@ import { generator } from "./random.mjs";
 const { values } = parseArgs({
   options: { count: { type: "string", default: "1000" }, seed: { type: "string", default: "1" } },
 });
-const random = generator(Number(values.seed));
+let random = generator(Number(values.seed));
 /** Draws an integer below n. */
 const draw = (n) => Math.floor(random() * n);
 const pick = (list) => list[draw(list.length)];
@@ -200,7 +200,7 @@ for (let i = 0; i < Number(values.count); i++) {
   const place = path.join(base, "copy");
   rmSync(place, { recursive: true, force: true });
   cpSync(sound, place, { recursive: true });
-  const before = state;
+  random = generator(Number(values.seed) + i); // so that a damage can be made again by --seed alone
   const name = damage(path.join(place, "sessions"));
   counts.set(name, (counts.get(name) ?? 0) + 1);
   try {
@@ -213,7 +213,7 @@ for (let i = 0; i < Number(values.count); i++) {
     const beside = existsSync(path.join(place, "sessions")) ? readdirSync(path.join(place, "sessions")) : [];
     if (beside.some((entry) => entry !== "trip")) throw new Error(`made beside: ${beside}`);
   } catch (error) {
-    console.error(`damage ${i} (${name}, state ${before}): ${error.message}`);
+    console.error(`damage (${name}), seed ${Number(values.seed) + i}: ${error.message}`);
     process.exit(1);
   }
 }
