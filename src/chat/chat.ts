@@ -238,7 +238,7 @@ export class Chat {
     const sequence = await this.#engine.scheduler(this.#kvType).open({ ids, crops, tenant }, bytes, signal);
     this.#sequence = sequence;
     const sampler = beams > 1 ? undefined : nativeSync(() => binding.createSampler(sampling));
-    sampler?.reset(Int32Array.from(ids));
+    nativeSync(() => sampler?.reset(Int32Array.from(ids)));
     const first = await sequence.next({
       ...(sampler ? { sampler } : { top: topNeeded({ ...sampling, beams }, ids) }),
       matcher,

@@ -96,7 +96,7 @@ export class Owl {
     const { device = "auto", threads = 0, precision = "auto" } = options;
     const kept = options.repackCache ? await new RepackCache().prefix(path) : undefined;
     if (kept?.first) options.onProgress?.({ stage: "load", source: path, repacking: true });
-    const model = await nativeCall(
+    const model = await nativeCall(() =>
       binding.openModel(path, { device, threads, precision, ...(kept && { weightsCopy: kept.prefix }) }),
     );
     try {

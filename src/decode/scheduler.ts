@@ -148,7 +148,7 @@ export class Scheduler implements SequenceOwner {
   /** Does something to the session now, or as soon as its pass is over. */
   #whenFree(work: () => void): void {
     if (this.#busy) this.#later.push(work);
-    else work();
+    else nativeSync(work);
   }
 
   #remove(sequence: Sequence): void {
@@ -198,7 +198,7 @@ export class Scheduler implements SequenceOwner {
     void this.#turns
       .take(this, () => this.#pass())
       .catch((error: unknown) => {
-        for (const { reject } of this.#requests.splice(0)) reject(error);
+        for (const { reject } of this.#requests.splice(0)) reject(fromNative(error));
       })
       .finally(() => {
         this.#asked = false;

@@ -166,7 +166,7 @@ export class Crops {
     const started = performance.now();
     try {
       const pixels = joined(entries.map((entry) => entry.pixels as Uint8Array));
-      const embeds = await nativeCall(this.#model.encode(pixels, part.length));
+      const embeds = await nativeCall(() => this.#model.encode(pixels, part.length));
       const ms = (performance.now() - started) / part.length;
       this.#batch = Math.max(1, Math.min(maxBatch, Math.floor(targetMs / ms)));
       this.#encoded(entries, embeds, ms);
