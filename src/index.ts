@@ -21,6 +21,7 @@ export {
   MemoryError,
   type MissingMemory,
   ModelFileError,
+  type NativeCode,
   NativeError,
   NoFfmpegError,
   SchemaError,
@@ -30,8 +31,17 @@ export {
 export { joinSpans, rankByProbability, type Scored, type SpanOptions } from "./find/spans.js";
 export type { FileType } from "./gguf/file-types.js";
 export type { FrameReport, VideoOptions } from "./media/frames.js";
-export type { GgufMetadata, KvType, MemoryPlan, NativeConfig as ModelConfig } from "./native/binding.js";
+export type { DecoderChoice } from "./media/video.js";
 export type {
+  GgufMetadata,
+  GgufScalar,
+  HyperKind,
+  KvType,
+  MemoryPlan,
+  NativeConfig as ModelConfig,
+} from "./native/binding.js";
+export type {
+  Container,
   FrameChoice,
   InputImage,
   InputMedium,
@@ -39,8 +49,10 @@ export type {
   InputPart,
   InputVideo,
   Role,
+  Source,
   TextPart,
 } from "./prompt/messages.js";
 export type { ScoredCandidate, ScoredToken } from "./score/candidates.js";
 export type { Spelling, YesNo } from "./score/yes-no.js";
 export type { MediaReport } from "./vision/chat-media.js";
+export type { EncodeProgress } from "./vision/encode-media.js";

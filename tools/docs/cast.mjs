@@ -23,7 +23,7 @@ const size = { width: 92, height: 24 };
 
 /** The shell says by OSC 133 that it waits for a command, as shells do for terminals that know their prompts. */
 const promptMark = "\u001b]133;A\u0007";
-/** What is typed, and what comes when the next line may be. */
+/** The lines to type, each with the text that comes when the next may be typed. */
 const lines = [
   ['owl3 chat examples/shapes.png "What is in this picture?"', promptMark],
   ['owl3 chat examples/before.png examples/after.png "What is different?"', promptMark],
@@ -110,7 +110,7 @@ async function record({ slowly }) {
   return `${[header, ...rounded].map((line) => JSON.stringify(line)).join("\n")}\n`;
 }
 
-/** What a run says, without what machines and moments differ in: seconds, rates, memory, the instruction set, and where lines are broken for their length. */
+/** Leaves out where runs differ by machine and moment: seconds, rates, memory, the instruction set, and breaks of long lines. */
 const lasting = (text) =>
   text
     .replace(/\s+/g, " ")

@@ -1,4 +1,4 @@
-/** What a terminal shows while an asciicast is played: xterm.js reads the escape sequences. */
+/** Plays an asciicast and tells what the terminal shows: xterm.js reads the escape sequences. */
 import xterm from "@xterm/headless";
 
 /**
