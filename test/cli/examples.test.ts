@@ -12,7 +12,7 @@ const picture = (name: string) => path.join(root, "examples", name);
 const compilerOptions = {
   ...{ target: "ES2022", module: "NodeNext", types: ["node"], outDir: "built", noEmitOnError: true },
   ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noUnusedLocals: true },
-  // What Node needs to read TypeScript itself.
+  // Node reads TypeScript itself only with these.
   ...{ erasableSyntaxOnly: true, verbatimModuleSyntax: true },
 };
 
