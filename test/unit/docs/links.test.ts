@@ -38,10 +38,13 @@ function anchors(markdown: string): Set<string> {
     if (token.type === "heading") found.add(slugger.slug(textOf(token.tokens ?? [])));
   return found;
 }
-const textOf = (tokens: Token[]): string =>
-  tokens
-    .map((token) => ("tokens" in token && token.tokens ? textOf(token.tokens) : (token.text ?? token.raw)))
-    .join("");
+function textOf(tokens: Token[]): string {
+  const text = (token: Token): string => {
+    if ("tokens" in token && token.tokens) return textOf(token.tokens);
+    return "text" in token ? token.text : token.raw;
+  };
+  return tokens.map(text).join("");
+}
 
 const known = new Map<string, Set<string>>();
 /** The anchors of a file, or of a folder's README. */
