@@ -1,4 +1,4 @@
-/** The exit codes of the CLI, which the README documents. */
+/** The exit codes of the CLI, which docs/guide.md documents. */
 export const ExitCode = {
   ok: 0,
   failure: 1,

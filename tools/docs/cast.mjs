@@ -26,7 +26,7 @@ const promptMark = "\u001b]133;A\u0007";
 /** The lines to type, each with the text that comes when the next may be typed. */
 const lines = [
   ['owl3 chat examples/shapes.png "What is in this picture?"', promptMark],
-  ['owl3 chat examples/before.png examples/after.png "What is different?"', promptMark],
+  ['owl3 chat examples/before.png examples/after.png "What changed?"', promptMark],
   ["owl3 video examples/moving.mp4", ">>> "],
   ["What happens?", ">>> "],
   ["What moves?", ">>> "],
@@ -110,11 +110,12 @@ async function record({ slowly }) {
   return `${[header, ...rounded].map((line) => JSON.stringify(line)).join("\n")}\n`;
 }
 
-/** Leaves out where runs differ by machine and moment: seconds, rates, memory, the instruction set, and breaks of long lines. */
+/** Leaves out where runs differ by machine and moment: seconds, rates, memory, the instruction set, tenths of a percent, and breaks of long lines. */
 const lasting = (text) =>
   text
     .replace(/\s+/g, " ")
     .replace(/\d+(\.\d+)?(?= (s|ms|tokens\/s|MB)\b)/g, "N")
+    .replace(/\d+\.\d+(?= %)/g, (percent) => String(Math.round(Number(percent))))
     .replace(/cpu \(\w+\)/g, "cpu");
 
 const flag = process.argv[2];
