@@ -8,7 +8,7 @@ import { root, temporaryFolder } from "../support/files.js";
 // The commands that a document shows are run: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
 // configured, and /tmp being a folder of the document; comments after a line are what it prints. Lines that need the network or that install are in
 // plain ``` blocks.
-const documents = execFileSync("git", ["grep", "--untracked", "-lF", "```sh", "--", "*.md"], {
+const documents = execFileSync("git", ["grep", "--untracked", "-l", "^```sh$", "--", "*.md"], {
   cwd: root,
   encoding: "utf8",
 })
