@@ -79,6 +79,17 @@ describe("links", () => {
     });
 });
 
+test("every document of the root and of docs is reached from the README", () => {
+  const reached = new Set(["README.md"]);
+  for (const document of reached)
+    for (const link of links(readFileSync(path.join(root, document), "utf8"))) {
+      const file = path.join(path.dirname(document), link.split("#")[0] ?? "");
+      if (documents.includes(file)) reached.add(file);
+      else if (documents.includes(path.join(file, "README.md"))) reached.add(path.join(file, "README.md"));
+    }
+  expect(documents.filter((file) => /^(docs\/|[^/]+$)/.test(file) && !reached.has(file))).toEqual([]);
+});
+
 test("wrong links are noticed, wherever they are", () => {
   const markdown = [
     "# A `title`: of two",

@@ -32,16 +32,13 @@ const form = z.strictObject({
 
 describe("issue forms", () => {
   const folder = ".github/ISSUE_TEMPLATE";
-  for (const file of readdirSync(path.join(root, folder)).filter((name) => name !== "config.yml"))
+  for (const file of readdirSync(path.join(root, folder)))
     test(`${file} is one that GitHub reads`, () => {
       const { body } = form.parse(parse(text(`${folder}/${file}`)));
       const ids = body.flatMap((field) => ("id" in field ? [field.id] : []));
       expect(new Set(ids).size).toBe(ids.length);
       expect(body.some((field) => "validations" in field && field.validations?.required)).toBe(true);
     });
-  test("config.yml has the keys that GitHub knows", () => {
-    expect(Object.keys(parse(text(`${folder}/config.yml`)))).toEqual(["blank_issues_enabled"]);
-  });
 });
 
 test("CITATION.cff has what the format asks for, this version, and the paper", () => {
