@@ -1,3 +1,11 @@
+/**
+ * Everything that `import ... from "owl3"` gives. {@link Owl} opens a model: {@link Owl.chat} begins a {@link Chat}, whose {@link Chat.ask} gives an
+ * {@link Answer}; {@link Owl.score}, {@link Owl.yesNo} and {@link Owl.find} tell how probable answers are; {@link Owl.preview} tells prompt and memory of a run
+ * beforehand. {@link OwlClient} asks a running server. What is asked is an {@link InputMessage} or its {@link InputPart}s. An error that a user can mend is
+ * a {@link UserError} whose message is one sentence.
+ *
+ * @module
+ */
 export type { Answer, AnswerResult } from "./chat/answer.js";
 export type { Chat } from "./chat/chat.js";
 export type { FindOptions, Moment } from "./chat/find.js";
