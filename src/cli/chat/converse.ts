@@ -6,7 +6,7 @@ import type { AskOptions } from "../../chat/options.js";
 import { Owl } from "../../chat/owl.js";
 import { nearest } from "../../check.js";
 import { FileError, systemReason, UsageError, UserError } from "../../errors.js";
-import { homeFolder } from "../../folders.js";
+import { expandHome } from "../../folders.js";
 import { counted } from "../../format.js";
 import type { InputImage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
@@ -234,5 +234,5 @@ function countMedia(media: readonly { type: "image" | "video" }[]): string {
 export function expandPath(text: string): string {
   const quoted = /^(["'])(.*)\1$/.exec(text);
   const plain = quoted ? (quoted[2] as string) : text.replace(/\\(.)/g, "$1");
-  return plain === "~" || plain.startsWith("~/") ? path.join(homeFolder(), plain.slice(1)) : plain;
+  return expandHome(plain);
 }
