@@ -37,6 +37,14 @@ test("the guide's table has every exit code", () => {
   for (const code of Object.values(ExitCode)) expect(guide).toMatch(new RegExp(`^\\| ${code} \\|`, "m"));
 });
 
+test("the guide has every command", () => {
+  const { man } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+  const names = (man as string[]).flatMap((page) => /owl3-(\w+)\.1$/.exec(page)?.[1] ?? []);
+  expect(names.length).toBeGreaterThan(15);
+  const guide = readFileSync(path.join(root, "docs/guide.md"), "utf8");
+  for (const name of names) expect(guide).toMatch(new RegExp(`^\\| .*\`owl3 ${name}\\b.* \\|`, "m"));
+});
+
 for (const document of documents)
   describe(document, () => {
     const folder = temporaryFolder();
