@@ -57,7 +57,6 @@ describe.runIf(existsSync(executablePath))("the page", () => {
     );
     expect(await page.locator("article.user img").count()).toBe(1);
     expect(await page.locator("#media img").count()).toBe(0);
-    if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
     await page.fill("#question", "What color is the star?");
     await page.click("#send");
     await times(page, 1).filter({ hasText: "crops" }).waitFor();
