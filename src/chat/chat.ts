@@ -37,24 +37,26 @@ import type { Timings } from "./progress.js";
 export class Chat {
   readonly #engine: Engine;
   readonly #options: ChatOptions;
-  readonly #conversation: Conversation;
+  #conversation: Conversation;
   #pending: InputMessage[];
   #active: AsyncGenerator<AnswerPiece, AnswerResult> | undefined;
   /** The sequence of the answer under way. */
   #sequence: Sequence | undefined;
-  readonly #onDispose: () => void;
+  /** All open chats of the model. */
+  readonly #chats: Set<Chat>;
   readonly #stop = new AbortController();
   #disposed = false;
 
   /** Use Owl.chat(). */
-  constructor(engine: Engine, options: ChatOptions, onDispose: () => void = () => {}) {
+  constructor(engine: Engine, options: ChatOptions, chats: Set<Chat>) {
     const messages = checkChat(options, chatShape, "chat()");
-    this.#onDispose = onDispose;
+    this.#chats = chats;
     this.#engine = engine;
     this.#options = options;
     this.#conversation = new Conversation(engine.tokenizer, engine.loadMedia, options);
     this.#pending = structuredClone([...openingOf(options), ...messages]);
     checkContextLength(options.contextLength, engine.model.config.contextLength);
+    chats.add(this);
   }
 
   /** The turns so far. `ids` of an answer are those that it was generated as, if they are exactly its text. */
@@ -111,6 +113,18 @@ export class Chat {
     return this.answer(options);
   }
 
+  /**
+   * Opens another chat with the same turns, which goes on by itself: for several answers to one question. Pictures and videos that are open (see load())
+   * are shared, so that they are decoded and encoded once.
+   */
+  fork(): Chat {
+    this.#checkFree();
+    const fork = new Chat(this.#engine, { ...this.#options, system: undefined, messages: undefined }, this.#chats);
+    fork.#conversation = this.#conversation.fork();
+    fork.#pending = structuredClone(this.#pending);
+    return fork;
+  }
+
   /** Forgets all turns and pictures; the system message stays. */
   clear(): void {
     this.#checkFree();
@@ -126,7 +140,7 @@ export class Chat {
     // This ends an answer that nobody reads any more, and waits for one that is being computed.
     await this.#active?.return(undefined as never).catch(() => {});
     this.#conversation.truncate(0);
-    this.#onDispose();
+    this.#chats.delete(this);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
