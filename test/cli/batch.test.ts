@@ -103,6 +103,44 @@ describe("owl3 batch", () => {
     expect(parsed(all.out)[1]?.text).toBe("A red circle moves to the right.");
   });
 
+  test("--choice and --schema hold every row's answer to the form, with beams as well; a run with another form is refused", () => {
+    const { file, results } = rowsFile(
+      makeRows(8).map(({ temperature: _, ...row }, i) => ({ ...row, temperature: i })),
+    );
+    const choice = ["--choice", "circle", "--choice", "square"];
+    const chosen = batch(file, ...choice, "-o", results);
+    expect(chosen.code).toBe(0);
+    const lines = parsed(read(results));
+    expect(lines).toHaveLength(8);
+    for (const { text, finish_reason } of lines)
+      expect([text, finish_reason]).toEqual([expect.stringMatching(/^(circle|square)$/), "stop"]);
+    expect(batch(file, ...choice, "-o", results).code).toBe(0);
+    const other = batch(file, "--choice", "circle", "-o", results);
+    expect([other.code, other.err]).toEqual([2, expect.stringContaining("choice")]);
+    expect(sorted(read(results))).toBe(sorted(lines.map((line) => JSON.stringify(line)).join("\n")));
+
+    const schema = JSON.stringify({
+      type: "object",
+      properties: { shape: { enum: ["circle", "star"] }, count: { type: "integer", minimum: 0, maximum: 9 } },
+      required: ["shape", "count"],
+      additionalProperties: false,
+    });
+    const plainRows = rowsFile(makeRows(4).map(({ max_tokens: _, temperature: __, ...row }) => row)).file;
+    for (const more of [[], ["--beams", "2"], ["--temp", "3"]]) {
+      const { code, out } = batch(plainRows, "--schema", schema, "--ordered", ...more);
+      expect([more, code]).toEqual([more, 0]);
+      for (const { text } of parsed(out))
+        expect(JSON.parse(text ?? "")).toEqual({
+          shape: expect.stringMatching(/^(circle|star)$/),
+          count: expect.any(Number),
+        });
+    }
+    // Each answer is the one that owl3 chat gives.
+    const [first] = parsed(batch(plainRows, "--schema", schema, "--ordered").out);
+    const { image, prompt } = makeRows(1)[0] as { image: string; prompt: string };
+    expect(owl3("chat", image, "-p", prompt, "--schema", schema, "-q", "--no-cache").out).toBe(`${first?.text}\n`);
+  });
+
   test("rows with several pictures, a conversation, a data: URL, and their own options", () => {
     const data = `data:image/png;base64,${readFileSync(join(root, "examples/shapes.png")).toString("base64")}`;
     const { file } = rowsFile([
