@@ -7,6 +7,7 @@ import { explain } from "./explain.js";
 import { safeLine } from "./filter.js";
 import { byHabit } from "./habits.js";
 import { cleanUp, installInterrupt } from "./interrupt.js";
+import { tellRepeats } from "./repeats.js";
 import { usageMessage } from "./usage.js";
 import { wrapped } from "./wrap.js";
 
@@ -49,6 +50,7 @@ export function createProgram(): Command {
       each.helpOption("-h, --help", "print this help");
     }
   }
+  tellRepeats(program);
   return program;
 }
 

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { lstat, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { FileError, UserError } from "../errors.js";
+import { FileError, systemReason, UserError } from "../errors.js";
 
 /** The kind of what has a path; undefined if nothing has. A link is "other". */
 export async function kindOf(file: string): Promise<{ kind: "file" | "folder" | "other"; info: Stats } | undefined> {
@@ -69,7 +69,6 @@ export async function explained<T>(what: string, work: () => Promise<T>): Promis
     return await work();
   } catch (error) {
     if (error instanceof UserError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new FileError(`${what}: ${(code ?? message).replace(/\.$/, "")}.`, { cause: error });
+    throw new FileError(`${what}: ${systemReason(error).replace(/\.$/, "")}.`, { cause: error });
   }
 }

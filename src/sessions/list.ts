@@ -2,7 +2,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { FileError, UsageError, UserError } from "../errors.js";
+import { FileError, systemReason, UsageError, UserError } from "../errors.js";
 import { explained, kindOf, temporaryName } from "./files.js";
 import { isSessionName, sessionPaths, sessionsFolder } from "./names.js";
 import { mediaOf, type SessionRecord } from "./record.js";
@@ -58,7 +58,7 @@ export async function removeSession(name: string, root: string = sessionsFolder(
 async function saved(root: string): Promise<{ name: string; updated: Date }[]> {
   const entries = await readdir(root, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [] as Dirent[];
-    throw new FileError(`${root} can't be read: ${error.code ?? error.message}.`, { cause: error });
+    throw new FileError(`${root} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   const found: { name: string; updated: Date }[] = [];
   for (const entry of entries) {

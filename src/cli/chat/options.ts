@@ -3,9 +3,11 @@ import { parseTime } from "../../media/video/sampling.js";
 import {
   alsoNamed,
   collect,
+  decoderOption,
   deviceOption,
   integer,
   jsonOption,
+  kvTypeOption,
   modelOption,
   number,
   precisionOption,
@@ -59,7 +61,7 @@ export function addModelOptions(command: Command): Command {
         .hideHelp(),
     )
     .addOption(precisionOption())
-    .addOption(new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]))
+    .addOption(kvTypeOption())
     .option("--no-cache", "neither read nor write the cache of embeddings")
     .option("--no-repack-cache", "neither read nor keep repacked weights");
 }
@@ -139,7 +141,7 @@ export function addMediaOptions(command: Command): Command {
     .addOption(new Option("--start <time>", "start of the part to look at: seconds or mm:ss").argParser(time))
     .addOption(new Option("--end <time>", "end of the part to look at").argParser(time))
     .addOption(new Option("--frames <list>", "exactly these frames, counted from 0").argParser(frameList))
-    .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]));
+    .addOption(decoderOption());
 }
 
 export function time(text: string): number {

@@ -7,7 +7,7 @@ import { readFormat } from "./answer-format.js";
 import { type Arguments, splitArguments } from "./arguments.js";
 import type { ChatFlags } from "./flags.js";
 import { type ChatInput, readPiped, readText } from "./input.js";
-import { mediaParts, partOf } from "./media.js";
+import { mediaParts, partOf, tellUnusedVideoOptions } from "./media.js";
 import { continued, modelOfSession, openSession } from "./session.js";
 
 /** The differences between `owl3 video` and `owl3 chat`. */
@@ -70,6 +70,9 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const input: ChatInput = { model, messages, media, question, session };
 
   for (const line of notes) out.note(line);
+  // Options of a call count for its own videos in a session, and for all in --messages. In a conversation one may come later.
+  const earlier = session ? [] : messages.flatMap(({ content }) => (typeof content === "string" ? [] : content));
+  if (!open) tellUnusedVideoOptions([...earlier, ...media], flags, out);
   if (remote) return remote.askServer(input, flags, open, out);
   if (flags.dryRun) {
     const { dryRun } = await import("./dry-run.js");
