@@ -508,7 +508,7 @@ describe("owl3 batch: options", () => {
     refused(2, "allowed choices are .txt, .json, .xmp.", file, "--sidecar", ".md");
     refused(3, "there is no file absent.jsonl.", "absent.jsonl");
     refused(3, "The media root absent can't be opened", file, "--media-root", "absent");
-    refused(3, "absent/o.jsonl can't be written: ENOENT.", file, "-o", "absent/o.jsonl");
+    refused(3, "absent/o.jsonl can't be written: no such file or folder.", file, "-o", "absent/o.jsonl");
     const { file: twice, results } = rowsFile([{ id: "a" }, { id: "a" }]);
     refused(2, 'Rows 1 and 2 have the same id, "a".', twice, "-o", results);
   });

@@ -63,6 +63,7 @@ test("what can't be followed is refused, with its place", () => {
 
 test("private keywords and notes are passed over, unknown ones only where that was asked for", () => {
   expect(refusal({ type: "null", "x-order": 1, _note: 2, title: "t", default: null, examples: [1] })).toBeUndefined();
+  expect(refusal({ links: [], markdownDescription: "t", discriminator: { propertyName: "k" } })).toBeUndefined();
   expect(() => compileFormat({ schema: { typo: 1, format: "zip" }, lax: true })).not.toThrow();
 });
 
@@ -90,6 +91,18 @@ test("schemas of any size and depth end with an answer or a sentence", { timeout
   expect(refusal({ type: "string", pattern: "a{1,99999999}" }, limits)?.[1]).toMatch(/too/);
   expect(refusal({ type: "string", maxLength: 2 ** 40 })).toBeUndefined();
   expect(refusal({ type: "array", maxItems: 2 ** 40, minItems: 2 ** 20 })).toBeUndefined();
+});
+
+test("the last format is compiled once; another, and the same after a change, anew", () => {
+  const format = { schema: { type: "object", properties: { a: { maximum: 3 } } } };
+  const tables = compileFormat(format);
+  expect(compileFormat(structuredClone(format))).toBe(tables);
+  format.schema.properties.a.maximum = 4;
+  expect(compileFormat(format)).not.toBe(tables);
+  expect(compileFormat({ choices: ["a"] })).not.toBe(compileFormat({ regex: "a" }));
+  let deep: unknown = true;
+  for (let i = 0; i < 20_000; i++) deep = { items: deep };
+  expect(refusal(deep)?.[1]).toMatch(/deep/);
 });
 
 test("choices and patterns are checked", () => {
