@@ -32,7 +32,7 @@ export function tellRepeats(program: Command): void {
   });
 }
 
-/** What is to be said of the values of an option, if they differ. */
+/** Says in a sentence which value of an option counts, if they differ. */
 function repeat(all: readonly Given[]): string | undefined {
   const last = all.at(-1) as Given;
   if (all.every(({ option, value }) => option === last.option && value === last.value)) return undefined;
