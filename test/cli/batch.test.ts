@@ -135,6 +135,17 @@ describe("owl3 batch", () => {
           count: expect.any(Number),
         });
     }
+    const request = { messages: [{ role: "user", content: star }], response_format: { type: "json_schema" } };
+    const lax = { ...request.response_format, json_schema: { name: "a", schema: { ...JSON.parse(schema), note: 1 } } };
+    const bad = { ...lax, json_schema: { ...lax.json_schema, strict: true } };
+    const asked = [lax, bad].map((response_format, k) => ({
+      ...{ custom_id: `row ${k}`, method: "POST", url: "/v1/chat/completions", body: { ...request, response_format } },
+    }));
+    const openai = batch(rowsFile(asked).file, "--format", "openai", "--ordered");
+    expect(openai.code).toBe(6);
+    const [good, refused] = openai.out.trimEnd().split("\n");
+    expect(JSON.parse(JSON.parse(good ?? "").response.body.choices[0].message.content)).toHaveProperty("count");
+    expect(JSON.parse(refused ?? "").response.body.error.message).toMatch(/at \/note: "note" is no keyword/);
     // Each answer is the one that owl3 chat gives.
     const [first] = parsed(batch(plainRows, "--schema", schema, "--ordered").out);
     const { image, prompt } = makeRows(1)[0] as { image: string; prompt: string };
