@@ -1,13 +1,10 @@
 import { checkShape } from "../check.js";
-import { answerByBeams, topNeeded } from "../decode/beams.js";
-import { PromptLookup } from "../decode/draft.js";
-import { ForcedText } from "../decode/forced.js";
-import { type AnswerPiece, type FinishReason, generate, type Token } from "../decode/generate.js";
+import { topNeeded } from "../decode/beams.js";
+import type { AnswerPiece, FinishReason, Token } from "../decode/generate.js";
 import type { VisibleCrop } from "../decode/prefix.js";
 import type { Sequence } from "../decode/sequence.js";
 import { UsageError, UserError } from "../errors.js";
-import type { Advanced, KvType, MemoryPlan, NativeSampler, SamplerOptions } from "../native/binding.js";
-import type { NativeMatcher } from "../native/constraint.js";
+import type { KvType, MemoryPlan, SamplerOptions } from "../native/binding.js";
 import { nativeSync } from "../native/native.js";
 import type { InputMessage, InputPart } from "../prompt/messages.js";
 import { toContent } from "../prompt/parse.js";
@@ -16,6 +13,7 @@ import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
 import { instructionOf } from "./constraints.js";
 import { Conversation, openingOf } from "./conversation.js";
+import { decode, type Prompt } from "./decode.js";
 import { checkEngineMemory, type Engine } from "./engine.js";
 import {
   type AskOptions,
@@ -197,7 +195,7 @@ export class Chat {
         memory: prompt.memory,
         seed: sampling.seed,
       });
-      const decoding = this.#decode(prompt, sampling, { ...options, signal });
+      const decoding = decode(this.#engine.tokenizer, prompt, sampling, { ...options, signal });
       for (;;) {
         const { done, value } = await decoding.next();
         if (done) {
@@ -283,42 +281,6 @@ export class Chat {
     checkEngineMemory(this.#engine, this.#kvType, memory);
     return { contextLength: work.contextLength, memory };
   }
-
-  #decode(prompt: Prompt, sampling: SamplerOptions, options: AskOptions): AsyncGenerator<AnswerPiece, FinishReason> {
-    const { sequence, sampler, matcher, first, maxTokens } = prompt;
-    const { tokenizer } = this.#engine;
-    const { beams = 1, stop = [], signal } = options;
-    const shared = { sequence, matcher, tokenizer, eosIds: tokenizer.eosIds, maxTokens, stop, signal };
-    if (!sampler)
-      return answerByBeams({
-        ...shared,
-        first: first.top,
-        beams,
-        repetitionPenalty: sampling.repetitionPenalty,
-        logprobs: sampling.logprobs,
-        onStep: (done) => options.onProgress?.({ stage: "beams", done, total: maxTokens }),
-      });
-    const lookup = options.draft === "lookup" ? new PromptLookup(sequence.ids, tokenizer.eosIds) : undefined;
-    const drafter = matcher ? new ForcedText(matcher, (text) => tokenizer.encode(text), lookup) : lookup;
-    return generate({ ...shared, first: first.drawn, sampler, drafter });
-  }
-}
-
-interface Prompt {
-  ids: readonly number[];
-  crops: readonly VisibleCrop[];
-  /** The crops that the vision tower ran for this answer. */
-  encodedCrops: number;
-  sequence: Sequence;
-  /** Absent: beam search. */
-  sampler: NativeSampler | undefined;
-  /** Where the answer has to follow a grammar. */
-  matcher: NativeMatcher | undefined;
-  /** The first tokens after the prompt, or the log-probabilities that beam search begins with. */
-  first: Advanced;
-  maxTokens: number;
-  memory: MemoryPlan;
-  timings: Timings;
 }
 
 /** A copy, [tokens, d]. */
