@@ -8,6 +8,7 @@
  */
 export type { Answer, AnswerResult } from "./chat/answer.js";
 export type { Chat } from "./chat/chat.js";
+export type { MemoryUse } from "./chat/engine.js";
 export type { FindOptions, Moment } from "./chat/find.js";
 export type { AskOptions, ChatOptions, PromptTensors } from "./chat/options.js";
 export { Owl, type OwlOptions } from "./chat/owl.js";

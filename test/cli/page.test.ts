@@ -86,6 +86,23 @@ describe.runIf(existsSync(executablePath))("the page", () => {
       .waitFor();
   });
 
+  test("while the vision tower works the page says how far it is", async () => {
+    const page = await open();
+    // A stream that says so and then nothing.
+    await page.evaluate(`
+      const real = fetch;
+      const told = new ReadableStream({
+        start: (out) => out.enqueue(new TextEncoder().encode(": vision 2/16\\n\\n: vision 3/16\\n\\n")),
+      });
+      globalThis.fetch = (url, init) => (url === "v1/chat/completions" ? Promise.resolve(new Response(told)) : real(url, init));
+    `);
+    await page.fill("#question", "What happens?");
+    await page.click("#send");
+    await times(page)
+      .filter({ hasText: /^looking, 3 of 16 crops, [\d.]+ s$/ })
+      .waitFor();
+  });
+
   test("stop ends an answer in the middle, on the server as well; text of the model is text", async () => {
     const page = await open();
     // The page asks as its user does, but for an answer that is long and hot.
