@@ -137,7 +137,8 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
        InstanceAccessor<&ModelObject::weight_bytes>("weightBytes"),
        InstanceAccessor<&ModelObject::mapped_bytes>("mappedBytes"),
        InstanceAccessor<&ModelObject::token_bytes>("tokenBytes"),
-       InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"), InstanceMethod<&ModelObject::plan>("plan"),
+       InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"),
+       InstanceAccessor<&ModelObject::encoded_share>("encodedShare"), InstanceMethod<&ModelObject::plan>("plan"),
        InstanceMethod<&ModelObject::kv_bytes>("kvBytes"), InstanceMethod<&ModelObject::encode>("encode"),
        InstanceMethod<&ModelObject::embeds_from>("embedsFrom"),
        InstanceMethod<&ModelObject::create_session>("createSession"), InstanceMethod<&ModelObject::dispose>("dispose")},
@@ -212,6 +213,10 @@ Napi::Value ModelObject::token_bytes(const Napi::CallbackInfo& info) {
 }
 Napi::Value ModelObject::default_kv_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), kv_type_name(use(info.Env())->default_kv_type()));
+}
+
+Napi::Value ModelObject::encoded_share(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), use(info.Env())->encoded_share());
 }
 
 /// Bytes of what a KV cache is made of.

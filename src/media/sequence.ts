@@ -92,6 +92,12 @@ export async function isWanted(file: string, { only, check }: ExpandOptions = {}
   return only === "image" ? false : container || (check !== undefined && mediaSuffix.test(file));
 }
 
+/** Whether a file is a picture or video, by its first bytes. */
+export async function isMedium(file: string): Promise<boolean> {
+  const head = await readHead(file).catch(() => undefined);
+  return head !== undefined && (isPicture(head.bytes) || containerOf(head.bytes) !== null);
+}
+
 /** The files that a pattern matches, in natural order. */
 export async function matching(pattern: string): Promise<string[]> {
   const { root } = path.parse(pattern);

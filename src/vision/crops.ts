@@ -24,6 +24,8 @@ export interface HoldOptions {
   signal?: AbortSignal | undefined;
   /** Crops of one tenant are not found by others. */
   tenant?: string | undefined;
+  /** Called several times a second while the vision tower runs: the share of the call with this crop that is done, from 0 to 1. */
+  onShare?: ((share: number) => void) | undefined;
 }
 
 /** The embeddings of crops in memory, in bytes. */
@@ -34,7 +36,7 @@ export interface CropUse {
 }
 
 export interface CropsOptions {
-  model: Pick<NativeModel, "config" | "encode" | "embedsFrom">;
+  model: Pick<NativeModel, "config" | "encode" | "encodedShare" | "embedsFrom">;
   /** The turns of all who call the engine. */
   turns: Turns;
   /** Embeddings of crops seen before, by any process; absent: every crop is run. */
@@ -55,6 +57,8 @@ interface Entry {
   holders: number;
   made?: { by: Made; crop: number; ms: number };
   ready: Promise<void> | undefined;
+  /** Those who want to know how far its call is. */
+  watchers: ((share: number) => void)[];
 }
 interface Pending {
   entry: Entry;
@@ -70,6 +74,8 @@ interface Pending {
  */
 const targetMs = 500;
 const maxBatch = 16;
+/** Milliseconds between two reports of how far a call is. */
+const shareMs = 250;
 
 /**
  * The crops of all chats. Each is encoded once, however many hold it, and comes from the cache on disk if it is there. While others wait for the
@@ -115,7 +121,7 @@ export class Crops {
   /** Encodes a crop [s, s, 3] if it is not known. `ms` is what the vision tower took for it, 0 when it was known. */
   async hold(
     pixels: Uint8Array,
-    { signal, tenant = "" }: HoldOptions = {},
+    { signal, tenant = "", onShare }: HoldOptions = {},
   ): Promise<{ crop: EncodedCrop; ms: number }> {
     const cache = await this.#cache?.();
     signal?.throwIfAborted();
@@ -123,9 +129,10 @@ export class Crops {
     const arithmetic = tenant === "" ? (cache?.arithmetic ?? "") : `${cache?.arithmetic ?? ""} for ${tenant}`;
     const key = EmbeddingCache.key(cache?.weights ?? "", arithmetic, pixels);
     const known = this.#entries.has(key);
-    const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined };
+    const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined, watchers: [] };
     this.#entries.set(key, entry);
     entry.holders++;
+    if (onShare && !entry.made) entry.watchers.push(onShare);
     entry.ready ??= this.#make(entry, cache);
     if (entry.made && this.#unused.delete(entry.made.by)) this.#unusedSum -= entry.made.by.embeds.bytes;
     let held = true;
@@ -178,6 +185,9 @@ export class Crops {
     if (part.length === 0) return;
     const entries = part.map(({ entry }) => entry);
     const started = performance.now();
+    const telling = setInterval(() => {
+      for (const { watchers } of entries) for (const report of watchers) report(this.#model.encodedShare);
+    }, shareMs).unref();
     try {
       const pixels = joined(entries.map((entry) => entry.pixels as Uint8Array));
       const embeds = await nativeCall(() => this.#model.encode(pixels, part.length));
@@ -195,6 +205,8 @@ export class Crops {
         });
     } catch (error) {
       for (const { reject } of part) reject(error);
+    } finally {
+      clearInterval(telling);
     }
   }
 
@@ -208,6 +220,7 @@ export class Crops {
     for (const [crop, entry] of entries.entries()) {
       entry.made = { by, crop, ms };
       entry.pixels = undefined;
+      entry.watchers = [];
     }
     this.#let(by);
   }

@@ -9,11 +9,13 @@ export interface EncodeProgress {
   stage: "encode";
   done: number;
   total: number;
+  /** Crops that the done part of the running call of the vision tower amounts to, by its layers: 0.5 is half a crop. */
+  part: number;
   /** Crops whose pixels have arrived; decoding runs ahead of encoding. */
   decoded: number;
   /** Milliseconds a crop took in the last call of the vision tower; 0 for crops that the cache had. */
   msPerCrop: number;
-  /** Estimated milliseconds left, by the average so far; undefined before the first crop. */
+  /** Estimated milliseconds left, by the average so far; undefined before there is one. */
   msLeft?: number;
   /** "frame" where all new media are videos. */
   unit: "crop" | "frame";
@@ -45,10 +47,11 @@ export async function encodeMedia(
   let done = 0;
   let encoded = 0;
   let decoded = 0;
-  const report = (msPerCrop: number): void => {
-    const msLeft = done > 0 ? ((performance.now() - started) / done) * (total - done) : undefined;
+  const report = (msPerCrop: number, part = 0): void => {
+    const sofar = done + part;
+    const msLeft = sofar > 0 ? ((performance.now() - started) / sofar) * (total - sofar) : undefined;
     const left = msLeft === undefined ? {} : { msLeft };
-    onProgress?.({ stage: "encode", done, total, decoded, msPerCrop, unit, memory: plan.total, ...left });
+    onProgress?.({ stage: "encode", done, part, total, decoded, msPerCrop, unit, memory: plan.total, ...left });
   };
   const counted = async function* (item: ChatMedia): AsyncGenerator<Uint8Array> {
     if (!item.pixels) throw new Error(`${item.report.path} was closed`);
@@ -67,6 +70,7 @@ export async function encodeMedia(
         if (ms > 0) encoded++;
         report(ms);
       },
+      onPart: (part) => report(0, part),
     });
   };
   for (const item of fresh) {

@@ -43,7 +43,7 @@ test("owl3 completion SHELL prints the script; another shell is refused", () => 
 });
 
 describe.skipIf(!installed("bash"))(named("bash"), () => {
-  /** What bash would offer; its words are given as bash takes a line apart. */
+  /** The words that bash would offer; its words are given as bash takes a line apart. */
   function offered(...words: string[]): string[] {
     const list = words.map((word) => `'${word}'`).join(" ");
     const line = `${script("bash")}\nCOMP_WORDS=(owl3 ${list}) COMP_CWORD=${words.length}\n_owl3\nprintf '%s\\n' "\${COMPREPLY[@]}"`;

@@ -14,6 +14,7 @@ import { isSessionName } from "../../sessions/names.js";
 import { explain } from "../explain.js";
 import { takeInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
+import { preview, sourcesOf } from "../preview/show.js";
 import { askOptions, type ChatFlags, owlOptions } from "./flags.js";
 import type { ChatInput } from "./input.js";
 import { Keyboard } from "./keyboard.js";
@@ -203,7 +204,9 @@ class Terminal {
       throw new UsageError(
         as ? "give the path of a video: /video clip.mp4" : "give the path of a picture: /image photo.jpg",
       );
-    this.#waiting.push(...(await mediaParts([file], as, this.#flags, this.#out)));
+    const parts = await mediaParts([file], as, this.#flags, this.#out);
+    await preview(sourcesOf(parts), this.#flags, this.#out);
+    this.#waiting.push(...parts);
     this.#announce();
   }
 

@@ -76,6 +76,8 @@ export interface ChatFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFl
   continue?: boolean;
   log: boolean;
   image?: string[];
+  clipboard?: boolean;
+  preview?: boolean;
   recursive?: boolean;
   dryRun?: boolean;
   dump?: string;

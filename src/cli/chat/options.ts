@@ -11,6 +11,7 @@ import {
   modelOption,
   number,
   precisionOption,
+  previewOptions,
   quietOption,
   threadsOption,
 } from "../options.js";
@@ -21,6 +22,7 @@ export function addChatOptions(command: Command): Command {
   addPromptOptions(command);
   addAnswerOptions(command);
   addMediaOptions(command);
+  const [preview, noPreview] = previewOptions() as [Option, Option];
   return command
     .option("--messages <file>", "a conversation as JSON; - is stdin")
     .option("--server <url>", "ask a running owl3 serve; $OWL3_API_KEY is sent there")
@@ -34,6 +36,9 @@ export function addChatOptions(command: Command): Command {
         "--attachment",
       ).argParser(collect),
     )
+    .option("--clipboard", "the picture of the clipboard; after the others")
+    .addOption(preview)
+    .addOption(noPreview)
     .option("-r, --recursive", "look into subfolders of folders")
     .option("--dry-run", "print prompt, ids, grids and memory without running the model")
     .option("--dump <file>", "write pixel_values, image_embeds and logits")

@@ -3,6 +3,7 @@ import type { InputImage, InputVideo } from "../../prompt/messages.js";
 import { parseMessages } from "../../prompt/parse.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { createOutput } from "../output.js";
+import { preview, sourcesOf } from "../preview/show.js";
 import { readFormat } from "./answer-format.js";
 import { type Arguments, splitArguments } from "./arguments.js";
 import type { ChatFlags } from "./flags.js";
@@ -56,6 +57,10 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   if (piped.source) media.push(partOf(piped.source, as));
   media.push(...(await mediaParts(given.media, as, flags, out)));
   media.push(...(await mediaParts(flags.image ?? [], "image", flags, out)));
+  if (flags.clipboard) {
+    const { clipboardPicture } = await import("./clipboard.js");
+    media.push(await clipboardPicture());
+  }
   if (options.video && media.length === 0 && messages.length === 0)
     throw new UsageError("give a video, as in `owl3 video clip.mp4`.");
 
@@ -73,6 +78,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   // Options of a call count for its own videos in a session, and for all in --messages. In a conversation one may come later.
   const earlier = session ? [] : messages.flatMap(({ content }) => (typeof content === "string" ? [] : content));
   if (!open) tellUnusedVideoOptions([...earlier, ...media], flags, out);
+  await preview(sourcesOf(media), flags, out);
   if (remote) return remote.askServer(input, flags, open, out);
   if (flags.dryRun) {
     const { dryRun } = await import("./dry-run.js");

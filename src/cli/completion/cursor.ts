@@ -3,7 +3,7 @@ import { otherNames } from "../options.js";
 import { isRepeatable } from "../repeats.js";
 import { type Values, valuesOfArgument, valuesOfOption, type Word } from "./values.js";
 
-/** What can stand at the cursor: words, of which the shell shows those that fit, or else paths. */
+/** The words that can stand at the cursor, or else paths. */
 export interface Completions {
   words: Word[];
   paths: Values["paths"];

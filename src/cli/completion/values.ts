@@ -6,7 +6,7 @@ export interface Word {
   about: string;
 }
 
-/** What can be completed: some words, and paths where none of them fits. */
+/** The values that are completed: some words, and paths where none of them fits. */
 export interface Values {
   words: () => Word[] | Promise<Word[]>;
   paths: "none" | "files" | "folders";

@@ -16,7 +16,7 @@ const groff = (page: string) =>
     input: page,
     encoding: "utf8",
   });
-/** What a reader sees, in one line. */
+/** The text that a reader sees, in one line. */
 const shown = (page: string): string => groff(page).stdout.replace(/\s+/g, " ");
 
 test("there is a page for owl3 and each command, and package.json lists all of them for npm to install", () => {
