@@ -22,6 +22,7 @@ export { type QuantizeOptions, quantizeFile } from "./convert/quantize.js";
 export type { WriteProgress } from "./convert/write.js";
 export type { AnswerPiece, FinishReason, Token, TokenChoice } from "./decode/generate.js";
 export type { SamplingOptions } from "./decode/sampling.js";
+export type { KvUse } from "./decode/scheduler.js";
 export {
   ContextError,
   ExitCode,
@@ -64,4 +65,5 @@ export type {
 export type { ScoredCandidate, ScoredToken } from "./score/candidates.js";
 export type { Spelling, YesNo } from "./score/yes-no.js";
 export type { MediaReport } from "./vision/chat-media.js";
+export type { CropUse } from "./vision/crops.js";
 export type { EncodeProgress } from "./vision/encode-media.js";

@@ -157,7 +157,7 @@ function run(job, library, { fresh = true, log: logFile } = {}) {
   return { status, signal, stdout, stderr, out, result: job.answer ? stdout : resultOf(job, out) };
 }
 
-/** What a file holds, so that two of them can be compared; undefined if there is none. */
+/** Returns the contents of a file in a form that can be compared; undefined if there is none. */
 function resultOf(job, file) {
   if (!existsSync(file)) return undefined;
   const bytes = readFileSync(file);
