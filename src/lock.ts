@@ -1,5 +1,5 @@
 /** Lock files: of all processes that respect one, a single process works on something at a time. */
-import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { FileError, systemReason, UserError } from "./errors.js";
 
@@ -23,7 +23,7 @@ export function lockFile(file: string, busy: (owner: string) => string): () => v
   for (let tries = 0; tries < 5; tries++) {
     try {
       const me: Owner = { pid: process.pid, host: hostname(), began: beginOf(process.pid) };
-      writeFileSync(file, JSON.stringify(me), { flag: "wx" });
+      writeNew(file, JSON.stringify(me));
       return held(file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST")
@@ -36,6 +36,19 @@ export function lockFile(file: string, busy: (owner: string) => string): () => v
     takeAway(file, found);
   }
   throw new UserError(busy("of unknown id"));
+}
+
+/** Makes a file that must not exist. On a full disk none is left behind that holds nothing. */
+function writeNew(file: string, text: string): void {
+  const opened = openSync(file, "wx");
+  try {
+    writeFileSync(opened, text);
+  } catch (error) {
+    rmSync(file, { force: true });
+    throw error;
+  } finally {
+    closeSync(opened);
+  }
 }
 
 function held(file: string): () => void {

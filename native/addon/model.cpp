@@ -147,8 +147,7 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
 
 ModelObject::ModelObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ModelObject>(info), classes_(static_cast<Classes*>(info.Data())) {
-  if (!info[0].IsExternal()) throw invalid(info.Env(), "models are made by openModel");
-  model_ = *info[0].As<Napi::External<std::shared_ptr<model::Model>>>().Data();
+  model_ = handed<std::shared_ptr<model::Model>>(info, "models are made by openModel");
 }
 
 Napi::Object ModelObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<model::Model> model) {

@@ -41,6 +41,7 @@ std::shared_ptr<const File> File::open(const std::string& path) {
   f->size_ = m.size;
   f->mapped_ = true;
   Parser(*f).parse();
+  f->check_intact();
   return f;
 }
 
@@ -55,6 +56,10 @@ std::shared_ptr<const File> File::from_memory(const std::string& name, std::span
 
 File::~File() {
   if (mapped_) unmap({base_, size_});
+}
+
+void File::check_intact() const {
+  if (mapped_) gguf::check_intact({base_, size_}, path_);
 }
 
 const Tensor* File::find(std::string_view name) const {

@@ -53,6 +53,10 @@ class File {
   File(const File&) = delete;
   File& operator=(const File&) = delete;
 
+  /// Error{unreadable} when the file was cut short, or could not be read, since it was opened: what data() gave are
+  /// zeros then. Called after values were used.
+  void check_intact() const;
+
   const std::string& path() const { return path_; }
   uint64_t file_bytes() const { return size_; }
   uint32_t version() const { return version_; }

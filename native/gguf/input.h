@@ -12,6 +12,12 @@ struct Mapping {
 /// Maps a file. An empty one gives {nullptr, 0}. Errors: not_found, unreadable (also for anything but a regular file).
 Mapping map_file(const std::string& path);
 void unmap(const Mapping& m);
+/// Whether reading the mapping went wrong since it was made: the file was cut short, or its disk failed. The process is
+/// not ended by that, as it would be by the system's signal: the whole mapping reads as zeros from then on, so whoever
+/// computes with it asks afterwards. (On Windows nobody can cut a file that is mapped.)
+bool damaged(const Mapping& m);
+/// Error{unreadable} that names the file, when its mapping is damaged().
+void check_intact(const Mapping& m, const std::string& path);
 /// Tells the system that the whole pages in the `bytes` bytes from base + offset on are not needed for now.
 void drop_pages(const char* base, uint64_t offset, uint64_t bytes);
 

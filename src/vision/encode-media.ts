@@ -1,3 +1,4 @@
+import { unlessAborted } from "../abort.js";
 import type { MemoryPlan } from "../native/binding.js";
 import type { ChatMedia } from "./chat-media.js";
 import type { Crops } from "./crops.js";
@@ -61,8 +62,7 @@ export async function encodeMedia(
       yield crop;
     }
   };
-  for (const item of fresh) {
-    report(0);
+  const look = async (item: ChatMedia): Promise<void> => {
     item.encoded = await encodeCrops(crops, counted(item), item.report.crops, {
       signal,
       tenant,
@@ -77,6 +77,27 @@ export async function encodeMedia(
         report(0);
       },
     });
+  };
+  for (const item of fresh) {
+    report(0);
+    const before = done;
+    // Another conversation that shows it may be at it; if that one is stopped, this one begins anew.
+    while (item.encoding && !item.encoded)
+      await unlessAborted(
+        item.encoding.catch(() => {}),
+        signal,
+        () => {},
+      );
+    if (!item.encoded) {
+      item.encoding = look(item).finally(() => {
+        item.encoding = undefined;
+      });
+      await item.encoding;
+    }
+    if (done === before) {
+      done += item.report.crops;
+      report(0);
+    }
   }
   return { crops: total, encoded };
 }

@@ -48,3 +48,21 @@ test("the first start, the second and one with a damaged file give the same logi
   await expect.poll(() => statSync(file).size, { timeout: 30_000 }).toBe(size);
   expect(await logitsOf(join(folder, "no folder", "golden"))).toEqual(plain);
 });
+
+test("a file that is cut while it is mapped gives an error, and no death", async () => {
+  const prefix = join(folder, "cut");
+  const plain = await logitsOf(prefix);
+  const named = () => files().find((name) => /cut-.*\.packed$/.test(name));
+  await expect.poll(named, { timeout: 30_000 }).toBeDefined();
+  const file = named() as string;
+  const model = await native().openModel(await converted("q4_k_m"), { threads: 2, weightsCopy: prefix });
+  truncateSync(file, 4096);
+  const c = cases[0] as (typeof cases)[0];
+  const damage = { code: "unreadable", message: `${file}: was cut short, or could not be read, while it was in use` };
+  await expect(encode(model, c)).rejects.toMatchObject(damage);
+  const s = session(model);
+  await expect(prefill(s, s.create(), { ...c, offsets: [] }, undefined)).rejects.toMatchObject(damage);
+  s.dispose();
+  model.dispose();
+  expect(await logitsOf(prefix)).toEqual(plain);
+});

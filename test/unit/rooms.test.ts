@@ -32,7 +32,7 @@ const typescript: Record<string, string[]> = {
   logs: ["errors", "folders"],
   worker: ["errors", "native", "constrain", "media", "prompt", "decode", "chat"],
   client: ["errors", "constrain", "decode", "media", "prompt"],
-  server: ["errors", "version", "media", "prompt", "worker"],
+  server: ["errors", "version", "media", "prompt", "constrain", "worker"],
   find: [],
   chat: [
     "errors",
@@ -52,7 +52,7 @@ const typescript: Record<string, string[]> = {
   ],
   rows: ["errors", "abort", "lock"],
   eval: ["errors", "native", "media", "prompt", "chat", "rows"],
-  batch: ["errors", "lock", "media", "prompt", "decode", "chat", "rows"],
+  batch: ["errors", "lock", "media", "prompt", "constrain", "decode", "chat", "rows"],
   bench: ["format", "native", "gguf", "convert", "decode"],
   cli: [
     "errors",

@@ -140,6 +140,10 @@ void PackedCopy::finish() {
   });
 }
 
+void PackedCopy::check_intact() const {
+  if (mapping_ != nullptr) gguf::check_intact({mapping_.get(), size_}, path_);
+}
+
 void PackedCopy::read_ahead() const {
   constexpr uint64_t step = uint64_t{32} << 20;
   for (uint64_t at = 0; at < size_ && !ending_; at += step)

@@ -4,7 +4,7 @@
 //
 // A header, the panels of each matrix from a multiple of 4096 bytes on, and a directory of the matrices. Header and
 // directory have a checksum, the file has the size that the header says, and every entry lies in it; the panels are
-// numbers of which any are fine. A file cut short while it is mapped ends the process, as with the model's own.
+// numbers of which any are fine. What is computed while the file is cut short is told by check_intact().
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -57,6 +57,8 @@ class PackedCopy {
   /// Ends the file and maps it; flushing it to disk and giving it its name happens meanwhile, and the destructor waits
   /// for that. A file that could not be written is read back into memory. Error{io} when that fails, too.
   void finish();
+  /// Error{unreadable} when the mapped file was cut short, or could not be read, since it was mapped.
+  void check_intact() const;
   /// Bytes of panels that are mapped: memory which the system counts as cache.
   uint64_t mapped_bytes() const { return mapped_bytes_; }
 

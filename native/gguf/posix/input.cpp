@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "gguf/posix/mapping_guard.h"
 
 namespace owl3::gguf {
 namespace {
@@ -46,13 +47,16 @@ Mapping map_file(const std::string& path) {
                   path + ": can't be mapped into memory: " + std::strerror(e));
     }
     m.base = static_cast<const char*>(p);
+    guard(m);
   }
   ::close(fd);
   return m;
 }
 
 void unmap(const Mapping& m) {
-  if (m.base) ::munmap(const_cast<char*>(m.base), m.size);
+  if (m.base == nullptr) return;
+  unguard(m);
+  ::munmap(const_cast<char*>(m.base), m.size);
 }
 
 void drop_pages(const char* base, uint64_t offset, uint64_t bytes) {

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "gguf/posix/mapping_guard.h"
 
 namespace owl3::gguf {
 namespace {
@@ -120,7 +121,9 @@ Mapping TempFile::map() const {
   const auto size = static_cast<uint64_t>(s.st_size);
   void* p = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd_, 0);
   if (p == MAP_FAILED) fail("can't be mapped", errno);
-  return {static_cast<const char*>(p), size};
+  const Mapping m{static_cast<const char*>(p), size};
+  guard(m);
+  return m;
 }
 
 void TempFile::commit() {

@@ -19,6 +19,11 @@ export interface ModelFlags {
   repackCache: boolean;
 }
 
+/** Those of them that change no answer. */
+export const freeModelFlags = [
+  ...(["model", "threads", "device", "nGpuLayers", "cache", "repackCache"] as const),
+] satisfies (keyof ModelFlags)[];
+
 /** The options of a question. */
 export interface PromptFlags {
   prompt?: string;

@@ -1,9 +1,8 @@
 import { type Command, Option } from "commander";
-import { parseMap } from "../../batch/raw.js";
 import { sidecarKinds } from "../../batch/sidecar.js";
 import type { BatchFlags } from "../batch/flags.js";
 import { addAnswerOptions, addMediaOptions, addModelOptions, addPromptOptions } from "../chat/options.js";
-import { parsed, quietOption } from "../options.js";
+import { quietOption } from "../options.js";
 import { addRowOptions } from "../row-options.js";
 
 /** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
@@ -43,13 +42,8 @@ export function addBatchCommand(program: Command): void {
   addPromptOptions(command);
   addAnswerOptions(command);
   addMediaOptions(command);
-  addRowOptions(command)
-    .addOption(
-      new Option("--input <form>", "how rows are written").choices(["names", "jsonl", "csv", "tsv", "relayed"]),
-    )
-    .option("-0, --null", "names on stdin end with a NUL character")
+  addRowOptions(command, "ask", ["relayed"])
     .option("--stdin", "answer JSON rows on stdin as they come, until it ends")
-    .addOption(new Option("--map <field=column>", "the column of a field").argParser(map).default([]))
     .option("--jsonl", "print results as JSON lines, also beside sidecars")
     .addOption(new Option("--format <name>", "format of rows and results").choices(["rows", "openai"]).default("rows"))
     .addOption(new Option("--sidecar <ending>", "write a file beside each picture").choices(sidecarKinds))
@@ -62,8 +56,4 @@ export function addBatchCommand(program: Command): void {
       await runBatch(inputs, flags);
     });
   command.helpInformation = () => help;
-}
-
-function map(text: string, before: [string, string][]): [string, string][] {
-  return [...before, parsed(parseMap)(text)];
 }

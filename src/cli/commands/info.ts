@@ -35,11 +35,11 @@ export function addInfoCommand(program: Command): void {
       const { resolveModel } = await import("../../models/resolve.js");
       const path = await resolveModel(model);
       const { native, nativeCall } = await import("../../native/native.js");
-      const file = await nativeCall(native().readGguf(path));
+      const file = await nativeCall(() => native().readGguf(path));
       const description = describeFile(file);
       const { workOf } = await import("../../chat/plan.js");
       const work = workOf({ contextLength: flags.ctx, crops: flags.crops, sequences: 1 });
-      const memory = description.model ? await nativeCall(native().planModel(path, {}, work)) : null;
+      const memory = description.model ? await nativeCall(() => native().planModel(path, {}, work)) : null;
       const out = createOutput();
       const tensors = file.tensors.map(({ name, type, shape, bytes }) => ({ name, type, shape, bytes }));
       if (flags.json) {

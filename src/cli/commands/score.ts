@@ -15,8 +15,9 @@ Tell how probable given answers to a question about pictures and videos are.
   --yes-no      score yes and no instead, summed over their spellings
   --shows TEXT  likewise: is TEXT to be seen (VQAScore)?   --question "..{}..?"
 Rows: --each  each picture, clip, row of JSONL or CSV by itself; JSON lines out
-  -o, --out FILE  a run goes on with it   --csv  a table   --media-root DIR
-  --concurrency N (8)  --retry-errors  --max-errors N  --shard I/N
+  -o, --out FILE  a run goes on with it  --csv  a table  --concurrency N (8)
+  --input names|jsonl|csv|tsv  -0, --null  --map FIELD=COLUMN  --media-root DIR
+  --retry-errors  --max-errors N  --shard I/N
 Media: --cut|--no-cut  --interleave  --allow-special  --fps X  --max-frames N
   --start T  --end T  --frames LIST  --decoder auto|builtin|system
 Machine: -m, --model FILE  --device NAMES  --threads N  --precision P  --ctx N
@@ -44,7 +45,7 @@ export function addScoreCommand(program: Command): void {
     .option("--question <text>", "the question of --shows, with {} for its text")
     .option("--each", "each picture, clip or row is a question of its own")
     .option("--csv", "print a table of rows");
-  addRowOptions(command);
+  addRowOptions(command, "score");
   addPromptOptions(command);
   addMediaOptions(command);
   addModelOptions(command)

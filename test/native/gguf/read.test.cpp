@@ -1,10 +1,14 @@
 // The reader against a file of the Python package and against handcrafted bad ones.
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "gguf/gguf.h"
+#include "gguf/input.h"
 #include "support/fixtures.h"
+#include "support/folder.h"
 #include "support/harness.h"
 
 using namespace owl3;
@@ -53,6 +57,26 @@ TEST("gguf: look-ups check kind and range, and name the key") {
     CHECK_EQ(std::string(e.what()),
              test::fixture("gguf/python.gguf") + ": key kinds.u8 must be an integer in 0..199, found 200");
   }
+}
+
+TEST("gguf: a mapped file that is cut short reads as zeros, and is told") {
+  const test::Folder folder;
+  const std::string cut = folder.file("cut"), whole = folder.file("whole");
+  for (const std::string& path : {cut, whole}) std::ofstream(path) << std::string(100'000, 'x');
+  const gguf::Mapping a = gguf::map_file(cut), b = gguf::map_file(whole);
+  CHECK(!gguf::damaged(a) && !gguf::damaged(b));
+  std::filesystem::resize_file(cut, 10);
+  CHECK_EQ(int{a.base[0]}, int{'x'});  // the first page is there still
+  CHECK(!gguf::damaged(a));
+  CHECK_EQ(int{a.base[99'999]}, 0);
+  CHECK(gguf::damaged(a) && !gguf::damaged(b));
+  CHECK_EQ(int{b.base[99'999]}, int{'x'});
+  CHECK_THROWS(gguf::check_intact(a, cut), ErrorCode::unreadable);
+  gguf::unmap(a);
+  const gguf::Mapping again = gguf::map_file(whole);
+  CHECK(!gguf::damaged(again));
+  gguf::unmap(again);
+  gguf::unmap(b);
 }
 
 TEST("gguf: missing files, folders and foreign files") {
