@@ -28,12 +28,25 @@ const settings = words(async () => {
   const { configKeys } = await import("../../config.js");
   return configKeys.map((word) => ({ word, about: "setting" }));
 });
+const benchmarks = words(async () => {
+  const { formats } = await import("../../eval/formats/index.js");
+  return formats.map(({ name }) => ({ word: name, about: "benchmark" }));
+});
+const devices = words(async () => {
+  const { native } = await import("../../native/native.js");
+  const usable = native()
+    .systemInfo()
+    .devices.filter((device) => device.usable);
+  return [{ word: "auto", about: "the default" }, ...usable.map(({ id, name }) => ({ word: id, about: name }))];
+});
 const booleans = words(() => ["true", "false"].map((word) => ({ word, about: "" })));
 
 /** Values that are more than their names in the help tell. */
 const special: Readonly<Record<string, Values>> = {
   "--model": models,
   "--session": sessions,
+  "--format": benchmarks,
+  "--device": devices,
   "info file": models,
   "rm names": words(installedNames),
   "pull name": releases,

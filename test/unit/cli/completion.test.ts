@@ -50,6 +50,9 @@ test("options: all but hidden ones and those that were given and take one value"
 test("values: choices, models, sessions, paths, and nothing for a number or a text", async () => {
   expect(await at("chat", "--kv-type", "")).toEqual(["f32", "f16", "q8_0"]);
   expect(await at("chat", "--kv-type=q")).toEqual(["q8_0"]);
+  expect(await at("eval", "-f", "vq")).toEqual(["vqa"]);
+  expect(await at("batch", "--format", "")).toEqual(["rows", "openai"]);
+  expect(await at("chat", "--device", "")).toEqual(expect.arrayContaining(["auto", "cpu"]));
   expect(await at("completion", "f")).toEqual(["fish"]);
   for (const flag of ["-m", "--model"])
     expect(await at("chat", flag, "")).toEqual(["demo", "2b", "ms:iic/tuned", "someone/owl"]);
