@@ -32,12 +32,25 @@ ops::BackendOptions to_backend_options(Napi::Object o) {
   return b;
 }
 
+/// `kvType` may be left out: what the file's models use by default.
+model::PlanOptions to_plan_options(Napi::Value v, std::optional<ops::KvType>* kv_type) {
+  const Napi::Object o = to_object(v, "options");
+  if (const Napi::Value type = o.Get("kvType"); !type.IsUndefined()) *kv_type = to_kv_type(type);
+  return {.context = to_int32(o.Get("contextLength"), "contextLength", 1),
+          .crops = to_integer(o.Get("crops"), "crops", 0, max_crops),
+          .sequences = to_int32(o.Get("sequences"), "sequences", 1, 1 << 16),
+          .max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20),
+          .logit_rows = o.Get("logitRows").IsUndefined() ? 0 : to_int32(o.Get("logitRows"), "logitRows", 1, 1 << 20)};
+}
+
 /// Where a model is opened, and how.
 struct OpenOptions {
   std::string path, device = "auto", copy_prefix = {};
   ops::BackendOptions backend = {};
+  model::PlaceOptions place = {};
   std::shared_ptr<model::Model> open(model::Load load) const {
-    return model::Model::open(path, backends::make_backends(device, backend), load, copy_prefix);
+    const bool shared = place.gpu_layers >= 0;  // the other layers need the CPU
+    return model::Model::open(path, backends::make_backends(device, backend, shared), load, copy_prefix, place);
   }
 };
 
@@ -48,6 +61,11 @@ OpenOptions to_open_options(const Napi::CallbackInfo& info) {
   const Napi::Object o = to_object(info[1], "options");
   if (const Napi::Value v = o.Get("device"); !v.IsUndefined()) options.device = v.ToString();
   if (const Napi::Value v = o.Get("weightsCopy"); !v.IsUndefined()) options.copy_prefix = to_string(v, "weightsCopy");
+  if (const Napi::Value v = o.Get("gpuLayers"); !v.IsUndefined())
+    options.place.gpu_layers = to_int32(v, "gpuLayers", -1, 1 << 24);
+  if (const Napi::Value v = o.Get("placedFor"); !v.IsUndefined()) {
+    options.place.work = to_plan_options(v, &options.place.kv_type);
+  }
   options.backend = to_backend_options(o);
   return options;
 }
@@ -61,30 +79,34 @@ Napi::Value open_model(const Napi::CallbackInfo& info) {
       });
 }
 
-/// `kvType` may be left out: what the file's models use by default.
-model::PlanOptions to_plan_options(Napi::Value v, std::optional<ops::KvType>* kv_type) {
-  const Napi::Object o = to_object(v, "options");
-  if (const Napi::Value type = o.Get("kvType"); !type.IsUndefined()) *kv_type = to_kv_type(type);
-  return {.context = to_int32(o.Get("contextLength"), "contextLength", 1),
-          .crops = to_integer(o.Get("crops"), "crops", 0, max_crops),
-          .sequences = to_int32(o.Get("sequences"), "sequences", 1, 1 << 16),
-          .max_rows = to_int32(o.Get("prefillChunk"), "prefillChunk", 1, 1 << 20),
-          .logit_rows = o.Get("logitRows").IsUndefined() ? 0 : to_int32(o.Get("logitRows"), "logitRows", 1, 1 << 20)};
-}
-
 model::MemoryPlan plan_of(model::Model& model, model::PlanOptions options, std::optional<ops::KvType> kv_type) {
   options.kv_type = kv_type.value_or(model.default_kv_type());
   return model.plan(options);
 }
 
-Napi::Object to_js_plan(Napi::Env env, const model::MemoryPlan& plan) {
+Napi::Object to_js_part(Napi::Env env, const model::MemoryPart& part) {
   Napi::Object out = Napi::Object::New(env);
-  out.Set("weights", number(env, plan.weights));
-  out.Set("kvCache", number(env, plan.kv_cache));
-  out.Set("visualKv", number(env, plan.visual_kv));
-  out.Set("embeds", number(env, plan.embeds));
-  out.Set("scratch", number(env, plan.scratch));
-  out.Set("total", number(env, plan.total()));
+  out.Set("weights", number(env, part.weights));
+  out.Set("kvCache", number(env, part.kv_cache));
+  out.Set("visualKv", number(env, part.visual_kv));
+  out.Set("embeds", number(env, part.embeds));
+  out.Set("scratch", number(env, part.scratch));
+  out.Set("total", number(env, part.total()));
+  return out;
+}
+
+Napi::Object to_js_plan(Napi::Env env, const model::MemoryPlan& plan) {
+  Napi::Object out = to_js_part(env, plan);
+  Napi::Array devices = Napi::Array::New(env, plan.devices.size());
+  for (uint32_t i = 0; i < plan.devices.size(); i++) {
+    Napi::Object device = to_js_part(env, plan.devices[i].memory);
+    device.Set("device", plan.devices[i].device);
+    device.Set("name", plan.devices[i].name);
+    device.Set("layers", Napi::Number::New(env, plan.devices[i].layers));
+    device.Set("freeMemory", number(env, plan.devices[i].free_memory));
+    devices.Set(i, device);
+  }
+  out.Set("devices", devices);
   return out;
 }
 

@@ -11,6 +11,7 @@ namespace {
 
 /// Kinds that are listed, with the reason, even where their plugin is absent.
 constexpr const char* known_kinds[] = {"cuda"};
+constexpr const char* cpu_id = "cpu";
 
 std::string kind_of(const std::string& id) {
   return id.substr(0, id.find(':'));
@@ -22,6 +23,20 @@ std::vector<std::string> all_kinds() {
   for (const char* known : known_kinds)
     if (std::ranges::find(kinds, known) == kinds.end()) kinds.push_back(known);
   return kinds;
+}
+
+/// The usable devices of the known kinds, and the CPU. What is wrong with others is told where somebody asks for them.
+std::vector<std::string> found_devices() {
+  std::vector<std::string> ids;
+  for (const char* kind : known_kinds) try {
+      const Plugin plugin = load_plugin(kind);
+      if (plugin.family == nullptr) continue;
+      for (const ops::DeviceInfo& device : plugin.family->devices())
+        if (device.usable()) ids.push_back(device.id);
+    } catch (const Error&) {  // no driver, no device
+    }
+  ids.push_back(cpu_id);
+  return ids;
 }
 
 }  // namespace
@@ -44,10 +59,10 @@ std::vector<ops::DeviceInfo> devices() {
 }
 
 std::unique_ptr<ops::Backend> make_backend(const std::string& id, const ops::BackendOptions& options) {
-  if (id == "cpu" || id == "auto") return cpu::make_backend(options);
+  if (id == cpu_id) return cpu::make_backend(options);
   const std::string kind = kind_of(id);
   if (const std::vector<std::string> kinds = all_kinds(); std::ranges::find(kinds, kind) == kinds.end()) {
-    std::string names = "cpu";
+    std::string names = cpu_id;
     for (const std::string& known : kinds) names += ", " + known;
     throw Error(ErrorCode::invalid_argument,
                 "'" + id.substr(0, 64) + "' is not the name of a device; the kinds of devices here are " + names);
@@ -58,13 +73,18 @@ std::unique_ptr<ops::Backend> make_backend(const std::string& id, const ops::Bac
   return plugin.family->make(id, options);
 }
 
-std::vector<std::shared_ptr<ops::Backend>> make_backends(const std::string& list, const ops::BackendOptions& options) {
-  std::vector<std::shared_ptr<ops::Backend>> backends;
+std::vector<std::shared_ptr<ops::Backend>> make_backends(const std::string& list, const ops::BackendOptions& options,
+                                                         bool with_cpu) {
+  std::vector<std::string> ids;
   for (size_t at = 0; at <= list.size();) {
     const size_t end = std::min(list.find(',', at), list.size());
-    backends.push_back(make_backend(list.substr(at, end - at), options));
+    ids.push_back(list.substr(at, end - at));
     at = end + 1;
   }
+  if (ids == std::vector<std::string>{"auto"}) ids = found_devices();
+  if (with_cpu && std::ranges::find(ids, cpu_id) == ids.end()) ids.push_back(cpu_id);
+  std::vector<std::shared_ptr<ops::Backend>> backends;
+  for (const std::string& id : ids) backends.push_back(make_backend(id, options));
   return backends;
 }
 

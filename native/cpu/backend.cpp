@@ -46,7 +46,7 @@ class CpuBackend final : public ops::Backend {
     return std::make_unique<CpuKvStore>(shape);
   }
 
-  void reserve(int64_t rows, int64_t cols) override { gemm::reserve(context_, rows, cols); }
+  void reserve(const ops::ScratchNeed& need) override { gemm::reserve(context_, need.rows, need.cols); }
   size_t scratch_bytes(std::span<const ops::ScratchNeed> needs) const override {
     return gemm::reserved_bytes(context_, needs);
   }

@@ -2,29 +2,14 @@
 
 #include <algorithm>
 
+#include "model/plan.h"
+
 namespace owl3::model {
 namespace {
 
-/// Bytes of one row of head_dim values.
-uint64_t row_bytes(ops::KvType type, int32_t head_dim) {
-  switch (type) {
-    case ops::KvType::f32:
-      return gguf::row_bytes(DType::f32, head_dim);
-    case ops::KvType::f16:
-      return gguf::row_bytes(DType::f16, head_dim);
-    case ops::KvType::q8_0:
-      if (head_dim % 32 != 0)
-        throw Error(ErrorCode::unsupported,
-                    "a KV cache of type q8_0 needs heads of a multiple of 32 values, this model's have " +
-                        std::to_string(head_dim));
-      return gguf::row_bytes(DType::q8_0, head_dim);
-  }
-  throw Error(ErrorCode::invalid_argument, "unknown type of KV cache");
-}
-
 uint64_t block_bytes(const Config& c, ops::KvType type, uint64_t layers, int32_t positions) {
   return layers * 2 * static_cast<uint64_t>(c.num_kv_heads) * static_cast<uint64_t>(positions) *
-         row_bytes(type, c.head_dim);
+         ops::kv_row_bytes(type, c.head_dim);
 }
 
 }  // namespace
@@ -37,15 +22,8 @@ uint64_t crop_bytes(const Config& c, ops::KvType type) {
 }
 
 KvCache::KvCache(const Config& c, std::span<const Stage> stages, ops::KvType type) {
-  row_bytes(type, c.head_dim);  // throws where it can't be
-  for (const Stage& stage : stages)
-    stores_.push_back(stage.backend->make_kv_store({.type = type,
-                                                    .layers = stage.layers,
-                                                    .hyper_layers = stage.hyper_layers,
-                                                    .kv_heads = c.num_kv_heads,
-                                                    .head_dim = c.head_dim,
-                                                    .page_positions = page_positions,
-                                                    .crop_tokens = c.vision.crop_tokens()}));
+  ops::kv_row_bytes(type, c.head_dim);  // throws where it can't be
+  for (const Stage& stage : stages) stores_.push_back(stage.backend->make_kv_store(kv_shape(c, stage, type)));
 }
 
 int32_t KvCache::acquire() {

@@ -3,24 +3,17 @@
 #include <algorithm>
 
 #include "model/pass.h"
+#include "model/plan.h"
 
 namespace owl3::model {
 
 void Language::reserve(int64_t rows, int64_t wanted) const {
-  for (Stage& stage : stages_) {
-    stage.activations.reserve(*stage.backend, activation_bytes(rows, wanted));
-    stage.backend->reserve(std::max<int64_t>(rows, c_.vision.crop_tokens()), max_cols());
-  }
-}
-
-int64_t Language::max_cols() const {
-  return std::max({int64_t{c_.hidden_size}, int64_t{c_.intermediate_size}, int64_t{c_.num_heads} * c_.head_dim});
-}
-
-size_t Language::activation_bytes(int64_t rows, int64_t wanted) const {
   size_t bytes = 0;
   language_scratch(c_, rows, wanted, nullptr, &bytes);
-  return bytes;
+  for (Stage& stage : stages_) {
+    stage.activations.reserve(*stage.backend, bytes);
+    stage.backend->reserve(language_need(c_, std::max<int64_t>(rows, c_.vision.crop_tokens()), wanted));
+  }
 }
 
 LanguageScratch Language::scratch(const Stage& stage, int64_t rows, int64_t wanted) const {

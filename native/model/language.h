@@ -17,10 +17,6 @@ class Language {
   /// Grows the activations of every stage to what passes of `rows` rows with logits of `wanted` of them need, and visual
   /// keys and values.
   void reserve(int64_t rows, int64_t wanted) const;
-  /// The most inputs that a product of the language model has.
-  int64_t max_cols() const;
-  /// Bytes of activations that a stage needs for it.
-  size_t activation_bytes(int64_t rows, int64_t wanted) const;
 
   /// Enqueues a pass over the table's rows. Returns logits [wanted, V] in the last stage's memory, valid until the next
   /// pass.

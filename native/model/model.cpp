@@ -6,26 +6,16 @@
 #include "model/vision.h"
 
 namespace owl3::model {
-namespace {
-
-/// The most inputs that a product of the vision tower or the projector has.
-int64_t max_vision_cols(const Config& c) {
-  return std::max({int64_t{c.vision.hidden_size}, int64_t{c.vision.intermediate_size}, int64_t{c.vision.patch_values()},
-                   int64_t{c.hidden_size}});
-}
-
-}  // namespace
-
 std::shared_ptr<Model> Model::open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
-                                   Load load, const std::string& copy_prefix) {
-  return std::shared_ptr<Model>(new Model(gguf::File::open(path), std::move(backends), load, copy_prefix));
+                                   Load load, const std::string& copy_prefix, const PlaceOptions& place) {
+  return std::shared_ptr<Model>(new Model(gguf::File::open(path), std::move(backends), load, copy_prefix, place));
 }
 
 Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
-             const std::string& copy_prefix)
+             const std::string& copy_prefix, const PlaceOptions& place)
     : file_(std::move(file)),
       config_(read_config(*file_)),
-      stages_(make_stages(config_, spread_evenly(std::move(backends), config_.num_layers))),
+      stages_(make_stages(config_, place_layers(*file_, config_, std::move(backends), place))),
       weights_(load_weights(*file_, config_, stages_, load, copy_prefix)),
       language_(config_, weights_, stages_) {}
 
@@ -47,31 +37,8 @@ size_t Model::vision_bytes(int64_t crops) const {
   return bytes;
 }
 
-MemoryPlan Model::plan(const PlanOptions& o) const {
-  const uint64_t sequences = static_cast<uint64_t>(std::max(1, o.sequences));
-  const uint64_t pages = static_cast<uint64_t>((int64_t{o.context} + page_positions - 1) / page_positions);
-  const int64_t rows = std::max<int64_t>(std::min(o.max_rows, o.context), static_cast<int64_t>(sequences));
-  const int64_t logit_rows = std::max<int64_t>(o.logit_rows, static_cast<int64_t>(sequences));
-  MemoryPlan p;
-  p.weights = weights_.bytes;
-  p.kv_cache = checked_mul(checked_mul(pages, sequences, "KV cache"), page_bytes(config_, o.kv_type), "KV cache");
-  p.visual_kv = checked_mul(static_cast<uint64_t>(o.crops), crop_bytes(config_, o.kv_type), "visual keys and values");
-  p.embeds = embeds_bytes(o.crops);
-  // Samplers that look at whole rows copy them to the host.
-  p.scratch = checked_mul(static_cast<uint64_t>(logit_rows), static_cast<uint64_t>(config_.vocab_size) * sizeof(float),
-                          "logits");
-  const int64_t tokens = config_.vision.crop_tokens();
-  for (const Stage& stage : stages_) {
-    std::vector<ops::ScratchNeed> needs = {{std::max(rows, tokens), language_.max_cols()}};
-    size_t activations = language_.activation_bytes(rows, logit_rows);
-    if (o.crops > 0 && &stage == &stages_.front()) {
-      const int64_t batch = std::min(o.crops, vision_batch(config_.vision));
-      activations = std::max(activations, vision_bytes(batch));
-      needs.push_back({batch * tokens, max_vision_cols(config_)});
-    }
-    p.scratch += activations + stage.backend->scratch_bytes(needs);
-  }
-  return p;
+MemoryPlan Model::plan(const PlanOptions& options) const {
+  return plan_memory(config_, stages_, weights_.stage_bytes, options);
 }
 
 std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
@@ -82,7 +49,7 @@ std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
   auto embeds = std::make_shared<Embeds>(Embeds{backend.allocate(embeds_bytes(n)), n});
   const int64_t batch = std::min(n, vision_batch(v)), crop_size = int64_t{3} * v.crop_size * v.crop_size;
   stage.activations.reserve(backend, vision_bytes(batch));
-  backend.reserve(batch * v.crop_tokens(), max_vision_cols(config_));
+  backend.reserve(vision_need(config_, batch));
   struct Forget {
     std::atomic<int64_t>& layers;
     ~Forget() { layers = 0; }

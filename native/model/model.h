@@ -11,6 +11,8 @@
 #include "model/config.h"
 #include "model/kv_cache.h"
 #include "model/language.h"
+#include "model/placement.h"
+#include "model/plan.h"
 #include "model/scratch.h"
 #include "model/stage.h"
 #include "model/weights.h"
@@ -27,32 +29,14 @@ struct Embeds {
   }
 };
 
-struct PlanOptions {
-  int32_t context = 0;    ///< positions a sequence
-  int64_t crops = 0;      ///< encoded and in sight
-  int32_t sequences = 1;  ///< stepped together
-  ops::KvType kv_type = ops::KvType::f16;
-  int32_t max_rows = 0;    ///< rows of a pass
-  int32_t logit_rows = 0;  ///< rows of a pass whose logits are wanted; at least one for each sequence
-};
-
-/// Bytes that work will take at most, on all devices together.
-struct MemoryPlan {
-  uint64_t weights = 0;
-  uint64_t kv_cache = 0;   ///< text of all sequences
-  uint64_t visual_kv = 0;  ///< crops in sight
-  uint64_t embeds = 0;     ///< image_embeds while they are kept
-  uint64_t scratch = 0;    ///< activations, rows of logits on device and host, and the backends' own scratch
-  uint64_t total() const { return weights + kv_cache + visual_kv + embeds + scratch; }
-};
-
 class Model {
  public:
-  /// Opens a file with its layers on `backends`, shared out evenly. With Load::plan only the header is read: such a
-  /// model can plan() and nothing else. `copy_prefix`: see load_weights. Errors as File::open, read_config and
-  /// load_weights.
+  /// Opens a file with its layers shared out among `backends` (placement.h). With Load::plan only the header is read, and
+  /// the model can plan() and nothing else. `copy_prefix`: see load_weights. Errors as File::open, read_config,
+  /// place_layers and load_weights.
   static std::shared_ptr<Model> open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
-                                     Load load = Load::weights, const std::string& copy_prefix = "");
+                                     Load load = Load::weights, const std::string& copy_prefix = "",
+                                     const PlaceOptions& place = {});
 
   const gguf::File& file() const { return *file_; }
   const Config& config() const { return config_; }
@@ -61,9 +45,7 @@ class Model {
   /// The first stage's backend, which holds the vision tower and image_embeds.
   ops::Backend& backend() const { return *stages_.front().backend; }
   const Language& language() const { return language_; }
-  /// The default type of a KV cache: f16 halves the memory and the reads of decoding, but its
-  /// rounding (2^-11) would be the largest error of a model in float, so there it is f32 (see MODEL.md).
-  ops::KvType default_kv_type() const { return weights_.quantised ? ops::KvType::f16 : ops::KvType::f32; }
+  ops::KvType default_kv_type() const { return model::default_kv_type(weights_.quantised); }
 
   /// Bytes of weights that are mapped from a copy (Backend::mapped_bytes).
   uint64_t mapped_bytes() const;
@@ -84,7 +66,7 @@ class Model {
 
  private:
   Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
-        const std::string& copy_prefix);
+        const std::string& copy_prefix, const PlaceOptions& place);
   uint64_t embeds_bytes(int64_t n) const;
   size_t vision_bytes(int64_t crops) const;
 

@@ -42,7 +42,7 @@ class Binder {
   /// Moves n values into the backend.
   Vector loaded(const std::vector<float>& host, int64_t n) {
     const size_t size = static_cast<size_t>(n) * sizeof(float);
-    bytes_ += size;
+    bytes_ += backend_.allocation_bytes(size);
     if (load_ == Load::plan) return {};
     Vector v{backend_.allocate(size)};
     backend_.copy_to_device(v.memory.get(), host.data(), size);
@@ -191,7 +191,45 @@ LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
   return l;
 }
 
+std::unique_ptr<ops::Matrix> bind_embedding(Binder& bind, const Config& c) {
+  return bind.matrix("token_embd.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
+}
+
+/// The output, which is null where it is the embedding of the same stage.
+std::unique_ptr<ops::Matrix> bind_output(Binder& bind, const gguf::File& file, const Config& c, bool has_embedding) {
+  const bool tied = file.find("output.weight") == nullptr;
+  if (tied && has_embedding) return nullptr;
+  return bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
+}
+Vector bind_output_norm(Binder& bind, const Config& c) {
+  return bind.vector("output_norm.weight", c.hidden_size);
+}
+
 }  // namespace
+
+WeightSizes weight_sizes(const gguf::File& file, const Config& c, ops::Backend& backend) {
+  const auto bytes = [&](auto bound) {
+    Binder bind(file, backend, Load::plan);
+    bound(bind);
+    return bind.bytes();
+  };
+  WeightSizes sizes;
+  sizes.first = bytes([&](Binder& bind) {
+    bind_vision(bind, c);
+    bind_embedding(bind, c);
+  });
+  for (const bool same : {false, true})
+    (same ? sizes.output : sizes.last) = bytes([&](Binder& bind) {
+      bind_output(bind, file, c, same);
+      bind_output_norm(bind, c);
+    });
+  for (int32_t i = 0; i < c.num_layers; i++)
+    sizes.layers.push_back(bytes([&](Binder& bind) {
+      bind_layer(bind, c, i);
+      sizes.quantised = sizes.quantised || bind.quantised();
+    }));
+  return sizes;
+}
 
 Weights load_weights(const gguf::File& file, const Config& c, std::span<const Stage> stages, Load load,
                      const std::string& copy_prefix) {
@@ -205,18 +243,15 @@ Weights load_weights(const gguf::File& file, const Config& c, std::span<const St
   for (const Stage& stage : stages) {
     Binder bind(file, *stage.backend, load);
     // The largest first: while a weight is repacked, its pages of the file stand beside it.
-    if (&stage == &first)
-      w.token_embd = bind.matrix("token_embd.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
+    if (&stage == &first) w.token_embd = bind_embedding(bind, c);
     if (&stage == &last) {
-      const bool tied = file.find("output.weight") == nullptr;
-      if (!tied || &last != &first)
-        w.output = bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size,
-                               ops::MatrixUse::stream);
-      w.output_norm = bind.vector("output_norm.weight", c.hidden_size);
+      w.output = bind_output(bind, file, c, &last == &first);
+      w.output_norm = bind_output_norm(bind, c);
     }
     for (int32_t i = stage.first_layer; i < stage.first_layer + stage.layers; i++)
       w.layers.push_back(bind_layer(bind, c, i));
     w.bytes += bind.bytes();
+    w.stage_bytes.push_back(bind.bytes() + (&stage == &first ? vision.bytes() : 0));
     w.quantised = w.quantised || bind.quantised();
   }
   file.check_intact();  // before a copy of the weights gets its name

@@ -68,6 +68,7 @@ struct Weights {
   Vector output_norm;                   // [d]
   std::unique_ptr<ops::Matrix> output;  // [V, d]; null when tied and on the same stage
   uint64_t bytes = 0;                   // memory of all of them
+  std::vector<uint64_t> stage_bytes;    // and of each stage's
   uint64_t token_bytes = 0;             // of those that every pass through the language model reads
   bool quantised = false;  // whether any matrix of the language model is (decides the KV cache's default type)
   const ops::Matrix& output_matrix() const { return output ? *output : *token_embd; }
@@ -75,6 +76,23 @@ struct Weights {
 
 /// `plan`: shapes and sizes only, as the header tells them; nothing can be computed then.
 enum class Load : uint8_t { weights, plan };
+
+/// Bytes of weights as a backend would hold them.
+struct WeightSizes {
+  uint64_t first = 0;   ///< the first stage's besides its layers
+  uint64_t last = 0;    ///< the last one's, where it is another one than the first
+  uint64_t output = 0;  ///< the same where it is the first one, too
+  std::vector<uint64_t> layers;
+  bool quantised = false;  ///< whether any matrix of the layers is
+};
+/// The default type of a KV cache: f16 halves the memory and the reads of decoding, but its rounding (2^-11) would be the
+/// largest error of a model in float, so there it is f32 (see MODEL.md).
+inline ops::KvType default_kv_type(bool quantised) {
+  return quantised ? ops::KvType::f16 : ops::KvType::f32;
+}
+
+/// Reads them off the header. The matrices count for reserve(), as those of a plan do. Errors as load_weights.
+WeightSizes weight_sizes(const gguf::File& file, const Config& config, ops::Backend& backend);
 
 /// Binds all weights and loads them onto the stages' backends; pages of the file that a backend has copied are given
 /// back to the system. A backend that has all layers may keep them in files that begin with `copy_prefix`, unless that

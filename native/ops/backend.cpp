@@ -1,6 +1,34 @@
 #include "ops/backend.h"
 
+#include "base/checked.h"
+#include "base/error.h"
+
 namespace owl3::ops {
+
+uint64_t kv_row_bytes(KvType type, int32_t head_dim) {
+  switch (type) {
+    case KvType::f32:
+      return gguf::row_bytes(DType::f32, head_dim);
+    case KvType::f16:
+      return gguf::row_bytes(DType::f16, head_dim);
+    case KvType::q8_0:
+      if (head_dim % 32 != 0)
+        throw Error(ErrorCode::unsupported,
+                    "a KV cache of type q8_0 needs heads of a multiple of 32 values, this model's have " +
+                        std::to_string(head_dim));
+      return gguf::row_bytes(DType::q8_0, head_dim);
+  }
+  throw Error(ErrorCode::invalid_argument, "unknown type of KV cache");
+}
+
+uint64_t Backend::kv_bytes(const KvShape& s, int64_t pages, int64_t crops) const {
+  const uint64_t position = 2 * static_cast<uint64_t>(s.kv_heads) * kv_row_bytes(s.type, s.head_dim);
+  const uint64_t page = static_cast<uint64_t>(s.layers) * static_cast<uint64_t>(s.page_positions);
+  const uint64_t crop = static_cast<uint64_t>(s.hyper_layers) * static_cast<uint64_t>(s.crop_tokens);
+  const uint64_t positions = checked_mul(static_cast<uint64_t>(pages), page, "KV cache") +
+                             checked_mul(static_cast<uint64_t>(crops), crop, "visual keys and values");
+  return checked_mul(positions, position, "keys and values");
+}
 
 void Backend::read(void* dst, const void* src, size_t bytes) {
   copy_to_host(dst, src, bytes);

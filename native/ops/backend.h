@@ -183,18 +183,25 @@ struct WeightsCopy {
   uint64_t source = 0;
 };
 
-/// The arguments of a reserve().
+/// The largest work that inner scratch must serve.
 struct ScratchNeed {
-  int64_t rows = 0;
-  int64_t cols = 0;
+  int64_t rows = 0;        ///< rows of `linear`, and query rows of `attention`
+  int64_t cols = 0;        ///< inputs of a product
+  int32_t heads = 0;       ///< query heads
+  int32_t head_dim = 0;    ///< their size
+  uint64_t pixels = 0;     ///< bytes of crops of `patchify`
+  int64_t picked = 0;      ///< rows of a `pick`
+  int64_t vocab_size = 0;  ///< and their logits
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  virtual const std::string& name() const = 0;  ///< "cpu (avx512)", "cuda:0 (NVIDIA H100)"
-  virtual int threads() const = 0;              ///< CPU threads that it uses
+  virtual const std::string& name() const = 0;  ///< device() and what it is: "cpu (avx512)", "cuda:0 (NVIDIA H100)"
+  /// Its device's name in options: "cpu", "cuda:0".
+  std::string device() const { return name().substr(0, name().find(" (")); }
+  virtual int threads() const = 0;  ///< CPU threads that it uses
 
   // Memory.
 
@@ -224,9 +231,15 @@ class Backend {
 
   virtual std::unique_ptr<KvStore> make_kv_store(const KvShape& shape) = 0;
 
-  /// Sizes inner scratch for `linear` of up to `rows` rows of up to `cols` inputs with the matrices loaded so far, and
-  /// for attention of `rows` query rows.
-  virtual void reserve(int64_t rows, int64_t cols) = 0;
+  /// Bytes of its device's memory that allocate(bytes) takes.
+  virtual size_t allocation_bytes(size_t bytes) const { return bytes; }
+  /// Bytes of its device's memory that a store of so many pages and crops takes.
+  virtual uint64_t kv_bytes(const KvShape& shape, int64_t pages, int64_t crops) const;
+  /// Bytes of its device's memory that are free now; 0: not known, as for the CPU, whose memory the caller knows better.
+  virtual uint64_t free_memory() const { return 0; }
+
+  /// Sizes inner scratch for this work with the matrices loaded so far.
+  virtual void reserve(const ScratchNeed& need) = 0;
   /// Bytes of inner scratch after reserve() of all of these, with the matrices loaded so far.
   virtual size_t scratch_bytes(std::span<const ScratchNeed> needs) const = 0;
 

@@ -18,6 +18,9 @@ struct KvShape {
   int32_t crop_tokens = 0;     ///< visual keys a crop
 };
 
+/// Bytes of one row of a head's values, without padding. Error{unsupported} when heads can't be stored as `type`.
+uint64_t kv_row_bytes(KvType type, int32_t head_dim);
+
 /// The pages and crops of one session. Numbers are given by the model, from 0 up and reused, so that a device can keep
 /// their addresses in one table. Dropped memory is freed after the work that was enqueued before.
 class KvStore {

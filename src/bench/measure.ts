@@ -11,7 +11,8 @@ export interface Measurement {
   best: number;
   median: number;
   /** The rate that was reached and its limit, both in 10^9 operations a second or in GB/s. */
-  limit?: { of: "int8" | "bf16" | "fp32" | "bandwidth"; reached: number; limit: number; share: number };
+  /** The rate that was reached; where the CPU computes, also the limit that was measured beside it, and its share. */
+  limit?: { of: "int8" | "bf16" | "fp32" | "bandwidth"; reached: number; limit?: number; share?: number };
 }
 
 /** The parts that can be measured alone. */
@@ -19,6 +20,8 @@ export const benchParts = ["picture", "clip", "vision", "prefill", "decode"] as 
 export type BenchPart = (typeof benchParts)[number];
 
 export interface BenchOptions {
+  /** Devices as ModelOptions names them. */
+  device: string;
   threads: number;
   repeat: number;
   precision: "auto" | "fast" | "exact";
@@ -60,6 +63,12 @@ export async function measureModel(
   }
 }
 
+type Limit = NonNullable<Measurement["limit"]>;
+
+function limited(of: Limit["of"], reached: number, limit: number): Limit {
+  return limit > 0 ? { of, reached, limit, share: reached / limit } : { of, reached };
+}
+
 /** The measurements of one opened model, which `owl3 bench` takes in a row and `tools/bench` in turn with other programs. */
 export class Bench {
   readonly #config: NativeConfig;
@@ -67,6 +76,8 @@ export class Bench {
   readonly #list: Measurement[] = [];
   readonly #bandwidths: number[] = [];
   readonly #kvType: KvType;
+  /** Whether the CPU alone computes; the limits of other devices are not measured. */
+  readonly #hosted: boolean;
   #peaks: MachinePeaks = { int8: 0, bf16: 0, fp32: 0 };
 
   private constructor(
@@ -78,14 +89,15 @@ export class Bench {
     this.#config = model.config;
     this.#threads = model.threads;
     this.#kvType = model.defaultKvType;
+    this.#hosted = model.backend.startsWith("cpu") && !model.backend.includes(" + ");
     this.#list.push({ name: "load", unit: "ms", best: load, median: load });
   }
 
   static async open(path: string, options: BenchOptions): Promise<Bench> {
     const file = await nativeCall(() => native().readGguf(path));
     const started = performance.now();
-    const { threads, precision } = options;
-    const model = await nativeCall(() => native().openModel(path, { threads, precision }));
+    const { device, threads, precision } = options;
+    const model = await nativeCall(() => native().openModel(path, { device, threads, precision }));
     return new Bench(model, file, options, performance.now() - started);
   }
 
@@ -165,6 +177,7 @@ export class Bench {
 
   /** Measures the rates of the machine, the limits of what is measured after it. */
   async measurePeaks(): Promise<MachinePeaks> {
+    if (!this.#hosted) return this.#peaks;
     this.#step("peaks of the machine");
     this.#peaks = await nativeCall(() => native().measurePeaks(this.#threads));
     return this.#peaks;
@@ -217,7 +230,7 @@ export class Bench {
     const kvBytes = { f32: 4, f16: 2, q8_0: 34 / 32 }[this.#kvType];
     const bytes = decodeBytes(this.#config, this.model.tokenBytes, crops, tokens, kvBytes);
     const reached = (bytes * decodeSteps) / m.best / 1e9;
-    m.limit = { of: "bandwidth", reached, limit: bandwidth, share: reached / bandwidth };
+    m.limit = limited("bandwidth", reached, bandwidth);
     this.#rate(m, decodeSteps);
     return m;
   }
@@ -226,7 +239,9 @@ export class Bench {
     return this.model.createSession({ contextLength: length + 8, kvType: this.#kvType, prefillChunk: 512 });
   }
 
+  /** 0 where it would not be that of the device. */
   async #bandwidth(): Promise<number> {
+    if (!this.#hosted) return 0;
     const rate = await nativeCall(() => native().measureBandwidth(this.#threads, 0.3));
     this.#bandwidths.push(rate);
     return rate;
@@ -240,9 +255,7 @@ export class Bench {
   }
 
   #limit(m: Measurement, of: "int8" | "bf16" | "fp32", operations: number): void {
-    const limit = this.#peaks[of];
-    const reached = operations / m.best;
-    if (limit > 0) m.limit = { of, reached, limit, share: reached / limit };
+    if (this.#peaks[of] > 0 || !this.#hosted) m.limit = limited(of, operations / m.best, this.#peaks[of]);
   }
 
   /** Converts seconds to tokens a second. */

@@ -12,7 +12,7 @@ export function reportLines(result: BenchResult): string[] {
   if (result.bandwidth > 0) limits.push(`memory ${result.bandwidth.toFixed(1)} GB/s`);
   return [
     `${result.model.name || result.model.path}: ${formatBytes(result.model.weightBytes)} of weights`,
-    `${result.backend}, ${result.threads} threads; limits: ${limits.join(", ")}`,
+    `${result.backend}, ${result.threads} threads; limits: ${limits.join(", ") || "not measured on this device"}`,
     "",
     ...rows.map((cells) =>
       cells
@@ -33,5 +33,7 @@ function row(m: Measurement): string[] {
   const unit = of === "bandwidth" ? "GB/s" : "Gop/s";
   const rate = (x: number) => `${x.toFixed(of === "bandwidth" ? 1 : 0)} ${unit}`;
   const name = of === "bandwidth" ? "" : ` ${of}`;
+  if (limit === undefined || share === undefined)
+    return [m.name, figure(m.best), figure(m.median), rate(reached) + name, "", ""];
   return [m.name, figure(m.best), figure(m.median), rate(reached), rate(limit) + name, `${(100 * share).toFixed(0)} %`];
 }

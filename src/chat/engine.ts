@@ -4,11 +4,13 @@ import type { SamplingOptions } from "../decode/sampling.js";
 import { type KvUse, Scheduler } from "../decode/scheduler.js";
 import type { Binding, KvType, MemoryPlan, NativeModel } from "../native/binding.js";
 import type { NativeMatcher } from "../native/constraint.js";
+import { nativeSync } from "../native/native.js";
 import { Turns } from "../native/turns.js";
 import type { LoadMedia } from "../vision/chat-media.js";
 import { type CropCache, Crops, type CropUse } from "../vision/crops.js";
 import { Constraints } from "./constraints.js";
-import { checkMemory, memoryLimits } from "./memory.js";
+import { checkMemory, memoryLimits, spareMemory } from "./memory.js";
+import { placementWork } from "./plan.js";
 import type { PromptTokenizer } from "./prompt-tokenizer.js";
 
 export interface EngineParts {
@@ -48,11 +50,12 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
   const constraints = new Constraints(parts);
   let admission: Admission | undefined;
   // Sequences without a client give their memory up when somebody wants it, so it counts as available.
-  const spare = (): number =>
-    [...schedulers.values()].reduce(
-      (sum, scheduler) => sum + scheduler.use.bytes,
-      memoryLimits(model.mappedBytes).available,
-    );
+  const spare = (): number => {
+    const { contextLength } = model.config;
+    const plan = nativeSync(() => model.plan({ ...placementWork(contextLength), kvType: model.defaultKvType }));
+    const free = spareMemory(plan, memoryLimits(model.mappedBytes));
+    return [...schedulers.values()].reduce((sum, scheduler) => sum + scheduler.use.bytes, free);
+  };
   return {
     ...parts,
     crops,
@@ -93,5 +96,5 @@ const added = (a: KvUse, b: KvUse): KvUse => ({
  * waits for them.
  */
 export function checkEngineMemory({ model, scheduler }: Engine, kvType: KvType, plan: MemoryPlan): void {
-  checkMemory(plan, model.weightBytes + scheduler(kvType).use.bytes, memoryLimits(model.mappedBytes));
+  checkMemory(plan, scheduler(kvType).use.bytes, memoryLimits(model.mappedBytes));
 }

@@ -6,7 +6,7 @@ import { formatBytes } from "../format.js";
 import { videoShape } from "../media/frames.js";
 import { resolveModel } from "../models/resolve.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
-import { native, nativeCall } from "../native/native.js";
+import { native, nativeCall, nativeSync } from "../native/native.js";
 import type { InputMedium, InputMessage } from "../prompt/messages.js";
 import { messagesOf, toContent } from "../prompt/parse.js";
 import { packageVersion } from "../version.js";
@@ -18,8 +18,9 @@ import { hashVisionWeights } from "../vision/weights-hash.js";
 import { Chat } from "./chat.js";
 import { createEngine, type Engine, type MemoryUse } from "./engine.js";
 import { type FindOptions, findMoments, findShape, type Moment } from "./find.js";
-import { memoryLimits } from "./memory.js";
+import { memoryLimits, usesDevices } from "./memory.js";
 import { askShape, type ChatOptions, chatShape, checkChat } from "./options.js";
+import { placementWork } from "./plan.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
@@ -36,6 +37,8 @@ export interface OwlOptions extends ModelOptions {
 
 const owlShape: Shape<OwlOptions> = {
   device: kinds.text,
+  gpuLayers: kinds.number,
+  placedFor: kinds.object,
   threads: kinds.number,
   precision: oneOf("auto", "fast", "exact"),
   weightsCopy: kinds.text,
@@ -93,13 +96,18 @@ export class Owl {
     const started = performance.now();
     options.onProgress?.({ stage: "load", source: path, repacking: false });
     await checkFile(path);
-    const { device = "auto", threads = 0, precision = "auto" } = options;
+    const { device = "auto", threads = 0, precision = "auto", gpuLayers, placedFor = placementWork() } = options;
     const kept = options.repackCache ? await new RepackCache().prefix(path) : undefined;
     if (kept?.first) options.onProgress?.({ stage: "load", source: path, repacking: true });
     const model = await nativeCall(() =>
-      binding.openModel(path, { device, threads, precision, ...(kept && { weightsCopy: kept.prefix }) }),
+      binding.openModel(path, {
+        ...{ device, gpuLayers, placedFor, threads, precision },
+        ...(kept && { weightsCopy: kept.prefix }),
+      }),
     );
     try {
+      const plan = nativeSync(() => model.plan({ ...placedFor, kvType: placedFor.kvType ?? model.defaultKvType }));
+      if (usesDevices(plan)) options.onProgress?.({ stage: "placed", plan });
       const { metadata } = model; // each reading converts it anew
       const engine = createEngine({
         binding,

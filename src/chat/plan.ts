@@ -24,6 +24,14 @@ export function planWork({ promptTokens, crops, modelContext }: PromptSize, chat
   return workOf({ contextLength, crops, sequences: ask.beams ?? 1, kvType: chat.kvType, logitRows });
 }
 
+/** The pictures, and the positions, that layers are placed for before anything is known of a question. */
+const placedFor = { crops: 16, contextLength: 4096 };
+
+/** The work that must fit beside the weights when a model's layers are shared out among devices. */
+export function placementWork(contextLength = placedFor.contextLength): Work {
+  return workOf({ contextLength, crops: placedFor.crops, sequences: 1 });
+}
+
 /** Work in passes as they are made here. */
 export function workOf(work: Omit<Work, "prefillChunk">): Work {
   return { ...work, prefillChunk };

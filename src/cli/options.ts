@@ -60,6 +60,13 @@ export const deviceOption = (): Option =>
     "auto",
     "auto",
   );
+/** llama.cpp's number of layers on the GPU. */
+export const gpuLayersOption = (): Option =>
+  alsoNamed(
+    new Option("--gpu-layers <n>", "layers on GPUs, the CPU having the others (default: as many as fit)"),
+    "-ngl",
+    "--n-gpu-layers",
+  ).argParser(integer(-1, 1 << 24));
 export const precisionOption = (): Option =>
   new Option("--precision <p>", "arithmetic: fast or exact").choices(["auto", "fast", "exact"]).default("auto");
 export const kvTypeOption = (): Option =>

@@ -118,8 +118,15 @@ export interface MachinePeaks {
 }
 
 export interface ModelOptions {
-  /** The devices that hold the layers, evenly: "auto", "cpu", "cuda:0,cuda:1". "auto" is the CPU; systemInfo() lists what there is. */
+  /**
+   * The devices that hold the layers, in this order: "auto", "cpu", "cuda:0,cuda:1". Those with memory of their own share the layers in proportion to
+   * it, and the CPU takes what is left. "auto" is every GPU that can be used and the CPU; systemInfo() lists what there is.
+   */
   device?: string;
+  /** The layers that devices with memory of their own take together, the CPU having the others; undefined or -1: as many as fit. */
+  gpuLayers?: number | undefined;
+  /** The work that must fit beside the weights where layers are shared out; undefined: a conversation with some pictures. */
+  placedFor?: Work | undefined;
   /** 0: one thread for each physical core. */
   threads?: number;
   precision?: "auto" | "fast" | "exact";
@@ -170,8 +177,8 @@ export interface Work {
   logitRows?: number | undefined;
 }
 
-/** The memory that some work takes, in bytes. */
-export interface MemoryPlan {
+/** Memory that some work takes, in bytes. */
+export interface MemoryPart {
   weights: number;
   /** Keys and values of the text. */
   kvCache: number;
@@ -181,6 +188,24 @@ export interface MemoryPlan {
   embeds: number;
   scratch: number;
   total: number;
+}
+
+/** The part of one device. */
+export interface DevicePart extends MemoryPart {
+  /** Its name in options: "cuda:0". */
+  device: string;
+  /** And what it is: "cuda:0 (NVIDIA H100)". */
+  name: string;
+  /** The layers of the language model that stand there. */
+  layers: number;
+  /** Bytes of it that are free now; 0 where the device has no memory of its own. */
+  freeMemory: number;
+}
+
+/** The memory that some work takes on all devices together, and on each. */
+export interface MemoryPlan extends MemoryPart {
+  /** In the order of the layers; the last one is the CPU, whose memory is the machine's. */
+  devices: DevicePart[];
 }
 
 /** The image_embeds of some crops. They stay in native memory and are shared by reference. */

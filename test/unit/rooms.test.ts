@@ -106,6 +106,7 @@ const native: Record<string, string[]> = {
   sample: ["base", "gguf", "ops"],
   ops: ["base", "gguf"],
   cpu: ["base", "gguf", "ops"],
+  cuda: ["base", "gguf", "ops"],
   backends: ["base", "ops", "cpu"],
   model: ["base", "gguf", "ops"],
   addon: ["base", "gguf", "convert", "image", "sample", "ops", "backends", "model", "constrain"],

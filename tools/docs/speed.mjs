@@ -40,6 +40,8 @@ function speed(days) {
     "tools/bench/compare.py FOLDER",
     "```",
     "",
+    "No GPU was measured yet: [docs/cuda.md](docs/cuda.md) says what was tested of that backend, and `tools/bench/gpu.sh` measures it where one is.",
+    "",
     "![owl3 against each peer; to the right of 1 x owl3 is faster](docs/speed/plot.svg)",
   ];
   for (const day of machines(days))

@@ -1,3 +1,4 @@
+import { describePlaces, usesDevices } from "../../chat/memory.js";
 import { Owl } from "../../chat/owl.js";
 import { formatBytes } from "../../format.js";
 import { memoryJson } from "../json.js";
@@ -38,4 +39,5 @@ export async function dryRun(input: ChatInput, flags: ChatFlags, out: Output): P
     out.line(`${path}: ${width}x${height}, ${parts}${crops} crops${frames}`);
   }
   out.line(`memory: ${formatBytes(memory.total)} with a context of ${contextLength} positions`);
+  if (usesDevices(memory)) out.line(describePlaces(memory));
 }

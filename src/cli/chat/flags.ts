@@ -1,5 +1,6 @@
 import type { AskOptions, ChatOptions } from "../../chat/options.js";
 import type { OwlOptions } from "../../chat/owl.js";
+import { placementWork } from "../../chat/plan.js";
 import type { AnswerFormat } from "../../constrain/format.js";
 import type { VideoOptions } from "../../media/frames.js";
 import type { DecoderChoice } from "../../media/video.js";
@@ -10,9 +11,8 @@ export interface ModelFlags {
   model?: string;
   ctx?: number;
   threads?: number;
-  /** llama.cpp's -ngl. */
-  nGpuLayers?: number;
   device: string;
+  gpuLayers?: number;
   precision: "auto" | "fast" | "exact";
   kvType?: KvType;
   cache: boolean;
@@ -21,7 +21,7 @@ export interface ModelFlags {
 
 /** Those of them that change no answer. */
 export const freeModelFlags = [
-  ...(["model", "threads", "device", "nGpuLayers", "cache", "repackCache"] as const),
+  ...(["model", "threads", "device", "gpuLayers", "cache", "repackCache"] as const),
 ] satisfies (keyof ModelFlags)[];
 
 /** The options of a question. */
@@ -86,9 +86,11 @@ export interface ChatFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFl
 }
 
 export function owlOptions(flags: ModelFlags): OwlOptions {
-  const { precision, threads, cache, repackCache, nGpuLayers } = flags;
-  const device = nGpuLayers === 0 && flags.device === "auto" ? "cpu" : flags.device;
-  return { device, precision, threads: threads ?? 0, cache, repackCache };
+  const { precision, threads, cache, repackCache, gpuLayers, ctx, kvType } = flags;
+  // Without layers for it no GPU is looked for.
+  const device = gpuLayers === 0 && flags.device === "auto" ? "cpu" : flags.device;
+  const placedFor = ctx === undefined ? undefined : { ...placementWork(ctx), kvType };
+  return { device, gpuLayers, placedFor, precision, threads: threads ?? 0, cache, repackCache };
 }
 
 export function chatOptions(flags: ModelFlags & PromptFlags & MediaFlags): ChatOptions {

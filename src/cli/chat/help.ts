@@ -38,6 +38,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
   machine: [
     "--threads",
     "--device",
+    "--gpu-layers",
     "--precision",
     "--kv-type",
     "--decoder",

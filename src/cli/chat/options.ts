@@ -5,6 +5,7 @@ import {
   collect,
   decoderOption,
   deviceOption,
+  gpuLayersOption,
   integer,
   jsonOption,
   kvTypeOption,
@@ -59,12 +60,7 @@ export function addModelOptions(command: Command): Command {
     )
     .addOption(alsoNamed(threadsOption(), "-t"))
     .addOption(deviceOption())
-    .addOption(
-      // llama.cpp's number of layers on the GPU: 0 is the CPU; any other number leaves the choice to --device.
-      alsoNamed(new Option("--n-gpu-layers <n>"), "-ngl", "--gpu-layers")
-        .argParser(integer(-1, 1 << 24))
-        .hideHelp(),
-    )
+    .addOption(gpuLayersOption())
     .addOption(precisionOption())
     .addOption(kvTypeOption())
     .option("--no-cache", "neither read nor write the cache of embeddings")

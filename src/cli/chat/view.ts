@@ -1,4 +1,5 @@
 import type { AnswerResult } from "../../chat/answer.js";
+import { describePlaces } from "../../chat/memory.js";
 import type { Progress as EngineProgress, OnProgress } from "../../chat/progress.js";
 import { counted, formatBytes } from "../../format.js";
 import { memoryJson } from "../json.js";
@@ -25,6 +26,10 @@ export class ProgressView {
             ? `repacking ${progress.source}; the next start will be quicker`
             : `loading ${progress.source}`,
         );
+      case "placed":
+        this.#shown?.stop();
+        this.#shown = undefined;
+        return this.#out.note(describePlaces(progress.plan));
       case "preprocess":
         return this.#show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
       case "encode":

@@ -27,8 +27,8 @@ Answers: --system TEXT  --max-tokens N (512)  --temp X  --top-k N  --top-p X
   --schema FILE|JSON  --choice TEXT  --regex P  --json-object  --schema-lax
 Media: --cut|--no-cut  --interleave  --allow-special  --fps X  --max-frames N
   --start T  --end T  --frames LIST  --decoder auto|builtin|system
-Machine: -m, --model FILE  --device NAMES  --threads N  --precision P  --ctx N
-  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache  -q, --quiet
+Machine: -m, --model FILE  --device NAMES  --gpu-layers N  --threads N  --precision P
+  --ctx N  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache  -q, --quiet
   find . -name '*.jpg' | owl3 batch -p "One-line caption" --jsonl > out.jsonl
 `;
 

@@ -9,13 +9,14 @@ import { type BenchShape, benchShapes, writeRandomModel } from "../../bench/rand
 import { type FileType, fileTypeNames } from "../../gguf/file-types.js";
 import { resolveModel } from "../../models/resolve.js";
 import { onInterrupt } from "../interrupt.js";
-import { integer, jsonOption, modelOption, precisionOption, threadsOption } from "../options.js";
+import { deviceOption, integer, jsonOption, modelOption, precisionOption, threadsOption } from "../options.js";
 import { createOutput } from "../output.js";
 
 interface BenchFlags {
   model?: string;
   shape?: BenchShape;
   type: FileType;
+  device: string;
   threads?: number;
   repeat: number;
   precision: "auto" | "fast" | "exact";
@@ -39,6 +40,7 @@ export function addBenchCommand(program: Command): void {
     )
     .addOption(new Option("-t, --type <type>", "type of the random weights").choices(fileTypeNames).default("q4_k_m"))
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addOption(precisionOption())
     .addOption(new Option("--repeat <n>", "repeats of each measurement").argParser(integer(1, 100)).default(3))
     .addOption(
@@ -77,6 +79,7 @@ async function bench(flags: BenchFlags): Promise<void> {
     const result = await measureModel(
       path,
       {
+        device: flags.device,
         threads: flags.threads ?? 0,
         repeat: flags.repeat,
         precision: flags.precision,

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
 import { promisify } from "node:util";
 import type { Command } from "commander";
+import { formatBytes } from "../../format.js";
 import { modelFolder } from "../../models/folder.js";
 import { listModels } from "../../models/list.js";
 import type { AddonFile } from "../../native/addon-file.js";
@@ -60,8 +61,9 @@ async function engine(): Promise<Check[]> {
 }
 
 /** Reports a device that work can be put on, or why it can't. */
-function device({ id, name, usable, reason }: DeviceInfo): Check {
-  return { name: `device ${id}`, ok: usable, value: usable ? name : reason };
+function device({ id, name, usable, reason, totalMemory, freeMemory }: DeviceInfo): Check {
+  const memory = freeMemory > 0 ? `, ${formatBytes(freeMemory)} of ${formatBytes(totalMemory)} of memory free` : "";
+  return { name: `device ${id}`, ok: usable, value: usable ? name + memory : reason };
 }
 
 /** Reports the model folder. */

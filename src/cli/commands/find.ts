@@ -16,7 +16,7 @@ Clips are looked at a window at a time, which is shown as a short video:
   --stride S      seconds between the starts of windows (their length)
   --start T  --end T (90 or 1:30)        --decoder auto|builtin|system
 Pictures: --cut or --no-cut: several crops or one
-Machine: --device NAMES   --threads N   --precision auto|fast|exact
+Machine: --device NAMES   --gpu-layers N   --threads N   --precision auto|fast|exact
   --kv-type f32|f16|q8_0  --ctx N  --no-cache  --no-repack-cache
 Output: probability, time, path   --json one object, with every window
   -q, --quiet  only paths and times

@@ -20,8 +20,8 @@ Rows: --each  each picture, clip, row of JSONL or CSV by itself; JSON lines out
   --retry-errors  --max-errors N  --shard I/N
 Media: --cut|--no-cut  --interleave  --allow-special  --fps X  --max-frames N
   --start T  --end T  --frames LIST  --decoder auto|builtin|system
-Machine: -m, --model FILE  --device NAMES  --threads N  --precision P  --ctx N
-  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache  --system TEXT
+Machine: -m, --model FILE  --device NAMES  --gpu-layers N  --threads N  --precision P
+  --ctx N  --kv-type f32|f16|q8_0  --no-cache  --no-repack-cache  --system TEXT
 Output: a table, the likeliest answer first   --json one object, with tokens
   -q, --quiet  only the likeliest answer, or the probability of yes
 Examples:

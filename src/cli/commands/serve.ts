@@ -20,7 +20,7 @@ What may be opened (else only pictures and clips within the request):
 Limits: --max-body MB (64)   --max-pictures N (256)   --max-frames N (128)
   --max-pixels MP (64)  --max-tokens N (4096)  --timeout S (600)
   --queue-timeout S (600)  --drain S (30)  for running answers when it ends
-Machine: --device NAMES   --threads N   --precision auto|fast|exact
+Machine: --device NAMES   --gpu-layers N   --threads N   --precision auto|fast|exact
   --kv-type f32|f16|q8_0  --decoder auto|builtin|system
   --no-cache  --no-repack-cache  -q, --quiet  no line for each request
 Examples:

@@ -107,7 +107,7 @@ class NaiveBackend : public ops::Backend {
   std::unique_ptr<ops::KvStore> make_kv_store(const ops::KvShape& shape) override {
     return std::make_unique<NaiveStore>(*this, shape);
   }
-  void reserve(int64_t, int64_t) override {}
+  void reserve(const ops::ScratchNeed&) override {}
   size_t scratch_bytes(std::span<const ops::ScratchNeed>) const override { return 0; }
 
   Ticket submit() override { return 0; }

@@ -200,7 +200,7 @@ class SlowBackend : public ops::Backend {
   std::unique_ptr<ops::KvStore> make_kv_store(const ops::KvShape& shape) override {
     return std::make_unique<SlowStore>(*this, shape);
   }
-  void reserve(int64_t, int64_t) override {}
+  void reserve(const ops::ScratchNeed&) override {}
   size_t scratch_bytes(std::span<const ops::ScratchNeed>) const override { return 0; }
 
   Ticket submit() override { return device->enqueued(); }

@@ -1,0 +1,91 @@
+// Rotary embedding (NeoX pairs), and the write of keys and values. A block a row.
+#pragma once
+#include "cuda/kernels/kv.cuh"
+#include "cuda/kernels/shapes.h"
+
+namespace owl3::cuda {
+
+/// Stores a vector that lies in shared memory; all lanes of a warp take part.
+OWL3_DEVICE void store_vector(const HeadBlock& to, int slot, const float* x) {
+  for (int d = simt::lane(); d < to.head_dim; d += 32) {
+    if (to.format == KvFormat::f32) to.f32(slot)[d] = x[d];
+    if (to.format == KvFormat::f16) to.f16(slot)[d] = simt::float_to_half(x[d]);
+    if (to.format == KvFormat::q8_0) {  // 32 values are one block
+      const float amax = simt::as_float(warp_max(simt::as_bits(x[d]) & 0x7fffffffu));
+      const uint16_t half = simt::float_to_half(amax / 127 > 65504.0f ? 65504.0f : amax / 127);
+      const float scale = simt::half_to_float(half), inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+      const float q = simt::round_even(fminf(fmaxf(x[d] * inverse, -127.0f), 127.0f));
+      to.q8(slot)[d] = static_cast<int8_t>(q);
+      if (simt::lane() == 0) to.q8_scales(slot)[d / 32] = half;
+    }
+  }
+}
+
+/// The Walsh-Hadamard transform of cpu/attention/kv_layout.h: of runs of the largest power of two that divides head_dim,
+/// not normalised. `x` [n, head_dim] is shared by `lanes` threads, of which this is number `lane`; `wait` is their barrier.
+template <class Wait>
+OWL3_DEVICE void hadamard(float* x, int n, int head_dim, int lane, int lanes, Wait wait) {
+  const int length = head_dim & -head_dim;
+  for (int step = 1; step < length; step *= 2) {
+    wait();
+    for (int i = lane; i < n * head_dim / 2; i += lanes) {
+      const int at = i / step * 2 * step + i % step;
+      const float a = x[at], b = x[at + step];
+      x[at] = a + b;
+      x[at + step] = a - b;
+    }
+  }
+  wait();
+}
+
+OWL3_KERNEL(rope_threads, 1) rope_store(const RopeStoreParams p) {
+  const int row = simt::block_x(), head_dim = p.kv.head_dim, half = head_dim / 2;
+  auto* cosines = reinterpret_cast<float*>(simt::shared_memory());  // [half]
+  float* sines = cosines + half;
+  float* x = sines + half + simt::warp() * head_dim;  // [warps, head_dim]
+  const bool visual = p.crop >= 0;
+  const int position = visual ? p.position : p.table.positions[row];
+  for (int i = simt::thread(); i < half; i += rope_threads) {
+    const double angle = static_cast<float>(position) * p.inverse[i];
+    cosines[i] = static_cast<float>(cos(angle));
+    sines[i] = static_cast<float>(sin(angle));
+  }
+  simt::barrier();
+  if (p.q != nullptr)
+    for (int i = simt::thread(); i < p.heads * half; i += rope_threads) {
+      float* q = p.q + row * p.ldq + i / half * head_dim + i % half;
+      const float a = q[0], b = q[half], c = cosines[i % half], s = sines[i % half];
+      q[0] = a * c - b * s;
+      q[half] = b * c + a * s;
+    }
+  int page = 0, slot = row;
+  if (!visual) {
+    const SequenceEntry sequence = p.table.sequences[p.table.row_sequence[row]];
+    page = p.table.pages[sequence.first_page + position / p.kv.page_positions];
+    slot = position % p.kv.page_positions;
+  }
+  // A warp a vector: keys of all heads, then values.
+  for (int item = simt::warp(); item < 2 * p.kv.kv_heads; item += rope_threads / 32) {
+    const int head = item % p.kv.kv_heads, values = item / p.kv.kv_heads;
+    simt::warp_barrier();
+    if (values == 1) {
+      const float* v = p.v + row * p.ldv + static_cast<int64_t>(head) * p.head_stride;
+      for (int d = simt::lane(); d < head_dim; d += 32) x[d] = v[d];
+    } else {
+      const float* k = p.k + row * p.ldk + static_cast<int64_t>(head) * p.head_stride;
+      const float* shift = p.key_shift != nullptr ? p.key_shift + head * head_dim : nullptr;
+      for (int i = simt::lane(); i < half; i += 32) {
+        const float a = k[i], b = k[i + half], c = cosines[i], s = sines[i];
+        float low = a * c - b * s, high = b * c + a * s;
+        if (shift != nullptr) low -= shift[i], high -= shift[i + half];
+        x[i] = low;
+        x[i + half] = high;
+      }
+      if (p.kv.format == KvFormat::q8_0) hadamard(x, 1, head_dim, simt::lane(), 32, [] { simt::warp_barrier(); });
+    }
+    simt::warp_barrier();
+    store_vector(visual ? crop_head(p.kv, p.crop, head, values) : page_head(p.kv, page, head, values), slot, x);
+  }
+}
+
+}  // namespace owl3::cuda

@@ -1,0 +1,127 @@
+#include "cuda/queue.h"
+
+namespace owl3::cuda {
+
+Queue::Queue(const Device& device) : device_(device) {
+  const driver::Api& api = device_.use();
+  device_.check(api.stream_create(&stream_, driver::stream_non_blocking), "a stream can't be made");
+  try {
+    device_.check(api.stream_create(&recorder_, driver::stream_non_blocking), "a stream can't be made");
+  } catch (...) {
+    api.stream_destroy(stream_);
+    throw;
+  }
+}
+
+Queue::~Queue() {
+  const driver::Api& api = device_.use_anyway();
+  api.stream_synchronize(stream_);
+  finish(everything, false);
+  for (const Mark& mark : marks_) api.event_destroy(mark.event);
+  for (driver::Event event : events_) api.event_destroy(event);
+  api.stream_destroy(recorder_);
+  api.stream_destroy(stream_);
+}
+
+driver::GraphExec Queue::record(const std::function<void()>& body) {
+  const driver::Api& api = device_.use();
+  device_.check(api.stream_begin_capture(recorder_, driver::capture_thread_local), "a pass can't be recorded");
+  driver::Graph graph = nullptr;
+  recording_ = true;
+  try {
+    body();
+  } catch (...) {
+    recording_ = false;
+    if (api.stream_end_capture(recorder_, &graph) == driver::success) api.graph_destroy(graph);
+    throw;
+  }
+  recording_ = false;
+  device_.check(api.stream_end_capture(recorder_, &graph), "a pass can't be recorded");
+  driver::GraphExec exec = nullptr;
+  const driver::Result made = api.graph_instantiate(&exec, graph, 0);
+  api.graph_destroy(graph);
+  device_.check(made, "a recorded pass can't be made ready");
+  return exec;
+}
+
+driver::Event Queue::take_event() {
+  if (!events_.empty()) {
+    const driver::Event event = events_.back();
+    events_.pop_back();
+    return event;
+  }
+  driver::Event event = nullptr;
+  device_.check(device_.use().event_create(&event, driver::event_disable_timing), "an event can't be made");
+  return event;
+}
+
+Queue::Ticket Queue::submit() {
+  const std::lock_guard lock(mutex_);
+  const driver::Event event = take_event();
+  const driver::Result recorded = device_.use().event_record(event, stream_);
+  if (recorded != driver::success) events_.push_back(event);
+  device_.check(recorded, "the work can't be handed in");
+  marks_.push_back({++last_, event});
+  return last_;
+}
+
+void Queue::wait(Ticket ticket) {
+  driver::Event event = nullptr;
+  Ticket reached = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (ticket <= done_) return;
+    for (const Mark& mark : marks_)
+      if (mark.ticket >= ticket) {
+        event = mark.event;
+        reached = mark.ticket;
+        break;
+      }
+    if (event == nullptr) return;  // another thread waited for it
+  }
+  // An event that another thread gives back meanwhile and that is used again ends this wait later, never earlier.
+  driver::Result result = driver::unknown;
+  try {
+    result = device_.use().event_synchronize(event);
+  } catch (...) {
+    finish(everything, false);
+    throw;
+  }
+  if (result != driver::success) finish(everything, false);  // nothing that was enqueued can be relied on
+  device_.check(result, "the work failed");
+  finish(reached, true);
+}
+
+void Queue::finish(Ticket ticket, bool done) {
+  std::vector<Action> due;
+  {
+    const std::lock_guard lock(mutex_);
+    for (; !marks_.empty() && marks_.front().ticket <= ticket; marks_.pop_front()) {
+      done_ = marks_.front().ticket;
+      events_.push_back(marks_.front().event);
+    }
+    for (; !actions_.empty() && actions_.front().first <= ticket; actions_.pop_front())
+      due.push_back(std::move(actions_.front().second));
+  }
+  for (const Action& action : due) action(done);
+}
+
+void Queue::later(Action action) {
+  const std::lock_guard lock(mutex_);
+  actions_.emplace_back(last_ + 1, std::move(action));
+}
+
+void Queue::collect() {
+  for (;;) {
+    Mark first;
+    {
+      const std::lock_guard lock(mutex_);
+      if (marks_.empty()) return;
+      first = marks_.front();
+    }
+    if (device_.use_anyway().event_query(first.event) != driver::success) return;
+    finish(first.ticket, true);
+  }
+}
+
+}  // namespace owl3::cuda

@@ -1,0 +1,104 @@
+#include "model/plan.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "model/kv_cache.h"
+#include "model/scratch.h"
+#include "model/vision.h"
+
+namespace owl3::model {
+namespace {
+
+constexpr const char* host = "cpu";
+
+uint64_t embeds_bytes(const Config& c, const ops::Backend& backend, int64_t crops) {
+  const uint64_t one =
+      static_cast<uint64_t>(c.vision.crop_tokens()) * static_cast<uint64_t>(c.hidden_size) * sizeof(float);
+  return checked_mul(static_cast<uint64_t>(crops), backend.allocation_bytes(one), "image embeddings");
+}
+
+MemoryPart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t weights, const PlanOptions& o) {
+  const ops::Backend& backend = *stage.backend;
+  const int64_t sequences = std::max(1, o.sequences);
+  const int64_t pages = (int64_t{o.context} + page_positions - 1) / page_positions * sequences;
+  const int64_t rows = std::max<int64_t>(std::min(o.max_rows, o.context), sequences);
+  const int64_t logit_rows = std::max<int64_t>(o.logit_rows, sequences);
+  const ops::KvShape shape = kv_shape(c, stage, o.kv_type);
+  MemoryPart p;
+  p.weights = weights;
+  p.kv_cache = backend.kv_bytes(shape, pages, 0);
+  p.visual_kv = backend.kv_bytes(shape, pages, o.crops) - p.kv_cache;
+  std::vector<ops::ScratchNeed> needs = {language_need(c, std::max<int64_t>(rows, c.vision.crop_tokens()), logit_rows)};
+  size_t activations = 0;
+  language_scratch(c, rows, logit_rows, nullptr, &activations);
+  if (o.crops > 0 && first) {
+    p.embeds = embeds_bytes(c, backend, o.crops);
+    const int64_t batch = std::min(o.crops, vision_batch(c.vision));
+    size_t vision = 0;
+    vision_scratch(c, batch, nullptr, &vision);
+    activations = std::max(activations, vision);
+    needs.push_back(vision_need(c, batch));
+  }
+  p.scratch = backend.allocation_bytes(activations) + backend.scratch_bytes(needs);
+  return p;
+}
+
+}  // namespace
+
+void MemoryPart::add(const MemoryPart& other) {
+  weights += other.weights;
+  kv_cache += other.kv_cache;
+  visual_kv += other.visual_kv;
+  embeds += other.embeds;
+  scratch += other.scratch;
+}
+
+ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted) {
+  return {.rows = rows,
+          .cols = std::max({int64_t{c.hidden_size}, int64_t{c.intermediate_size}, int64_t{c.num_heads} * c.head_dim}),
+          .heads = c.num_heads,
+          .head_dim = c.head_dim,
+          .picked = wanted,
+          .vocab_size = c.vocab_size};
+}
+
+ops::ScratchNeed vision_need(const Config& c, int64_t crops) {
+  const VisionConfig& v = c.vision;
+  return {.rows = crops * v.crop_tokens(),
+          .cols = std::max({int64_t{v.hidden_size}, int64_t{v.intermediate_size}, int64_t{v.patch_values()},
+                            int64_t{c.hidden_size}}),
+          .pixels = static_cast<uint64_t>(crops * 3 * v.crop_size * v.crop_size)};
+}
+
+ops::KvShape kv_shape(const Config& c, const Stage& stage, ops::KvType type) {
+  return {.type = type,
+          .layers = stage.layers,
+          .hyper_layers = stage.hyper_layers,
+          .kv_heads = c.num_kv_heads,
+          .head_dim = c.head_dim,
+          .page_positions = page_positions,
+          .crop_tokens = c.vision.crop_tokens()};
+}
+
+MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span<const uint64_t> weight_bytes,
+                       const PlanOptions& o) {
+  MemoryPlan plan;
+  for (size_t i = 0; i < stages.size(); i++)
+    plan.devices.push_back({.device = stages[i].backend->device(),
+                            .name = stages[i].backend->name(),
+                            .layers = stages[i].layers,
+                            .free_memory = stages[i].backend->free_memory(),
+                            .memory = plan_stage(c, stages[i], i == 0, weight_bytes[i], o)});
+  // Samplers that look at whole rows copy them to the host.
+  const auto logit_rows = static_cast<uint64_t>(std::max(o.logit_rows, std::max(1, o.sequences)));
+  const uint64_t logits = checked_mul(logit_rows, static_cast<uint64_t>(c.vocab_size) * sizeof(float), "logits");
+  const auto on_host = std::ranges::find(plan.devices, host, &DevicePart::device);
+  DevicePart& part =
+      on_host == plan.devices.end() ? plan.devices.emplace_back(DevicePart{.device = host, .name = host}) : *on_host;
+  part.memory.scratch += logits;
+  for (const DevicePart& device : plan.devices) plan.add(device.memory);
+  return plan;
+}
+
+}  // namespace owl3::model

@@ -1,0 +1,60 @@
+// Plans state before any work what it takes of the memory of each device.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/stage.h"
+#include "ops/backend.h"
+
+namespace owl3::model {
+
+struct PlanOptions {
+  int32_t context = 0;    ///< positions a sequence
+  int64_t crops = 0;      ///< encoded and in sight
+  int32_t sequences = 1;  ///< stepped together
+  ops::KvType kv_type = ops::KvType::f16;
+  int32_t max_rows = 0;    ///< rows of a pass
+  int32_t logit_rows = 0;  ///< rows of a pass whose logits are wanted; at least one for each sequence
+};
+
+/// Bytes that work takes at most.
+struct MemoryPart {
+  uint64_t weights = 0;
+  uint64_t kv_cache = 0;   ///< text of all sequences
+  uint64_t visual_kv = 0;  ///< crops in sight
+  uint64_t embeds = 0;     ///< image_embeds while they are kept
+  uint64_t scratch = 0;    ///< activations, rows of logits on device and host, and the backends' own scratch
+  uint64_t total() const { return weights + kv_cache + visual_kv + embeds + scratch; }
+  void add(const MemoryPart& other);
+};
+
+/// The part of one stage's device, or of the host.
+struct DevicePart {
+  std::string device;        ///< its name in options
+  std::string name;          ///< with what it is
+  int32_t layers = 0;        ///< the language model's
+  uint64_t free_memory = 0;  ///< bytes of the device that are free now; 0: not known
+  MemoryPart memory = {};
+};
+
+/// On all devices together, and on each.
+struct MemoryPlan : MemoryPart {
+  std::vector<DevicePart> devices;  ///< one a stage; the last one is the host's, if no stage is on it
+};
+
+/// The plan of stages whose weights take so many bytes each.
+MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span<const uint64_t> weight_bytes,
+                       const PlanOptions& options);
+
+/// The most that inner scratch must serve in passes of so many rows.
+ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted);
+/// And for the vision tower and the projector over so many crops.
+ops::ScratchNeed vision_need(const Config& c, int64_t crops);
+
+/// The part of a session's keys and values that the stage's backend keeps.
+ops::KvShape kv_shape(const Config& c, const Stage& stage, ops::KvType type);
+
+}  // namespace owl3::model

@@ -1,0 +1,198 @@
+// The CUDA backend's host side, over the fake driver: memory, order, recordings and failures. That its kernels compute
+// the right thing is shown beside them.
+#include "cuda/backend.h"
+
+#include <set>
+
+#include "cuda/fake_backend.h"
+#include "cuda/memory.h"
+#include "model/session.h"
+#include "support/harness.h"
+#include "support/tiny_model.h"
+
+using namespace owl3;
+using test::fake_device;
+using test::TinyModel;
+namespace fake = test::fake_driver;
+
+namespace {
+
+std::vector<int32_t> count(int32_t n, int32_t from = 0) {
+  std::vector<int32_t> ids(static_cast<size_t>(n));
+  for (int32_t i = 0; i < n; i++) ids[static_cast<size_t>(i)] = (from + i * 7) % 40;
+  return ids;
+}
+
+std::shared_ptr<model::Model> open(std::vector<std::shared_ptr<ops::Backend>> backends,
+                                   const model::PlaceOptions& place = {}) {
+  static const std::shared_ptr<const std::string> path = TinyModel().write();
+  return model::Model::open(*path, std::move(backends), model::Load::weights, "", place);
+}
+
+std::vector<uint8_t> pixels(int64_t n) {
+  std::vector<uint8_t> p(static_cast<size_t>(n * 3 * 8 * 8));
+  for (size_t i = 0; i < p.size(); i++) p[i] = static_cast<uint8_t>(i * 37 + i / 192 * 11);
+  return p;
+}
+
+/// One pass of a sequence: the logits after its last row.
+std::vector<float> append(model::Session& s, int32_t sequence, const std::vector<int32_t>& ids,
+                          const std::vector<model::MediaSlot>& media = {}) {
+  const model::Part part{.sequence = sequence, .ids = ids, .media = media, .wanted = 1, .picked = 3, .whole = true};
+  return s.advance(std::span(&part, 1))[0].whole;
+}
+
+}  // namespace
+
+TEST("cuda backend: copies arrive, host memory is taken at once, and what is freed goes after the work") {
+  const auto device = fake_device();
+  const size_t before = fake::counts().bytes;
+  {
+    std::vector<char> host(9 << 20, 'a'), back(host.size());
+    const auto a = device->allocate(host.size()), b = device->allocate(host.size());
+    device->copy_to_device(a.get(), host.data(), host.size());
+    std::fill(host.begin(), host.end(), 'b');
+    device->copy_to_device(b.get(), host.data(), host.size());
+    device->copy_to_host(back.data(), a.get(), back.size());
+    device->wait(device->submit());
+    CHECK(std::ranges::all_of(back, [](char c) { return c == 'a'; }));
+    device->read(back.data(), b.get(), back.size());
+    CHECK(std::ranges::all_of(back, [](char c) { return c == 'b'; }));
+    device->copy_from(*device, a.get(), b.get(), back.size());
+    device->read(back.data(), a.get(), back.size());
+    CHECK(back == host);
+  }
+  device->wait(device->submit());
+  CHECK_EQ(fake::counts().bytes, before);
+}
+
+TEST("cuda backend: small memory shares what the driver gives out") {
+  const auto device = fake_device();
+  const int64_t before = fake::counts().allocations;
+  std::vector<ops::Backend::Buffer> all;
+  for (int i = 0; i < 1000; i++) all.push_back(device->allocate(1000));
+  CHECK(fake::counts().allocations - before <= 1);
+  std::set<void*> addresses;
+  for (const auto& buffer : all) {
+    addresses.insert(buffer.get());
+    CHECK_EQ(reinterpret_cast<uintptr_t>(buffer.get()) % cuda::Heap::alignment, 0u);
+  }
+  CHECK_EQ(addresses.size(), 1000u);
+}
+
+TEST("cuda backend: a decode step is one launch of what was recorded, without allocations") {
+  const auto model = open({fake_device()});
+  model::Session s(model, {256, ops::KvType::f16, 128, 0});
+  const int32_t q = s.create();
+  append(s, q, count(70));
+  append(s, q, count(1));
+  append(s, q, count(1));
+  const fake::Counts before = fake::counts();
+  for (int i = 0; i < 5; i++) append(s, q, count(1, i));
+  const fake::Counts after = fake::counts();
+  CHECK_EQ(after.recordings, before.recordings);
+  CHECK_EQ(after.replays - before.replays, 5);
+  CHECK_EQ(after.allocations, before.allocations);
+  CHECK_EQ(after.waits - before.waits, 5);  // one for each pass
+}
+
+TEST("cuda backend: recordings go with the memory that they speak of") {
+  const auto device = fake_device();
+  const auto model = open({device});
+  {
+    model::Session s(model, {256, ops::KvType::f16, 128, 0});
+    const int32_t q = s.create();
+    append(s, q, count(1));
+    append(s, q, count(1));
+    CHECK(fake::counts().live_graphs > 0);
+    append(s, q, count(100));  // activations grow
+    device->wait(device->submit());
+    CHECK_EQ(fake::counts().live_graphs, 0);
+    append(s, q, count(1));
+    CHECK_EQ(fake::counts().live_graphs, 1);
+  }
+  device->wait(device->submit());
+  CHECK_EQ(fake::counts().live_graphs, 0);  // the store is gone
+}
+
+TEST("cuda backend: what a model holds goes when it goes, and the device's own with the device") {
+  auto device = fake_device();
+  const auto live = [&] {
+    const auto model = open({device});
+    const auto embeds = model->encode(pixels(2).data(), 2);
+    model::Session s(model, {256, ops::KvType::f32, 128, 0});
+    append(s, s.create(), count(80), {{4, embeds, 0}, {60, embeds, 1}});
+    return fake::counts().bytes;
+  };
+  const size_t in_use = live();
+  device->wait(device->submit());
+  const size_t after = fake::counts().bytes;
+  CHECK(after < in_use);
+  for (int i = 0; i < 3; i++) CHECK_EQ(live(), in_use);
+  device->wait(device->submit());
+  CHECK_EQ(fake::counts().bytes, after);
+  device.reset();
+  CHECK_EQ(fake::counts().bytes, 0u);
+}
+
+TEST("cuda backend: a device that is lost in a pass says so, and stays lost; the CPU goes on") {
+  const auto device = fake_device();
+  const auto model = open({device});
+  model::Session s(model, {256, ops::KvType::f16, 128, 0});
+  const int32_t q = s.create();
+  append(s, q, count(20));
+  fake::play().kernel_fails = 7;
+  const auto sentence = [&] {
+    try {
+      append(s, q, count(1));
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const std::string expected =
+      "the device cuda-sim:0 (simulated GPU) was lost: an illegal memory access was encountered. Start again to use "
+      "it, or use another device.";
+  CHECK_EQ(sentence(), expected);
+  CHECK_EQ(s.length(q), 20);  // nothing is lost of the sequence
+  CHECK_EQ(sentence(), expected);
+  const auto cpu = open({std::make_shared<test::NaiveBackend>()});
+  model::Session other(cpu, {256, ops::KvType::f16, 128, 0});
+  CHECK_EQ(append(other, other.create(), count(20)).size(), 40u);
+}
+
+TEST("cuda backend: memory that is missing is named, and leaves everything as it was") {
+  const auto device = fake_device({.memory = size_t{40} << 20});
+  try {
+    device->allocate(size_t{64} << 20);
+    CHECK(false);
+  } catch (const Error& e) {
+    CHECK(e.code == ErrorCode::out_of_memory);
+    CHECK_EQ(std::string(e.what()),
+             std::string("cuda-sim:0 (simulated GPU) has 39.8 MB of 41.9 MB of memory free, and 67.1 MB more were "
+                         "wanted."));
+  }
+  // Every allocation of a model's life fails once; the next try finds what it needs.
+  for (int64_t n = 0;; n++) {
+    const auto fresh = fake_device();
+    fake::play().allocation_fails = n;
+    bool failed = false;
+    for (int tries = 0; tries < 2; tries++) try {
+        const auto model = open({fresh});
+        const auto embeds = model->encode(pixels(1).data(), 1);
+        model::Session s(model, {256, ops::KvType::f16, 128, 0});
+        const int32_t q = s.create();
+        append(s, q, count(70), {{3, embeds, 0}});
+        append(s, q, count(1));
+        break;
+      } catch (const Error& e) {
+        CHECK(e.code == ErrorCode::out_of_memory);
+        CHECK(!failed);
+        failed = true;
+      }
+    if (!failed) {
+      CHECK(n >= 3);
+      break;
+    }
+  }
+}
