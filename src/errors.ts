@@ -1,4 +1,4 @@
-/** The exit codes of the CLI, which the README documents. */
+/** The exit codes of the CLI, which docs/guide.md documents. */
 export const ExitCode = {
   ok: 0,
   failure: 1,
@@ -10,7 +10,10 @@ export const ExitCode = {
   interrupted: 130,
 } as const;
 
-/** An error whose message is one sentence for the user; the CLI prints it without a stack and exits with `exitCode`. */
+/**
+ * An error whose message is one sentence for the user; the CLI prints it without a stack and exits with `exitCode`.
+ * @group Errors
+ */
 export class UserError extends Error {
   readonly exitCode: number;
   constructor(message: string, exitCode: number = ExitCode.failure, options?: ErrorOptions) {
@@ -20,14 +23,20 @@ export class UserError extends Error {
   }
 }
 
-/** Wrong arguments or options: exit code 2. */
+/**
+ * Wrong arguments or options: exit code 2.
+ * @group Errors
+ */
 export class UsageError extends UserError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, ExitCode.usage, options);
   }
 }
 
-/** A file that is missing or can't be read or written: exit code 3. */
+/**
+ * A file that is missing or can't be read or written: exit code 3.
+ * @group Errors
+ */
 export class FileError extends UserError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, ExitCode.file, options);
@@ -60,14 +69,20 @@ const reasons: Record<string, string> = {
   EFBIG: "the file system takes no file of that size",
 };
 
-/** A file that is not a valid model or checkpoint: exit code 4. */
+/**
+ * A file that is not a valid model or checkpoint: exit code 4.
+ * @group Errors
+ */
 export class ModelFileError extends UserError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, ExitCode.model, options);
   }
 }
 
-/** A prompt that leaves no room for an answer in the context: exit code 2. */
+/**
+ * A prompt that leaves no room for an answer in the context: exit code 2.
+ * @group Errors
+ */
 export class ContextError extends UsageError {
   constructor(
     readonly promptTokens: number,
@@ -90,7 +105,10 @@ export interface MissingMemory {
   available: number;
 }
 
-/** A form of answers that can't be followed; `pointer` is the JSON pointer of the place in a schema: exit code 2. */
+/**
+ * A form of answers that can't be followed; `pointer` is the JSON pointer of the place in a schema: exit code 2.
+ * @group Errors
+ */
 export class SchemaError extends UsageError {
   constructor(
     readonly pointer: string,
@@ -100,7 +118,10 @@ export class SchemaError extends UsageError {
   }
 }
 
-/** The machine lacks the memory for an answer or a model: exit code 5. */
+/**
+ * The machine lacks the memory for an answer or a model: exit code 5.
+ * @group Errors
+ */
 export class MemoryError extends UserError {
   readonly missing: MissingMemory | undefined;
   constructor(message: string, missing?: MissingMemory) {
@@ -109,7 +130,10 @@ export class MemoryError extends UserError {
   }
 }
 
-/** A folder where a GGUF file should be: exit code 3. */
+/**
+ * A folder where a GGUF file should be: exit code 3.
+ * @group Errors
+ */
 export class FolderError extends FileError {
   constructor(readonly path: string) {
     super(`${path} is a folder; a model is a GGUF file.`);
@@ -153,7 +177,10 @@ export class HubUnreachableError extends UserError {
   }
 }
 
-/** The installed ffmpeg was asked for and is not there: exit code 1. */
+/**
+ * The installed ffmpeg was asked for and is not there: exit code 1.
+ * @group Errors
+ */
 export class NoFfmpegError extends UserError {
   constructor() {
     super("no ffmpeg and ffprobe were found on PATH.");
@@ -187,7 +214,10 @@ export function isNativeCode(value: unknown): value is NativeCode {
   return typeof value === "string" && Object.hasOwn(exitCodes, value);
 }
 
-/** An error thrown by the native engine, with its code. */
+/**
+ * An error thrown by the native engine, with its code.
+ * @group Errors
+ */
 export class NativeError extends UserError {
   readonly code: NativeCode;
   constructor(code: NativeCode, message: string, options?: ErrorOptions) {

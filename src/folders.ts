@@ -13,5 +13,9 @@ export function homeFolder(): string {
   return path.isAbsolute(home) ? home : userInfo().homedir;
 }
 
+/** Replaces a leading ~ by the home folder, as shells do. */
+export const expandHome = (file: string): string =>
+  file === "~" || file.startsWith("~/") ? path.join(homeFolder(), file.slice(1)) : file;
+
 /** A folder of the environment; the specification ignores relative ones. */
 export const absolute = (folder: string | undefined) => (folder && path.isAbsolute(folder) ? folder : undefined);

@@ -1,5 +1,14 @@
+/**
+ * Everything that `import ... from "owl3"` gives. {@link Owl} opens a model: {@link Owl.chat} begins a {@link Chat}, whose {@link Chat.ask} gives an
+ * {@link Answer}; {@link Owl.score}, {@link Owl.yesNo} and {@link Owl.find} tell how probable answers are; {@link Owl.preview} tells prompt and memory of a run
+ * beforehand. {@link OwlClient} asks a running server. What is asked is an {@link InputMessage} or its {@link InputPart}s. An error that a user can mend is
+ * a {@link UserError} whose message is one sentence.
+ *
+ * @module
+ */
 export type { Answer, AnswerResult } from "./chat/answer.js";
 export type { Chat } from "./chat/chat.js";
+export type { MemoryUse } from "./chat/engine.js";
 export type { FindOptions, Moment } from "./chat/find.js";
 export type { AskOptions, ChatOptions, PromptTensors } from "./chat/options.js";
 export { Owl, type OwlOptions } from "./chat/owl.js";
@@ -13,6 +22,7 @@ export { type QuantizeOptions, quantizeFile } from "./convert/quantize.js";
 export type { WriteProgress } from "./convert/write.js";
 export type { AnswerPiece, FinishReason, Token, TokenChoice } from "./decode/generate.js";
 export type { SamplingOptions } from "./decode/sampling.js";
+export type { KvUse } from "./decode/scheduler.js";
 export {
   ContextError,
   ExitCode,
@@ -21,6 +31,7 @@ export {
   MemoryError,
   type MissingMemory,
   ModelFileError,
+  type NativeCode,
   NativeError,
   NoFfmpegError,
   SchemaError,
@@ -30,8 +41,17 @@ export {
 export { joinSpans, rankByProbability, type Scored, type SpanOptions } from "./find/spans.js";
 export type { FileType } from "./gguf/file-types.js";
 export type { FrameReport, VideoOptions } from "./media/frames.js";
-export type { GgufMetadata, KvType, MemoryPlan, NativeConfig as ModelConfig } from "./native/binding.js";
+export type { DecoderChoice } from "./media/video.js";
 export type {
+  GgufMetadata,
+  GgufScalar,
+  HyperKind,
+  KvType,
+  MemoryPlan,
+  NativeConfig as ModelConfig,
+} from "./native/binding.js";
+export type {
+  Container,
   FrameChoice,
   InputImage,
   InputMedium,
@@ -39,8 +59,11 @@ export type {
   InputPart,
   InputVideo,
   Role,
+  Source,
   TextPart,
 } from "./prompt/messages.js";
 export type { ScoredCandidate, ScoredToken } from "./score/candidates.js";
 export type { Spelling, YesNo } from "./score/yes-no.js";
 export type { MediaReport } from "./vision/chat-media.js";
+export type { CropUse } from "./vision/crops.js";
+export type { EncodeProgress } from "./vision/encode-media.js";

@@ -1,7 +1,7 @@
 /** Lock files: of all processes that respect one, a single process works on something at a time. */
-import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { FileError, UserError } from "./errors.js";
+import { FileError, systemReason, UserError } from "./errors.js";
 
 /** A lock of another machine counts this long, in milliseconds, after its owner's last sign of life. */
 const silence = 120_000;
@@ -23,11 +23,11 @@ export function lockFile(file: string, busy: (owner: string) => string): () => v
   for (let tries = 0; tries < 5; tries++) {
     try {
       const me: Owner = { pid: process.pid, host: hostname(), began: beginOf(process.pid) };
-      writeFileSync(file, JSON.stringify(me), { flag: "wx" });
+      writeNew(file, JSON.stringify(me));
       return held(file);
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== "EEXIST") throw new FileError(`${file} can't be written: ${code ?? message}.`, { cause: error });
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST")
+        throw new FileError(`${file} can't be written: ${systemReason(error)}.`, { cause: error });
     }
     const found = contentOf(file);
     if (found === undefined) continue; // it has just been removed
@@ -36,6 +36,19 @@ export function lockFile(file: string, busy: (owner: string) => string): () => v
     takeAway(file, found);
   }
   throw new UserError(busy("of unknown id"));
+}
+
+/** Makes a file that must not exist. On a full disk none is left behind that holds nothing. */
+function writeNew(file: string, text: string): void {
+  const opened = openSync(file, "wx");
+  try {
+    writeFileSync(opened, text);
+  } catch (error) {
+    rmSync(file, { force: true });
+    throw error;
+  } finally {
+    closeSync(opened);
+  }
 }
 
 function held(file: string): () => void {
@@ -56,9 +69,8 @@ function contentOf(file: string): string | undefined {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") return undefined;
-    throw new FileError(`${file} can't be read: ${code ?? message}.`, { cause: error });
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new FileError(`${file} can't be read: ${systemReason(error)}.`, { cause: error });
   }
 }
 

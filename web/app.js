@@ -60,15 +60,19 @@ function problem(text) {
   turnsView.scrollTop = turnsView.scrollHeight;
 }
 
-/** Gives the data of each server-sent event. */
-async function* eventsOf(response) {
+/** Gives the data of each server-sent event, and hands on what a comment says of the vision tower. */
+async function* eventsOf(response, onVision) {
   let held = "";
   for (const reader = response.body.pipeThrough(new TextDecoderStream()).getReader(); ; ) {
     const { done, value } = await reader.read();
     if (done) return;
     const events = (held + value).split("\n\n");
     held = events.pop();
-    for (const event of events) if (event.startsWith("data: ")) yield event.slice(6);
+    for (const event of events) {
+      const [, done, total] = /^: vision (\d+)\/(\d+)$/.exec(event) ?? [];
+      if (total !== undefined) onVision(done, total);
+      else if (event.startsWith("data: ")) yield event.slice(6);
+    }
   }
 }
 
@@ -115,8 +119,9 @@ async function ask() {
   const times = make("p", { className: "times", textContent: "looking" });
   turnsView.append(asked, make("article", { className: "assistant" }, answer, times));
   const began = performance.now();
+  let looking = "looking";
   const clock = setInterval(() => {
-    times.textContent = `${answer.textContent === "" ? "looking" : "answering"}, ${seconds(performance.now() - began)}`;
+    times.textContent = `${answer.textContent === "" ? looking : "answering"}, ${seconds(performance.now() - began)}`;
   }, 100);
   const before = messages;
   messages = [...messages, { role: "user", content }];
@@ -135,7 +140,10 @@ async function ask() {
     });
     if (!response.ok) throw new Error((await response.json()).error.message);
     let timings;
-    for await (const data of eventsOf(response)) {
+    const onVision = (done, total) => {
+      looking = `looking, ${done} of ${total} crops`;
+    };
+    for await (const data of eventsOf(response, onVision)) {
       if (data === "[DONE]") break;
       const { error, choices, usage, timings: found } = JSON.parse(data);
       if (error) throw new Error(error.message);

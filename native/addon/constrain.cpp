@@ -77,8 +77,7 @@ Napi::Function ConstraintObject::define(Napi::Env env, Classes* classes) {
 
 ConstraintObject::ConstraintObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ConstraintObject>(info), classes_(static_cast<Classes*>(info.Data())) {
-  if (!info[0].IsExternal()) throw invalid(info.Env(), "constraints are made by a vocabulary");
-  constraint_ = *info[0].As<Napi::External<std::shared_ptr<Constraint>>>().Data();
+  constraint_ = handed<std::shared_ptr<Constraint>>(info, "constraints are made by a vocabulary");
 }
 
 Napi::Value ConstraintObject::matcher(const Napi::CallbackInfo& info) {
@@ -97,8 +96,7 @@ Napi::Function MatcherObject::define(Napi::Env env, Classes* classes) {
 
 MatcherObject::MatcherObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<MatcherObject>(info), classes_(static_cast<Classes*>(info.Data())) {
-  if (!info[0].IsExternal()) throw invalid(info.Env(), "matchers are made by a constraint");
-  state_ = std::make_shared<State>(*info[0].As<Napi::External<Matcher>>().Data());
+  state_ = std::make_shared<State>(handed<Matcher>(info, "matchers are made by a constraint"));
 }
 
 Matcher& MatcherObject::use(Napi::Env env) const {

@@ -105,4 +105,11 @@ Wrapped& unwrap(Napi::Value v, const Napi::FunctionReference& constructor, const
   return *Wrapped::Unwrap(v.As<Napi::Object>());
 }
 
+/// The argument with which the addon constructs one of its objects; JavaScript has none, and is told who makes them.
+template <class T>
+T& handed(const Napi::CallbackInfo& info, const char* who_makes_them) {
+  if (!info[0].IsExternal()) throw invalid(info.Env(), who_makes_them);
+  return *info[0].As<Napi::External<T>>().Data();
+}
+
 }  // namespace owl3::addon

@@ -159,7 +159,8 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
        InstanceAccessor<&ModelObject::weight_bytes>("weightBytes"),
        InstanceAccessor<&ModelObject::mapped_bytes>("mappedBytes"),
        InstanceAccessor<&ModelObject::token_bytes>("tokenBytes"),
-       InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"), InstanceMethod<&ModelObject::plan>("plan"),
+       InstanceAccessor<&ModelObject::default_kv_type>("defaultKvType"),
+       InstanceAccessor<&ModelObject::encoded_share>("encodedShare"), InstanceMethod<&ModelObject::plan>("plan"),
        InstanceMethod<&ModelObject::kv_bytes>("kvBytes"), InstanceMethod<&ModelObject::encode>("encode"),
        InstanceMethod<&ModelObject::embeds_from>("embedsFrom"),
        InstanceMethod<&ModelObject::create_session>("createSession"), InstanceMethod<&ModelObject::dispose>("dispose")},
@@ -168,8 +169,7 @@ Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {
 
 ModelObject::ModelObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ModelObject>(info), classes_(static_cast<Classes*>(info.Data())) {
-  if (!info[0].IsExternal()) throw invalid(info.Env(), "models are made by openModel");
-  model_ = *info[0].As<Napi::External<std::shared_ptr<model::Model>>>().Data();
+  model_ = handed<std::shared_ptr<model::Model>>(info, "models are made by openModel");
 }
 
 Napi::Object ModelObject::wrap(Napi::Env env, Classes& classes, std::shared_ptr<model::Model> model) {
@@ -235,6 +235,10 @@ Napi::Value ModelObject::token_bytes(const Napi::CallbackInfo& info) {
 }
 Napi::Value ModelObject::default_kv_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), kv_type_name(use(info.Env())->default_kv_type()));
+}
+
+Napi::Value ModelObject::encoded_share(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), use(info.Env())->encoded_share());
 }
 
 /// Bytes of what a KV cache is made of.

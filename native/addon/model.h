@@ -94,6 +94,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value mapped_bytes(const Napi::CallbackInfo& info);
   Napi::Value token_bytes(const Napi::CallbackInfo& info);
   Napi::Value default_kv_type(const Napi::CallbackInfo& info);
+  Napi::Value encoded_share(const Napi::CallbackInfo& info);
   Napi::Value kv_bytes(const Napi::CallbackInfo& info);
   Napi::Value plan(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);

@@ -45,6 +45,23 @@ struct PartResult {
   }
 };
 
+/// Keeps what the requests have in a member busy until the result goes. Throws when some of it is busy, or named twice.
+template <class Request, class State>
+std::shared_ptr<void> claim(Napi::Env env, const std::vector<Request>& requests,
+                            std::shared_ptr<State> Request::*member, const char* busy) {
+  std::vector<std::shared_ptr<State>> states;
+  for (const Request& r : requests) {
+    const std::shared_ptr<State>& state = r.*member;
+    if (!state) continue;
+    if (state->busy || std::count(states.begin(), states.end(), state) > 0) throw invalid(env, busy);
+    states.push_back(state);
+  }
+  for (const auto& state : states) state->busy = true;
+  return {nullptr, [states](void*) {
+            for (const auto& state : states) state->busy = false;
+          }};
+}
+
 }  // namespace
 
 Napi::Function SessionObject::define(Napi::Env env, Classes* classes) {
@@ -60,8 +77,7 @@ Napi::Function SessionObject::define(Napi::Env env, Classes* classes) {
 
 SessionObject::SessionObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<SessionObject>(info), classes_(static_cast<Classes*>(info.Data())) {
-  if (!info[0].IsExternal()) throw invalid(info.Env(), "sessions are made by a model's createSession");
-  state_ = *info[0].As<Napi::External<std::shared_ptr<State>>>().Data();
+  state_ = handed<std::shared_ptr<State>>(info, "sessions are made by a model's createSession");
 }
 
 /// The session, when it may be touched now.
@@ -219,29 +235,11 @@ Napi::Value SessionObject::advance(const Napi::CallbackInfo& info) {
   const Napi::Array list = info[0].As<Napi::Array>();
   std::vector<PartRequest> requests;
   for (uint32_t i = 0; i < list.Length(); i++) requests.push_back(part_request(list.Get(i)));
-  std::vector<std::shared_ptr<SamplerObject::State>> samplers;
-  for (const PartRequest& r : requests)
-    if (r.sampler) {
-      if (r.sampler->busy || std::count(samplers.begin(), samplers.end(), r.sampler) > 0)
-        throw invalid(env, "this sampler is still drawing for another call");
-      samplers.push_back(r.sampler);
-    }
-  std::vector<std::shared_ptr<MatcherObject::State>> matchers;
-  for (const PartRequest& r : requests)
-    if (r.matcher) {
-      if (r.matcher->busy || std::count(matchers.begin(), matchers.end(), r.matcher) > 0)
-        throw invalid(env, "this matcher is still at work for another call");
-      matchers.push_back(r.matcher);
-    }
-  for (const auto& s : samplers) s->busy = true;
-  for (const auto& m : matchers) m->busy = true;
-  const std::shared_ptr<void> guard(nullptr, [samplers, matchers](void*) {
-    for (const auto& s : samplers) s->busy = false;
-    for (const auto& m : matchers) m->busy = false;
-  });
+  const auto samplers = claim(env, requests, &PartRequest::sampler, "this sampler is still drawing for another call");
+  const auto matchers = claim(env, requests, &PartRequest::matcher, "this matcher is still at work for another call");
   return start(
       env,
-      [requests = std::move(requests), guard](model::Session& s) {
+      [requests = std::move(requests), samplers, matchers](model::Session& s) {
         std::vector<model::Part> parts;
         std::vector<int32_t> before;
         for (const PartRequest& r : requests) {
@@ -297,8 +295,7 @@ struct EmbedsHandle {
 }  // namespace
 
 EmbedsObject::EmbedsObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EmbedsObject>(info) {
-  if (!info[0].IsExternal()) throw invalid(info.Env(), "embeddings are made by a model");
-  const EmbedsHandle& handle = *info[0].As<Napi::External<EmbedsHandle>>().Data();
+  const EmbedsHandle& handle = handed<EmbedsHandle>(info, "embeddings are made by a model");
   model_ = handle.model;
   embeds_ = handle.embeds;
   account(info.Env(), size());

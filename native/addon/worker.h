@@ -47,6 +47,8 @@ class Worker final : public Napi::AsyncWorker {
         deferred_.Resolve(done_(Env(), std::move(*result_)));
       } catch (const Napi::Error& e) {
         deferred_.Reject(e.Value());
+      } catch (const std::bad_alloc&) {
+        deferred_.Reject(to_js(Env(), ErrorCode::out_of_memory, "out of memory").Value());
       }
     });
   }

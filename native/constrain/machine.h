@@ -59,7 +59,6 @@ class Machine {
   /// Writes the stack of a configuration so that equal texts have equal masks; counters further than these from their
   /// limits count as the same. With INT32_MAX the text is exact.
   void describe(const Configuration& c, int32_t max_characters, int32_t max_commas, std::string& out) const;
-  const Frame& frame(int32_t i) const { return pool_[static_cast<size_t>(i)].frame; }
 
  private:
   struct Linked {

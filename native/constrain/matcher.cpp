@@ -17,10 +17,10 @@ void unite(Mask& mask, const Mask& other) {
   for (size_t i = 0; i < mask.size(); i++) mask[i] |= other[i];
 }
 void set(Mask& mask, int32_t id) {
-  mask[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+  add(mask, static_cast<size_t>(id));
 }
 void clear(Mask& mask, int32_t id) {
-  mask[static_cast<size_t>(id) / 64] &= ~(uint64_t{1} << (id % 64));
+  remove(mask, static_cast<size_t>(id));
 }
 
 }  // namespace

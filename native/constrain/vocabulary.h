@@ -4,14 +4,12 @@
 #include <span>
 #include <vector>
 
+#include "base/id_set.h"
+
 namespace owl3::constrain {
 
-/// A set of ids, one bit each: bit id % 64 of word id / 64.
+/// The ids that may come, as a set (base/id_set.h).
 using Mask = std::vector<uint64_t>;
-
-inline bool contains(std::span<const uint64_t> mask, size_t id) {
-  return id / 64 < mask.size() && (mask[id / 64] >> (id % 64) & 1) != 0;
-}
 
 class Vocabulary {
  public:
@@ -46,8 +44,7 @@ class Vocabulary {
 
   /// Adds the ids with the bytes of a node.
   void add(Mask& mask, const Node& node) const {
-    for (int32_t id = node.token; id >= 0; id = next_same(id))
-      mask[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+    for (int32_t id = node.token; id >= 0; id = next_same(id)) owl3::add(mask, static_cast<size_t>(id));
   }
 
  private:

@@ -50,11 +50,16 @@ std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
   const int64_t batch = std::min(n, vision_batch(v)), crop_size = int64_t{3} * v.crop_size * v.crop_size;
   stage.activations.reserve(backend, vision_bytes(batch));
   backend.reserve(vision_need(config_, batch));
+  struct Forget {
+    std::atomic<int64_t>& layers;
+    ~Forget() { layers = 0; }
+  } const forget{encoded_layers_};
+  layers_to_encode_ = static_cast<int64_t>(weights_.vision.layers.size()) * ((n + batch - 1) / batch);
   for (int64_t i = 0; i < n; i += batch) {
     const int64_t some = std::min(batch, n - i);
     float* out = static_cast<float*>(embeds->memory.get()) + i * v.crop_tokens() * config_.hidden_size;
     encode_crops(config_, weights_.vision, backend, vision_scratch(config_, batch, stage.activations.data(), nullptr),
-                 crops + i * crop_size, some, out);
+                 crops + i * crop_size, some, out, encoded_layers_);
   }
   backend.wait(backend.submit());
   return embeds;

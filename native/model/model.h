@@ -1,6 +1,7 @@
 // An open model: file, configuration, stages and weights. Sessions (session.h) and encoding share it; its passes run one
 // at a time.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -52,6 +53,9 @@ class Model {
 
   /// Vision tower and projector over n crops [n, S, S, 3] (uint8 RGB), some at a time.
   std::shared_ptr<const Embeds> encode(const uint8_t* crops, int64_t n);
+  /// The share of the running encode() that the backend was given, from 0 to 1, layer by layer; 0 while none runs. The CPU
+  /// has computed what it was given; another device may be behind. Any thread may ask.
+  double encoded_share() const { return static_cast<double>(encoded_layers_) / static_cast<double>(layers_to_encode_); }
   /// Embeddings [n, T, d] computed before.
   std::shared_ptr<const Embeds> embeds_from(const float* data, int64_t n);
   /// A copy of embeddings, [n, T, d].
@@ -72,6 +76,7 @@ class Model {
   Weights weights_;
   Language language_;
   std::mutex run_mutex_;
+  std::atomic<int64_t> encoded_layers_ = 0, layers_to_encode_ = 1;
 };
 
 }  // namespace owl3::model

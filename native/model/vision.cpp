@@ -43,7 +43,7 @@ int64_t vision_batch(const VisionConfig& c) {
 }
 
 void encode_crops(const Config& config, const VisionWeights& w, ops::Backend& backend, const VisionScratch& s,
-                  const uint8_t* crops, int64_t n, float* embeds) {
+                  const uint8_t* crops, int64_t n, float* embeds, std::atomic<int64_t>& layers) {
   const VisionConfig& c = config.vision;
   const int64_t dv = c.hidden_size, d = config.hidden_size;
   const Pass pass{backend, n * c.crop_tokens()};
@@ -56,7 +56,10 @@ void encode_crops(const Config& config, const VisionWeights& w, ops::Backend& ba
                     .y = s.patches});
   pass.linear(s.patches, c.patch_values(), {},
               plus(to(w.patch_embd, s.x, dv), w.position_embd.data(), c.crop_tokens()));
-  for (const VisionLayer& l : w.layers) layer(c, l, pass, s, n);
+  for (const VisionLayer& l : w.layers) {
+    layer(c, l, pass, s, n);
+    layers++;
+  }
   if (!config.projects_twice()) {
     pass.linear(s.x, dv, {}, to(w.projector_in, embeds, d));
     return;

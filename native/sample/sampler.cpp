@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/id_set.h"
 #include "ops/exp.h"
 
 namespace owl3::sample {
@@ -18,10 +19,7 @@ TokenLogprob logprob(int32_t id, float logit, const ops::Picked& row) {
 
 /// Copies logits; those of ids that a set lacks become minus infinity.
 void mask(std::span<const float> logits, Allowed allowed, std::span<float> out) {
-  for (size_t i = 0; i < logits.size(); i++) {
-    const bool in = i / 64 < allowed.size() && (allowed[i / 64] >> (i % 64) & 1) != 0;
-    out[i] = in ? logits[i] : -INFINITY;
-  }
+  for (size_t i = 0; i < logits.size(); i++) out[i] = contains(allowed, i) ? logits[i] : -INFINITY;
 }
 
 void check(bool good, const char* what) {

@@ -40,7 +40,7 @@ void check_finite(const ops::Picked& row);
 /// are not finite numbers.
 std::vector<TokenLogprob> top_logprobs(const ops::Picked& row, int32_t k);
 
-/// A set of ids, bit id % 64 of word id / 64; without words it holds all ids.
+/// A set of ids (base/id_set.h); without words it holds all ids.
 using Allowed = std::span<const uint64_t>;
 
 /// Log-probabilities of the first k ids of a set in a row of logits [V] whose numbers `picked` are, in falling order.

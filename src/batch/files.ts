@@ -1,10 +1,9 @@
 /** Finds the pictures and clips that arguments name. */
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
-import { readHead } from "../media/head.js";
-import { expandMedia, isPattern, isPicture, naturalOrder } from "../media/sequence.js";
-import { containerOf } from "../media/video/container.js";
+import { below } from "../media/folder.js";
+import { expandMedia, isPattern, isWanted } from "../media/sequence.js";
 
 /**
  * The files of an argument, in natural order: all pictures and clips in a folder and its subfolders, those that match a pattern (`**` stands for any
@@ -15,7 +14,7 @@ export async function filesOf(arg: string): Promise<string[]> {
   if (!info && isPattern(arg)) return matching(arg);
   if (!info?.isDirectory()) return [arg];
   const all: string[] = [];
-  for await (const { full, folder } of below(arg)) if (!folder) all.push(full);
+  for await (const { file, isFolder } of below(arg)) if (!isFolder) all.push(file);
   const files = await media(all);
   if (files.length === 0) throw new FileError(`${arg} holds no pictures or clips.`);
   return files;
@@ -32,42 +31,18 @@ async function matching(pattern: string): Promise<string[]> {
     for (const file of await expandMedia([path.join(folder, rest)]).catch(() => [])) files.add(file);
   };
   await addFrom(root);
-  for await (const { full, folder } of below(root)) if (folder) await addFrom(full);
+  for await (const { file, isFolder } of below(root)) if (isFolder) await addFrom(file);
   const found = await media([...files]);
   if (found.length === 0) throw new FileError(`No picture or clip matches ${pattern}.`);
   return found;
 }
 
-/** All files and folders below a folder; a folder comes before what is in it. */
-async function* below(top: string): AsyncGenerator<{ full: string; folder: boolean }> {
-  for (const entry of await entries(top)) {
-    const full = path.join(top, entry.name);
-    const folder = entry.isDirectory();
-    yield { full, folder };
-    if (folder) yield* below(full);
-  }
-}
-
-/** Links to folders are not followed, since they may lead in a circle. */
-async function entries(folder: string) {
-  const all = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    throw new FileError(`${folder} can't be read: ${error.code ?? error.message}.`, { cause: error });
-  });
-  return all.filter(({ name }) => !name.startsWith(".")).sort((a, b) => naturalOrder(a.name, b.name));
-}
-
 /** Those that are pictures or clips by their first bytes, or claim to be by their name. */
 async function media(files: readonly string[]): Promise<string[]> {
   const found: string[] = [];
-  for (const file of files) if (claims.test(file) || (await isMedium(file))) found.push(file);
+  for (const file of files) if (claims.test(file) || (await isWanted(file))) found.push(file);
   return found;
 }
 
 /** A file with such a name is a row even if it is damaged or empty, so that it is told and not passed over. */
 const claims = /\.(jpe?g|png|gif|webp|avif|tiff?|heic|mp4|m4v|mov|webm|mkv|avi)$/i;
-
-async function isMedium(file: string): Promise<boolean> {
-  if (!(await stat(file).catch(() => undefined))?.isFile()) return false;
-  const head = await readHead(file).catch(() => undefined);
-  return head !== undefined && (isPicture(head.bytes) || containerOf(head.bytes) !== null);
-}

@@ -1,7 +1,8 @@
 /** Opens the files of a row. Rows come from elsewhere: what they name is a regular file, below the media root if there is one. */
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
+import { unreadable } from "../media/head.js";
 import { isBelow } from "../media/root.js";
 import { openSource } from "../media/source.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../prompt/messages.js";
@@ -18,7 +19,7 @@ export class RowFiles {
   static async open(root?: string): Promise<RowFiles> {
     if (root === undefined) return new RowFiles(undefined);
     const real = await realpath(root).catch((error: NodeJS.ErrnoException) => {
-      throw new FileError(`The media root ${root} can't be opened: ${error.code}.`, { cause: error });
+      throw new FileError(`The media root ${root} can't be opened: ${systemReason(error)}.`, { cause: error });
     });
     if (!(await stat(real)).isDirectory()) throw new FileError(`The media root ${root} is not a folder.`);
     return new RowFiles(real);
@@ -67,20 +68,16 @@ export class RowFiles {
     return { type: "video", frames };
   }
 
-  /** Anything but a regular file is refused before it is opened: opening a pipe would wait for its writer. */
+  /** Checks that a file lies where it may; whoever opens it takes none but a regular one. */
   async #checked(where: string, base: string): Promise<string> {
     if (/^(data:|https?:\/\/)/i.test(where)) return where;
     if (where.includes("\0")) throw new FileError("A file's name has a NUL character.");
     const file = this.locate(where, base);
     const real = await realpath(file).catch((error: NodeJS.ErrnoException) => {
-      throw new FileError(
-        error.code === "ENOENT" ? `there is no file ${file}.` : `${file} can't be read: ${error.code}.`,
-        { cause: error },
-      );
+      throw unreadable(file, error);
     });
     if (this.#root !== undefined && !isBelow(this.#root, real))
       throw new FileError(`${where} lies outside of the media root; it is not opened.`);
-    if (!(await stat(real)).isFile()) throw new FileError(`${file} is not a regular file.`);
     return file;
   }
 }

@@ -11,7 +11,7 @@ import {
   rmSync,
 } from "node:fs";
 import path from "node:path";
-import { FileError, UsageError, UserError } from "../errors.js";
+import { FileError, systemReason, UsageError, UserError } from "../errors.js";
 import { parseObject, splitLines } from "../rows/lines.js";
 import { headerFile, lockResults, readHeader, writeAll, writeWhole } from "../rows/results.js";
 import { type Shard, shardFile } from "../rows/shard.js";
@@ -136,8 +136,7 @@ function copy(file: string, files: readonly string[], places: readonly Place[]):
       closeSync(to);
     }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new FileError(`${file} can't be written: ${code ?? message}.`, { cause: error });
+    throw new FileError(`${file} can't be written: ${systemReason(error)}.`, { cause: error });
   } finally {
     for (const one of from) closeSync(one);
   }

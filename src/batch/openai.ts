@@ -3,6 +3,7 @@
  * `{id, custom_id, response: {status_code, request_id, body}, error}` for its answer.
  */
 import type { AnswerResult } from "../chat/answer.js";
+import { formatOf } from "../constrain/format.js";
 import type { Token, TokenChoice } from "../decode/generate.js";
 import { UsageError } from "../errors.js";
 import { messagesOf } from "../prompt/parse.js";
@@ -25,14 +26,25 @@ export function openaiQuestion(line: Values): Question {
 
 function bodyOptions(body: Values): Question["options"] {
   if (body.n !== undefined && body.n !== null && body.n !== 1) throw new UsageError('"n" must be 1.');
-  for (const name of ["tools", "functions", "audio", "response_format"]) {
+  for (const name of ["tools", "functions", "audio"]) {
     const value = body[name];
-    const harmless = Array.isArray(value) ? value.length === 0 : (value as Values | undefined)?.type === "text";
+    const harmless = Array.isArray(value) && value.length === 0;
     if (value !== undefined && value !== null && !harmless) throw new UsageError(`"${name}" is not supported.`);
   }
   if (body.stream === true) throw new UsageError('"stream" is not possible in a batch.');
   const logprobs = body.logprobs === true ? { logprobs: Number(body.top_logprobs ?? 0) } : {};
-  return { ...rowOptions(body), ...logprobs };
+  return { ...rowOptions(body), ...logprobs, ...formOptions(body.response_format) };
+}
+
+/** As of a server, the model is not told of the form. */
+function formOptions(form: unknown): Question["options"] {
+  if (form === undefined || form === null) return {};
+  const { type, json_schema: named } = form as Values;
+  const { schema, strict } = (named ?? {}) as Values;
+  if (type !== "text" && type !== "json_object" && (type !== "json_schema" || schema === undefined))
+    throw new UsageError('"response_format" must be of type "text", "json_object", or "json_schema" with a schema.');
+  const format = formatOf(type === "json_schema" ? { type, schema, strict: strict === true } : { type });
+  return format ? { format, schemaPrompt: false } : {};
 }
 
 /** Messages as parseMessages takes them: a developer's are the system's, and a clip may be a video_url. */

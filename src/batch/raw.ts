@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import path from "node:path";
 import { pipeline, Readable } from "node:stream";
 import { FileError, UsageError } from "../errors.js";
+import { unreadable } from "../media/head.js";
 import { maxLine, parseObject, splitLines } from "../rows/lines.js";
 
 /** A row before it is looked at. */
@@ -100,9 +101,7 @@ async function* fileBytes(file: string): AsyncGenerator<Uint8Array> {
   try {
     yield* createReadStream(file);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === "EISDIR" ? "it is a folder" : (code ?? message);
-    throw new FileError(code === "ENOENT" ? `there is no file ${file}.` : `${file} can't be read: ${why}.`);
+    throw unreadable(file, error as NodeJS.ErrnoException);
   }
 }
 

@@ -5,7 +5,7 @@ import { UsageError, UserError } from "../errors.js";
 import { messagesOf } from "../prompt/parse.js";
 import { placeholder } from "../prompt/template.js";
 import { openaiQuestion } from "./openai.js";
-import { optionNames, rowOptions } from "./options.js";
+import { rowOptions } from "./options.js";
 import type { Question, RowMedium } from "./question.js";
 import type { RawRow } from "./raw.js";
 import { fill, textOf } from "./template.js";
@@ -40,10 +40,11 @@ const mediaFields: Record<string, "image" | "video" | undefined> = {
   file: undefined,
   files: undefined,
 };
-const fields = [...Object.keys(mediaFields), "id", "prompt", "system", ...optionNames];
+/** The fields that all rows may have. */
+export const rowFields: readonly string[] = [...Object.keys(mediaFields), "id", "prompt", "system"];
 
-/** Checks the fields that columns are mapped to. Throws UsageError. */
-export function checkMap(map: RowSettings["map"]): void {
+/** Checks that columns are mapped to some fields. Throws UsageError. */
+export function checkMap(map: RowSettings["map"], fields: readonly string[]): void {
   for (const [field] of map)
     if (!fields.includes(field)) throw new UsageError(`there is no field "${field}"; there are ${fields.join(", ")}.`);
 }
@@ -146,10 +147,7 @@ export class RowMaker {
   }
 
   #mapped(values: Values, field: string): unknown[] {
-    const columns = this.#settings.map.flatMap(([to, column]) => (to === field ? [column] : []));
-    return (columns.length > 0 ? columns : [field])
-      .map((column) => (Object.hasOwn(values, column) ? values[column] : undefined))
-      .filter((value) => value !== undefined && value !== null);
+    return mapped(this.#settings.map, values, field);
   }
 
   #text(values: Values, field: string): string | undefined {
@@ -164,6 +162,14 @@ export class RowMaker {
       .flatMap((value) => namesOf(value, field))
       .map((where) => ({ where, ...(kind && { kind }) }));
   }
+}
+
+/** The values of a field: those of the columns that are mapped to it, else of the column of its name. */
+export function mapped(map: RowSettings["map"], values: Values, field: string): unknown[] {
+  const columns = map.flatMap(([to, column]) => (to === field ? [column] : []));
+  return (columns.length > 0 ? columns : [field])
+    .map((column) => (Object.hasOwn(values, column) ? values[column] : undefined))
+    .filter((value) => value !== undefined && value !== null);
 }
 
 const hasPlace = (prompt: string): boolean => prompt.includes(placeholder);

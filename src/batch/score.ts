@@ -7,12 +7,13 @@ import { codeOf, conversation, type RowError } from "./answer.js";
 import { differentRun, type RunHeader } from "./header.js";
 import { shortened } from "./lines.js";
 import type { RowFiles } from "./media.js";
-import type { Row } from "./row.js";
+import { mapped, type Row, type RowSettings } from "./row.js";
 
 export interface ScoreSettings {
   files: RowFiles;
   options: ScoreOptions;
   interleave: boolean;
+  map: RowSettings["map"];
   /** Candidates of rows that bring none; absent: yes and no are scored. */
   candidates?: readonly string[] | undefined;
 }
@@ -72,7 +73,7 @@ export async function scoreRow(
   const { question } = row;
   try {
     if (question instanceof Error) throw question;
-    const candidates = settings.candidates && candidatesOf(row, settings.candidates);
+    const candidates = settings.candidates && candidatesOf(row, settings.map, settings.candidates);
     await place();
     const { messages, system } = await conversation(row, question, settings, settings.options);
     const options = { ...settings.options, system };
@@ -84,9 +85,9 @@ export async function scoreRow(
 }
 
 /** The candidates of a row: its own list, in a table as JSON, else those of all rows. */
-function candidatesOf({ raw: { value } }: Row, shared: readonly string[]): readonly string[] {
-  const own = typeof value === "string" || !Object.hasOwn(value, "candidates") ? undefined : value.candidates;
-  if (own === undefined || own === null || own === "") {
+function candidatesOf({ raw: { value } }: Row, map: RowSettings["map"], shared: readonly string[]): readonly string[] {
+  const [own] = typeof value === "string" ? [] : mapped(map, value, "candidates");
+  if (own === undefined || own === "") {
     if (shared.length === 0) throw new UsageError("The row has no candidates.");
     return shared;
   }

@@ -1,7 +1,7 @@
 /** Files beside pictures and clips that hold what was said of them. */
 import { existsSync, linkSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
 import type { BatchLine } from "./lines.js";
 
 export const sidecarKinds = [".txt", ".json", ".xmp"] as const;
@@ -25,8 +25,7 @@ export function writeSidecar(sidecar: string, kind: SidecarKind, line: BatchLine
     writeFileSync(partial, content);
     return take(partial, sidecar, content);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new FileError(`${sidecar} can't be written: ${code ?? message}.`, { cause: error });
+    throw new FileError(`${sidecar} can't be written: ${systemReason(error)}.`, { cause: error });
   } finally {
     rmSync(partial, { force: true });
   }

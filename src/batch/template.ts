@@ -14,10 +14,6 @@ export function fill(template: string, value: (name: string) => string | undefin
   });
 }
 
-/** The names that a template asks for. */
-export const namesIn = (template: string): string[] =>
-  [...template.matchAll(place)].flatMap(([, name]) => (name === undefined ? [] : [name]));
-
 const place = /\{\{|\}\}|\{([\p{L}_][\p{L}\p{N}_ .-]*)\}/gu;
 
 /** A value of a row as text; undefined: it has none. */

@@ -94,10 +94,10 @@ export class Bench {
   }
 
   static async open(path: string, options: BenchOptions): Promise<Bench> {
-    const file = await nativeCall(native().readGguf(path));
+    const file = await nativeCall(() => native().readGguf(path));
     const started = performance.now();
     const { device, threads, precision } = options;
-    const model = await nativeCall(native().openModel(path, { device, threads, precision }));
+    const model = await nativeCall(() => native().openModel(path, { device, threads, precision }));
     return new Bench(model, file, options, performance.now() - started);
   }
 
@@ -147,7 +147,7 @@ export class Bench {
   async #picture(): Promise<void> {
     const [width, height] = [4032, 3024];
     const rgb = noise(width * height * 3);
-    const cut = () => nativeCall(native().cutImage(rgb, width, height, this.#config.cropSize, [2, 3]));
+    const cut = () => nativeCall(() => native().cutImage(rgb, width, height, this.#config.cropSize, [2, 3]));
     await this.#time("cut a 12 megapixel picture", "ms", cut);
     await this.#time("first token, one picture of 7 crops", "s", async () => {
       await this.#answer(await cut(), 7, promptTokens);
@@ -160,13 +160,15 @@ export class Bench {
   }
 
   async #answer(crops: Uint8Array, n: number, tokens: number): Promise<void> {
-    const embeds = await nativeCall(this.model.encode(crops, n));
+    const embeds = await nativeCall(() => this.model.encode(crops, n));
     const session = this.#session(tokens);
     const sampler = native().createSampler(greedySampling);
     try {
       const sequence = session.create();
       const seen = media(embeds, n, tokens);
-      await nativeCall(session.advance([{ sequence, ids: ids(tokens, this.#config.vocabSize), media: seen, sampler }]));
+      await nativeCall(() =>
+        session.advance([{ sequence, ids: ids(tokens, this.#config.vocabSize), media: seen, sampler }]),
+      );
     } finally {
       session.dispose();
       embeds.dispose();
@@ -177,14 +179,14 @@ export class Bench {
   async measurePeaks(): Promise<MachinePeaks> {
     if (!this.#hosted) return this.#peaks;
     this.#step("peaks of the machine");
-    this.#peaks = await nativeCall(native().measurePeaks(this.#threads));
+    this.#peaks = await nativeCall(() => native().measurePeaks(this.#threads));
     return this.#peaks;
   }
 
   /** Measures the seconds that each of n crops takes, encoded together. */
   async vision(n: number): Promise<Measurement> {
     const crops = noise(n * this.#config.cropSize ** 2 * 3);
-    const encode = async () => (await nativeCall(this.model.encode(crops, n))).dispose();
+    const encode = async () => (await nativeCall(() => this.model.encode(crops, n))).dispose();
     const m = await this.#time(`vision, ${n} crop${n > 1 ? "s" : ""}, each`, "s", encode, this.options.repeat, n);
     const operations = visionProducts(this.#config) + visionAttention(this.#config);
     this.#limit(m, this.#product("v.blk.0.ffn_up.weight"), operations);
@@ -197,7 +199,7 @@ export class Bench {
     const sampler = native().createSampler(greedySampling);
     const m = await this.#time(`prefill, ${n} tokens`, "tok/s", async () => {
       const sequence = session.create();
-      await nativeCall(session.advance([{ sequence, ids: ids(n, this.#config.vocabSize), sampler }]));
+      await nativeCall(() => session.advance([{ sequence, ids: ids(n, this.#config.vocabSize), sampler }]));
       session.remove(sequence);
     });
     session.dispose();
@@ -209,17 +211,18 @@ export class Bench {
   /** Measures how many tokens a second are decoded one by one behind a prompt that shows so many crops. */
   async decode(crops: number): Promise<Measurement> {
     const embeds =
-      crops > 0 ? await nativeCall(this.model.encode(noise(this.#config.cropSize ** 2 * 3), 1)) : undefined;
+      crops > 0 ? await nativeCall(() => this.model.encode(noise(this.#config.cropSize ** 2 * 3), 1)) : undefined;
     const tokens = Math.max(promptTokens, crops + 10);
     const session = this.#session(tokens + decodeSteps * (this.options.repeat + 1) + 8);
     const sequence = session.create();
     const seen = embeds && Array.from({ length: crops }, (_, i) => ({ offset: i + 1, embeds, crop: 0 }));
     const sampler = native().createSampler(greedySampling);
     const prompt = { sequence, ids: ids(tokens, this.#config.vocabSize) };
-    await nativeCall(session.advance([seen ? { ...prompt, media: seen } : prompt]));
+    await nativeCall(() => session.advance([seen ? { ...prompt, media: seen } : prompt]));
     const before = await this.#bandwidth();
     const m = await this.#time(`decode, ${crops} crops in sight`, "tok/s", async () => {
-      for (let i = 0; i < decodeSteps; i++) await nativeCall(session.advance([{ sequence, ids: ids(1, 1), sampler }]));
+      for (let i = 0; i < decodeSteps; i++)
+        await nativeCall(() => session.advance([{ sequence, ids: ids(1, 1), sampler }]));
     });
     const bandwidth = (before + (await this.#bandwidth())) / 2;
     session.dispose();
@@ -239,7 +242,7 @@ export class Bench {
   /** 0 where it would not be that of the device. */
   async #bandwidth(): Promise<number> {
     if (!this.#hosted) return 0;
-    const rate = await nativeCall(native().measureBandwidth(this.#threads, 0.3));
+    const rate = await nativeCall(() => native().measureBandwidth(this.#threads, 0.3));
     this.#bandwidths.push(rate);
     return rate;
   }

@@ -115,13 +115,13 @@ export async function writeRandomModel(
   signal?: AbortSignal,
 ): Promise<number> {
   const { entries, tensors } = randomModel(shape, type);
-  const writer = await nativeCall(native().createWriter(path, entries, tensors, 0));
+  const writer = await nativeCall(() => native().createWriter(path, entries, tensors, 0));
   try {
     for (const _ of tensors) {
       signal?.throwIfAborted();
-      await nativeCall(writer.writeNext());
+      await nativeCall(() => writer.writeNext());
     }
-    await nativeCall(writer.finish());
+    await nativeCall(() => writer.finish());
     return writer.fileBytes;
   } catch (error) {
     writer.abort();

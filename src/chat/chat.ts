@@ -1,13 +1,10 @@
 import { checkShape } from "../check.js";
-import { answerByBeams, topNeeded } from "../decode/beams.js";
-import { PromptLookup } from "../decode/draft.js";
-import { ForcedText } from "../decode/forced.js";
-import { type AnswerPiece, type FinishReason, generate, type Token } from "../decode/generate.js";
+import { topNeeded } from "../decode/beams.js";
+import type { AnswerPiece, FinishReason, Token } from "../decode/generate.js";
 import type { VisibleCrop } from "../decode/prefix.js";
 import type { Sequence } from "../decode/sequence.js";
 import { UsageError, UserError } from "../errors.js";
-import type { Advanced, KvType, MemoryPlan, NativeSampler, SamplerOptions } from "../native/binding.js";
-import type { NativeMatcher } from "../native/constraint.js";
+import type { KvType, MemoryPlan, SamplerOptions } from "../native/binding.js";
 import { nativeSync } from "../native/native.js";
 import type { InputMessage, InputPart } from "../prompt/messages.js";
 import { toContent } from "../prompt/parse.js";
@@ -16,6 +13,7 @@ import { allCrops, encodeMedia } from "../vision/encode-media.js";
 import { Answer, type AnswerResult } from "./answer.js";
 import { instructionOf } from "./constraints.js";
 import { Conversation, openingOf } from "./conversation.js";
+import { decode, type Prompt } from "./decode.js";
 import { checkEngineMemory, type Engine } from "./engine.js";
 import {
   type AskOptions,
@@ -37,24 +35,26 @@ import type { Timings } from "./progress.js";
 export class Chat {
   readonly #engine: Engine;
   readonly #options: ChatOptions;
-  readonly #conversation: Conversation;
+  #conversation: Conversation;
   #pending: InputMessage[];
   #active: AsyncGenerator<AnswerPiece, AnswerResult> | undefined;
   /** The sequence of the answer under way. */
   #sequence: Sequence | undefined;
-  readonly #onDispose: () => void;
+  /** All open chats of the model. */
+  readonly #chats: Set<Chat>;
   readonly #stop = new AbortController();
   #disposed = false;
 
   /** Use Owl.chat(). */
-  constructor(engine: Engine, options: ChatOptions, onDispose: () => void = () => {}) {
+  constructor(engine: Engine, options: ChatOptions, chats: Set<Chat>) {
     const messages = checkChat(options, chatShape, "chat()");
-    this.#onDispose = onDispose;
+    this.#chats = chats;
     this.#engine = engine;
     this.#options = options;
     this.#conversation = new Conversation(engine.tokenizer, engine.loadMedia, options);
     this.#pending = structuredClone([...openingOf(options), ...messages]);
     checkContextLength(options.contextLength, engine.model.config.contextLength);
+    chats.add(this);
   }
 
   /** The turns so far. `ids` of an answer are those that it was generated as, if they are exactly its text. */
@@ -111,6 +111,18 @@ export class Chat {
     return this.answer(options);
   }
 
+  /**
+   * Opens another chat with the same turns, which goes on by itself: for several answers to one question. Pictures and videos that are open (see load())
+   * are shared, so that they are decoded and encoded once.
+   */
+  fork(): Chat {
+    this.#checkFree();
+    const fork = new Chat(this.#engine, { ...this.#options, system: undefined, messages: undefined }, this.#chats);
+    fork.#conversation = this.#conversation.fork();
+    fork.#pending = structuredClone(this.#pending);
+    return fork;
+  }
+
   /** Forgets all turns and pictures; the system message stays. */
   clear(): void {
     this.#checkFree();
@@ -126,7 +138,7 @@ export class Chat {
     // This ends an answer that nobody reads any more, and waits for one that is being computed.
     await this.#active?.return(undefined as never).catch(() => {});
     this.#conversation.truncate(0);
-    this.#onDispose();
+    this.#chats.delete(this);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -183,7 +195,7 @@ export class Chat {
         memory: prompt.memory,
         seed: sampling.seed,
       });
-      const decoding = this.#decode(prompt, sampling, { ...options, signal });
+      const decoding = decode(this.#engine.tokenizer, prompt, sampling, { ...options, signal });
       for (;;) {
         const { done, value } = await decoding.next();
         if (done) {
@@ -238,7 +250,7 @@ export class Chat {
     const sequence = await this.#engine.scheduler(this.#kvType).open({ ids, crops, tenant }, bytes, signal);
     this.#sequence = sequence;
     const sampler = beams > 1 ? undefined : nativeSync(() => binding.createSampler(sampling));
-    sampler?.reset(Int32Array.from(ids));
+    nativeSync(() => sampler?.reset(Int32Array.from(ids)));
     const first = await sequence.next({
       ...(sampler ? { sampler } : { top: topNeeded({ ...sampling, beams }, ids) }),
       matcher,
@@ -269,42 +281,6 @@ export class Chat {
     checkEngineMemory(this.#engine, this.#kvType, memory);
     return { contextLength: work.contextLength, memory };
   }
-
-  #decode(prompt: Prompt, sampling: SamplerOptions, options: AskOptions): AsyncGenerator<AnswerPiece, FinishReason> {
-    const { sequence, sampler, matcher, first, maxTokens } = prompt;
-    const { tokenizer } = this.#engine;
-    const { beams = 1, stop = [], signal } = options;
-    const shared = { sequence, matcher, tokenizer, eosIds: tokenizer.eosIds, maxTokens, stop, signal };
-    if (!sampler)
-      return answerByBeams({
-        ...shared,
-        first: first.top,
-        beams,
-        repetitionPenalty: sampling.repetitionPenalty,
-        logprobs: sampling.logprobs,
-        onStep: (done) => options.onProgress?.({ stage: "beams", done, total: maxTokens }),
-      });
-    const lookup = options.draft === "lookup" ? new PromptLookup(sequence.ids, tokenizer.eosIds) : undefined;
-    const drafter = matcher ? new ForcedText(matcher, (text) => tokenizer.encode(text), lookup) : lookup;
-    return generate({ ...shared, first: first.drawn, sampler, drafter });
-  }
-}
-
-interface Prompt {
-  ids: readonly number[];
-  crops: readonly VisibleCrop[];
-  /** The crops that the vision tower ran for this answer. */
-  encodedCrops: number;
-  sequence: Sequence;
-  /** Absent: beam search. */
-  sampler: NativeSampler | undefined;
-  /** Where the answer has to follow a grammar. */
-  matcher: NativeMatcher | undefined;
-  /** The first tokens after the prompt, or the log-probabilities that beam search begins with. */
-  first: Advanced;
-  maxTokens: number;
-  memory: MemoryPlan;
-  timings: Timings;
 }
 
 /** A copy, [tokens, d]. */

@@ -92,6 +92,14 @@ export class Conversation {
       throw new UsageError("this model takes either pictures or videos in a conversation, not both.");
   }
 
+  /** Makes another conversation with the same turns. They share the media, each of which is decoded and encoded once. */
+  fork(): Conversation {
+    const fork = new Conversation(this.#tokenizer, this.#loadMedia, this.#options);
+    fork.#turns = [...this.#turns];
+    for (const media of this.media) media.sharers = (media.sharers ?? 0) + 1;
+    return fork;
+  }
+
   /** Appends an answer; `ids` are the ids that it was generated as. */
   addAnswer(text: string, ids: readonly number[] | undefined): void {
     this.#turns.push({ role: "assistant", content: text, ...(ids && { ids }) });

@@ -1,13 +1,13 @@
 import type { AnswerFormat } from "../constrain/format.js";
 import { Admission } from "../decode/admission.js";
 import type { SamplingOptions } from "../decode/sampling.js";
-import { Scheduler } from "../decode/scheduler.js";
+import { type KvUse, Scheduler } from "../decode/scheduler.js";
 import type { Binding, KvType, MemoryPlan, NativeModel } from "../native/binding.js";
 import type { NativeMatcher } from "../native/constraint.js";
 import { nativeSync } from "../native/native.js";
 import { Turns } from "../native/turns.js";
 import type { LoadMedia } from "../vision/chat-media.js";
-import { type CropCache, Crops } from "../vision/crops.js";
+import { type CropCache, Crops, type CropUse } from "../vision/crops.js";
 import { Constraints } from "./constraints.js";
 import { checkMemory, memoryLimits, spareMemory } from "./memory.js";
 import { placementWork } from "./plan.js";
@@ -24,6 +24,13 @@ export interface EngineParts {
   cache?: (() => Promise<CropCache | undefined>) | undefined;
 }
 
+/** The memory that answers take beside the weights, and what is kept of those that are over. */
+export interface MemoryUse {
+  /** `limit`: the bytes that all answers may have together. */
+  kv: KvUse & { limit: number };
+  crops: CropUse;
+}
+
 /** An open model and what its chats share. */
 export interface Engine extends Omit<EngineParts, "cache"> {
   readonly crops: Crops;
@@ -31,6 +38,7 @@ export interface Engine extends Omit<EngineParts, "cache"> {
   scheduler(kvType: KvType): Scheduler;
   /** A matcher of answers of a format. Throws SchemaError or UsageError. */
   matcher(format: AnswerFormat): Promise<NativeMatcher>;
+  memoryUse(): MemoryUse;
   dispose(): void;
 }
 
@@ -46,7 +54,7 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
     const { contextLength } = model.config;
     const plan = nativeSync(() => model.plan({ ...placementWork(contextLength), kvType: model.defaultKvType }));
     const free = spareMemory(plan, memoryLimits(model.mappedBytes));
-    return [...schedulers.values()].reduce((sum, scheduler) => sum + scheduler.bytes, free);
+    return [...schedulers.values()].reduce((sum, scheduler) => sum + scheduler.use.bytes, free);
   };
   return {
     ...parts,
@@ -60,6 +68,10 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
       return scheduler;
     },
     matcher: (format) => constraints.matcher(format),
+    memoryUse: () => ({
+      kv: { ...[...schedulers.values()].map(({ use }) => use).reduce(added, nothing), limit: admission?.total ?? 0 },
+      crops: crops.use,
+    }),
     dispose: () => {
       for (const scheduler of schedulers.values()) scheduler.dispose();
       crops.dispose();
@@ -68,10 +80,21 @@ export function createEngine({ cache, ...parts }: EngineParts): Engine {
   };
 }
 
+const nothing: KvUse = { bytes: 0, pages: 0, kept: { sequences: 0, bytes: 0, limit: 0 } };
+const added = (a: KvUse, b: KvUse): KvUse => ({
+  bytes: a.bytes + b.bytes,
+  pages: a.pages + b.pages,
+  kept: {
+    sequences: a.kept.sequences + b.kept.sequences,
+    bytes: a.kept.bytes + b.kept.bytes,
+    limit: a.kept.limit + b.kept.limit,
+  },
+});
+
 /**
  * Throws MemoryError when the machine lacks the memory of a plan. Memory that sequences have counts as available: where other answers use it, this one
  * waits for them.
  */
 export function checkEngineMemory({ model, scheduler }: Engine, kvType: KvType, plan: MemoryPlan): void {
-  checkMemory(plan, scheduler(kvType).bytes, memoryLimits(model.mappedBytes));
+  checkMemory(plan, scheduler(kvType).use.bytes, memoryLimits(model.mappedBytes));
 }

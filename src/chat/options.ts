@@ -36,7 +36,7 @@ export interface ChatOptions {
 }
 
 export interface AskOptions extends SamplingOptions {
-  /** Default {@link defaultMaxTokens}. */
+  /** Tokens of the answer at most; default: 512. */
   maxTokens?: number | undefined;
   /** Stop strings: each ends the answer and is not part of it. */
   stop?: readonly string[] | undefined;

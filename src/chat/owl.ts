@@ -16,7 +16,7 @@ import type { CropCache } from "../vision/crops.js";
 import { mediaLoader } from "../vision/load.js";
 import { hashVisionWeights } from "../vision/weights-hash.js";
 import { Chat } from "./chat.js";
-import { createEngine, type Engine } from "./engine.js";
+import { createEngine, type Engine, type MemoryUse } from "./engine.js";
 import { type FindOptions, findMoments, findShape, type Moment } from "./find.js";
 import { memoryLimits, usesDevices } from "./memory.js";
 import { askShape, type ChatOptions, chatShape, checkChat } from "./options.js";
@@ -99,7 +99,7 @@ export class Owl {
     const { device = "auto", threads = 0, precision = "auto", gpuLayers, placedFor = placementWork() } = options;
     const kept = options.repackCache ? await new RepackCache().prefix(path) : undefined;
     if (kept?.first) options.onProgress?.({ stage: "load", source: path, repacking: true });
-    const model = await nativeCall(
+    const model = await nativeCall(() =>
       binding.openModel(path, {
         ...{ device, gpuLayers, placedFor, threads, precision },
         ...(kept && { weightsCopy: kept.prefix }),
@@ -138,6 +138,10 @@ export class Owl {
   get weightBytes(): number {
     return this.#engine.model.weightBytes;
   }
+  /** The memory that answers take beside the weights. */
+  memoryUse(): MemoryUse {
+    return this.#engine.memoryUse();
+  }
   /** The UTF-8 bytes of a token; they need not be whole characters. */
   tokenBytes(id: number): Uint8Array {
     return this.#engine.tokenizer.bytes(id);
@@ -153,9 +157,7 @@ export class Owl {
    */
   chat(options: ChatOptions = {}): Chat {
     if (this.#disposed) throw new UserError("this model was disposed; open it again.");
-    const chat: Chat = new Chat(this.#engine, options, () => this.#chats.delete(chat));
-    this.#chats.add(chat);
-    return chat;
+    return new Chat(this.#engine, options, this.#chats);
   }
 
   /**

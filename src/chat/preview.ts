@@ -42,7 +42,7 @@ export async function preview(
 ): Promise<Preview> {
   checkOptions(options, {});
   if (options.format) (await import("../constrain/compile.js")).compileFormat(options.format);
-  const file = await nativeCall(binding.readGguf(path));
+  const file = await nativeCall(() => binding.readGguf(path));
   const { model } = describeFile(file);
   if (!model) throw new ModelFileError(`${path} is not an mPLUG-Owl3 model.`);
   const modelContext = model.language.context_length;
@@ -58,7 +58,7 @@ export async function preview(
     const size = { promptTokens: ids.length, crops: mediaOffset.length, modelContext };
     const work = planWork(size, options, options);
     const { device = "auto", threads = 0, precision = "auto", gpuLayers, placedFor = placementWork() } = options;
-    const memory = await nativeCall(
+    const memory = await nativeCall(() =>
       binding.planModel(path, { device, gpuLayers, placedFor, threads, precision }, work),
     );
     const media = conversation.media.map(({ report }) => ({ ...report }));

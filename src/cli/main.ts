@@ -7,6 +7,8 @@ import { explain } from "./explain.js";
 import { safeLine } from "./filter.js";
 import { byHabit } from "./habits.js";
 import { cleanUp, installInterrupt } from "./interrupt.js";
+import { exitWords } from "./reference.js";
+import { tellRepeats } from "./repeats.js";
 import { usageMessage } from "./usage.js";
 import { wrapped } from "./wrap.js";
 
@@ -49,6 +51,7 @@ export function createProgram(): Command {
       each.helpOption("-h, --help", "print this help");
     }
   }
+  tellRepeats(program);
   return program;
 }
 
@@ -60,8 +63,11 @@ function asUsage(error: CommanderError, program: Command, args: readonly string[
 /** Names the commands that have no line of their own: a help that fits a screen is read. */
 const also = (commands: readonly Command[]): string => `Also: ${commands.map((command) => command.name()).join(", ")}.`;
 
+const exits = Object.entries(exitWords)
+  .map(([name, [word]]) => `${ExitCode[name as keyof typeof ExitCode]} ${word}`)
+  .join(", ");
 const examples = `owl3 COMMAND --help tells more. Example: owl3 chat photo.jpg "What is this?"
-Exit: 0 done, 1 failed, 2 usage, 3 file, 4 model, 5 memory, 6 rows, 130 Ctrl-C.`;
+Exit: ${exits}.`;
 
 /** Ends with one sentence on stderr and the documented exit code; the stack is shown only with OWL3_DEBUG=1. */
 function fail(error: unknown): void {

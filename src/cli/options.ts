@@ -69,5 +69,13 @@ export const gpuLayersOption = (): Option =>
   ).argParser(integer(-1, 1 << 24));
 export const precisionOption = (): Option =>
   new Option("--precision <p>", "arithmetic: fast or exact").choices(["auto", "fast", "exact"]).default("auto");
+export const kvTypeOption = (): Option =>
+  new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]);
+export const decoderOption = (): Option =>
+  new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]);
+export const previewOptions = (): Option[] => [
+  new Option("--preview", "show the pictures on a terminal that can [config file]"),
+  new Option("--no-preview", "show no pictures"),
+];
 export const jsonOption = (what = "print one JSON object"): Option => new Option("--json", what);
 export const quietOption = (): Option => new Option("-q, --quiet", "print nothing but the answer");

@@ -38,12 +38,19 @@ export function usageMessage(error: CommanderError, program: Command, args: read
     case "commander.invalidArgument": {
       const [, flags = "", value = "", why = ""] =
         /^option '(.*?)' argument '([\s\S]*)' is invalid\. ([\s\S]*)$/.exec(plain) ?? [];
-      if (flags === "") return plain;
+      if (flags === "") return wrongArgument(plain, command, name) ?? plain;
       return `${flags.replace(/ <.*/, "")} can't be ${JSON.stringify(value)}: ${why.charAt(0).toLowerCase()}${why.slice(1)}`;
     }
     default:
       return plain;
   }
+}
+
+/** Says what was probably meant by an argument that is none of its choices. */
+function wrongArgument(plain: string, command: Command, value: string): string | undefined {
+  const [, allowed] = /Allowed choices are (.*)\.$/.exec(plain) ?? [];
+  if (allowed === undefined) return undefined;
+  return `${pathOf(command).join(" ")} does not take ${JSON.stringify(value)}${did(nearest(value, allowed.split(", ")), `it takes ${allowed}`)}`;
 }
 
 const did = (near: string | undefined, otherwise: string): string =>

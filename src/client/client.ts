@@ -14,6 +14,8 @@ export interface RemoteOptions extends Omit<SamplingOptions, "logprobs"> {
   video?: Omit<VideoOptions, "decoder" | "rule"> | undefined;
   format?: AnswerFormat | undefined;
   signal?: AbortSignal | undefined;
+  /** Called with the crops that the vision tower is done with, of all, from five seconds on. */
+  onVision?: ((done: number, total: number) => void) | undefined;
 }
 
 export interface RemoteAnswer {
@@ -71,7 +73,11 @@ export class OwlClient {
     if (!response.ok || !response.body) throw await refused(this.url, response);
     let text = "";
     let last: Partial<RemoteAnswer> = {};
-    for await (const data of eventData(response.body)) {
+    const onComment = (comment: string): void => {
+      const [, done, all] = /^vision (\d+)\/(\d+)$/.exec(comment) ?? [];
+      if (all !== undefined) options.onVision?.(Number(done), Number(all));
+    };
+    for await (const data of eventData(response.body, onComment)) {
       if (data === "[DONE]") break;
       const chunk = JSON.parse(data) as Chunk;
       if (chunk.error) throw new UserError(`${this.url}: ${chunk.error.message}`);
@@ -151,6 +157,18 @@ async function refused(url: string, response: Response): Promise<UserError> {
 }
 
 function reasonOf(error: Error): string {
-  const code = (error.cause as NodeJS.ErrnoException | undefined)?.code;
-  return code === "ECONNREFUSED" ? "nothing listens there" : (code ?? error.message);
+  const code = (error.cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+  return networkReasons[code] ?? error.message;
 }
+
+const networkReasons: Record<string, string> = {
+  ECONNREFUSED: "nothing listens there",
+  ECONNRESET: "it closed the connection",
+  UND_ERR_SOCKET: "it closed the connection",
+  ENOTFOUND: "there is no host of this name",
+  EAI_AGAIN: "there is no host of this name",
+  EHOSTUNREACH: "there is no way to it",
+  ENETUNREACH: "there is no way to it",
+  ETIMEDOUT: "it does not answer",
+  UND_ERR_CONNECT_TIMEOUT: "it does not answer",
+};

@@ -1,6 +1,6 @@
 import type { Json, Schema } from "./document.js";
 import { demand } from "./forms.js";
-import type { Reader } from "./reader.js";
+import type { Choice, Reader } from "./reader.js";
 import { limit } from "./scalar-rules.js";
 
 export function arrayKeyword(r: Reader, keyword: string, value: Json): void {
@@ -35,14 +35,68 @@ export function arrayKeyword(r: Reader, keyword: string, value: Json): void {
     case "uniqueItems":
       r.expect(keyword, typeof value === "boolean", "true or false");
       if (value !== true) return;
-      // Two equal items can't be told from different ones without remembering all.
-      if (typeof r.value.maxItems !== "number" || r.value.maxItems > 1)
-        r.refuse(keyword, "unique items are not supported");
+      r.fact((f) => {
+        f.unique ??= `${r.schema.pointer}/${keyword}`;
+      });
+      r.cannotFail(keyword);
       return;
     case "contains":
-      if (r.value.minContains === 0 && r.value.maxContains === undefined) return;
-      r.refuse(keyword, "it is not supported");
+      contains(r, keyword);
   }
+}
+
+/** Items among which those that must be contained may stand: further back costs alternatives. */
+const containedWithin = 8;
+const maxPlaces = 64;
+const maxContained = 1000;
+
+function contains(r: Reader, keyword: string): void {
+  const { minContains = 1, maxContains, prefixItems } = r.value;
+  const least = r.count("minContains", minContains);
+  const most = maxContains === undefined ? Number.POSITIVE_INFINITY : r.count("maxContains", maxContains);
+  if (least > maxContained) r.refuse("minContains", `more than ${maxContained} items can't be followed`);
+  const wanted = r.child(keyword);
+  const within = containedWithin + (Array.isArray(prefixItems) ? prefixItems.length : 0);
+  /** The items at some places are wanted ones; `alone`: no others are. */
+  const choice = (places: readonly number[], alone: boolean): Choice => ({
+    facts: (f) => {
+      const end = (places.at(-1) ?? -1) + 1;
+      f.count(end, Number.POSITIVE_INFINITY);
+      for (let i = 0; i < end; i++) {
+        if (places.includes(i)) f.item(i, demand(wanted));
+        else if (alone) f.item(i, demand(wanted, true));
+      }
+      if (alone) f.itemsFrom(end, demand(wanted, true));
+      f.narrowed = true;
+    },
+  });
+  const bounded = most < Number.POSITIVE_INFINITY;
+  if (least > 0 || bounded)
+    r.groups.push(placesOf(least, bounded ? most : least, within).map((places) => choice(places, bounded)));
+  if (least > 0) for (const places of placesOf(0, least - 1, within)) r.fails.push(choice(places, true));
+  if (bounded) for (const places of placesOf(most + 1, most + 1, within)) r.fails.push(choice(places, false));
+  if (least > 1 || bounded) r.cannotFail(keyword); // not in all ways
+}
+
+/** Sets of `least` to `most` places, in rising order: all among the first `within`, or among fewer where these would be too many. */
+function placesOf(least: number, most: number, within: number): number[][] {
+  for (let n = Math.max(least, within); ; n--) {
+    const sets = subsets(n, least, Math.min(most, n));
+    if (sets) return sets;
+  }
+}
+
+/** The subsets of 0 to n - 1 by their sizes; undefined: there are too many, and a smaller n would have fewer. */
+function subsets(n: number, least: number, most: number): number[][] | undefined {
+  const all: number[][] = [];
+  const add = (chosen: number[], from: number): boolean => {
+    if (chosen.length >= least) all.push(chosen);
+    if (chosen.length === most) return all.length <= maxPlaces;
+    for (let i = from; i <= n - Math.max(1, least - chosen.length); i++) if (!add([...chosen, i], i + 1)) return false;
+    return all.length <= maxPlaces;
+  };
+  if (n === least) return least > most ? [] : [Array.from({ length: n }, (_, i) => i)];
+  return least > most ? [] : add([], 0) ? all : undefined;
 }
 
 function prefixItems(r: Reader, schemas: readonly Schema[]): void {

@@ -13,8 +13,27 @@ import { Solver } from "./solve.js";
 /** Longer schemas are not looked at, in UTF-16 units of their JSON text. */
 const maxSchemaText = 4_000_000;
 
-/** Compiles a format to the tables of a grammar. Throws SchemaError, or UsageError for choices and patterns. */
+/** The last format and its tables: a command checks a format before it opens the model that needs them. */
+let last: { format: string; tables: ConstraintTables } | undefined;
+
+/** Compiles a format to the tables of a grammar, which nobody may change. Throws SchemaError, or UsageError for choices and patterns. */
 export function compileFormat(format: AnswerFormat, limits: Partial<Limits> = {}): ConstraintTables {
+  const text = textOf([format, limits]);
+  if (text === undefined) return tablesOf(format, limits);
+  if (last?.format !== text) last = { format: text, tables: tablesOf(format, limits) };
+  return last.tables;
+}
+
+/** The JSON text of a value; undefined for one that has none, or that lies in itself too deeply. */
+function textOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function tablesOf(format: AnswerFormat, limits: Partial<Limits>): ConstraintTables {
   const budget = new Budget(limits);
   const tooLarge = (error: unknown, wrap: (reason: string) => Error): never => {
     if (error instanceof TooLarge) throw wrap(error.message);

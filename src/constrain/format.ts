@@ -8,3 +8,16 @@ export type AnswerFormat =
   | { regex: string }
   /** Any JSON object. */
   | { jsonObject: true };
+
+/** OpenAI's `response_format`, whose `json_schema` is taken apart. */
+export type OpenAiForm =
+  | { type: "text" }
+  | { type: "json_object" }
+  | { type: "json_schema"; schema: unknown; strict?: boolean | null | undefined };
+
+/** The form of an answer, if one is asked for. A schema that is not strict may have keywords that are not known, as OpenAI's may. */
+export function formatOf(form: OpenAiForm | null | undefined): AnswerFormat | undefined {
+  if (!form || form.type === "text") return undefined;
+  if (form.type === "json_object") return { jsonObject: true };
+  return { schema: form.schema, ...(form.strict !== true && { lax: true }) };
+}

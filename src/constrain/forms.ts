@@ -49,6 +49,8 @@ export class Facts {
   // Arrays.
   prefix: Demand[][] = [];
   rest: Demand[] = [];
+  /** The place of the keyword that asks for items that differ. */
+  unique: string | undefined;
   // Objects.
   rules: PropertyRules[] = [];
   required: string[] = [];

@@ -20,7 +20,10 @@ const others = [
 /** Keywords that forbid nothing: names, notes, and hints for those who read, write or show a value. */
 const silent = [
   ..."$anchor $comment $id $schema $vocabulary contentEncoding contentMediaType contentSchema default".split(" "),
-  ..."deprecated description example examples id readOnly title writeOnly".split(" "),
+  ..."comment deprecated description example examples id readOnly readonly title writeOnly".split(" "),
+  // JSON Hyper-Schema, OpenAPI, and editors.
+  ..."base links media targetSchema discriminator externalDocs xml".split(" "),
+  ..."defaultSnippets deprecationMessage enumDescriptions markdownDescription markdownEnumDescriptions".split(" "),
 ];
 
 export const refusedKeywords: ReadonlyMap<string, string> = new Map([

@@ -13,13 +13,19 @@ import {
   unite,
   withLength,
 } from "./dfa.js";
+import type { Json } from "./document.js";
 import { type Demand, type Facts, type Goal, goalKey, type Type, types } from "./forms.js";
 import { NumberError, numberDfa, numbersDfa } from "./numbers.js";
 import { checkWhole, propertyGoal, type Solver } from "./solve.js";
 import { type ArrayForm, type Node, type ObjectForm, TableWriter } from "./tables.js";
+import { isOrdered, uniqueArrays } from "./unique.js";
 
 const maxNodes = 20_000;
 const maxPatterns = 16;
+/** Values that unique items may have, and items that are compared two by two. */
+const maxUnique = 200;
+const maxTuple = 8;
+const listedOnly = `their values are few and listed (enum, const, booleans, integers within limits)`;
 
 /** Writes the tables of a grammar (native/constrain/grammar.h) of the values that are valid under a schema. */
 export class Program {
@@ -53,6 +59,7 @@ export class Program {
         numbers: undefined,
         texts: undefined,
         counted: [],
+        lists: undefined,
         arrays: [],
         objects: [],
         productive: false,
@@ -71,8 +78,12 @@ export class Program {
     node.words = [...new Set(node.words)];
     for (const facts of of("number")) this.#addNumbers(node, facts);
     this.#addStrings(node, of("string"));
-    for (const { prefix, rest, least, most } of of("array"))
-      node.arrays.push({ prefix: prefix.map((g) => this.#node(g)), rest: this.#node(rest), min: least, max: most });
+    for (const facts of of("array")) {
+      const { prefix, rest, least, most } = facts;
+      if (facts.unique !== undefined && !this.#differ(facts)) this.#addUnique(node, facts);
+      else
+        node.arrays.push({ prefix: prefix.map((g) => this.#node(g)), rest: this.#node(rest), min: least, max: most });
+    }
     for (const facts of of("object")) node.objects.push(this.#object(facts));
   }
 
@@ -88,6 +99,29 @@ export class Program {
       if (error instanceof NumberError) throw new SchemaError(facts.pointer, error.message);
       throw error;
     }
+  }
+
+  /** Whether no two items of an array can be equal, as it is. */
+  #differ({ prefix, rest, most }: Facts): boolean {
+    const none = (goal: Goal): boolean => types.every((type) => this.#solver.isEmpty(goal, type));
+    const length = Math.min(most, none(rest) ? prefix.length : most);
+    if (length > maxTuple) return false;
+    const goals = Array.from({ length }, (_, i) => prefix[i] ?? rest);
+    return goals.every((a, i) => goals.slice(0, i).every((b) => none([...a, ...b])));
+  }
+
+  #addUnique(node: Node, { unique, prefix, rest, least, most }: Facts): void {
+    const refuse = (why: string): never => {
+      throw new SchemaError(unique as string, `unique items are followed only where ${why}`);
+    };
+    const valuesOf = (goal: Goal): Json[] => this.#solver.values(goal, maxUnique) ?? refuse(listedOnly);
+    const first = prefix.slice(0, most).map(valuesOf);
+    const form = { prefix: first, rest: most > prefix.length ? valuesOf(rest) : [], least, most };
+    if (first.length > 0 && isOrdered(new Set([...first.flat(), ...form.rest]).size))
+      refuse("all have the same schema");
+    const { budget } = this.#solver;
+    const dfa = this.#once(["unique", form], () => uniqueArrays(form, budget));
+    node.lists = node.lists ? unite(node.lists, dfa, budget) : dfa;
   }
 
   #addStrings(node: Node, all: readonly Facts[]): void {
@@ -175,6 +209,7 @@ export class Program {
       (node.numbers !== undefined && !isEmpty(node.numbers)) ||
       (node.texts !== undefined && !isEmpty(node.texts)) ||
       node.counted.length > 0 ||
+      (node.lists !== undefined && !isEmpty(node.lists)) ||
       node.arrays.some(isPossibleArray) ||
       node.objects.some(isPossibleObject);
     for (let more = true; more; ) {

@@ -65,6 +65,18 @@ export class Solver {
     return known;
   }
 
+  /** All values that meet a goal, if they are scalars and at most `most`; else undefined. */
+  values(goal: Goal, most: number): Json[] | undefined {
+    const all = new Set<Json>();
+    for (const type of types)
+      for (const facts of this.solve(goal, type).forms) {
+        const listed = type === "array" || type === "object" ? undefined : (facts.values ?? integers(facts, most));
+        if (!listed || all.size + listed.length > most) return undefined;
+        for (const value of listed) all.add(value);
+      }
+    return [...all];
+  }
+
   /** Whether it is certain that no value of the type meets a goal. */
   isEmpty(goal: Goal, type: Type, depth = lookDepth): boolean {
     if (this.#running.has(`${type} ${goalKey(goal)}`)) return false;
@@ -244,6 +256,16 @@ class Run {
         return least <= most && facts.required.length <= most && !facts.required.some((key) => facts.absent.has(key));
     }
   }
+}
+
+/** The integers of some facts, if they have limits and are at most `most`. */
+function integers(facts: Facts, most: number): number[] | undefined {
+  const { kind, min, max } = facts;
+  if (kind !== "integer" || !min || !max || max.value - min.value > most) return undefined;
+  if (Math.max(-min.value, max.value) > Number.MAX_SAFE_INTEGER) return undefined;
+  const from = Math.ceil(min.value);
+  const all = Array.from({ length: Math.max(0, Math.floor(max.value) - from + 1) }, (_, i) => from + i);
+  return all.filter((value) => isOfForm(value, facts));
 }
 
 /** Throws where a goal has no value at all only because of what can't be written down. */

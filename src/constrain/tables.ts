@@ -31,6 +31,8 @@ export interface Node {
   numbers: Dfa | undefined;
   texts: Dfa | undefined;
   counted: Counted[];
+  /** The JSON texts of arrays whose items differ. */
+  lists: Dfa | undefined;
   arrays: ArrayForm[];
   objects: ObjectForm[];
   /** Whether any value is possible. */
@@ -152,8 +154,8 @@ export class TableWriter {
     return start;
   }
 
-  /** The state before a null, true, false, a number, or a string that is not counted. */
-  #scalars({ words, numbers, texts }: Node): number {
+  /** The state before a null, true, false, a number, a string that is not counted, or an array that is written as a text. */
+  #scalars({ words, numbers, texts, lists }: Node): number {
     const edges: [number, number, number][] = [];
     for (const word of words) {
       const codes = [...word].map((c) => c.charCodeAt(0));
@@ -161,9 +163,10 @@ export class TableWriter {
       for (const c of codes.slice(1).reverse()) to = this.#states.intern([[c, c, to]]);
       edges.push([codes[0] as number, codes[0] as number, to]);
     }
-    if (numbers && !isEmpty(numbers)) {
-      const start = this.#starts.get(numbers) ?? this.#states.addText(numbers);
-      this.#starts.set(numbers, start);
+    for (const dfa of [numbers, lists]) {
+      if (!dfa || isEmpty(dfa)) continue;
+      const start = this.#starts.get(dfa) ?? this.#states.addText(dfa);
+      this.#starts.set(dfa, start);
       for (const edge of this.#states.edges[start] ?? []) edges.push([...edge]);
     }
     if (texts && !isEmpty(texts)) edges.push([0x22, 0x22, this.#string(texts)]);

@@ -27,7 +27,7 @@ const widthKey = "mplugowl3.vision.feed_forward_length";
  */
 export async function quantizeFile(input: string, output: string, options: QuantizeOptions): Promise<number> {
   checkWrite([input, output], options, quantizeShape, "quantizeFile()");
-  const file = await nativeCall(native().readGguf(input));
+  const file = await nativeCall(() => native().readGguf(input));
   if (file.metadata["general.architecture"] !== "mplugowl3")
     throw new ModelFileError(`${input} is a GGUF file of another architecture, not mplugowl3.`);
   const numLayers = count(file, "mplugowl3.block_count");

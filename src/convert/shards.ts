@@ -20,7 +20,7 @@ export async function findTensors(folder: string): Promise<Tensors> {
   if (existsSync(index)) return findSharded(folder, index);
   if (!existsSync(single))
     throw new FileError(`${folder} holds no weights: model.safetensors (or ${indexName}) is missing.`);
-  const list = await nativeCall(native().readSafetensors(single));
+  const list = await nativeCall(() => native().readSafetensors(single));
   return new Map(list.map((tensor) => [tensor.name, { ...tensor, path: single }]));
 }
 
@@ -47,7 +47,7 @@ async function findSharded(folder: string, index: string): Promise<Tensors> {
     if (!(await stat(path).catch(() => undefined))?.isFile())
       throw new FileError(`${path} is missing; ${indexName} names it.`);
   for (const path of shards)
-    for (const tensor of await nativeCall(native().readSafetensors(path))) {
+    for (const tensor of await nativeCall(() => native().readSafetensors(path))) {
       const { name } = tensor;
       const other = found.get(name);
       if (other) throw new ModelFileError(`tensor ${name} is in two shards, ${other.path} and ${path}.`);

@@ -64,11 +64,11 @@ export async function writeGguf(
   try {
     for (; progress.tensorsDone < tensors.length; progress.tensorsDone++) {
       if (signal?.aborted) throw interrupted();
-      await nativeCall(writer.writeNext());
+      await nativeCall(() => writer.writeNext());
     }
     report();
     if (signal?.aborted) throw interrupted();
-    await nativeCall(writer.finish());
+    await nativeCall(() => writer.finish());
     return progress.bytesTotal;
   } catch (error) {
     writer.abort();

@@ -1,4 +1,5 @@
 import type { NativeMatcher } from "../native/constraint.js";
+import { nativeSync } from "../native/native.js";
 import { type Drafter, maxDraft } from "./draft.js";
 
 /** Bytes that are looked ahead at most: more than a draft's tokens usually have. */
@@ -22,7 +23,7 @@ export class ForcedText implements Drafter {
   }
 
   propose(max: number): number[] {
-    const bytes = this.#matcher.forced(maxBytes);
+    const bytes = nativeSync(() => this.#matcher.forced(maxBytes));
     // The last token may go on into what is not known yet.
     const ids = bytes.length > 1 ? this.#encode(wholeCharacters(bytes)).slice(0, -1) : [];
     this.#others = ids.length === 0;

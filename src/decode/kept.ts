@@ -8,14 +8,14 @@ const maxKept = 32;
  * is kept whatever its size, as the next turn of a chat begins with it.
  */
 export class Kept implements Iterable<Sequence> {
-  readonly #limit: number;
+  readonly limit: number;
   readonly #sizeOf: (sequence: Sequence) => number;
   readonly #drop: (sequence: Sequence) => void;
   readonly #sizes = new Map<Sequence, number>();
   #bytes = 0;
 
   constructor(limit: number, sizeOf: (sequence: Sequence) => number, drop: (sequence: Sequence) => void) {
-    this.#limit = limit;
+    this.limit = limit;
     this.#sizeOf = sizeOf;
     this.#drop = drop;
   }
@@ -24,6 +24,10 @@ export class Kept implements Iterable<Sequence> {
     return this.#sizes.keys();
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#sizes.size;
+  }
   get bytes(): number {
     return this.#bytes;
   }
@@ -36,7 +40,7 @@ export class Kept implements Iterable<Sequence> {
     const bytes = this.#sizeOf(sequence);
     this.#sizes.set(sequence, bytes);
     this.#bytes += bytes;
-    while (this.#sizes.size > 1 && (this.#bytes > this.#limit || this.#sizes.size > maxKept)) this.#dropOldest();
+    while (this.#sizes.size > 1 && (this.#bytes > this.limit || this.#sizes.size > maxKept)) this.#dropOldest();
   }
 
   /** Takes one out; its memory is the caller's from now on. */

@@ -3,7 +3,7 @@ import { kinds, type Shape } from "../check.js";
 import { UsageError } from "../errors.js";
 import type { GgufMetadata, SamplerOptions } from "../native/binding.js";
 
-/** Options of sampling. Those that are absent come from the model file (its generation_config.json), then from {@link greedySampling}. */
+/** Options of sampling. Those that are absent come from the model file (its generation_config.json), then they are greedy decoding without penalties. */
 export interface SamplingOptions {
   /** 0: greedy */
   temperature?: number | undefined;

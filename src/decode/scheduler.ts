@@ -26,6 +26,15 @@ interface Request extends Wish {
   reject(error: unknown): void;
 }
 
+/** The keys and values that sequences hold. */
+export interface KvUse {
+  bytes: number;
+  /** Pages of text among them. */
+  pages: number;
+  /** Sequences without a client, the bytes that they take if they share none, and their bound. */
+  kept: { sequences: number; bytes: number; limit: number };
+}
+
 /** The share of the memory that sequences without a client may hold. */
 const keptShare = 1 / 8;
 /** A prompt waits for another prompt that computes at least this many of its rows: one more pass costs about as much. */
@@ -51,7 +60,7 @@ export class Scheduler implements SequenceOwner {
   /** Whether a pass is running; other work on the session waits in #later meanwhile. */
   #busy = false;
   #later: (() => void)[] = [];
-  #bytes = 0;
+  #held = { bytes: 0, pages: 0 };
   #disposed = false;
 
   constructor({ model, kvType, turns, admission }: SchedulerOptions) {
@@ -67,10 +76,10 @@ export class Scheduler implements SequenceOwner {
     this.#kept = new Kept(total * keptShare, sizeOf, (sequence) => this.#remove(sequence));
   }
 
-  /** Bytes that sequences hold; while a pass runs, what they held before it. */
-  get bytes(): number {
-    if (!this.#busy && !this.#disposed) this.#bytes = this.#session.bytes;
-    return this.#bytes;
+  /** The memory that sequences hold; while a pass runs, that of before it. */
+  get use(): KvUse {
+    const { size, bytes, limit } = this.#kept;
+    return { ...this.#measure(), kept: { sequences: size, bytes, limit } };
   }
 
   /**
@@ -141,6 +150,11 @@ export class Scheduler implements SequenceOwner {
     this.#session.dispose();
   }
 
+  #measure(): { bytes: number; pages: number } {
+    if (!this.#busy && !this.#disposed) this.#held = { bytes: this.#session.bytes, pages: this.#session.pagesInUse };
+    return this.#held;
+  }
+
   #check(): void {
     if (this.#disposed) throw disposed();
   }
@@ -148,7 +162,7 @@ export class Scheduler implements SequenceOwner {
   /** Does something to the session now, or as soon as its pass is over. */
   #whenFree(work: () => void): void {
     if (this.#busy) this.#later.push(work);
-    else work();
+    else nativeSync(work);
   }
 
   #remove(sequence: Sequence): void {
@@ -198,7 +212,7 @@ export class Scheduler implements SequenceOwner {
     void this.#turns
       .take(this, () => this.#pass())
       .catch((error: unknown) => {
-        for (const { reject } of this.#requests.splice(0)) reject(error);
+        for (const { reject } of this.#requests.splice(0)) reject(fromNative(error));
       })
       .finally(() => {
         this.#asked = false;
@@ -214,6 +228,7 @@ export class Scheduler implements SequenceOwner {
     const shares = chosen.filter(({ wish }) => this.#requests.includes(wish));
     if (shares.length === 0) return;
     for (const { wish } of shares) wish.sequence.native ??= this.#session.create();
+    this.#measure();
     this.#busy = true;
     const outcomes = await this.#advance(shares);
     this.#busy = false;

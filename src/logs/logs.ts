@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { FileError } from "../errors.js";
+import { FileError, systemReason } from "../errors.js";
 import { dataFolder } from "../folders.js";
 import { type LogEntry, parseEntry } from "./entry.js";
 
@@ -96,7 +96,7 @@ export async function readEntries(
 export async function logFiles(folder = logsFolder()): Promise<string[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
-    throw new FileError(`${folder} can't be read: ${error.code ?? error.message}.`, { cause: error });
+    throw new FileError(`${folder} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   return names
     .filter((name) => /^\d{4}-\d\d\.jsonl$/.test(name))
@@ -112,7 +112,6 @@ async function attempt<T>(file: string, what: "read" | "written", work: () => Pr
   try {
     return await work();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new FileError(`${file} can't be ${what}: ${code ?? message}.`, { cause: error });
+    throw new FileError(`${file} can't be ${what}: ${systemReason(error)}.`, { cause: error });
   }
 }

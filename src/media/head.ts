@@ -1,4 +1,5 @@
 /** Reads the first bytes of a file, which identify its format. */
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { FileError, systemReason } from "../errors.js";
 import { sniffBytes } from "./video/container.js";
@@ -11,9 +12,12 @@ export interface Head {
   kind: "file" | "folder" | "other";
 }
 
+/** Opening a pipe that nobody writes to would wait for ever without it; where the system has no such flag it has no such pipes. */
+const { O_RDONLY, O_NONBLOCK = 0 } = constants;
+
 /** Reads the head of a file; rejects with the system's error. */
 export async function readHead(file: string): Promise<Head> {
-  const handle = await open(file, "r");
+  const handle = await open(file, O_RDONLY | O_NONBLOCK);
   try {
     const info = await handle.stat();
     const kind = info.isFile() ? "file" : info.isDirectory() ? "folder" : "other";

@@ -2,16 +2,10 @@
 import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileError, systemReason } from "../errors.js";
+import { FileError } from "../errors.js";
+import { entriesOf, naturalOrder } from "./folder.js";
 import { readHead } from "./head.js";
 import { containerOf, sniffBytes } from "./video/container.js";
-
-const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-
-/** Compares names in natural order: numbers by value, letters without case, ties by code units. */
-export function naturalOrder(a: string, b: string): number {
-  return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
-}
 
 /** Suffixes of media, and of what is often taken for them; what a file is, its first bytes tell. */
 export const mediaSuffix =
@@ -76,23 +70,19 @@ async function mediaOf(folder: string, options: ExpandOptions): Promise<string[]
 
 /** The files of a folder that are media, or look like some by their names, in natural order. */
 async function mediaIn(folder: string, options: ExpandOptions): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    throw new FileError(`${folder} can't be read: ${systemReason(error)}.`, { cause: error });
-  });
   const files: string[] = [];
   let subfolders = 0;
-  for (const entry of entries.sort((a, b) => naturalOrder(a.name, b.name))) {
-    const file = path.join(folder, entry.name);
-    if (entry.name.startsWith(".")) continue;
-    if (entry.isDirectory() && options.recursive) files.push(...(await mediaIn(file, options)));
-    else if (entry.isDirectory()) subfolders++;
+  for (const { file, isFolder } of await entriesOf(folder)) {
+    if (isFolder && options.recursive) files.push(...(await mediaIn(file, options)));
+    else if (isFolder) subfolders++;
     else if (await isWanted(file, options)) files.push(file);
   }
   if (subfolders > 0) options.onSubfolders?.(folder, subfolders);
   return files;
 }
 
-async function isWanted(file: string, { only, check }: ExpandOptions): Promise<boolean> {
+/** Whether a file of a folder is a medium; its first bytes tell. */
+export async function isWanted(file: string, { only, check }: ExpandOptions = {}): Promise<boolean> {
   const head = await readHead(file).catch(() => null);
   if (head?.kind !== "file") return false;
   const container = containerOf(head.bytes) !== null;
@@ -100,6 +90,12 @@ async function isWanted(file: string, { only, check }: ExpandOptions): Promise<b
   if (isPicture(head.bytes)) return true;
   // Whoever checks the files tells what is wrong with one that only looks like a picture.
   return only === "image" ? false : container || (check !== undefined && mediaSuffix.test(file));
+}
+
+/** Whether a file is a picture or video, by its first bytes. */
+export async function isMedium(file: string): Promise<boolean> {
+  const head = await readHead(file).catch(() => undefined);
+  return head !== undefined && (isPicture(head.bytes) || containerOf(head.bytes) !== null);
 }
 
 /** The files that a pattern matches, in natural order. */

@@ -3,18 +3,13 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../errors.js";
-import { absolute, dataFolder, homeFolder } from "../folders.js";
+import { dataFolder } from "../folders.js";
 import { isRepo, type ModelName } from "./names.js";
 
 /** The model folder: $OWL3_HOME, else owl3/models in the XDG data folder. */
 export function modelFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.OWL3_HOME) return path.resolve(env.OWL3_HOME);
   return path.join(dataFolder(env), "models");
-}
-
-/** The user's settings: owl3/config.json in the XDG config folder. */
-export function configPath(env: NodeJS.ProcessEnv = process.env): string {
-  return path.join(absolute(env.XDG_CONFIG_HOME) ?? path.join(homeFolder(), ".config"), "owl3/config.json");
 }
 
 /** The model that comes with the package. */

@@ -1,8 +1,10 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
-import { checkKeys, nearest } from "../check.js";
-import { FileError, FolderError, NoModelError, systemReason, UsageError } from "../errors.js";
-import { configPath, demoModel, isFile, modelFolder } from "./folder.js";
+import { nearest } from "../check.js";
+import { configPath, readConfig } from "../config.js";
+import { FileError, FolderError, NoModelError, UsageError } from "../errors.js";
+import { expandHome } from "../folders.js";
+import { demoModel, isFile, modelFolder } from "./folder.js";
 import { findModel, listModels } from "./list.js";
 import { isModelName, shortNames } from "./names.js";
 
@@ -59,25 +61,9 @@ async function advice(chosen: string, env: NodeJS.ProcessEnv): Promise<string> {
 }
 
 async function configuredModel(env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const file = configPath(env);
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-    throw new FileError(`${file} can't be read: ${systemReason(error)}.`, { cause: error });
-  });
-  if (text === undefined) return undefined;
-  let config: unknown;
-  try {
-    config = JSON.parse(text);
-  } catch {
-    throw new UsageError(`${file} is not JSON.`);
-  }
-  if (typeof config !== "object" || config === null || Array.isArray(config))
-    throw new UsageError(`${file}: expected an object such as {"model": "7b"}.`);
-  checkKeys(config, ["model"], file);
-  const model = (config as { model?: unknown } | null)?.model;
+  const { model } = await readConfig(env);
   if (model === undefined) return undefined;
-  if (typeof model !== "string" || !model) throw new UsageError(`${file}: "model" must be a file or a model's name.`);
-  if (model.startsWith("~/")) return path.join(env.HOME ?? "", model.slice(2));
+  const file = expandHome(model);
   // A relative path counts from the config file, wherever the command runs.
-  return isModelName(model) || path.isAbsolute(model) ? model : path.resolve(path.dirname(file), model);
+  return isModelName(file) || path.isAbsolute(file) ? file : path.resolve(path.dirname(configPath(env)), file);
 }

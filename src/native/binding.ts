@@ -233,6 +233,11 @@ export interface NativeModel {
   plan(work: Work & { kvType: KvType }): MemoryPlan;
   /** Runs the vision tower and the projector over uint8 RGB crops [n, cropSize, cropSize, 3], a few at a time with bounded scratch. */
   encode(crops: Uint8Array, n: number): Promise<NativeEmbeds>;
+  /**
+   * The share of the running encode() that the device was given, from 0 to 1, layer by layer; 0 while none runs. The CPU has computed what it was
+   * given; another device may be behind.
+   */
+  readonly encodedShare: number;
   /** Takes embeddings that were computed before, [n, cropTokens, hiddenSize]. */
   embedsFrom(data: Float32Array, n: number): NativeEmbeds;
   /** Memory of one page of text (pagePositions positions, all layers) and of one crop's visual keys and values, in bytes. */

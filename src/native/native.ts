@@ -31,10 +31,10 @@ export function exitNow(code: number): void {
   process.exit(code);
 }
 
-/** Awaits a call of the addon; what it throws becomes a NativeError. */
-export async function nativeCall<T>(call: Promise<T> | T): Promise<T> {
+/** Calls the addon and awaits the result; what is thrown, at once or later, becomes a NativeError. */
+export async function nativeCall<T>(call: () => Promise<T> | T): Promise<T> {
   try {
-    return await call;
+    return await call();
   } catch (error) {
     throw fromNative(error);
   }
@@ -42,7 +42,10 @@ export async function nativeCall<T>(call: Promise<T> | T): Promise<T> {
 
 /** Converts an error thrown by the addon to its typed error and returns anything else as it is. */
 export function fromNative(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof UserError || !("code" in error)) return error;
+  if (!(error instanceof Error) || error instanceof UserError) return error;
+  // Memory may run out outside of all that gives errors a code, where arguments are read and results are made.
+  if (error.message === "std::bad_alloc") return new NativeError("out_of_memory", "out of memory", { cause: error });
+  if (!("code" in error)) return error;
   return isNativeCode(error.code) ? new NativeError(error.code, error.message, { cause: error }) : error;
 }
 

@@ -77,7 +77,7 @@ export interface FrameChoice {
   frames?: readonly number[];
 }
 export type InputPart = TextPart | InputImage | InputVideo;
-/** `ids` of an answer are the ids that this model generated it as (see {@link Message}); they are not used unless they spell it. */
+/** `ids` of an answer are the ids that this model generated it as; they are not used unless they spell it. */
 export interface InputMessage {
   role: Role;
   content: string | InputPart[];

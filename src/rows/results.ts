@@ -15,7 +15,7 @@ import {
   renameSync,
   writeSync,
 } from "node:fs";
-import { FileError, UsageError } from "../errors.js";
+import { FileError, systemReason, UsageError } from "../errors.js";
 import { lockFile } from "../lock.js";
 import { parseObject, splitLines } from "./lines.js";
 
@@ -221,7 +221,7 @@ export class ResultsFile<L extends object, H extends object> {
       } catch {
         // The next run cuts it off.
       }
-      throw unwritable(this.#path, error as NodeJS.ErrnoException);
+      throw unwritable(this.#path, error);
     }
     this.#size += bytes.length;
     this.#dirty = true;
@@ -286,10 +286,10 @@ function attempt<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw unwritable(path, error as NodeJS.ErrnoException);
+    throw unwritable(path, error);
   }
 }
 
-function unwritable(path: string, { code, message }: NodeJS.ErrnoException): FileError {
-  return new FileError(`${path} can't be written: ${code ?? message}.`);
+function unwritable(path: string, error: unknown): FileError {
+  return new FileError(`${path} can't be written: ${systemReason(error)}.`, { cause: error });
 }

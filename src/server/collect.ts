@@ -16,7 +16,7 @@ export async function collect(events: AsyncIterable<AnswerEvent>, n: number): Pr
   const ends: AnswerEnd[] = [];
   for await (const event of events) {
     if (event.type === "end") ends[event.choice] = event;
-    else {
+    else if (event.type === "piece") {
       texts[event.choice] += event.text;
       if (event.token) tokens[event.choice]?.push(event.token);
     }

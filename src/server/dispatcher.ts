@@ -41,6 +41,7 @@ export class Dispatcher {
     metrics.gauge("owl3:num_requests_waiting", "Requests that wait for their turn.", () => this.#queue.waiting);
     metrics.gauge("owl3:engine_up", "Whether the engine takes requests.", () => (engine.status === "ready" ? 1 : 0));
     metrics.counterOf("owl3:engine_restarts_total", "Starts of the engine after a crash.", () => engine.restarts);
+    metrics.memory(() => engine.memory);
   }
 
   get engine(): Engine {
@@ -89,7 +90,7 @@ export class Dispatcher {
         if (last === undefined) this.#metrics.firstToken.observe((now - started) / 1000);
         else this.#metrics.interToken.observe((now - last) / 1000);
         last = now;
-      } else this.#metrics.answered(event, (now - started) / 1000);
+      } else if (event.type === "end") this.#metrics.answered(event, (now - started) / 1000);
       channel.push(event);
     }
   }

@@ -1,6 +1,6 @@
 import type { Server } from "node:http";
 import { serve } from "@hono/node-server";
-import { UserError } from "../errors.js";
+import { systemReason, UserError } from "../errors.js";
 import type { App } from "./call.js";
 import type { Dispatcher } from "./dispatcher.js";
 
@@ -68,6 +68,6 @@ function refused(error: NodeJS.ErrnoException, host: string, port: number): User
         ? "this user may not use it"
         : error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND"
           ? "this machine has no such address"
-          : error.message;
+          : systemReason(error);
   return new UserError(`${host}:${port} can't be listened on: ${why}.`, undefined, { cause: error });
 }

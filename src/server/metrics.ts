@@ -1,4 +1,30 @@
-import type { AnswerEvent } from "../worker/protocol.js";
+import type { AnswerEvent, EngineMemory } from "../worker/protocol.js";
+
+const memoryGauges: readonly (readonly [name: string, help: string, of: (memory: EngineMemory) => number])[] = [
+  [
+    "kv_cache_usage_perc",
+    "Keys and values in use, as a share of what answers may have; 1 is all.",
+    ({ kv }) => share(kv),
+  ],
+  ["kv_cache_bytes", "Keys and values in use.", ({ kv }) => kv.bytes],
+  ["kv_cache_pages", "Pages of keys and values of text in use.", ({ kv }) => kv.pages],
+  [
+    "kept_prefixes",
+    "Prompts and answers that are over and kept for those that begin alike.",
+    ({ kv }) => kv.kept.sequences,
+  ],
+  ["kept_prefixes_bytes", "Their keys and values, as if they shared none.", ({ kv }) => kv.kept.bytes],
+  [
+    "kept_prefixes_limit_bytes",
+    "The bound of these; answers that need the memory take it before.",
+    ({ kv }) => kv.kept.limit,
+  ],
+  ["crop_embeddings_bytes", "Embeddings of crops in memory.", ({ crops }) => crops.bytes],
+  ["unused_crop_embeddings_bytes", "Those of them that no answer looks at.", ({ crops }) => crops.unused.bytes],
+  ["unused_crop_embeddings_limit_bytes", "The bound of these.", ({ crops }) => crops.unused.limit],
+  ["engine_resident_memory_bytes", "Memory of the engine's process.", ({ resident }) => resident],
+];
+const share = ({ bytes, limit }: { bytes: number; limit: number }): number => (limit > 0 ? bytes / limit : 0);
 
 /** Counts for Prometheus, in its text format (https://prometheus.io/docs/instrumenting/exposition_formats/); the words are vLLM's. */
 export class Metrics {
@@ -47,6 +73,17 @@ export class Metrics {
   /** A value that is read when it is asked for. */
   gauge(name: string, help: string, read: () => number): void {
     this.#all.push({ name, help, type: "gauge", lines: () => [`${name} ${read()}`] });
+  }
+  /** The memory of the engine, as it was a moment ago, and of this process. */
+  memory(read: () => EngineMemory | undefined): void {
+    for (const [name, help, of] of memoryGauges)
+      this.gauge(`owl3:${name}`, help, () => {
+        const memory = read();
+        return memory ? of(memory) : 0;
+      });
+    this.gauge("owl3:server_resident_memory_bytes", "Memory of the process that speaks HTTP.", () =>
+      process.memoryUsage.rss(),
+    );
   }
   counterOf(name: string, help: string, read: () => number): void {
     this.#all.push({ name, help, type: "counter", lines: () => [`${name} ${read()}`] });

@@ -17,16 +17,16 @@ export interface StreamOptions extends StreamFormat {
   /** Stops the work behind the frames. */
   leave: () => void;
   pingMs?: number;
+  /** The status has to be told before the answer begins: an error that comes within this time has one, a later one is an event of the stream. */
+  headersMs?: number;
 }
 
-/** The status has to be told before the answer begins: an error that comes within this time has one, a later one is an event of the stream. */
-const headersMs = 5000;
-
-/** Streams frames as they are made, no faster than the client reads. What fails before the first frame is thrown. */
+/** Streams frames as they are made, no faster than the client reads. What fails before the first frame is thrown; comments are none, and wait for it. */
 export async function streamed(frames: AsyncGenerator<string>, options: StreamOptions): Promise<Response> {
-  const { contentType, onError, ping, onEnd, log, leave, pingMs = 10_000 } = options;
+  const { contentType, onError, ping, onEnd, log, leave, pingMs = 10_000, headersMs = 5000 } = options;
   const encoder = new TextEncoder();
   let next: Promise<IteratorResult<string>> | undefined = frames.next();
+  let comment: string | undefined;
   let over = false;
   const end = (): void => {
     if (over) return;
@@ -34,7 +34,13 @@ export async function streamed(frames: AsyncGenerator<string>, options: StreamOp
     onEnd();
   };
   try {
-    await within(next, headersMs);
+    const until = performance.now() + headersMs;
+    for (;;) {
+      const first = await within(next, until - performance.now());
+      if (first?.value === undefined || !isComment(first.value)) break;
+      comment = first.value; // the latest says all that those before it said
+      next = frames.next();
+    }
   } catch (error) {
     end();
     throw error;
@@ -43,6 +49,11 @@ export async function streamed(frames: AsyncGenerator<string>, options: StreamOp
     {
       async pull(out) {
         try {
+          if (comment !== undefined) {
+            out.enqueue(encoder.encode(comment));
+            comment = undefined;
+            return;
+          }
           next ??= frames.next();
           const item = await within(next, pingMs);
           if (item === undefined) return out.enqueue(encoder.encode(ping));
@@ -82,6 +93,13 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
     clearTimeout(timer);
   }
 }
+
+/** A comment of a stream of server-sent events, which clients pass over: how far the vision tower is. */
+export function visionComment({ done, total }: { done: number; total: number }): string {
+  return `: vision ${done}/${total}\n\n`;
+}
+
+const isComment = (frame: string): boolean => frame.startsWith(":");
 
 /** An event of a stream of server-sent events. */
 export function sse(data: unknown, event?: string): string {

@@ -1,9 +1,8 @@
-/** Files of a session's folder: nothing in it is followed that is a link, and what is written is whole or not there. */
-import { randomBytes } from "node:crypto";
+/** Files of a session's folder: nothing in it is followed that is a link. */
 import { constants, type Stats } from "node:fs";
-import { lstat, open, rename, rm } from "node:fs/promises";
+import { lstat, open } from "node:fs/promises";
 import path from "node:path";
-import { FileError, UserError } from "../errors.js";
+import { FileError, systemReason, UserError } from "../errors.js";
 
 /** The kind of what has a path; undefined if nothing has. A link is "other". */
 export async function kindOf(file: string): Promise<{ kind: "file" | "folder" | "other"; info: Stats } | undefined> {
@@ -27,49 +26,12 @@ export async function readTextFile(file: string, max: number): Promise<string> {
   }
 }
 
-/** Writes a file of this user alone: others see the old content or the new, also after a crash. */
-export async function replaceFile(file: string, text: string): Promise<void> {
-  const temporary = temporaryName(file);
-  try {
-    const handle = await open(temporary, "wx", 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncFolder(path.dirname(file));
-}
-
-/** Makes what was renamed into a folder stay there after a crash, where the system can. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r").catch(() => undefined); // Windows opens no folders
-  await handle?.sync().catch(() => {});
-  await handle?.close();
-}
-
-const temporaryEnd = /\.[0-9a-f]{12}\.part$/;
-
-/** A new name beside a file, for content that is not whole yet. */
-export function temporaryName(file: string): string {
-  return `${file}.${randomBytes(6).toString("hex")}.part`;
-}
-
-/** Whether temporaryName() made a name: a process that died may have left the file. */
-export const isTemporary = (name: string): boolean => temporaryEnd.test(name);
-
 /** Makes one sentence of the system's errors: what can't be done, and why. */
 export async function explained<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof UserError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new FileError(`${what}: ${(code ?? message).replace(/\.$/, "")}.`, { cause: error });
+    throw new FileError(`${what}: ${systemReason(error).replace(/\.$/, "")}.`, { cause: error });
   }
 }

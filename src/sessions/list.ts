@@ -2,8 +2,9 @@
 import type { Dirent } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { FileError, UsageError, UserError } from "../errors.js";
-import { explained, kindOf, temporaryName } from "./files.js";
+import { FileError, systemReason, UsageError, UserError } from "../errors.js";
+import { temporaryName } from "../files.js";
+import { explained, kindOf } from "./files.js";
 import { isSessionName, sessionPaths, sessionsFolder } from "./names.js";
 import { mediaOf, type SessionRecord } from "./record.js";
 import { lockSession, readRecord } from "./session.js";
@@ -33,9 +34,14 @@ export async function listSessions(root: string = sessionsFolder()): Promise<Lis
   return sessions;
 }
 
+/** The names of the sessions, the last saved first. */
+export async function sessionNames(root: string = sessionsFolder()): Promise<string[]> {
+  return (await saved(root)).map(({ name }) => name);
+}
+
 /** The name of the session that was saved last, if there is one. */
 export async function lastSession(root: string = sessionsFolder()): Promise<string | undefined> {
-  return (await saved(root))[0]?.name;
+  return (await sessionNames(root))[0];
 }
 
 /** Removes a session and its media. Throws UsageError if there is none, and UserError if another process has it open. */
@@ -58,7 +64,7 @@ export async function removeSession(name: string, root: string = sessionsFolder(
 async function saved(root: string): Promise<{ name: string; updated: Date }[]> {
   const entries = await readdir(root, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [] as Dirent[];
-    throw new FileError(`${root} can't be read: ${error.code ?? error.message}.`, { cause: error });
+    throw new FileError(`${root} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   const found: { name: string; updated: Date }[] = [];
   for (const entry of entries) {

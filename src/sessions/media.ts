@@ -3,10 +3,11 @@ import { constants } from "node:fs";
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
+import { isTemporary, syncFolder, temporaryName } from "../files.js";
 import { contentHash } from "../media/hash.js";
 import { openSource } from "../media/source.js";
 import type { Source } from "../prompt/messages.js";
-import { isTemporary, kindOf, syncFolder, temporaryName } from "./files.js";
+import { kindOf } from "./files.js";
 import { isHash, mediumFile, type SessionPaths } from "./names.js";
 import type { KeptMedium } from "./record.js";
 

@@ -2,10 +2,11 @@ import { rmdirSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { FileError, UserError } from "../errors.js";
+import { replaceFile } from "../files.js";
 import { lockFile } from "../lock.js";
 import { openSource } from "../media/source.js";
 import type { InputImage, InputMessage, InputPart, InputVideo } from "../prompt/messages.js";
-import { explained, kindOf, readTextFile, replaceFile } from "./files.js";
+import { explained, kindOf, readTextFile } from "./files.js";
 import { keepMedium, openKept, removeUnused } from "./media.js";
 import { mediumFile, type SessionPaths, sessionName, sessionPaths, sessionsFolder } from "./names.js";
 import {

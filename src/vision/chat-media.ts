@@ -22,6 +22,10 @@ export type ChatMedia = MediaPart & {
   report: MediaReport;
   pixels?: Pixels | undefined;
   encoded?: EncodedCrop[] | undefined;
+  /** Its encoding, while somebody is at it. */
+  encoding?: Promise<void> | undefined;
+  /** The conversations that show it besides the first. */
+  sharers?: number | undefined;
 };
 
 export interface Pixels {
@@ -59,8 +63,12 @@ export async function closeMedia(media: ChatMedia): Promise<void> {
   await pixels?.close();
 }
 
-/** Frees pixels and embeddings. */
+/** Frees pixels and embeddings, unless another conversation shows them. */
 export function releaseMedia(media: ChatMedia): void {
+  if (media.sharers) {
+    media.sharers--;
+    return;
+  }
   for (const crop of media.encoded ?? []) crop.release();
   media.encoded = undefined;
   void closeMedia(media);

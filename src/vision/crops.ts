@@ -24,10 +24,19 @@ export interface HoldOptions {
   signal?: AbortSignal | undefined;
   /** Crops of one tenant are not found by others. */
   tenant?: string | undefined;
+  /** Called several times a second while the vision tower runs: the share of the call with this crop that is done, from 0 to 1. */
+  onShare?: ((share: number) => void) | undefined;
+}
+
+/** The embeddings of crops in memory, in bytes. */
+export interface CropUse {
+  bytes: number;
+  /** Those of them that nobody holds, and their bound. */
+  unused: { bytes: number; limit: number };
 }
 
 export interface CropsOptions {
-  model: Pick<NativeModel, "config" | "encode" | "embedsFrom">;
+  model: Pick<NativeModel, "config" | "encode" | "encodedShare" | "embedsFrom">;
   /** The turns of all who call the engine. */
   turns: Turns;
   /** Embeddings of crops seen before, by any process; absent: every crop is run. */
@@ -36,10 +45,10 @@ export interface CropsOptions {
   unusedBytes?: number;
 }
 
-/** The embeddings of one call of the vision tower, or from the disk; they are disposed of when none of their crops is known any more. */
+/** The embeddings of one call of the vision tower, or from the disk. They are disposed of together. */
 interface Made {
   embeds: NativeEmbeds;
-  known: number;
+  entries: readonly Entry[];
 }
 
 interface Entry {
@@ -48,6 +57,8 @@ interface Entry {
   holders: number;
   made?: { by: Made; crop: number; ms: number };
   ready: Promise<void> | undefined;
+  /** Those who want to know how far its call is. */
+  watchers: ((share: number) => void)[];
 }
 interface Pending {
   entry: Entry;
@@ -63,6 +74,8 @@ interface Pending {
  */
 const targetMs = 500;
 const maxBatch = 16;
+/** Milliseconds between two reports of how far a call is. */
+const shareMs = 250;
 
 /**
  * The crops of all chats. Each is encoded once, however many hold it, and comes from the cache on disk if it is there. While others wait for the
@@ -76,8 +89,10 @@ export class Crops {
   readonly #unusedBytes: number;
   readonly #shape: CacheEntryShape;
   readonly #entries = new Map<string, Entry>();
-  /** Encoded, without a holder, the least recently used first. */
-  readonly #unused = new Set<Entry>();
+  /** Embeddings of which nobody holds a crop, the least recently used first. */
+  readonly #unused = new Set<Made>();
+  #bytes = 0;
+  #unusedSum = 0;
   #pending: Pending[] = [];
   #asked = false;
   #batch = 1;
@@ -94,6 +109,10 @@ export class Crops {
     this.#shape = { tokens: model.config.cropTokens, hiddenSize: model.config.hiddenSize };
   }
 
+  get use(): CropUse {
+    return { bytes: this.#bytes, unused: { bytes: this.#unusedSum, limit: this.#unusedBytes } };
+  }
+
   /** How many crops a client should ask for at a time. */
   get batch(): number {
     return this.#batch;
@@ -102,7 +121,7 @@ export class Crops {
   /** Encodes a crop [s, s, 3] if it is not known. `ms` is what the vision tower took for it, 0 when it was known. */
   async hold(
     pixels: Uint8Array,
-    { signal, tenant = "" }: HoldOptions = {},
+    { signal, tenant = "", onShare }: HoldOptions = {},
   ): Promise<{ crop: EncodedCrop; ms: number }> {
     const cache = await this.#cache?.();
     signal?.throwIfAborted();
@@ -110,11 +129,12 @@ export class Crops {
     const arithmetic = tenant === "" ? (cache?.arithmetic ?? "") : `${cache?.arithmetic ?? ""} for ${tenant}`;
     const key = EmbeddingCache.key(cache?.weights ?? "", arithmetic, pixels);
     const known = this.#entries.has(key);
-    const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined };
+    const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined, watchers: [] };
     this.#entries.set(key, entry);
     entry.holders++;
+    if (onShare && !entry.made) entry.watchers.push(onShare);
     entry.ready ??= this.#make(entry, cache);
-    this.#unused.delete(entry);
+    if (entry.made && this.#unused.delete(entry.made.by)) this.#unusedSum -= entry.made.by.embeds.bytes;
     let held = true;
     const release = (): void => {
       if (held) this.#release(entry);
@@ -132,6 +152,7 @@ export class Crops {
     for (const { made } of this.#entries.values()) made?.by.embeds.dispose();
     this.#entries.clear();
     this.#unused.clear();
+    this.#bytes = this.#unusedSum = 0;
   }
 
   async #make(entry: Entry, cache: CropCache | undefined): Promise<void> {
@@ -164,15 +185,18 @@ export class Crops {
     if (part.length === 0) return;
     const entries = part.map(({ entry }) => entry);
     const started = performance.now();
+    const telling = setInterval(() => {
+      for (const { watchers } of entries) for (const report of watchers) report(this.#model.encodedShare);
+    }, shareMs).unref();
     try {
       const pixels = joined(entries.map((entry) => entry.pixels as Uint8Array));
-      const embeds = await nativeCall(this.#model.encode(pixels, part.length));
+      const embeds = await nativeCall(() => this.#model.encode(pixels, part.length));
       const ms = (performance.now() - started) / part.length;
       this.#batch = Math.max(1, Math.min(maxBatch, Math.floor(targetMs / ms)));
-      this.#encoded(entries, embeds, ms);
       // The next call need not wait for the disk; an answer does, or the process might end before. The write holds the crops, so that they are not
       // disposed of before it; a cache that can't be written is no reason to fail.
       for (const entry of entries) entry.holders++;
+      this.#encoded(entries, embeds, ms);
       void this.#keep(part, embeds)
         .catch(() => {})
         .finally(() => {
@@ -181,6 +205,8 @@ export class Crops {
         });
     } catch (error) {
       for (const { reject } of part) reject(error);
+    } finally {
+      clearInterval(telling);
     }
   }
 
@@ -189,37 +215,40 @@ export class Crops {
       embeds.dispose();
       throw new Error("the crops were disposed of");
     }
-    const by = { embeds, known: entries.length };
+    const by = { embeds, entries };
+    this.#bytes += embeds.bytes;
     for (const [crop, entry] of entries.entries()) {
       entry.made = { by, crop, ms };
       entry.pixels = undefined;
-      if (entry.holders === 0) this.#unused.add(entry);
+      entry.watchers = [];
     }
-    this.#shrink();
+    this.#let(by);
   }
 
   #release(entry: Entry): void {
     entry.holders--;
     if (entry.holders > 0 || this.#disposed) return;
     const queued = this.#pending.findIndex((pending) => pending.entry === entry);
-    if (entry.made) this.#unused.add(entry);
+    if (entry.made) this.#let(entry.made.by);
     else if (queued >= 0) {
       this.#pending.splice(queued, 1);
       this.#entries.delete(entry.key);
     }
-    this.#shrink();
   }
 
-  /** Drops what nobody holds and there is no room for. */
-  #shrink(): void {
-    const bytes = this.#shape.tokens * this.#shape.hiddenSize * Float32Array.BYTES_PER_ELEMENT;
-    for (const entry of this.#unused) {
-      if (this.#unused.size * bytes <= this.#unusedBytes) break;
-      this.#unused.delete(entry);
-      this.#entries.delete(entry.key);
-      const { by } = entry.made as NonNullable<Entry["made"]>;
-      by.known--;
-      if (by.known === 0) by.embeds.dispose();
+  /** Lets embeddings go of which nobody holds a crop: they stay as long as there is room. */
+  #let(made: Made): void {
+    if (made.entries.some(({ holders }) => holders > 0)) return;
+    this.#unused.add(made);
+    this.#unusedSum += made.embeds.bytes;
+    for (const oldest of this.#unused) {
+      if (this.#unusedSum <= this.#unusedBytes) break;
+      this.#unused.delete(oldest);
+      const { embeds, entries } = oldest;
+      this.#unusedSum -= embeds.bytes;
+      this.#bytes -= embeds.bytes;
+      for (const { key } of entries) this.#entries.delete(key);
+      embeds.dispose();
     }
   }
 

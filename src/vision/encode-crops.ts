@@ -6,6 +6,8 @@ export interface EncodeOptions {
   tenant?: string | undefined;
   /** One more crop is done; `ms`: what the vision tower took for it, 0 when it was known. */
   onCrop?: ((ms: number) => void) | undefined;
+  /** While the vision tower runs: how many crops the done part of its work on these amounts to. */
+  onPart?: ((crops: number) => void) | undefined;
 }
 
 /** Crops whose pixels may wait, decoded and cut, while the engine works. */
@@ -19,10 +21,12 @@ export async function encodeCrops(
   crops: Crops,
   source: AsyncIterable<Uint8Array>,
   n: number,
-  { signal, tenant, onCrop }: EncodeOptions = {},
+  { signal, tenant, onCrop, onPart }: EncodeOptions = {},
 ): Promise<EncodedCrop[]> {
   const encoded: EncodedCrop[] = [];
   const asked: Promise<void>[] = [];
+  /** By the places of crops in the running call. */
+  const shares = new Map<number, number>();
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   try {
@@ -31,8 +35,10 @@ export async function encodeCrops(
     for await (const pixels of prefetch(source, cropsAhead)) {
       signal?.throwIfAborted();
       const place = at++;
-      const one = crops.hold(pixels, { signal: either, tenant }).then(({ crop, ms }) => {
+      const onShare = onPart && ((share: number) => onPart(sum(shares.set(place, share))));
+      const one = crops.hold(pixels, { signal: either, tenant, onShare }).then(({ crop, ms }) => {
         encoded[place] = crop;
+        shares.delete(place);
         onCrop?.(ms);
       });
       one.catch(() => {}); // told below, when its turn comes
@@ -49,3 +55,5 @@ export async function encodeCrops(
     throw error;
   }
 }
+
+const sum = (shares: ReadonlyMap<number, number>): number => [...shares.values()].reduce((all, one) => all + one, 0);

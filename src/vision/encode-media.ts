@@ -1,3 +1,4 @@
+import { unlessAborted } from "../abort.js";
 import type { MemoryPlan } from "../native/binding.js";
 import type { ChatMedia } from "./chat-media.js";
 import type { Crops } from "./crops.js";
@@ -8,11 +9,13 @@ export interface EncodeProgress {
   stage: "encode";
   done: number;
   total: number;
+  /** Crops that the done part of the running call of the vision tower amounts to, by its layers: 0.5 is half a crop. */
+  part: number;
   /** Crops whose pixels have arrived; decoding runs ahead of encoding. */
   decoded: number;
   /** Milliseconds a crop took in the last call of the vision tower; 0 for crops that the cache had. */
   msPerCrop: number;
-  /** Estimated milliseconds left, by the average so far; undefined before the first crop. */
+  /** Estimated milliseconds left, by the average so far; undefined before there is one. */
   msLeft?: number;
   /** "frame" where all new media are videos. */
   unit: "crop" | "frame";
@@ -44,10 +47,12 @@ export async function encodeMedia(
   let done = 0;
   let encoded = 0;
   let decoded = 0;
+  let part = 0;
   const report = (msPerCrop: number): void => {
-    const msLeft = done > 0 ? ((performance.now() - started) / done) * (total - done) : undefined;
+    const sofar = done + part;
+    const msLeft = sofar > 0 ? ((performance.now() - started) / sofar) * (total - sofar) : undefined;
     const left = msLeft === undefined ? {} : { msLeft };
-    onProgress?.({ stage: "encode", done, total, decoded, msPerCrop, unit, memory: plan.total, ...left });
+    onProgress?.({ stage: "encode", done, part, total, decoded, msPerCrop, unit, memory: plan.total, ...left });
   };
   const counted = async function* (item: ChatMedia): AsyncGenerator<Uint8Array> {
     if (!item.pixels) throw new Error(`${item.report.path} was closed`);
@@ -57,17 +62,42 @@ export async function encodeMedia(
       yield crop;
     }
   };
-  for (const item of fresh) {
-    report(0);
+  const look = async (item: ChatMedia): Promise<void> => {
     item.encoded = await encodeCrops(crops, counted(item), item.report.crops, {
       signal,
       tenant,
       onCrop: (ms) => {
         done++;
+        part = 0;
         if (ms > 0) encoded++;
         report(ms);
       },
+      onPart: (crops) => {
+        part = crops;
+        report(0);
+      },
     });
+  };
+  for (const item of fresh) {
+    report(0);
+    const before = done;
+    // Another conversation that shows it may be at it; if that one is stopped, this one begins anew.
+    while (item.encoding && !item.encoded)
+      await unlessAborted(
+        item.encoding.catch(() => {}),
+        signal,
+        () => {},
+      );
+    if (!item.encoded) {
+      item.encoding = look(item).finally(() => {
+        item.encoding = undefined;
+      });
+      await item.encoding;
+    }
+    if (done === before) {
+      done += item.report.crops;
+      report(0);
+    }
   }
   return { crops: total, encoded };
 }

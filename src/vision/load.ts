@@ -17,7 +17,7 @@ const keptBytes = 128 * 2 ** 20;
 export function mediaLoader(binding: Pick<Binding, "cutImage">, cropSize: number): LoadMedia {
   let kept = 0;
   const cut = ({ data, width, height }: RgbImage, grid: Grid | null): Promise<Uint8Array> =>
-    nativeCall(binding.cutImage(data, width, height, cropSize, grid));
+    nativeCall(() => binding.cutImage(data, width, height, cropSize, grid));
 
   return (part, options) =>
     part.type === "image" ? picture(part, options) : "frames" in part ? frames(part, options) : clip(part, options);

@@ -8,7 +8,7 @@ import { nativeCall } from "../native/native.js";
  * projector, and the vision metadata. Two files that differ only in the language model have the same hash.
  */
 export async function hashVisionWeights(binding: Pick<Binding, "readGguf">, path: string): Promise<string> {
-  const { tensors, metadata } = await nativeCall(binding.readGguf(path));
+  const { tensors, metadata } = await nativeCall(() => binding.readGguf(path));
   const hash = createHash("sha256");
   for (const key of Object.keys(metadata)
     .filter((name) => name.includes(".vision."))

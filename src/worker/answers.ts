@@ -1,6 +1,9 @@
 /** Runs the requests of a server on an open model. */
+
+import type { Chat } from "../chat/chat.js";
 import type { ChatOptions } from "../chat/options.js";
 import type { Owl } from "../chat/owl.js";
+import type { OnProgress } from "../chat/progress.js";
 import type { Scores } from "../chat/score.js";
 import type { Token, TokenChoice } from "../decode/generate.js";
 import type { InputMessage } from "../prompt/messages.js";
@@ -16,7 +19,10 @@ import type {
 
 type Shared = Pick<EngineOptions, "kvType" | "contextLength" | "maxPixels">;
 
-/** Gives the answers of a request, all at the same time: they share the computation of the prompt. When one fails, the others are stopped. */
+/**
+ * Gives the answers of a request, all at the same time: media are decoded once, and they share the computation of the prompt. When one fails, the others
+ * are stopped.
+ */
 export async function runAnswers(
   owl: Owl,
   request: AnswerRequest,
@@ -27,10 +33,15 @@ export async function runAnswers(
   const { n, messages, sampling, maxTokens, stop, format } = request;
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
-  const one = async (choice: number): Promise<void> => {
-    await using chat = owl.chat({ ...conversationOptions(request, shared), messages });
+  await using first = owl.chat({ ...conversationOptions(request, shared), messages });
+  const began = performance.now();
+  await first.load({ signal });
+  const loadMs = performance.now() - began;
+  const one = async (given: Chat, choice: number): Promise<void> => {
+    await using chat = given;
     const seed = sampling.seed === undefined ? undefined : (sampling.seed + choice) >>> 0;
-    const answer = chat.answer({ ...sampling, seed, maxTokens, stop, format, signal: either });
+    const onProgress = choice === 0 ? visionOf(emit) : undefined; // all look at the same crops
+    const answer = chat.answer({ ...sampling, seed, maxTokens, stop, format, signal: either, onProgress });
     const told = sampling.logprobs !== undefined;
     for await (const { text, token } of answer)
       if (text !== "" || token)
@@ -43,16 +54,26 @@ export async function runAnswers(
       choice,
       finishReason,
       usage: { promptTokens, cachedTokens: promptTokens - prefilledTokens, completionTokens, crops },
-      timings: { preprocessMs, visionMs, prefillMs, decodeMs },
+      timings: { preprocessMs: preprocessMs + loadMs, visionMs, prefillMs, decodeMs },
     });
   };
-  const all = Array.from({ length: n }, (_, choice) => one(choice));
-  const first = Promise.all(all).catch((error: unknown) => {
+  const all = [first, ...Array.from({ length: n - 1 }, () => first.fork())].map(one);
+  const failure = Promise.all(all).catch((error: unknown) => {
     failed.abort();
     throw error;
   });
   await Promise.allSettled(all);
-  await first;
+  await failure;
+}
+
+/** Tells of each crop that the vision tower is done with. */
+function visionOf(emit: (event: AnswerEvent) => void): OnProgress {
+  let told = -1;
+  return (progress) => {
+    if (progress.stage !== "encode" || progress.done === told) return;
+    told = progress.done;
+    emit({ type: "vision", done: progress.done, total: progress.total });
+  };
 }
 
 export function runScore(owl: Owl, request: ScoreRequest, shared: Shared, signal: AbortSignal): Promise<Scores> {

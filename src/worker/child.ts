@@ -6,7 +6,7 @@ import { restrictLoaders } from "../media/image.js";
 import { exitNow } from "../native/native.js";
 import { runAnswers, runScore } from "./answers.js";
 import { toFault } from "./fault.js";
-import type { EngineOptions, FromEngine, ModelInfo, ToEngine } from "./protocol.js";
+import type { EngineOptions, Fault, FromEngine, ModelInfo, ToEngine } from "./protocol.js";
 
 /** The folder of its temporary files. A server that ended itself has removed it; one that was killed has not. */
 const folder = process.argv[2];
@@ -38,25 +38,35 @@ async function open(given: EngineOptions): Promise<void> {
       ),
     ),
   };
+  tellMemory();
   send({ type: "open", info });
 }
+
+/** Tells how much memory there is in use: once a second while there is work, and when a request is over. */
+function tellMemory(): void {
+  if (owl) send({ type: "memory", memory: { ...owl.memoryUse(), resident: process.memoryUsage.rss() } });
+}
+setInterval(() => {
+  if (running.size > 0) tellMemory();
+}, 1000);
 
 async function run(message: Extract<ToEngine, { id: number; request: unknown }>): Promise<void> {
   const { id } = message;
   const controller = new AbortController();
   running.set(id, controller);
+  let fault: Fault | undefined;
   try {
     if (!owl || !options) throw new Error("the model is not open");
     const { signal } = controller;
     if (message.type === "answer")
       await runAnswers(owl, message.request, options, signal, (event) => send({ type: "event", id, event }));
     else send({ type: "scores", id, scores: await runScore(owl, message.request, options, signal) });
-    send({ type: "done", id });
   } catch (error) {
-    send({ type: "done", id, fault: toFault(error) });
-  } finally {
-    running.delete(id);
+    fault = toFault(error);
   }
+  running.delete(id);
+  tellMemory();
+  send({ type: "done", id, ...(fault && { fault }) });
 }
 
 process.on("message", (message: ToEngine) => {

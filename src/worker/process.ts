@@ -10,6 +10,7 @@ import { EngineError, fromFault } from "./fault.js";
 import type {
   AnswerEvent,
   AnswerRequest,
+  EngineMemory,
   EngineOptions,
   FromEngine,
   ModelInfo,
@@ -31,6 +32,16 @@ export interface EngineProcessOptions {
 const maxCrashes = 3;
 const crashWindowMs = 60_000;
 
+/**
+ * Tells glibc, which others ignore, to give the memory of pictures and frames back when they are done with: by default each of many threads has a heap
+ * of its own, and these grow to ten times of what is in use.
+ */
+const allocation = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: String(256 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 20),
+};
+
 interface Running {
   channel: Channel<AnswerEvent | { type: "scores"; scores: Scores }>;
 }
@@ -46,6 +57,7 @@ export class EngineProcess implements Engine {
   #child: ChildProcess | undefined;
   #status: EngineStatus = "loading";
   #info: ModelInfo | undefined;
+  #memory: EngineMemory | undefined;
   #crashes: number[] = [];
   #restarts = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -71,6 +83,9 @@ export class EngineProcess implements Engine {
   }
   get info(): ModelInfo | undefined {
     return this.#info;
+  }
+  get memory(): EngineMemory | undefined {
+    return this.#memory;
   }
   get restarts(): number {
     return this.#restarts;
@@ -122,7 +137,7 @@ export class EngineProcess implements Engine {
     const child = fork(fileURLToPath(new URL(built, import.meta.url)), [folder], {
       serialization: "advanced",
       execArgv: [],
-      env: { ...env, TMPDIR: folder },
+      env: { ...allocation, ...env, TMPDIR: folder },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#child = child;
@@ -150,6 +165,9 @@ export class EngineProcess implements Engine {
       case "unopened":
         this.#unopened(fromFault(message.fault));
         break;
+      case "memory":
+        this.#memory = message.memory;
+        break;
       case "event":
         this.#running.get(message.id)?.channel.push(message.event);
         break;
@@ -176,6 +194,7 @@ export class EngineProcess implements Engine {
 
   #ended(code: number | null, signal: NodeJS.Signals | null): void {
     this.#child = undefined;
+    this.#memory = undefined;
     const how =
       signal === "SIGKILL" ? "was killed, maybe for lack of memory" : `crashed (${signal ?? `exit code ${code}`})`;
     const crashed = new EngineError("crashed", `the engine ${how}; it is started again.`);

@@ -1,4 +1,5 @@
 /** The messages between a server and its engine process. All of it is data that `structuredClone` copies. */
+import type { MemoryUse } from "../chat/engine.js";
 import type { ChatOptions } from "../chat/options.js";
 import type { OwlOptions } from "../chat/owl.js";
 import type { Scores } from "../chat/score.js";
@@ -23,6 +24,11 @@ export interface ModelInfo {
   contextLength: number;
   /** The scalars of the file's metadata. */
   metadata: Record<string, string | number | boolean>;
+}
+
+/** The memory of an engine process; `resident`: all of it, as the system counts it. Bytes. */
+export interface EngineMemory extends MemoryUse {
+  resident: number;
 }
 
 /** A conversation that ends with a question. */
@@ -76,8 +82,12 @@ export interface AnswerTimings {
   decodeMs: number;
 }
 
-/** The pieces and the end of an answer, in order; `choice` counts the answers of a request from 0. */
+/**
+ * How far the vision tower is with the crops of a request, then the pieces and the end of each answer, in order; `choice` counts the answers of a request
+ * from 0.
+ */
 export type AnswerEvent =
+  | { type: "vision"; done: number; total: number }
   | { type: "piece"; choice: number; text: string; token?: WireToken } // the token where log-probabilities were asked for
   | { type: "end"; choice: number; finishReason: "stop" | "length"; usage: AnswerUsage; timings: AnswerTimings };
 
@@ -101,6 +111,7 @@ export type ToEngine =
 export type FromEngine =
   | { type: "open"; info: ModelInfo }
   | { type: "unopened"; fault: Fault }
+  | { type: "memory"; memory: EngineMemory }
   | { type: "event"; id: number; event: AnswerEvent }
   | { type: "scores"; id: number; scores: Scores }
   /** The last message of a request. */

@@ -109,6 +109,27 @@ describe("calls", () => {
     other.dispose();
   });
 
+  test("of the vision tower tell how far they are, layer by layer, and nothing when none runs", async () => {
+    // It takes long enough for a look in between.
+    const demo = await native().openModel(join(root, "models/owl3-demo.gguf"), { threads: 2 });
+    expect(demo.encodedShare).toBe(0);
+    const shares: number[] = [];
+    let running = true;
+    const encoded = demo.encode(new Uint8Array(24 * 3 * demo.config.cropSize ** 2), 24).finally(() => {
+      running = false;
+    });
+    while (running) {
+      shares.push(demo.encodedShare);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    (await encoded).dispose();
+    expect(demo.encodedShare).toBe(0);
+    const between = shares.filter((share) => share > 0 && share < 1);
+    expect(between.length).toBeGreaterThan(0);
+    expect(between).toEqual([...between].sort((a, b) => a - b));
+    demo.dispose();
+  });
+
   test("of several sessions and models at once wait for each other and agree", async () => {
     const other = await native().openModel(path, { threads: 3 });
     const sessions = [session(model), session(model), session(other), session(other)];

@@ -103,6 +103,55 @@ describe("owl3 batch", () => {
     expect(parsed(all.out)[1]?.text).toBe("A red circle moves to the right.");
   });
 
+  test("--choice and --schema hold every row's answer to the form, with beams as well; a run with another form is refused", () => {
+    const { file, results } = rowsFile(
+      makeRows(8).map(({ temperature: _, ...row }, i) => ({ ...row, temperature: i })),
+    );
+    const choice = ["--choice", "circle", "--choice", "square"];
+    const chosen = batch(file, ...choice, "-o", results);
+    expect(chosen.code).toBe(0);
+    const lines = parsed(read(results));
+    expect(lines).toHaveLength(8);
+    for (const { text, finish_reason } of lines)
+      expect([text, finish_reason]).toEqual([expect.stringMatching(/^(circle|square)$/), "stop"]);
+    expect(batch(file, ...choice, "-o", results).code).toBe(0);
+    const other = batch(file, "--choice", "circle", "-o", results);
+    expect([other.code, other.err]).toEqual([2, expect.stringContaining("choice")]);
+    expect(sorted(read(results))).toBe(sorted(lines.map((line) => JSON.stringify(line)).join("\n")));
+
+    const schema = JSON.stringify({
+      type: "object",
+      properties: { shape: { enum: ["circle", "star"] }, count: { type: "integer", minimum: 0, maximum: 9 } },
+      required: ["shape", "count"],
+      additionalProperties: false,
+    });
+    const plainRows = rowsFile(makeRows(4).map(({ max_tokens: _, temperature: __, ...row }) => row)).file;
+    for (const more of [[], ["--beams", "2"], ["--temp", "3"]]) {
+      const { code, out } = batch(plainRows, "--schema", schema, "--ordered", ...more);
+      expect([more, code]).toEqual([more, 0]);
+      for (const { text } of parsed(out))
+        expect(JSON.parse(text ?? "")).toEqual({
+          shape: expect.stringMatching(/^(circle|star)$/),
+          count: expect.any(Number),
+        });
+    }
+    const request = { messages: [{ role: "user", content: star }], response_format: { type: "json_schema" } };
+    const lax = { ...request.response_format, json_schema: { name: "a", schema: { ...JSON.parse(schema), note: 1 } } };
+    const bad = { ...lax, json_schema: { ...lax.json_schema, strict: true } };
+    const asked = [lax, bad].map((response_format, k) => ({
+      ...{ custom_id: `row ${k}`, method: "POST", url: "/v1/chat/completions", body: { ...request, response_format } },
+    }));
+    const openai = batch(rowsFile(asked).file, "--format", "openai", "--ordered");
+    expect(openai.code).toBe(6);
+    const [good, refused] = openai.out.trimEnd().split("\n");
+    expect(JSON.parse(JSON.parse(good ?? "").response.body.choices[0].message.content)).toHaveProperty("count");
+    expect(JSON.parse(refused ?? "").response.body.error.message).toMatch(/at \/note: "note" is no keyword/);
+    // Each answer is the one that owl3 chat gives.
+    const [first] = parsed(batch(plainRows, "--schema", schema, "--ordered").out);
+    const { image, prompt } = makeRows(1)[0] as { image: string; prompt: string };
+    expect(owl3("chat", image, "-p", prompt, "--schema", schema, "-q", "--no-cache").out).toBe(`${first?.text}\n`);
+  });
+
   test("rows with several pictures, a conversation, a data: URL, and their own options", () => {
     const data = `data:image/png;base64,${readFileSync(join(root, "examples/shapes.png")).toString("base64")}`;
     const { file } = rowsFile([
@@ -470,7 +519,7 @@ describe("owl3 batch: options", () => {
     refused(2, "allowed choices are .txt, .json, .xmp.", file, "--sidecar", ".md");
     refused(3, "there is no file absent.jsonl.", "absent.jsonl");
     refused(3, "The media root absent can't be opened", file, "--media-root", "absent");
-    refused(3, "absent/o.jsonl can't be written: ENOENT.", file, "-o", "absent/o.jsonl");
+    refused(3, "absent/o.jsonl can't be written: no such file or folder.", file, "-o", "absent/o.jsonl");
     const { file: twice, results } = rowsFile([{ id: "a" }, { id: "a" }]);
     refused(2, 'Rows 1 and 2 have the same id, "a".', twice, "-o", results);
   });

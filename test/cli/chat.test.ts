@@ -331,5 +331,5 @@ test("the help of all commands fits a screen, too", () => {
   expect([help.code, lines.length <= 24, lines.some((line) => line.length > 80)]).toEqual([0, true, false]);
   for (const name of ["chat", "video", "info", "convert", "quantize"])
     expect(lines.some((line) => line.startsWith(`  ${name} `))).toBe(true);
-  expect(lines).toContain("Also: score, find, rm, sessions, logs, cache, bench, build.");
+  expect(lines).toContain("Also: score, find, rm, sessions, logs, config, cache, bench, build, completion.");
 });

@@ -6,21 +6,14 @@ import { ExitCode } from "../../src/errors.js";
 import { root, temporaryFolder } from "../support/files.js";
 
 // The commands that a document shows are run: every line of a ```sh block, in order, from the root of the repository, without any model pulled or
-// configured; comments after it are what it prints. Lines that need the network or that install are in plain ``` blocks.
-const documents = [
-  "README.md",
-  "EVAL.md",
-  "ARCHITECTURE.md",
-  "CONTRIBUTING.md",
-  "docs/batch.md",
-  "docs/cuda.md",
-  "docs/server.md",
-  "docs/sessions.md",
-  "docs/schema.md",
-  "docs/score.md",
-  "docs/recipes.md",
-];
-const folder = temporaryFolder();
+// configured, and /tmp being a folder of the document; comments after a line are what it prints. Lines that need the network or that install are in
+// plain ``` blocks.
+const documents = execFileSync("git", ["grep", "--untracked", "-l", "^```sh$", "--", "*.md"], {
+  cwd: root,
+  encoding: "utf8",
+})
+  .trim()
+  .split("\n");
 
 /** Commands with the output that is shown for them, if any. */
 function commands(document: string): [command: string, output: string | undefined][] {
@@ -39,19 +32,22 @@ test("the README shows at least three examples", () => {
   expect(commands("README.md").length).toBeGreaterThanOrEqual(3);
 });
 
-test("the README's table has every exit code", () => {
-  const readme = readFileSync(path.join(root, "README.md"), "utf8");
-  for (const code of Object.values(ExitCode)) expect(readme).toMatch(new RegExp(`^\\| ${code} \\|`, "m"));
+test("the guide's table has every exit code", () => {
+  const guide = readFileSync(path.join(root, "docs/guide.md"), "utf8");
+  for (const code of Object.values(ExitCode)) expect(guide).toMatch(new RegExp(`^\\| ${code} \\|`, "m"));
+});
+
+test("the guide has every command", () => {
+  const { man } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+  const names = (man as string[]).flatMap((page) => /owl3-(\w+)\.1$/.exec(page)?.[1] ?? []);
+  expect(names.length).toBeGreaterThan(15);
+  const guide = readFileSync(path.join(root, "docs/guide.md"), "utf8");
+  for (const name of names) expect(guide).toMatch(new RegExp(`^\\| .*\`owl3 ${name}\\b.* \\|`, "m"));
 });
 
 for (const document of documents)
   describe(document, () => {
-    test("names only files that are there", () => {
-      const text = readFileSync(path.join(root, document), "utf8");
-      const links = [...text.matchAll(/\]\(([A-Za-z_/]+\.md)(?:#[a-z-]+)?\)/g)].map((match) => match[1] ?? "");
-      for (const link of links)
-        expect(() => readFileSync(path.join(root, path.dirname(document), link)), link).not.toThrow();
-    });
+    const folder = temporaryFolder();
     for (const [command, output] of commands(document))
       test(command, () => {
         const line = command.replaceAll("npx owl3", "node bin/owl3.js").replaceAll("/tmp/", `${folder}/`);
@@ -70,6 +66,6 @@ for (const document of documents)
           stdio: ["ignore", "pipe", "pipe"],
         });
         if (output !== undefined) expect(out).toBe(`${output}\n`);
-        if (/owl3 (chat|video)/.test(command)) expect(out.trim()).not.toBe("");
+        if (/owl3 (chat|video)/.test(command) && !command.includes(">")) expect(out.trim()).not.toBe("");
       });
   });

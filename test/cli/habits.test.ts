@@ -46,3 +46,30 @@ test("a wrong command line: one sentence that names what was meant or where it i
   ] as const)
     expect(owl3(...args)).toEqual({ code: 2, out: "", err: `owl3: ${want}\n` });
 });
+
+test("an option that is given twice: the last value counts, and stderr says so unless it is the same or --quiet", () => {
+  const dry = [shapes, "What?", "--dry-run", "--json"];
+  const warned = (...more: string[]) => {
+    const { code, err, out } = run(["chat", ...dry, ...more], { env });
+    expect([code, out.length > 0]).toEqual([0, true]);
+    return err;
+  };
+  expect(warned("--seed", "1", "--seed=2")).toBe('warning: --seed was given 2 times; the last value, "2", counts.\n');
+  expect(warned("--temp", "0", "--temperature", "1")).toContain('--temp was given 2 times; the last value, "1",');
+  expect(warned("--cut", "--no-cut")).toBe(
+    "warning: --cut and --no-cut were both given; --no-cut, the last one, counts.\n",
+  );
+  expect(warned("--seed", "1", "--seed", "1", "--stop", "a", "--stop", "b", "--image", shapes, "--image", shapes)).toBe(
+    "",
+  );
+  expect(warned("-q", "--seed", "1", "--seed", "2")).toBe("");
+});
+
+test("options of videos without a video: stderr says that they changed nothing", () => {
+  const dry = (...more: string[]) => run(["chat", "What?", "--dry-run", ...more], { env });
+  const sentence = "warning: there is no video here, so --fps, --frames changed nothing.\n";
+  expect(dry(shapes, "--fps", "2", "--frames", "0,1")).toMatchObject({ code: 0, err: sentence });
+  expect(dry("examples/moving.mp4", "--max-frames", "2")).toMatchObject({ code: 0, err: "" });
+  const score = run(["score", shapes, "-p", "What?", "-c", "A.", "--start", "1"], { env });
+  expect(score).toMatchObject({ code: 0, err: "warning: there is no video here, so --start changed nothing.\n" });
+});

@@ -57,7 +57,6 @@ describe.runIf(existsSync(executablePath))("the page", () => {
     );
     expect(await page.locator("article.user img").count()).toBe(1);
     expect(await page.locator("#media img").count()).toBe(0);
-    if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
     await page.fill("#question", "What color is the star?");
     await page.click("#send");
     await times(page, 1).filter({ hasText: "crops" }).waitFor();
@@ -84,6 +83,23 @@ describe.runIf(existsSync(executablePath))("the page", () => {
     await times(page).filter({ hasText: "crops" }).waitFor();
     await answer(page)
       .filter({ hasText: /^A red circle moves to the right\.$/ })
+      .waitFor();
+  });
+
+  test("while the vision tower works the page says how far it is", async () => {
+    const page = await open();
+    // A stream that says so and then nothing.
+    await page.evaluate(`
+      const real = fetch;
+      const told = new ReadableStream({
+        start: (out) => out.enqueue(new TextEncoder().encode(": vision 2/16\\n\\n: vision 3/16\\n\\n")),
+      });
+      globalThis.fetch = (url, init) => (url === "v1/chat/completions" ? Promise.resolve(new Response(told)) : real(url, init));
+    `);
+    await page.fill("#question", "What happens?");
+    await page.click("#send");
+    await times(page)
+      .filter({ hasText: /^looking, 3 of 16 crops, [\d.]+ s$/ })
       .waitFor();
   });
 

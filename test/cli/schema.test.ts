@@ -49,7 +49,7 @@ test("the prompt tells of the schema, unless it shall not", () => {
 test("errors are one sentence, with the place in the schema", () => {
   const cases: [string[], number, RegExp][] = [
     [["--schema", '{"properties":{"a":{"typo":1}}}'], 2, /\/properties\/a\/typo: "typo" is no keyword/],
-    [["--schema", '{"type":"array","uniqueItems":true}'], 2, /\/uniqueItems/],
+    [["--schema", '{"type":"array","uniqueItems":true}'], 2, /\/uniqueItems: unique items are followed only/],
     [["--schema", "{"], 2, /--schema is not JSON/],
     [["--schema", "missing.json"], 3, /missing\.json: no such file/],
     [["--schema", "examples"], 3, /it is a folder/],

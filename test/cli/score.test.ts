@@ -316,8 +316,30 @@ describe("rows", () => {
     );
   });
 
+  test("--map, --input and -0 are those of owl3 batch", () => {
+    const table = `path,asks,answers\n${shapes},What color is the star?,"[""Red."",""Blue.""]"\n`;
+    const map = ["image=path", "prompt=asks", "candidates=answers"].flatMap((one) => ["--map", one]);
+    const fromFile = parsed(
+      score(file(table, "asked.txt"), "--media-root", ".", "--each", "--input", "csv", ...map).out,
+    );
+    expect(fromFile).toMatchObject([{ best: "Blue.", candidates: [{ text: "Red." }, { text: "Blue." }], error: null }]);
+    const options = ["score", "--each", ...shared, "-p", "Does the picture show a blue star?", "--threads", "1", "-q"];
+    const named = run([...options, "-0"], { input: "examples/shapes.png\0examples/before.png\0" });
+    expect(parsed(named.out).map(({ id, best }) => [id, best])).toEqual([
+      ["examples/shapes.png", "Yes."],
+      ["examples/before.png", "No."],
+    ]);
+    const piped = run([...options, "-", "--input", "tsv", "--map", "image=path"], { input: `path\n${shapes}\n` });
+    expect(parsed(piped.out)).toMatchObject([{ best: "Yes." }]);
+  });
+
   test("what is wrong with a run as a whole is told before it begins", () => {
     const cases: [args: string[], code: number, message: RegExp][] = [
+      [[file(lines(rows)), "--map", "picture=x"], 2, /there is no field "picture"/],
+      [[file(lines(rows)), "--map", "temperature=x"], 2, /there is no field "temperature"/],
+      [[file(lines(rows)), "--map", "x"], 2, /maps nothing/],
+      [[shapes, "What?", "-c", "a", "-0"], 2, /are for rows/],
+      [["--each", "--candidates", "-", "-p", "What?"], 2, /only one thing can be read from stdin/],
       [[file(lines(rows)), "-o", folder], 3, /./],
       [[join(folder, "none.jsonl")], 3, /none\.jsonl/],
       [["--each", place(), "-p", "What?", "-c", "a"], 3, /holds no pictures/],

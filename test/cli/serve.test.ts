@@ -85,6 +85,20 @@ test("a stream has the same text as the whole; several answers have the seeds af
   expect(stopped.choices[0]?.message.content).toBe(whole.choices[0]?.message.content.slice(0, 20));
 });
 
+test("/metrics has the memory of the engine: what answers hold, and what is kept of them within its bounds", async () => {
+  await answer(ask([image(dataUrl(shapes)), text("What is in this picture?")], { n: 2 }));
+  const metric = (name: string) => common.metric(`owl3:${name}`);
+  expect(await metric("kv_cache_pages")).toBeGreaterThan(0);
+  expect(await metric("kv_cache_bytes")).toBeGreaterThan(0);
+  expect(await metric("kv_cache_usage_perc")).toBeLessThan(1);
+  for (const kept of ["kept_prefixes", "unused_crop_embeddings"]) {
+    const bytes = await metric(`${kept}_bytes`);
+    expect([kept, bytes > 0, bytes <= (await metric(`${kept}_limit_bytes`))]).toEqual([kept, true, true]);
+  }
+  expect(await metric("kept_prefixes")).toBeLessThanOrEqual(32);
+  expect(await metric("engine_resident_memory_bytes")).toBeGreaterThan(2 ** 20);
+});
+
 test("frames as a video, files below the media root, and what is wrong with a medium", async () => {
   const frame = image(dataUrl(path.join(root, "examples/before.png"))).image_url;
   const frames = await answer(ask([{ type: "video", video: [frame, frame.url] }, text("What happens?")]));

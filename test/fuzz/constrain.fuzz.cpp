@@ -4,32 +4,23 @@
 #include <string>
 
 #include "base/error.h"
-#include "constrain/matcher.h"
+#include "support/grammar.h"
 
 using namespace owl3;
 using constrain::Tables;
 
 static std::shared_ptr<const constrain::Vocabulary> vocabulary() {
-  std::vector<uint8_t> bytes;
-  std::vector<int32_t> starts = {0};
-  const auto add = [&](const std::string& token) {
-    bytes.insert(bytes.end(), token.begin(), token.end());
-    starts.push_back(static_cast<int32_t>(bytes.size()));
-  };
-  for (int b = 0; b < 256; b++) add(std::string(1, static_cast<char>(b)));
-  add("");  // ends the answer
+  std::vector<std::string> texts;
+  for (int b = 0; b < 256; b++) texts.emplace_back(1, static_cast<char>(b));
+  texts.emplace_back();  // ends the answer
   for (const char* token : {"{\"", "\":[", "\"x", "xx", "xxx", "\"]", "\"],", "\",\"", "\"]}", "],\"b", "\":\"", "[["})
-    add(token);
-  return std::make_shared<const constrain::Vocabulary>(bytes, starts, std::vector<int32_t>{256});
+    texts.emplace_back(token);
+  return test::vocabulary(texts, {256});
 }
 
-/// {"a":[s, ...], "ab":[...], <other>: s}, where s is a string of at most three letters x.
+/// Those of the tests with a second key, which begins like the first, and with other limits.
 static Tables good() {
-  Tables t;
-  t.edge_starts = {0, 0, 2, 4};
-  t.edges = {'"', '"', 0, 'x', 'x', 1, '"', '"', 0, 'b', 'c', 2};
-  t.labels = {0, -1, -1};
-  t.nodes = {-1, 0, 0, 0, 0, 0, 1, -1, 0, 1, 0, 0, 0, 0, -1, 0, 0, 0, 1, 0, 0};
+  Tables t = test::tables();
   t.counted = {1, 0, 3};
   t.arrays = {0, 1, 1, 1, 4};
   t.items = {1, 0};
@@ -63,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* p, size_t n) {
       const constrain::Mask mask = matcher.mask();
       std::vector<int32_t> allowed;
       for (size_t id = 0; id < tokens->size(); id++) {
-        const bool in = constrain::contains(mask, id);
+        const bool in = contains(mask, id);
         if (in) allowed.push_back(static_cast<int32_t>(id));
         constrain::Matcher one = matcher;
         bool may = true;

@@ -1,15 +1,12 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { Admission } from "../../src/decode/admission.js";
 import { type Drafter, PromptLookup } from "../../src/decode/draft.js";
 import { generate } from "../../src/decode/generate.js";
 import { greedySampling } from "../../src/decode/sampling.js";
-import { Scheduler } from "../../src/decode/scheduler.js";
-import type { NativeEmbeds, NativeModel, NativeSession } from "../../src/native/binding.js";
+import type { NativeEmbeds } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
-import { Turns } from "../../src/native/turns.js";
 import { fixtures } from "../support/files.js";
-import { type Case, converter, encode, open, readCases } from "../support/model.js";
+import { type Case, converter, countingScheduler, encode, open, readCases } from "../support/model.js";
 
 const convertedTo = converter("golden/model");
 const cases = await readCases(join(fixtures, "golden"));
@@ -24,27 +21,7 @@ describe("drafts change nothing but the time", async () => {
     temperature: number,
     maxTokens = 40,
   ) {
-    let passes = 0;
-    let made: NativeSession | undefined;
-    const createSession: NativeModel["createSession"] = (options) => {
-      const s = model.createSession(options);
-      made = s;
-      const advance: typeof s.advance = (parts) => {
-        passes++;
-        return s.advance(parts);
-      };
-      return new Proxy(s, {
-        get: (target, key) => {
-          if (key === "advance") return advance;
-          const value = target[key as keyof NativeSession];
-          return typeof value === "function" ? value.bind(target) : value;
-        },
-      });
-    };
-    const { config, kvBytes } = model;
-    const counted = { config, kvBytes: kvBytes.bind(model), createSession };
-    const admission = new Admission(() => 1e9);
-    const scheduler = new Scheduler({ model: counted, kvType: model.defaultKvType, turns: new Turns(), admission });
+    const { scheduler, counted, session } = countingScheduler(model);
     const sampler = native().createSampler({
       ...greedySampling,
       temperature,
@@ -61,7 +38,7 @@ describe("drafts change nothing but the time", async () => {
     }));
     const sequence = await scheduler.open({ ids: [...c.ids], crops }, 0);
     const first = (await sequence.next({ sampler })).drawn;
-    passes = 0;
+    counted.passes = 0;
     const tokens = [];
     for await (const { token } of generate({
       sequence,
@@ -75,9 +52,9 @@ describe("drafts change nothing but the time", async () => {
     }))
       if (token) tokens.push(token);
     const held = sequence.ids.slice(0, sequence.computed);
-    expect(made?.length(sequence.native as number)).toBe(held.length);
+    expect(session()?.length(sequence.native as number)).toBe(held.length);
     scheduler.dispose();
-    return { tokens, held, passes };
+    return { tokens, held, passes: counted.passes };
   }
   /** Knows the answer, but for every fifth id. */
   const oracle =

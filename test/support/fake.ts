@@ -213,6 +213,7 @@ export function fakeEngine(): Fake {
       tokenBytes: 10,
       defaultKvType: "f32",
       plan,
+      encodedShare: 0,
       encode: async (crops: Uint8Array, n: number) => {
         fake.calls.push(`encode ${n}`);
         await fake.onEncode?.(n);

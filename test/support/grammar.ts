@@ -7,12 +7,12 @@ import { native } from "../../src/native/native.js";
 export const end = 256;
 
 /** A vocabulary of the bytes, and further tokens of several bytes from id 257 on. */
-function vocabularyOf(more: readonly string[]) {
+function tableOf(more: readonly string[]) {
   const utf8 = more.map((text) => Buffer.from(text));
   const bytes = Buffer.concat([Uint8Array.from({ length: 256 }, (_, i) => i), ...utf8]);
   const starts = [...Array.from({ length: 257 }, (_, i) => i), 256];
   for (const token of utf8) starts.push((starts.at(-1) as number) + token.length);
-  return native().createVocabulary({ bytes, starts: Int32Array.from(starts), ends: Int32Array.of(end) });
+  return { bytes, starts: Int32Array.from(starts), ends: Int32Array.of(end) };
 }
 
 /** The texts of the tokens from id 257 on, such as byte-pair encoding makes: words, punctuation that goes over the border of values, pieces of characters. */
@@ -21,8 +21,10 @@ export const tokenTexts = [
   ...['"', ""].flatMap((q) => [`${q},`, `${q}}`, `${q}]`, `${q}:`, `${q},"`, `${q}}}`, `${q}}]`, `${q}],"`]),
   ...['{"', '["', "[[", "[]", "{}", '":"', '":{"', '":[', '\\"', "\\n", "\\\\", "é", "😀", "日本", " ,", "  "],
 ];
-export const tokens = vocabularyOf(tokenTexts);
-const bytesOnly = vocabularyOf([]);
+/** The bytes of all tokens, and where those of each id begin. */
+export const tokenTable = tableOf(tokenTexts);
+export const tokens = native().createVocabulary(tokenTable);
+const bytesOnly = native().createVocabulary(tableOf([]));
 
 export function constraintOf(format: AnswerFormat, vocabulary = bytesOnly): NativeConstraint {
   return vocabulary.constraint(compileFormat(format));

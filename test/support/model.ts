@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { convertCheckpoint } from "../../src/convert/convert.js";
+import { Admission } from "../../src/decode/admission.js";
 import { greedySampling } from "../../src/decode/sampling.js";
+import { Scheduler } from "../../src/decode/scheduler.js";
 import type { FileType } from "../../src/gguf/file-types.js";
 import type {
   AdvancePart,
@@ -14,6 +16,7 @@ import type {
   NativeSession,
 } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
+import { Turns } from "../../src/native/turns.js";
 import { fixtures, temporaryFolder } from "./files.js";
 
 /** Converts a checkpoint of test/fixtures to types, each once a test file. */
@@ -36,6 +39,39 @@ export async function open(path: string, options: ModelOptions = {}): Promise<Na
   const model = await native().openModel(path, { threads: 2, ...options });
   afterAll(() => model.dispose());
   return model;
+}
+
+/** A scheduler of a model's sequences that counts the passes of its session. */
+export function countingScheduler(model: NativeModel): {
+  scheduler: Scheduler;
+  counted: { passes: number };
+  session: () => NativeSession | undefined;
+} {
+  const counted = { passes: 0 };
+  let made: NativeSession | undefined;
+  const createSession: NativeModel["createSession"] = (options) => {
+    const session = model.createSession(options);
+    made = session;
+    const advance: typeof session.advance = (parts) => {
+      counted.passes++;
+      return session.advance(parts);
+    };
+    return new Proxy(session, {
+      get: (target, key) => {
+        if (key === "advance") return advance;
+        const value = target[key as keyof NativeSession];
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  };
+  const { config } = model;
+  const scheduler = new Scheduler({
+    model: { config, kvBytes: model.kvBytes.bind(model), createSession },
+    kvType: model.defaultKvType,
+    turns: new Turns(),
+    admission: new Admission(() => 1e9),
+  });
+  return { scheduler, counted, session: () => made };
 }
 
 /** A case: ids and crops in, logits and greedy ids out. */

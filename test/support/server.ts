@@ -10,6 +10,13 @@ import type { AnswerEvent, AnswerRequest, ScoreRequest } from "../../src/worker/
 export class FakeEngine implements Engine {
   status: EngineStatus = "ready";
   restarts = 0;
+  /** How far the vision tower comes before the first word, of how many crops; it waits for `go` there. */
+  vision: [done: number, total: number] | undefined;
+  readonly memory = {
+    resident: 5000,
+    kv: { bytes: 300, pages: 3, limit: 1200, kept: { sequences: 2, bytes: 200, limit: 400 } },
+    crops: { bytes: 90, unused: { bytes: 60, limit: 100 } },
+  };
   readonly requests: AnswerRequest[] = [];
   readonly scored: ScoreRequest[] = [];
   /** Requests that were stopped. */
@@ -60,6 +67,11 @@ export class FakeEngine implements Engine {
     const either = AbortSignal.any([signal, this.#crash.signal]);
     let ended = false;
     try {
+      if (this.vision) {
+        const [done, total] = this.vision;
+        for (let crop = 0; crop <= done; crop++) yield { type: "vision", done: crop, total };
+        await this.#paused(either);
+      }
       const words = `${textOf(request)} `.match(/\S+\s/g)?.slice(0, request.maxTokens) ?? [];
       for (const [i, word] of words.entries()) {
         await new Promise((resolve) => setImmediate(resolve));

@@ -1,8 +1,9 @@
 import { userInfo } from "node:os";
 import path from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
+import { configPath } from "../../src/config.js";
 import { homeFolder } from "../../src/folders.js";
-import { configPath, modelFolder } from "../../src/models/folder.js";
+import { modelFolder } from "../../src/models/folder.js";
 
 afterEach(() => vi.unstubAllEnvs());
 

@@ -16,7 +16,7 @@ test("lock: held until it is released", () => {
   unlock();
   expect(existsSync(file)).toBe(false);
   lockFile(file, busy)();
-  expect(() => lockFile(join(folder, "absent/a.lock"), busy)).toThrow("can't be written: ENOENT");
+  expect(() => lockFile(join(folder, "absent/a.lock"), busy)).toThrow("can't be written: no such file or folder");
 });
 
 test("lock: that of a process that is gone is taken over, also when its id was given to another one", () => {

@@ -102,7 +102,7 @@ async function makeRows() {
 }
 
 async function borrowed() {
-  const model = await nativeCall(native().openModel(demoModel, { device: "cpu", threads: 1, precision: "auto" }));
+  const model = await nativeCall(() => native().openModel(demoModel, { device: "cpu", threads: 1, precision: "auto" }));
   const tokenizer = promptTokenizer(model.metadata, demoModel);
   model.dispose();
   const stream = () => ({ push: () => "x", end: () => "" });

@@ -96,7 +96,7 @@ const folder = mkdtempSync(path.join(tmpdir(), "owl3-bench-draft-"));
 try {
   const file = flags.model ?? path.join(folder, "random.gguf");
   if (!flags.model) await (await dist("bench/random-model.js")).writeRandomModel(file, flags.shape, flags.type);
-  const model = await nativeCall(native().openModel(file, { threads: 0, precision: "auto" }));
+  const model = await nativeCall(() => native().openModel(file, { threads: 0, precision: "auto" }));
   const result = {};
   for (const [name, answer] of Object.entries(answers)) {
     const best = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];

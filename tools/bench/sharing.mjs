@@ -35,7 +35,7 @@ try {
   const file = flags.model ?? path.join(folder, "random.gguf");
   if (!flags.model)
     await (await import("../../dist/bench/random-model.js")).writeRandomModel(file, flags.shape, flags.type);
-  const model = await nativeCall(native().openModel(file, { threads: 0, precision: "auto" }));
+  const model = await nativeCall(() => native().openModel(file, { threads: 0, precision: "auto" }));
   await seconds(model, 1, "together"); // touches the weights
   const results = [];
   for (const clients of flags.clients.split(",").map(Number)) {

@@ -17,7 +17,13 @@ export function sourcesHash(root) {
 }
 
 /** Tells whether the Node that runs this on Linux uses glibc; the other C library is musl. */
-export const usesGlibc = () => process.report.getReport().header.glibcVersionRuntime !== undefined;
+const usesGlibc = () => process.report.getReport().header.glibcVersionRuntime !== undefined;
+
+/** The name of the target that this machine runs, as "linux-x64" and "linuxmusl-x64" are. */
+export function targetName() {
+  const musl = process.platform === "linux" && !usesGlibc();
+  return `${process.platform}${musl ? "musl" : ""}-${process.arch}`;
+}
 
 /**
  * The engine in FOLDER/TARGET/owl3.node that fits this machine and was built from the sources in `root`, or undefined.

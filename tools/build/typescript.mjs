@@ -1,4 +1,4 @@
-// Compiles TypeScript where the compiler is installed; a published package ships dist/ and has no compiler (npm ci --omit=dev).
+// Compiles TypeScript, and makes the man pages of it, where the compiler is installed; a published package ships dist/ and has no compiler (npm ci --omit=dev).
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 
@@ -12,4 +12,6 @@ try {
 // them exactly.
 const packing = ["pack", "publish"].includes(process.env.npm_command ?? "");
 const args = [tsc, "-p", "tsconfig.build.json", ...(packing ? [] : ["--noCheck"])];
-process.exit(spawnSync(process.execPath, args, { stdio: "inherit" }).status ?? 1);
+const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+if (status !== 0) process.exit(status ?? 1);
+await import("./man.mjs");

@@ -1,13 +1,14 @@
 """Writes the model card from what was measured: python card.py RUN_FOLDER CHECKPOINT MODEL.gguf CARD.md
 
 Reads RUN_FOLDER's log.jsonl, the figures of evaluate.py (trained.json, hidden.json, untrained.json, no-cut.json) and
-those of eval.mjs (eval.json). What was done to a run by hand (a stage repeated, a rate changed on the way) belongs into
-RUN_FOLDER's notes.md, which the card repeats.
+those of eval.mjs (eval.json). If a run took several sessions, between which things were changed by hand, they are the
+rows of RUN_FOLDER's sessions.csv, which the card repeats; otherwise it has a row for the run.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import datetime
 import json
 from pathlib import Path
@@ -53,11 +54,21 @@ def architecture(c, size):
     return table(["", ""], rows)
 
 
-def training(log):
-    ends = {row["stage"]: row for row in log}
-    spent = float(log[-1]["spent"].split()[0])
-    steps = ", ".join(f"{ends[s]['step']} of {s}" for s in STAGES if s in ends)
-    return steps, f"{spent / 60:.1f} hours"
+def sessions(run):
+    diary = run / "sessions.csv"
+    if diary.exists():
+        with diary.open(newline="") as file:
+            return table(SESSION, csv.reader(file))
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    ends = {row["stage"]: row["step"] for row in log}
+    hours = float(log[-1]["spent"].split()[0]) / 60
+    steps = ", ".join(f"{ends[stage]:,} of {stage}" for stage in STAGES if stage in ends)
+    return table(SESSION, [["1", steps, f"{hours:.1f}", f"two cores ({processor()})", "from nothing by `make.sh`"]])
+
+
+def processor():
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
 
 
 def figures(trained, hidden, untrained, no_cut):
@@ -71,11 +82,11 @@ def figures(trained, hidden, untrained, no_cut):
 
 
 def skills(trained):
-    parts = {}
+    rows = []
     for skill, (r, n) in sorted(trained["skills"].items()):
         part, kind = skill.split("/")
-        parts.setdefault(part, []).append(f"{kind} {percent(r, n)} of {n}")
-    return "\n".join(f"- {part}: {', '.join(each)}" for part, each in parts.items())
+        rows.append(["" if rows and any(row[0] == part for row in rows) else part, kind, percent(r, n), str(n)])
+    return table(["shown", "skill", "exact", "asked"], rows)
 
 
 def product(e):
@@ -88,6 +99,8 @@ def product(e):
     asked = ["*asked*", *(str(s["asked"]) for s in e["rows"][0]["scores"].values()), "", "", ""]
     return table(["", *e["groups"], "as PyTorch", "as shipped", "lead lost"], [asked, *rows])
 
+
+SESSION = ["session", "steps", "hours", "machine", "what changed"]
 
 CARD = """# owl3-demo
 
@@ -113,16 +126,19 @@ in which something moves, appears, disappears or changes its color.
   It learnt that from examples of such questions, so it fails on others.
 - Not reliable outside the phrasings of `tools/demo-model/questions.py`, `several.py` and `clips.py`, nor on shapes that
   overlap or touch the picture's edge.
-- No measure of how fast or how good owl3 is with a released model: `owl3 pull 7b` fetches one.
+- No measure of how fast or how good owl3 is with a released model: `owl3 pull 2b` fetches one.
 
 ## How it was trained
 
-The last session ended on {date} after {hours} on two cores ({machine}), shared with other
-work: steps {steps}. `tools/demo-model/README.md` says how it learns. This command trains one from nothing, seed
-included:
+This command trains one from nothing, seed included; `tools/demo-model/README.md` says how it learns:
 
     tools/demo-model/make.sh RUN_FOLDER CHECKPOINT_FOLDER
-{notes}
+
+The shipped file is what these sessions made; the last ended on {date}. Hyperparameters were adjusted by hand
+between sessions, so one run from nothing is not likely to reach the figures below.
+
+{sessions}
+
 ## How well it answers
 
 Exact answers, greedy decoding, on pictures and questions of other seeds than those trained on; PyTorch in float32 on
@@ -172,20 +188,15 @@ def main():
         return json.loads((run / name).read_text())
 
     trained, e = read("trained.json"), read("eval.json")
-    steps, hours = training([json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()])
     config = json.loads((Path(a.checkpoint) / "config.json").read_text())
-    notes = run / "notes.md"
     card = CARD.format(
         architecture=architecture(config, Path(a.gguf).stat().st_size),
         shapes=", ".join(s + ("es" if s.endswith("s") else "s") for s in SHAPES),
         colors=", ".join(COLOR_NAMES),
         glyphs=DIGITS + LETTERS,
         sorry=SORRY,
-        notes=f"\n{notes.read_text().strip()}\n" if notes.exists() else "",
+        sessions=sessions(run),
         date=datetime.date.fromtimestamp((run / "state.pt").stat().st_mtime),
-        hours=hours,
-        steps=steps,
-        machine=processor(),
         figures=figures(trained, read("hidden.json"), read("untrained.json"), read("no-cut.json")),
         skills=skills(trained),
         asked=e["rows"][0]["asked"],
@@ -198,11 +209,6 @@ def main():
         seconds=e["opening"]["seconds"],
     )
     Path(a.card).write_text(card)
-
-
-def processor():
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
 
 
 if __name__ == "__main__":

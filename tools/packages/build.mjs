@@ -15,7 +15,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { sourcesHash, usesGlibc } from "../build/sources.mjs";
+import { sourcesHash, targetName } from "../build/sources.mjs";
 import { describe, mainManifest, packageName, platformManifest, targets } from "./targets.mjs";
 import { findZig } from "./zig.mjs";
 
@@ -100,8 +100,7 @@ const size = (file) => `${(statSync(file).size / 1e6).toFixed(2)} MB`;
 
 /** The target that this machine runs. */
 function thisMachine() {
-  const musl = process.platform === "linux" && !usesGlibc();
-  const name = `${process.platform}${musl ? "musl" : ""}-${process.arch}`;
+  const name = targetName();
   const found = targets.find((target) => target.name === name);
   if (found === undefined) throw new Error(`there is no package for ${name}`);
   return found;

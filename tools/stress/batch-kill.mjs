@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { generator } from "./random.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -87,15 +88,4 @@ function run(rows, out, killAfter) {
       resolve(code);
     }),
   );
-}
-
-/** Numbers from 0 to 1 that a seed gives (mulberry32). */
-function generator(start) {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x = (x + Math.imul(x ^ (x >>> 7), x | 61)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -26,19 +26,14 @@ import { parseArgs } from "node:util";
 import { UserError } from "../../dist/errors.js";
 import { lastSession, listSessions, removeSession } from "../../dist/sessions/list.js";
 import { Session } from "../../dist/sessions/session.js";
+import { generator } from "./random.mjs";
 
 const { values } = parseArgs({
   options: { count: { type: "string", default: "1000" }, seed: { type: "string", default: "1" } },
 });
-let state = Number(values.seed) >>> 0;
-/** Draws an integer below n (mulberry32). */
-function draw(n) {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let t = state;
-  t = Math.imul(t ^ (t >>> 15), t | 1);
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-  return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * n);
-}
+let random = generator(Number(values.seed));
+/** Draws an integer below n. */
+const draw = (n) => Math.floor(random() * n);
 const pick = (list) => list[draw(list.length)];
 
 const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-"));
@@ -205,7 +200,7 @@ for (let i = 0; i < Number(values.count); i++) {
   const place = path.join(base, "copy");
   rmSync(place, { recursive: true, force: true });
   cpSync(sound, place, { recursive: true });
-  const before = state;
+  random = generator(Number(values.seed) + i); // so that a damage can be made again by --seed alone
   const name = damage(path.join(place, "sessions"));
   counts.set(name, (counts.get(name) ?? 0) + 1);
   try {
@@ -218,7 +213,7 @@ for (let i = 0; i < Number(values.count); i++) {
     const beside = existsSync(path.join(place, "sessions")) ? readdirSync(path.join(place, "sessions")) : [];
     if (beside.some((entry) => entry !== "trip")) throw new Error(`made beside: ${beside}`);
   } catch (error) {
-    console.error(`damage ${i} (${name}, state ${before}): ${error.message}`);
+    console.error(`damage (${name}), seed ${Number(values.seed) + i}: ${error.message}`);
     process.exit(1);
   }
 }

@@ -1,4 +1,4 @@
-// What keeps a mapped file that is cut short, or whose disk fails, from ending the process. Reading a page that the file
+// A mapped file that is cut short, or whose disk fails, must not end the process. Reading a page that the file
 // no longer has gives SIGBUS; the handler here puts pages of zeros in place of the mapping and notes that it did.
 #pragma once
 #include "gguf/input.h"

@@ -1,9 +1,10 @@
 import { UsageError } from "../../errors.js";
+import { areNames, checkRowFlags } from "../row-options.js";
 import type { BatchFlags } from "./flags.js";
 
 /** Refuses options that exclude each other. Throws UsageError. */
 export function checkFlags(args: readonly string[], flags: BatchFlags): void {
-  const { out, merge, shard, stdin, sidecar, format, input, map, prompt, retryErrors } = flags;
+  const { out, merge, shard, stdin, sidecar, format, input, map, prompt } = flags;
   const openai = format === "openai";
   const refuse = (wrong: boolean, why: string): void => {
     if (wrong) throw new UsageError(why);
@@ -29,21 +30,10 @@ export function checkFlags(args: readonly string[], flags: BatchFlags): void {
     "--relay reads results from stdin, so the rows must come from INPUT.",
   );
   refuse(flags.null === true && (stdin === true || openai), "--null separates names, and these rows are JSON.");
-  refuse(flags.null === true && input !== undefined && input !== "names", "--null separates names; leave out --input.");
   refuse(openai && !jsonForm, "--format openai reads JSON lines; leave out --input.");
   refuse(openai && prompt !== undefined, "rows of --format openai bring their prompts; leave out --prompt.");
   refuse(openai && map.length > 0, "--map is for rows of columns, and --format openai has none.");
   refuse(openai && sidecar !== undefined, "--sidecar is not for --format openai, whose pictures have no names.");
-  refuse(
-    retryErrors === true && out === undefined,
-    "--retry-errors is about results of an earlier run: name them by -o FILE.",
-  );
-  refuse(out === "-", "results go to stdout without -o.");
-  refuse(
-    args.length === 0 && process.stdin.isTTY === true && !stdin,
-    "give pictures, folders, JSONL or CSV files, or pipe names in.",
-  );
-  const names = args.length > 0 && args.every((arg) => arg !== "-" && !/\.(jsonl|ndjson|csv|tsv)$/i.test(arg));
-  const namesOnly = flags.null === true || input === "names" || (names && input === undefined && !openai);
-  refuse(namesOnly && prompt === undefined, "give the question of all rows: -p TEXT.");
+  checkRowFlags(stdin ? ["-"] : args, flags);
+  refuse(!openai && areNames(args, flags) && prompt === undefined, "give the question of all rows: -p TEXT.");
 }

@@ -4,7 +4,8 @@ import { Inputs } from "../../batch/inputs.js";
 import { type BatchHeader, lineOf } from "../../batch/lines.js";
 import { RowFiles } from "../../batch/media.js";
 import { mergeShards } from "../../batch/merge.js";
-import { checkMap, type Row, rowSeed, seedOf } from "../../batch/row.js";
+import { optionNames } from "../../batch/options.js";
+import { checkMap, type Row, rowFields, rowSeed, seedOf } from "../../batch/row.js";
 import { Owl } from "../../chat/owl.js";
 import { ExitCode, UsageError, UserError } from "../../errors.js";
 import { restrictLoaders } from "../../media/image.js";
@@ -38,7 +39,7 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
     throw new UsageError("only one thing can be read from stdin (-).");
   flags.answerFormat = await readFormat(flags);
   restrictLoaders();
-  checkMap(flags.map);
+  checkMap(flags.map, [...rowFields, ...optionNames]);
   const header = await headerOf(model, flags);
   const agreement = { model: header.model.fingerprint, version: header.version };
   const inputs = await Inputs.open(given, { form, zero: flags.null ?? false, stdin: process.stdin, agreement });

@@ -6,7 +6,7 @@ import type { AskOptions } from "../../chat/options.js";
 import { Owl } from "../../chat/owl.js";
 import { nearest } from "../../check.js";
 import { FileError, systemReason, UsageError, UserError } from "../../errors.js";
-import { homeFolder } from "../../folders.js";
+import { expandHome } from "../../folders.js";
 import { counted } from "../../format.js";
 import type { InputImage, InputPart, InputVideo } from "../../prompt/messages.js";
 import { placeMedia } from "../../prompt/placement.js";
@@ -14,6 +14,7 @@ import { isSessionName } from "../../sessions/names.js";
 import { explain } from "../explain.js";
 import { takeInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
+import { preview, sourcesOf } from "../preview/show.js";
 import { askOptions, type ChatFlags, owlOptions } from "./flags.js";
 import type { ChatInput } from "./input.js";
 import { Keyboard } from "./keyboard.js";
@@ -203,7 +204,9 @@ class Terminal {
       throw new UsageError(
         as ? "give the path of a video: /video clip.mp4" : "give the path of a picture: /image photo.jpg",
       );
-    this.#waiting.push(...(await mediaParts([file], as, this.#flags, this.#out)));
+    const parts = await mediaParts([file], as, this.#flags, this.#out);
+    await preview(sourcesOf(parts), this.#flags, this.#out);
+    this.#waiting.push(...parts);
     this.#announce();
   }
 
@@ -234,5 +237,5 @@ function countMedia(media: readonly { type: "image" | "video" }[]): string {
 export function expandPath(text: string): string {
   const quoted = /^(["'])(.*)\1$/.exec(text);
   const plain = quoted ? (quoted[2] as string) : text.replace(/\\(.)/g, "$1");
-  return plain === "~" || plain.startsWith("~/") ? path.join(homeFolder(), plain.slice(1)) : plain;
+  return expandHome(plain);
 }

@@ -19,6 +19,11 @@ export interface ModelFlags {
   repackCache: boolean;
 }
 
+/** Those of them that change no answer. */
+export const freeModelFlags = [
+  ...(["model", "threads", "device", "gpuLayers", "cache", "repackCache"] as const),
+] satisfies (keyof ModelFlags)[];
+
 /** The options of a question. */
 export interface PromptFlags {
   prompt?: string;
@@ -71,6 +76,8 @@ export interface ChatFlags extends ModelFlags, PromptFlags, AnswerFlags, MediaFl
   continue?: boolean;
   log: boolean;
   image?: string[];
+  clipboard?: boolean;
+  preview?: boolean;
   recursive?: boolean;
   dryRun?: boolean;
   dump?: string;

@@ -15,7 +15,6 @@ const explained: Readonly<Record<string, string>> = {
 const groups: Readonly<Record<string, readonly string[]>> = {
   answer: [
     "--system",
-    "--messages",
     "--ctx",
     "--stop",
     "--beams",
@@ -23,21 +22,26 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     "--allow-special",
     "--dump",
     "--no-schema-prompt",
+    "--server",
   ],
   form: ["--schema", "--schema-lax", "--choice", "--regex", "--json-object"],
-  sessions: ["--session", "--continue", "--no-log", "--server"],
+  sessions: ["--messages", "--session", "--continue", "--no-log"],
   sampling: [
     ...["--seed", "--top-k", "--top-p", "--min-p"],
     ...["--repetition-penalty", "--presence-penalty", "--frequency-penalty"],
   ],
-  pictures: ["--image", "--cut", "--no-cut", "--interleave", "--recursive"],
-  videos: ["--fps", "--max-frames", "--start", "--end", "--frames", "--decoder"],
+  pictures: [
+    ...["--image", "--clipboard", "--cut", "--no-cut", "--interleave", "--recursive"],
+    ...["--preview", "--no-preview"],
+  ],
+  videos: ["--fps", "--max-frames", "--start", "--end", "--frames"],
   machine: [
     "--threads",
     "--device",
     "--gpu-layers",
     "--precision",
     "--kv-type",
+    "--decoder",
     "--draft",
     "--no-cache",
     "--no-repack-cache",

@@ -6,7 +6,7 @@ import { expandMedia } from "../../media/sequence.js";
 import { openSource } from "../../media/source.js";
 import type { InputImage, InputVideo, Source } from "../../prompt/messages.js";
 import type { Output } from "../output.js";
-import { type ChatFlags, videoOptions } from "./flags.js";
+import { type ChatFlags, type MediaFlags, videoOptions } from "./flags.js";
 
 /**
  * Opens a MEDIA argument and identifies it by its first bytes, never by its name; "-" is read here. An animation counts as a picture, its
@@ -41,6 +41,15 @@ export async function mediaParts(
   const parts: (InputImage | InputVideo)[] = [];
   for (const file of files) parts.push(await mediaPart(file, as));
   return parts;
+}
+
+/** Says which options of videos have nothing to act on: none of the parts is a video. */
+export function tellUnusedVideoOptions(parts: readonly { type: string }[], flags: MediaFlags, out: Output): void {
+  if (parts.some(({ type }) => type === "video")) return;
+  const { fps, maxFrames, start, end, frames } = flags;
+  const given = { "--fps": fps, "--max-frames": maxFrames, "--start": start, "--end": end, "--frames": frames };
+  const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (names.length > 0) out.warn(`there is no video here, so ${names.join(", ")} changed nothing.`);
 }
 
 /** Makes a part of an opened medium; `as` is what it must be. */

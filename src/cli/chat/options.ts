@@ -3,13 +3,16 @@ import { parseTime } from "../../media/video/sampling.js";
 import {
   alsoNamed,
   collect,
+  decoderOption,
   deviceOption,
   gpuLayersOption,
   integer,
   jsonOption,
+  kvTypeOption,
   modelOption,
   number,
   precisionOption,
+  previewOptions,
   quietOption,
   threadsOption,
 } from "../options.js";
@@ -20,6 +23,7 @@ export function addChatOptions(command: Command): Command {
   addPromptOptions(command);
   addAnswerOptions(command);
   addMediaOptions(command);
+  const [preview, noPreview] = previewOptions() as [Option, Option];
   return command
     .option("--messages <file>", "a conversation as JSON; - is stdin")
     .option("--server <url>", "ask a running owl3 serve; $OWL3_API_KEY is sent there")
@@ -33,6 +37,9 @@ export function addChatOptions(command: Command): Command {
         "--attachment",
       ).argParser(collect),
     )
+    .option("--clipboard", "the picture of the clipboard; after the others")
+    .addOption(preview)
+    .addOption(noPreview)
     .option("-r, --recursive", "look into subfolders of folders")
     .option("--dry-run", "print prompt, ids, grids and memory without running the model")
     .option("--dump <file>", "write pixel_values, image_embeds and logits")
@@ -55,7 +62,7 @@ export function addModelOptions(command: Command): Command {
     .addOption(deviceOption())
     .addOption(gpuLayersOption())
     .addOption(precisionOption())
-    .addOption(new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]))
+    .addOption(kvTypeOption())
     .option("--no-cache", "neither read nor write the cache of embeddings")
     .option("--no-repack-cache", "neither read nor keep repacked weights");
 }
@@ -135,7 +142,7 @@ export function addMediaOptions(command: Command): Command {
     .addOption(new Option("--start <time>", "start of the part to look at: seconds or mm:ss").argParser(time))
     .addOption(new Option("--end <time>", "end of the part to look at").argParser(time))
     .addOption(new Option("--frames <list>", "exactly these frames, counted from 0").argParser(frameList))
-    .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]));
+    .addOption(decoderOption());
 }
 
 export function time(text: string): number {

@@ -3,11 +3,12 @@ import type { InputImage, InputVideo } from "../../prompt/messages.js";
 import { parseMessages } from "../../prompt/parse.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { createOutput } from "../output.js";
+import { preview, sourcesOf } from "../preview/show.js";
 import { readFormat } from "./answer-format.js";
 import { type Arguments, splitArguments } from "./arguments.js";
 import type { ChatFlags } from "./flags.js";
 import { type ChatInput, readPiped, readText } from "./input.js";
-import { mediaParts, partOf } from "./media.js";
+import { mediaParts, partOf, tellUnusedVideoOptions } from "./media.js";
 import { continued, modelOfSession, openSession } from "./session.js";
 
 /** The differences between `owl3 video` and `owl3 chat`. */
@@ -56,6 +57,10 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   if (piped.source) media.push(partOf(piped.source, as));
   media.push(...(await mediaParts(given.media, as, flags, out)));
   media.push(...(await mediaParts(flags.image ?? [], "image", flags, out)));
+  if (flags.clipboard) {
+    const { clipboardPicture } = await import("./clipboard.js");
+    media.push(await clipboardPicture());
+  }
   if (options.video && media.length === 0 && messages.length === 0)
     throw new UsageError("give a video, as in `owl3 video clip.mp4`.");
 
@@ -70,6 +75,10 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
   const input: ChatInput = { model, messages, media, question, session };
 
   for (const line of notes) out.note(line);
+  // Options of a call count for its own videos in a session, and for all in --messages. In a conversation one may come later.
+  const earlier = session ? [] : messages.flatMap(({ content }) => (typeof content === "string" ? [] : content));
+  if (!open) tellUnusedVideoOptions([...earlier, ...media], flags, out);
+  await preview(sourcesOf(media), flags, out);
   if (remote) return remote.askServer(input, flags, open, out);
   if (flags.dryRun) {
     const { dryRun } = await import("./dry-run.js");

@@ -10,7 +10,6 @@ type EncodeProgress = Extract<EngineProgress, { stage: "encode" }>;
 /** Shows the progress of an answer as a spinner line on stderr. */
 export class ProgressView {
   #shown: Progress | undefined;
-  #ticking: NodeJS.Timeout | undefined;
   /** Milliseconds a crop took in the last call of the vision tower. */
   #pace = 0;
   readonly #out: Output;
@@ -20,7 +19,6 @@ export class ProgressView {
   }
 
   readonly on: OnProgress = (progress) => {
-    this.#untick();
     switch (progress.stage) {
       case "load":
         return this.#show(
@@ -35,7 +33,7 @@ export class ProgressView {
       case "preprocess":
         return this.#show(`reading ${progress.source} (${progress.done + 1} of ${progress.total})`);
       case "encode":
-        return this.#encode(progress);
+        return this.#show(this.#encoding(progress));
       case "prefill":
         return this.#show(`reading the prompt: ${progress.done} of ${counted(progress.total, "token")}`);
       case "beams":
@@ -45,32 +43,18 @@ export class ProgressView {
     }
   };
 
-  /** Shows the progress of encoding; a crop may take long, so that the time goes on until the next report. */
-  #encode(progress: EncodeProgress): void {
-    const since = performance.now();
-    this.#show(this.#encoding(progress, 0));
-    this.#ticking = setInterval(() => this.#show(this.#encoding(progress, performance.now() - since)), 1000);
-    this.#ticking.unref();
-  }
-
-  #untick(): void {
-    clearInterval(this.#ticking);
-  }
-
-  /** Formats the progress of encoding, `waited` milliseconds after it was reported: "encoding: 12 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB". */
-  #encoding(progress: EncodeProgress, waited: number): string {
-    const { done, total, decoded, msPerCrop, msLeft, unit, memory } = progress;
+  /** Formats the progress of encoding: "encoding: 12.5 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB". */
+  #encoding({ done, part, total, decoded, msPerCrop, msLeft, unit, memory }: EncodeProgress): string {
     if (msPerCrop > 0) this.#pace = msPerCrop;
     const pace =
       unit === "frame" ? `${(1000 / this.#pace).toFixed(1)} frames/s` : `${(this.#pace / 1000).toFixed(2)} s/crop`;
     const parts = [
-      `encoding: ${done} of ${counted(total, unit)}${decoded > done ? ` (${decoded} decoded)` : ""}`,
+      `encoding: ${part > 0 ? (done + part).toFixed(1) : done} of ${counted(total, unit)}${decoded > done ? ` (${decoded} decoded)` : ""}`,
       this.#pace > 0 ? pace : "",
-      done === 0 && waited >= 1000 ? `${Math.floor(waited / 1000)} s so far` : "",
-      msLeft === undefined || done === total ? "" : `${Math.ceil(Math.max(0, msLeft - waited) / 1000)} s left`,
+      msLeft === undefined || done === total ? "" : `${Math.ceil(msLeft / 1000)} s left`,
       `memory ${formatBytes(memory)}`,
     ];
-    return parts.filter((part) => part !== "").join(", ");
+    return parts.filter((each) => each !== "").join(", ");
   }
 
   #show(text: string): void {
@@ -80,7 +64,6 @@ export class ProgressView {
 
   /** Removes the line; call it before anything else is written. */
   stop(): void {
-    this.#untick();
     this.#shown?.stop();
     this.#shown = undefined;
   }

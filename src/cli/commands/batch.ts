@@ -1,10 +1,9 @@
 import { type Command, Option } from "commander";
-import { parseMap } from "../../batch/raw.js";
 import { sidecarKinds } from "../../batch/sidecar.js";
-import { parseShard } from "../../rows/shard.js";
 import type { BatchFlags } from "../batch/flags.js";
 import { addAnswerOptions, addMediaOptions, addModelOptions, addPromptOptions } from "../chat/options.js";
-import { integer, parsed, quietOption } from "../options.js";
+import { quietOption } from "../options.js";
+import { addRowOptions } from "../row-options.js";
 
 /** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
 const help = `Usage: owl3 batch [options] [INPUT...]
@@ -42,23 +41,13 @@ export function addBatchCommand(program: Command): void {
   addModelOptions(command);
   addPromptOptions(command);
   addAnswerOptions(command);
-  addMediaOptions(command)
-    .addOption(
-      new Option("--input <form>", "how rows are written").choices(["names", "jsonl", "csv", "tsv", "relayed"]),
-    )
-    .option("-0, --null", "names on stdin end with a NUL character")
+  addMediaOptions(command);
+  addRowOptions(command, "ask", ["relayed"])
     .option("--stdin", "answer JSON rows on stdin as they come, until it ends")
-    .addOption(new Option("--map <field=column>", "the column of a field").argParser(map).default([]))
-    .option("--media-root <dir>", "folder that the rows' files are relative to; nothing outside is opened")
-    .option("-o, --out <file>", "results; the same command goes on with them")
     .option("--jsonl", "print results as JSON lines, also beside sidecars")
     .addOption(new Option("--format <name>", "format of rows and results").choices(["rows", "openai"]).default("rows"))
     .addOption(new Option("--sidecar <ending>", "write a file beside each picture").choices(sidecarKinds))
     .option("--ordered", "results in the order of the rows")
-    .addOption(new Option("--concurrency <n>", "rows at the same time").argParser(integer(1, 256)).default(8))
-    .option("--retry-errors", "ask failed rows again")
-    .addOption(new Option("--max-errors <n>", "stop after n failed rows").argParser(integer(1)))
-    .addOption(new Option("--shard <i/n>", "answer every nth row, from row i on").argParser(parsed(parseShard)))
     .option("--merge", "put the results of shards together")
     .option("--relay", "print the rows for another program, and read their results from stdin")
     .addOption(quietOption())
@@ -67,8 +56,4 @@ export function addBatchCommand(program: Command): void {
       await runBatch(inputs, flags);
     });
   command.helpInformation = () => help;
-}
-
-function map(text: string, before: [string, string][]): [string, string][] {
-  return [...before, parsed(parseMap)(text)];
 }

@@ -1,9 +1,11 @@
 import { type Command, Option } from "commander";
 import type { EvalFlags } from "../eval/flags.js";
 import {
+  decoderOption,
   deviceOption,
   integer,
   jsonOption,
+  kvTypeOption,
   modelOption,
   precisionOption,
   quietOption,
@@ -43,8 +45,8 @@ export function addEvalCommand(program: Command): void {
     .addOption(threadsOption())
     .addOption(deviceOption())
     .addOption(precisionOption())
-    .addOption(new Option("--kv-type <type>", "type of the KV cache").choices(["f32", "f16", "q8_0"]))
-    .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]))
+    .addOption(kvTypeOption())
+    .addOption(decoderOption())
     .option("--no-cache", "neither read nor write the cache of embeddings")
     .addOption(quietOption())
     .addOption(jsonOption())

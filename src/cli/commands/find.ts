@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { addModelOptions, time } from "../chat/options.js";
 import type { FindFlags } from "../find/flags.js";
-import { integer, jsonOption, number, quietOption } from "../options.js";
+import { decoderOption, integer, jsonOption, number, quietOption } from "../options.js";
 
 /** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
 const help = `Usage: owl3 find [options] MEDIA... TEXT
@@ -40,7 +40,7 @@ export function addFindCommand(program: Command): void {
     .addOption(new Option("--frames <n>", "frames that a window shows (2)").argParser(integer(1, 4096)))
     .addOption(new Option("--start <time>", "start of the part to look at: seconds or mm:ss").argParser(time))
     .addOption(new Option("--end <time>", "end of the part to look at").argParser(time))
-    .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]))
+    .addOption(decoderOption())
     .option("--cut", "cut every picture into crops")
     .option("--no-cut", "show each picture as one crop");
   addModelOptions(command)

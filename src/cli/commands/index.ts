@@ -4,6 +4,8 @@ import { addBenchCommand } from "./bench.js";
 import { addBuildCommand } from "./build.js";
 import { addCacheCommand } from "./cache.js";
 import { addChatCommand } from "./chat.js";
+import { addCompletionCommand } from "./completion.js";
+import { addConfigCommand } from "./config.js";
 import { addConvertCommand } from "./convert.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addEvalCommand } from "./eval.js";
@@ -14,11 +16,8 @@ import { addModelsCommand } from "./models.js";
 import { addPullCommand } from "./pull.js";
 import { addQuantizeCommand } from "./quantize.js";
 import { addRmCommand } from "./rm.js";
-
 import { addScoreCommand } from "./score.js";
-
 import { addServeCommand } from "./serve.js";
-
 import { addSessionsCommand } from "./sessions.js";
 import { addVideoCommand } from "./video.js";
 
@@ -47,7 +46,9 @@ export const otherCommands: readonly AddCommand[] = [
   addRmCommand,
   addSessionsCommand,
   addLogsCommand,
+  addConfigCommand,
   addCacheCommand,
   addBenchCommand,
   addBuildCommand,
+  addCompletionCommand,
 ];

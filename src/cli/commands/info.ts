@@ -3,7 +3,7 @@ import { formatBytes } from "../../format.js";
 import { describeFile, type FileDescription } from "../../gguf/describe.js";
 import type { HyperKind, MemoryPlan, Work } from "../../native/binding.js";
 import { memoryJson } from "../json.js";
-import { integer, jsonOption } from "../options.js";
+import { integer, jsonOption, previewOptions } from "../options.js";
 import { createOutput, type Output } from "../output.js";
 
 interface InfoFlags {
@@ -11,14 +11,15 @@ interface InfoFlags {
   tensors?: boolean;
   crops: number;
   ctx: number;
+  preview?: boolean;
 }
 
 export function addInfoCommand(program: Command): void {
-  program
+  const command = program
     .command("info")
     .alias("show")
-    .description("describe a GGUF file and the memory that it needs")
-    .argument("<file>", "the GGUF file, or a model's name")
+    .description("describe a model and its memory, or a picture or video")
+    .argument("<file>", "a GGUF file, a model's name, a picture or a video")
     .addOption(new Option("--crops <n>", "number of crops to plan memory for").argParser(integer(0, 1e6)).default(7))
     .addOption(
       new Option("--ctx <n>", "context length to plan memory for").argParser(integer(1, 1 << 24)).default(4096),
@@ -26,14 +27,19 @@ export function addInfoCommand(program: Command): void {
     .option("--tensors", "list every tensor")
     .addOption(jsonOption())
     .action(async (model: string, flags: InfoFlags) => {
+      const { isMedium } = await import("../../media/sequence.js");
+      if (await isMedium(model)) {
+        const { describeMedium } = await import("../info/medium.js");
+        return describeMedium(model, flags, createOutput());
+      }
       const { resolveModel } = await import("../../models/resolve.js");
       const path = await resolveModel(model);
       const { native, nativeCall } = await import("../../native/native.js");
-      const file = await nativeCall(native().readGguf(path));
+      const file = await nativeCall(() => native().readGguf(path));
       const description = describeFile(file);
       const { workOf } = await import("../../chat/plan.js");
       const work = workOf({ contextLength: flags.ctx, crops: flags.crops, sequences: 1 });
-      const memory = description.model ? await nativeCall(native().planModel(path, {}, work)) : null;
+      const memory = description.model ? await nativeCall(() => native().planModel(path, {}, work)) : null;
       const out = createOutput();
       const tensors = file.tensors.map(({ name, type, shape, bytes }) => ({ name, type, shape, bytes }));
       if (flags.json) {
@@ -49,6 +55,7 @@ export function addInfoCommand(program: Command): void {
       for (const { name, type, shape, bytes } of tensors)
         out.line(`  ${name.padEnd(width)}  ${type.padEnd(5)} ${shape.join(" x ").padEnd(14)} ${formatBytes(bytes)}`);
     });
+  for (const option of previewOptions()) command.addOption(option);
 }
 
 function printFile(out: Output, file: FileDescription): void {

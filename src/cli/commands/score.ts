@@ -1,7 +1,7 @@
-import { type Command, Option } from "commander";
-import { parseShard } from "../../rows/shard.js";
+import type { Command } from "commander";
 import { addMediaOptions, addModelOptions, addPromptOptions } from "../chat/options.js";
-import { collect, integer, jsonOption, parsed, quietOption } from "../options.js";
+import { collect, jsonOption, quietOption } from "../options.js";
+import { addRowOptions } from "../row-options.js";
 import type { ScoreFlags } from "../score/flags.js";
 
 /** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
@@ -15,8 +15,9 @@ Tell how probable given answers to a question about pictures and videos are.
   --yes-no      score yes and no instead, summed over their spellings
   --shows TEXT  likewise: is TEXT to be seen (VQAScore)?   --question "..{}..?"
 Rows: --each  each picture, clip, row of JSONL or CSV by itself; JSON lines out
-  -o, --out FILE  a run goes on with it   --csv  a table   --media-root DIR
-  --concurrency N (8)  --retry-errors  --max-errors N  --shard I/N
+  -o, --out FILE  a run goes on with it  --csv  a table  --concurrency N (8)
+  --input names|jsonl|csv|tsv  -0, --null  --map FIELD=COLUMN  --media-root DIR
+  --retry-errors  --max-errors N  --shard I/N
 Media: --cut|--no-cut  --interleave  --allow-special  --fps X  --max-frames N
   --start T  --end T  --frames LIST  --decoder auto|builtin|system
 Machine: -m, --model FILE  --device NAMES  --gpu-layers N  --threads N  --ctx N
@@ -43,13 +44,8 @@ export function addScoreCommand(program: Command): void {
     .option("--shows <text>", "score yes and no to the question whether it shows a text (VQAScore)")
     .option("--question <text>", "the question of --shows, with {} for its text")
     .option("--each", "each picture, clip or row is a question of its own")
-    .option("-o, --out <file>", "results of rows; the same command goes on with them")
-    .option("--csv", "print a table of rows")
-    .option("--media-root <dir>", "folder that the rows' files are relative to; nothing outside is opened")
-    .addOption(new Option("--concurrency <n>", "rows at the same time").argParser(integer(1, 256)).default(8))
-    .option("--retry-errors", "score failed rows again")
-    .addOption(new Option("--max-errors <n>", "stop after n failed rows").argParser(integer(1)))
-    .addOption(new Option("--shard <i/n>", "score every nth row, from row i on").argParser(parsed(parseShard)));
+    .option("--csv", "print a table of rows");
+  addRowOptions(command, "score");
   addPromptOptions(command);
   addMediaOptions(command);
   addModelOptions(command)

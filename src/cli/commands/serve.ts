@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { addModelOptions } from "../chat/options.js";
-import { collect, integer, number } from "../options.js";
+import { collect, decoderOption, integer, number } from "../options.js";
 import type { ServeFlags } from "../serve/flags.js";
 
 /** The help is laid out by hand, so that it fits a terminal of 24 lines; a test compares it with the options. */
@@ -49,7 +49,7 @@ export function addServeCommand(program: Command): void {
     .addOption(new Option("--max-frames <n>", "frames of a video").argParser(integer(1, 4096)).default(128))
     .addOption(new Option("--max-pixels <mp>", "megapixels of a picture").argParser(number(0.001, 100)).default(64))
     .addOption(new Option("--max-tokens <n>", "tokens of an answer").argParser(integer(1, 1 << 24)).default(4096))
-    .addOption(new Option("--decoder <name>", "decoder of videos").choices(["auto", "builtin", "system"]))
+    .addOption(decoderOption())
     .option("-q, --quiet", "no line for each request")
     .action(async (flags: ServeFlags) => {
       const { runServe } = await import("../serve/run.js");

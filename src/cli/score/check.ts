@@ -1,5 +1,6 @@
 import { formOf } from "../../batch/raw.js";
 import { UsageError } from "../../errors.js";
+import { areNames, checkRowFlags, freeRowFlags } from "../row-options.js";
 import type { ScoreFlags } from "./flags.js";
 
 /** Whether each input is a question of its own. */
@@ -35,30 +36,20 @@ export function checkFlags(args: readonly string[], flags: ScoreFlags): void {
     question !== undefined && shows === undefined,
     "--question is the question that --shows asks; give the prompt with -p.",
   );
-  refuse(
-    args.filter((name) => name === "-").length + (candidates === "-" ? 1 : 0) > 1,
-    "only one thing can be read from stdin (-).",
-  );
+  const stdin = args.filter((name) => name === "-").length + (each && args.length === 0 ? 1 : 0);
+  refuse(stdin + (candidates === "-" ? 1 : 0) > 1, "only one thing can be read from stdin (-).");
   if (each) {
+    checkRowFlags(args, flags);
     // Rows of files bring neither; those of JSONL and CSV may.
-    const names = args.length > 0 && args.every((arg) => arg !== "-" && formOf(arg) === undefined);
+    const names = areNames(args, flags);
     refuse(names && !asked && prompt === undefined, "give the question of all rows: -p TEXT.");
     refuse(names && !asked && !given, "give the answers to score: -c TEXT or --candidates FILE.");
     refuse(csv === true && out !== undefined, "--csv prints a table, and results of -o FILE are JSON lines.");
     refuse(csv === true && json === true, "--csv and --json exclude each other.");
-    refuse(out === "-", "results go to stdout without -o.");
-    refuse(
-      flags.retryErrors === true && out === undefined,
-      "--retry-errors is about results of an earlier run: name them by -o FILE.",
-    );
-    refuse(
-      args.length === 0 && process.stdin.isTTY === true,
-      "give pictures, folders, JSONL or CSV files, or pipe names in.",
-    );
-  } else
-    for (const name of ["out", "csv", "mediaRoot", "retryErrors", "maxErrors", "shard"] as const)
-      refuse(
-        flags[name] !== undefined,
-        "-o, --csv and the like are for rows: add --each, or name a JSONL or CSV file.",
-      );
+  } else {
+    const rows = "-o, --csv and the like are for rows: add --each, or name a JSONL or CSV file.";
+    refuse(flags.map.length > 0, rows);
+    for (const name of [...freeRowFlags, "csv"] as const)
+      refuse(name !== "concurrency" && flags[name] !== undefined, rows);
+  }
 }

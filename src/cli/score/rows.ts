@@ -1,6 +1,6 @@
 import { Inputs } from "../../batch/inputs.js";
 import { RowFiles } from "../../batch/media.js";
-import type { Row } from "../../batch/row.js";
+import { checkMap, type Row, rowFields } from "../../batch/row.js";
 import {
   type RowScores,
   type ScoreHeader,
@@ -41,7 +41,10 @@ export async function scoreRows(
   flags: ScoreFlags,
   out: Output,
 ): Promise<void> {
-  const inputs = await Inputs.open(args.length > 0 ? args : ["-"], { zero: false, stdin: process.stdin });
+  checkMap(flags.map, [...rowFields, "candidates"]);
+  const inputs = await Inputs.open(args.length > 0 ? args : ["-"], {
+    ...{ form: flags.input, zero: flags.null ?? false, stdin: process.stdin },
+  });
   const files = await RowFiles.open(flags.mediaRoot);
   const header = await headerOf(task, flags);
   const target = flags.out !== undefined && flags.shard ? shardFile(flags.out, flags.shard) : flags.out;
@@ -50,7 +53,7 @@ export async function scoreRows(
       ? undefined
       : await ResultsFile.open(target, scoreResults, header, { retry: flags.retryErrors ?? false });
   const queue = new RowQueue(inputs, {
-    ...{ settings: { prompt: task.prompt, map: [], format: "rows" as const }, shard: flags.shard },
+    ...{ settings: { prompt: task.prompt, map: flags.map, format: "rows" as const }, shard: flags.shard },
     ...{ unique: results !== undefined, state: (row: Row) => results?.state(row.id) },
   });
   let watch: RowWatch | undefined;
@@ -92,7 +95,7 @@ async function score(task: RowsTask, { queue, files, results, watch, model }: Wo
   if (results || process.stdout.isTTY !== true) watch.progress.begin();
   const settings = {
     ...{ files, options: scoreOptions(flags), interleave: flags.interleave ?? false },
-    candidates: task.candidates,
+    ...{ candidates: task.candidates, map: flags.map },
   };
   const emit = (scores: RowScores, row: Row): void => {
     const line = scoreLineOf(row, scores, { model, details: flags.json ?? false });

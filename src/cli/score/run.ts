@@ -11,7 +11,7 @@ import { placeMedia } from "../../prompt/placement.js";
 import { splitArguments } from "../chat/arguments.js";
 import { owlOptions } from "../chat/flags.js";
 import { readText } from "../chat/input.js";
-import { mediaPart } from "../chat/media.js";
+import { mediaPart, tellUnusedVideoOptions } from "../chat/media.js";
 import { ProgressView } from "../chat/view.js";
 import { createOutput, type Output } from "../output.js";
 import { checkFlags, isEach } from "./check.js";
@@ -36,6 +36,7 @@ export async function runScore(args: string[], flags: ScoreFlags): Promise<void>
     throw new UsageError('there is no question: give one with -p "...", or as the last argument.');
   const opened: (InputImage | InputVideo)[] = [];
   for (const name of await expandMedia(media)) opened.push(await mediaPart(name));
+  tellUnusedVideoOptions(opened, flags, out);
   const content = placeMedia(prompt, opened, { interleave: flags.interleave ?? false });
   await scoreOne(model, content, candidates, flags, out);
 }

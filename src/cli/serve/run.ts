@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import path from "node:path";
-import { ExitCode, FileError, UsageError, UserError } from "../../errors.js";
+import { ExitCode, FileError, systemReason, UsageError, UserError } from "../../errors.js";
 import { resolveModel } from "../../models/resolve.js";
 import { startServer } from "../../server/server.js";
 import { EngineError } from "../../worker/fault.js";
@@ -86,7 +86,7 @@ async function readKeys(file: string | undefined): Promise<string[]> {
   const own = process.env.OWL3_API_KEY;
   if (file === undefined) return own ? [own] : [];
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new FileError(`${file} can't be read: ${error.code ?? error.message}.`, { cause: error });
+    throw new FileError(`${file} can't be read: ${systemReason(error)}.`, { cause: error });
   });
   const keys = text.split("\n").map((line) => line.trim());
   const all = keys.filter((line) => line !== "" && !line.startsWith("#"));

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { FileError } from "../../errors.js";
+import { FileError, systemReason } from "../../errors.js";
 import type { InputMessage, InputPart } from "../../prompt/messages.js";
 import { savedMessages } from "../chat/saved.js";
 import type { Output } from "../output.js";
@@ -20,10 +20,9 @@ export async function exportSession(out: Output, name: string, folder: string | 
     await writeFile(file, `${JSON.stringify(savedMessages(moved), null, 2)}\n`, { flag: "wx" });
     out.note(`\`owl3 chat --messages ${file}\` goes on with it.`);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
     if (error instanceof FileError) throw error;
-    const why = code === "EEXIST" ? "it exists already; name a new one" : (code ?? message);
-    throw new FileError(`${folder} can't be written: ${why}.`, { cause: error });
+    const advice = (error as NodeJS.ErrnoException).code === "EEXIST" ? "; name a new one" : "";
+    throw new FileError(`${folder} can't be written: ${systemReason(error)}${advice}.`, { cause: error });
   }
 }
 

@@ -105,7 +105,7 @@ export async function* ollamaLines(
   const started = performance.now();
   for await (const event of events) {
     if (event.type === "end") yield line(lastOf(kind, model, "", event, performance.now() - started));
-    else if (event.text !== "") yield line(ollamaPiece(kind, model, event.text));
+    else if (event.type === "piece" && event.text !== "") yield line(ollamaPiece(kind, model, event.text));
   }
 }
 

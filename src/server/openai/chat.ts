@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { AnswerEvent, AnswerUsage, WireChoice, WireToken } from "../../worker/protocol.js";
 import { type AnswerEnd, type Collected, collect, timingsOf, totalUsage } from "../collect.js";
-import { sse } from "../stream.js";
+import { sse, visionComment } from "../stream.js";
 
 interface Head {
   id: string;
@@ -52,6 +52,10 @@ export async function* chatChunks(
   const begun = new Set<number>();
   const ends: AnswerEnd[] = [];
   for await (const event of events) {
+    if (event.type === "vision") {
+      yield visionComment(event);
+      continue;
+    }
     const { choice: index } = event;
     if (!begun.has(index)) {
       begun.add(index);

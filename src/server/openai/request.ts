@@ -91,18 +91,6 @@ function given<T extends object>(all: T): { [K in keyof T]?: NonNullable<T[K]> }
   };
 }
 
-type Form =
-  | { type: "text" }
-  | { type: "json_object" }
-  | { type: "json_schema"; schema: unknown; strict?: boolean | null | undefined };
-
-/** The form of an answer. A schema that is not strict may have keywords that are not known, as OpenAI's may. */
-export function formatOf(form: Form | null | undefined): Pick<AnswerRequest, "format"> {
-  if (!form || form.type === "text") return {};
-  if (form.type === "json_object") return { format: { jsonObject: true } };
-  return { format: { schema: form.schema, ...(form.strict !== true && { lax: true }) } };
-}
-
 export function checkTools({
   tools,
   tool_choice: choice,

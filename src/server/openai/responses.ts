@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { AnswerEvent } from "../../worker/protocol.js";
 import { type AnswerEnd, type Collected, collect, timingsOf } from "../collect.js";
 import { ApiError, toApiError } from "../errors.js";
-import { sse } from "../stream.js";
+import { sse, visionComment } from "../stream.js";
 import type { ResponsesRequest } from "./schema.js";
 
 type Status = "in_progress" | "completed" | "incomplete" | "failed";
@@ -48,6 +48,10 @@ export class ResponseObject {
     let begun = false;
     try {
       for await (const piece of events) {
+        if (piece.type === "vision") {
+          yield visionComment(piece);
+          continue;
+        }
         if (!begun) {
           begun = true;
           yield event("response.created", { response: this.#object("in_progress", []) });

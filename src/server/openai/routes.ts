@@ -1,3 +1,4 @@
+import { formatOf } from "../../constrain/format.js";
 import { packageVersion } from "../../version.js";
 import type { AnswerRequest } from "../../worker/protocol.js";
 import type { Parts } from "../call.js";
@@ -7,7 +8,7 @@ import { defaultAnswerTokens } from "../settings.js";
 import { sse } from "../stream.js";
 import { validate } from "../validate.js";
 import { chatChunks, chatCompletion, chatHead } from "./chat.js";
-import { checkChat, checkTools, formatOf, lookingOf, samplingOf, turnsOf } from "./request.js";
+import { checkChat, checkTools, lookingOf, samplingOf, turnsOf } from "./request.js";
 import { ResponseObject } from "./responses.js";
 import { type ChatRequest, chatRequest, type ResponsesRequest, responsesRequest, scoreRequest } from "./schema.js";
 import { scoreAnswer } from "./score.js";
@@ -77,7 +78,7 @@ export function openaiRoutes({ app, dispatcher, settings, messages, handle, stre
     const { stop, response_format: form } = body;
     return {
       n,
-      ...formatOf(form?.type === "json_schema" ? { type: form.type, ...form.json_schema } : form),
+      format: formatOf(form?.type === "json_schema" ? { type: form.type, ...form.json_schema } : form),
       messages: await messages.messages(turns, call),
       ...lookingOf(body, settings),
       ...call.tenant,
@@ -102,7 +103,7 @@ export function openaiRoutes({ app, dispatcher, settings, messages, handle, stre
       turns.unshift({ role: "system", parts: [{ type: "text", text: instructions }], param: "instructions" });
     return {
       n: 1,
-      ...formatOf(body.text?.format),
+      format: formatOf(body.text?.format),
       messages: await messages.messages(turns, call),
       ...lookingOf(body, settings),
       ...call.tenant,

@@ -1,41 +1,16 @@
 #include <string>
 
 #include "base/error.h"
-#include "constrain/matcher.h"
+#include "support/grammar.h"
 #include "support/harness.h"
 
 using namespace owl3;
-using constrain::contains;
+using test::tables;
 
-/// A vocabulary of some texts; the last id ends an answer.
-static std::shared_ptr<const constrain::Vocabulary> vocabulary(const std::vector<std::string>& texts) {
-  std::vector<uint8_t> bytes;
-  std::vector<int32_t> starts = {0};
-  for (const std::string& t : texts) {
-    bytes.insert(bytes.end(), t.begin(), t.end());
-    starts.push_back(static_cast<int32_t>(bytes.size()));
-  }
-  starts.push_back(starts.back());
-  return std::make_shared<const constrain::Vocabulary>(bytes, starts,
-                                                       std::vector<int32_t>{static_cast<int32_t>(texts.size())});
-}
-
-/// {"a":[s, ...], <other>: s} where s is a string of at most two letters x; the array has one or two of them.
-static constrain::Tables tables() {
-  constrain::Tables t;
-  t.final_state = 0;
-  t.edge_starts = {0, 0, 2, 4};
-  t.edges = {'"', '"', 0, 'x', 'x', 1, '"', '"', 0, 'b', 'c', 2};
-  t.labels = {0, -1, -1};
-  t.nodes = {-1, 0, 0, 0, 0, 0, 1, -1, 0, 1, 0, 0, 0, 0, -1, 0, 0, 0, 1, 0, 0};
-  t.counted = {1, 0, 2};
-  t.arrays = {0, 0, 1, 1, 2};
-  t.items = {1};
-  t.objects = {0, 1, 2, 0, 1, 0, constrain::unlimited};
-  t.props = {2, 1};
-  t.key_starts = {0, 2};
-  t.keys = {'a', '"'};
-  return t;
+/// A vocabulary of some texts, and an id after them that ends an answer.
+static std::shared_ptr<const constrain::Vocabulary> vocabulary(std::vector<std::string> texts) {
+  texts.emplace_back();
+  return test::vocabulary(texts, {static_cast<int32_t>(texts.size()) - 1});
 }
 
 static std::shared_ptr<constrain::Constraint> constraint(const std::vector<std::string>& texts,

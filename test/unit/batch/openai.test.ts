@@ -42,11 +42,28 @@ test("OpenAI: a request becomes a conversation and options", () => {
   });
 });
 
+test("OpenAI: the form of an answer, of which the model is not told", () => {
+  const options = (form: object | null) => openaiQuestion(line({ response_format: form })).options;
+  const schema = { type: "object" };
+  expect(options(null)).toEqual({});
+  expect(options({ type: "json_object" })).toEqual({ format: { jsonObject: true }, schemaPrompt: false });
+  const named = (strict?: boolean) => options({ type: "json_schema", json_schema: { name: "a", schema, strict } });
+  expect(named()).toEqual({ format: { schema, lax: true }, schemaPrompt: false });
+  expect(named(true)).toEqual({ format: { schema }, schemaPrompt: false });
+});
+
 test("OpenAI: what can't be done is refused in a sentence", () => {
   const refused = (why: string, body: object, more = {}) => expect(() => openaiQuestion(line(body, more))).toThrow(why);
   refused('"n" must be 1', { n: 2 });
   refused('"tools" is not supported', { tools: [{ type: "function" }] });
-  refused('"response_format" is not supported', { response_format: { type: "json_schema" } });
+  for (const form of [
+    { type: "json_schema" },
+    { type: "json_schema", json_schema: { name: "a" } },
+    { type: 3 },
+    "text",
+  ])
+    refused('"response_format" must be of type', { response_format: form });
+  refused('"audio" is not supported', { audio: { voice: "a" } });
   refused('"stream" is not possible', { stream: true });
   refused('"messages" must be a list', { messages: "hi" });
   refused("expected a list of messages", { messages: [] });

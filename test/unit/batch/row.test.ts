@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { optionNames, rowOptions } from "../../../src/batch/options.js";
 import type { RawRow } from "../../../src/batch/raw.js";
-import { checkMap, filesOfRow, RowMaker, type RowSettings, seedOf } from "../../../src/batch/row.js";
-import { fill, namesIn } from "../../../src/batch/template.js";
+import { checkMap, filesOfRow, RowMaker, type RowSettings, rowFields, seedOf } from "../../../src/batch/row.js";
+import { fill } from "../../../src/batch/template.js";
 
 const make = (value: RawRow["value"], settings: Partial<RowSettings> = {}, options = true) =>
   new RowMaker({ map: [], format: "rows", ...settings }, true).make({ value, base: "", options });
@@ -19,7 +19,7 @@ describe("templates", () => {
     expect(fill("{{a}} {{{a}}}", value)).toBe("{a} {1}");
     expect(fill('answer as {"x": [1, {}]} or { } or {1}', value)).toBe('answer as {"x": [1, {}]} or { } or {1}');
     expect(() => fill("{c}", value)).toThrow('The row has no "c", which the prompt asks for.');
-    expect(namesIn("{a} {{b}} {größe}")).toEqual(["a", "größe"]);
+    expect(fill("{größe} {{b}}", (name) => name.toUpperCase())).toBe("GRÖSSE {b}");
   });
 
   test("a value is not filled again", () => {
@@ -93,8 +93,10 @@ describe("rows", () => {
       media: [{ where: "a.jpg" }, { where: "b.jpg" }],
     });
     expect(question({ image: "[1].jpg", prompt: "?" }, {}, false)).toMatchObject({ media: [{ where: "[1].jpg" }] });
-    expect(() => checkMap([["picture", "x"]])).toThrow('there is no field "picture"; there are image, images,');
-    checkMap(map);
+    expect(() => checkMap([["picture", "x"]], rowFields)).toThrow(
+      'there is no field "picture"; there are image, images,',
+    );
+    checkMap(map, rowFields);
   });
 
   test("ids: given, the file's name, or made from what the row holds; numbers count all rows", () => {

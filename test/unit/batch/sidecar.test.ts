@@ -28,7 +28,7 @@ test("sidecars: whole or not there, and one that exists stays", () => {
   expect(JSON.parse(readFileSync(join(place, "photo.json"), "utf8"))).toEqual(line);
   expect(readdirSync(place)).toEqual(["photo.json", "photo.txt"]);
   expect(() => writeSidecar(join(place, "absent/photo.txt"), ".txt", line)).toThrow(
-    "photo.txt can't be written: ENOENT",
+    "photo.txt can't be written: no such file or folder.",
   );
 });
 

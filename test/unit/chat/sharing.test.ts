@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import { expect, test } from "vitest";
 import type { AskOptions } from "../../../src/chat/options.js";
 import type { Owl } from "../../../src/chat/owl.js";
@@ -119,4 +120,58 @@ test("sharing: dispose ends the answers of all chats", async () => {
   await owl.dispose();
   for (const one of await settled) expect(one.status).toBe("rejected");
   expect([fake.sessions.size, fake.embeds.size]).toEqual([0, 0]);
+});
+
+test("sharing: a fork shows the media of its chat, which stay until both let them go, and goes on by itself", async () => {
+  const fake = fakeEngine();
+  await using owl = await openFake(fake);
+  const alone = await ask(owl, [[picture("a.png"), text("?")], { maxTokens: 5 }]);
+  fake.calls.length = 0;
+  const messages = [{ role: "user" as const, content: [picture("a.png"), text("?")] }];
+  const chat = owl.chat({ messages });
+  await chat.load();
+  const forks = [chat.fork(), chat.fork()];
+  expect(fake.opened.size).toBe(1);
+  const answers = await Promise.all([chat, ...forks].map((one) => one.answer({ maxTokens: 5 }).text()));
+  expect(answers).toEqual(Array(3).fill(alone.said));
+  expect(fake.calls.filter((call) => call.startsWith("load"))).toEqual(["load a.png"]);
+  await chat.dispose();
+  await forks[0]?.ask("more", { maxTokens: 3 }).result();
+  expect(forks.map(({ history }) => history.length)).toEqual([4, 2]);
+  expect(() => chat.fork()).toThrow(/disposed/);
+});
+
+test("sharing: the one that encodes for a fork is stopped, and the fork goes on", async () => {
+  const fake = fakeEngine();
+  await using owl = await openFake(fake);
+  const chat = owl.chat({ messages: [{ role: "user", content: [picture("a.png"), text("?")] }] });
+  await chat.load();
+  const fork = chat.fork();
+  const stop = new AbortController();
+  fake.onEncode = () => {
+    fake.onEncode = undefined;
+    stop.abort();
+  };
+  const first = chat.answer({ maxTokens: 3, signal: stop.signal }).text();
+  const second = fork.answer({ maxTokens: 3 }).result();
+  await expect(first).rejects.toThrow();
+  await chat.dispose();
+  expect((await second).usage.crops).toBe(2);
+  await fork.dispose();
+  expect(fake.opened.size).toBe(0);
+});
+
+test("sharing: what is kept of answers that are over is bounded, however many there were, and told", async () => {
+  const fake = fakeEngine();
+  await using owl = await openFake(fake);
+  const letters = Array.from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+  for (const letter of letters) await ask(owl, [[picture(`${letter}.png`), text(`${letter} what?`)], { maxTokens: 4 }]);
+  const { kv, crops } = owl.memoryUse();
+  expect(kv.kept.sequences).toBe(32);
+  expect(kv.kept.bytes).toBeLessThanOrEqual(kv.kept.limit);
+  expect(kv.kept.limit).toBeLessThanOrEqual(totalmem() / 8);
+  // The fake engine's pages have 64 bytes; each answer has one page.
+  expect([kv.pages, kv.bytes]).toEqual([32, 32 * 64]);
+  expect(crops.bytes).toBe(crops.unused.bytes);
+  expect(crops.bytes).toBe(4 * fake.embeds.size);
 });

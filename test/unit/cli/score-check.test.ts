@@ -3,7 +3,7 @@ import { checkFlags, isEach } from "../../../src/cli/score/check.js";
 import type { ScoreFlags } from "../../../src/cli/score/flags.js";
 
 const flags = (more: Partial<ScoreFlags>): ScoreFlags => ({
-  ...{ device: "auto", precision: "auto", cache: true, repackCache: true, concurrency: 8 },
+  ...{ device: "auto", precision: "auto", cache: true, repackCache: true, concurrency: 8, map: [] },
   ...more,
 });
 const refused = (args: string[], more: Partial<ScoreFlags>): string | undefined => {
@@ -29,6 +29,12 @@ test("score: options that exclude each other are refused", () => {
     [["-"], { candidates: "-" }, /only one thing can be read from stdin/],
     [["a.png"], { candidate: ["a"], csv: true }, /are for rows/],
     [["a.png"], { candidate: ["a"], out: "x" }, /are for rows/],
+    [["a.png"], { candidate: ["a"], map: [["image", "x"]] }, /are for rows/],
+    [["a.png"], { candidate: ["a"], null: true }, /are for rows/],
+    [["a.png"], { candidate: ["a"], input: "csv" }, /are for rows/],
+    [[], { each: true, candidates: "-", prompt: "What?" }, /only one thing can be read from stdin/],
+    [["-"], { each: true, null: true, candidate: ["a"] }, /give the question of all rows/],
+    [["a.txt"], { each: true, null: true, input: "csv" }, /--null separates names/],
     [["a.jsonl"], { csv: true, out: "x" }, /--csv prints a table/],
     [["a.jsonl"], { csv: true, json: true }, /--csv and --json/],
     [["a.jsonl"], { out: "-" }, /results go to stdout without -o/],
@@ -47,6 +53,8 @@ test("score: what goes together is not refused", () => {
     [["a.png"], { shows: "a dog", question: "Is it {}?" }],
     [["a.jsonl"], {}],
     [["-"], { each: true }],
+    [["a.txt"], { each: true, input: "csv", map: [["candidates", "x"]] }],
+    [["-"], { each: true, null: true, shows: "a dog" }],
     [["photos"], { each: true, shows: "a dog", csv: true }],
     [["photos"], { each: true, prompt: "What?", candidate: ["a"], out: "x", retryErrors: true }],
   ];

@@ -67,6 +67,110 @@ const rows: Record<string, Row[]> = {
     [{ type: "array", items: { $ref: "#" } }, [[], [[]], [[[], []]]], [1, [1]]],
     [{ type: "array", maxItems: 1, uniqueItems: true }, [[], [1]], [[1, 1]]],
   ],
+  uniqueItems: [
+    [
+      { type: "array", items: { enum: ["a", "ab", 1, 12, null, true] }, uniqueItems: true },
+      [[], ["ab", "a"], [12, 1, "a"], [null, 1, "ab", 12, true, "a"]],
+      [["a", "a"], [1, 12, 1], [null, "a", null], ["b"], [11]],
+    ],
+    [
+      { type: "array", items: { enum: ["é", '"', "z"] }, uniqueItems: true, minItems: 2, maxItems: 2 },
+      [
+        ["é", '"'],
+        ["z", "é"],
+      ],
+      [[], ["z"], ["z", "z"], ["é", '"', "z"]],
+    ],
+    [
+      { type: "array", items: { type: "integer", minimum: 1, maximum: 4 }, uniqueItems: true, minItems: 4 },
+      [[4, 2, 1, 3]],
+      [
+        [1, 2, 3],
+        [1, 2, 3, 3],
+      ],
+    ],
+    [{ type: "array", items: { type: ["boolean", "null"] }, uniqueItems: true }, [[true, null, false]], [[true, true]]],
+    // Many values come in their order.
+    [
+      { type: "array", items: { enum: Array.from("abcdefghijkl") }, uniqueItems: true, minItems: 1, maxItems: 11 },
+      [["a"], ["l"], ["a", "c", "l"], Array.from("abcdefghijk")],
+      [[], ["a", "a"], ["c", "a"], ["b", "c", "b"], Array.from("abcdefghijkl")],
+    ],
+    [
+      {
+        type: "array",
+        prefixItems: [{ enum: ["a", "b"] }, { enum: ["b", "c"] }],
+        items: { enum: ["a"] },
+        uniqueItems: true,
+      },
+      [[], ["a"], ["a", "b"], ["b", "c", "a"]],
+      [["b", "b"], ["a", "c", "a"], ["c"]],
+    ],
+    // Items of different kinds differ by themselves.
+    [
+      { type: "array", prefixItems: [{ type: "string" }, number], items: false, uniqueItems: true },
+      [[], ["x", 1]],
+      [[1], ["x", "x"]],
+    ],
+    [{ enum: [[1, 2], [1, 1], "x"], uniqueItems: true }, [[1, 2], "x"], [[1, 1]]],
+    [
+      {
+        anyOf: [
+          { type: "array", items: { enum: ["a", "b"] }, uniqueItems: true },
+          { type: "array", items: number },
+        ],
+      },
+      [["b", "a"], [1, 1], []],
+      [
+        ["a", "a"],
+        ["a", 1],
+      ],
+    ],
+    [
+      { type: "array", items: { enum: ["a", "b", "c"] }, uniqueItems: true, contains: { const: "c" } },
+      [["c"], ["b", "c", "a"], ["a", "c"]],
+      [[], ["a"], ["c", "c"]],
+    ],
+  ],
+  contains: [
+    [{ type: "array", contains: { type: "string" } }, [["x"], [1, 2, "x"], [1, "x", "y", 2]], [[], [1], [null, 1, []]]],
+    [
+      { type: "array", items: { type: "integer" }, contains: { minimum: 5 }, minContains: 2 },
+      [
+        [5, 6],
+        [1, 7, 2, 9, 1],
+      ],
+      [[5], [1, 2, 7], [5, "x", 6]],
+    ],
+    [
+      { type: "array", items: number, contains: { const: 0 }, maxContains: 1, maxItems: 3 },
+      [[0], [1, 0], [1, 2, 0]],
+      [[], [0, 0], [1, 2], [1, 2, 3, 0]],
+    ],
+    [
+      { type: "array", contains: number, minContains: 0, maxContains: 1 },
+      [[], [1], ["a", 1]],
+      [
+        [1, 2],
+        [1, "a", 2],
+      ],
+    ],
+    [{ type: "array", contains: number, minContains: 0 }, [[], ["a"]], []],
+    [{ type: "array", not: { contains: { type: "null" } } }, [[], [1, "a"]], [[null], [1, null]]],
+    [
+      { type: "array", prefixItems: Array(10).fill({ type: "string" }), contains: number },
+      [
+        [..."abcdefghij", 1],
+        [..."abcdefghij", "k", 1],
+      ],
+      [[], ["a"], Array.from("abcdefghij")],
+    ],
+    [
+      { type: "array", contains: { type: "object", required: ["id"] }, items: { type: "object" } },
+      [[{ a: 1 }, { id: 1 }]],
+      [[{ a: 1 }], [1]],
+    ],
+  ],
   objects: [
     [
       {

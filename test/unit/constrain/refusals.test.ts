@@ -29,8 +29,21 @@ test("what can't be followed is refused, with its place", () => {
     [{ $defs: { a: { anyOf: [{ $ref: "#/$defs/a" }, true] } }, $ref: "#/$defs/a" }, "/$defs/a", /refers to itself/],
     [{ $dynamicRef: "#x" }, "/$dynamicRef", /not supported/],
     [{ type: "string", format: "zip" }, "/format", /"zip" is unknown/],
-    [{ items: { uniqueItems: true } }, "/items/uniqueItems", /not supported/],
-    [{ type: "array", contains: true }, "/contains", /not supported/],
+    [{ items: { uniqueItems: true } }, "/items/uniqueItems", /only where their values are few and listed/],
+    [{ type: "array", items: { type: "string" }, uniqueItems: true }, "/uniqueItems", /few and listed/],
+    [{ type: "array", items: { type: "integer", maximum: 1e3, minimum: 0 }, uniqueItems: true }, "/uniqueItems", /few/],
+    [{ type: "array", items: { enum: [[1], [2]] }, uniqueItems: true }, "/uniqueItems", /few and listed/],
+    [
+      { type: "array", prefixItems: [{ const: 0 }], items: { enum: [..."abcdefghi"] }, uniqueItems: true },
+      "/uniqueItems",
+      /all have the same schema/,
+    ],
+    [{ type: "array", items: { enum: [1, 2] }, uniqueItems: true, minItems: 3 }, "", /no value is valid/],
+    [{ type: "array", uniqueItems: 1 }, "/uniqueItems", /true or false/],
+    [{ type: "array", contains: true, minContains: 1e4 }, "/minContains", /more than 1000/],
+    [{ type: "array", contains: true, minContains: -1 }, "/minContains", /a count/],
+    [{ type: "array", contains: true, minContains: 2, maxContains: 1 }, "", /no value is valid/],
+    [{ type: "array", items: { type: "string" }, contains: { type: "null" } }, "", /no value is valid/],
     [{ type: "string", pattern: "(" }, "/pattern", /Unterminated group/],
     [{ type: "string", pattern: "(?<=ab)c" }, "/pattern", /looks behind/],
     [{ type: "object", required: ["a"], properties: { a: false } }, "", /no value is valid/],
@@ -50,6 +63,7 @@ test("what can't be followed is refused, with its place", () => {
 
 test("private keywords and notes are passed over, unknown ones only where that was asked for", () => {
   expect(refusal({ type: "null", "x-order": 1, _note: 2, title: "t", default: null, examples: [1] })).toBeUndefined();
+  expect(refusal({ links: [], markdownDescription: "t", discriminator: { propertyName: "k" } })).toBeUndefined();
   expect(() => compileFormat({ schema: { typo: 1, format: "zip" }, lax: true })).not.toThrow();
 });
 
@@ -77,6 +91,18 @@ test("schemas of any size and depth end with an answer or a sentence", { timeout
   expect(refusal({ type: "string", pattern: "a{1,99999999}" }, limits)?.[1]).toMatch(/too/);
   expect(refusal({ type: "string", maxLength: 2 ** 40 })).toBeUndefined();
   expect(refusal({ type: "array", maxItems: 2 ** 40, minItems: 2 ** 20 })).toBeUndefined();
+});
+
+test("the last format is compiled once; another, and the same after a change, anew", () => {
+  const format = { schema: { type: "object", properties: { a: { maximum: 3 } } } };
+  const tables = compileFormat(format);
+  expect(compileFormat(structuredClone(format))).toBe(tables);
+  format.schema.properties.a.maximum = 4;
+  expect(compileFormat(format)).not.toBe(tables);
+  expect(compileFormat({ choices: ["a"] })).not.toBe(compileFormat({ regex: "a" }));
+  let deep: unknown = true;
+  for (let i = 0; i < 20_000; i++) deep = { items: deep };
+  expect(refusal(deep)?.[1]).toMatch(/deep/);
 });
 
 test("choices and patterns are checked", () => {

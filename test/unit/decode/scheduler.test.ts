@@ -291,11 +291,11 @@ test("scheduler: memory that sequences gave back is not counted as held", async 
   const { scheduler, session } = await fakeScheduler(fake, { memory: 100 * 64 });
   const [large, small] = [await scheduler.open(prompt("x".repeat(1000)), 0), await scheduler.open(prompt("y"), 0)];
   await Promise.all([pull(fake, large, 1), pull(fake, small, 1)]);
-  expect([scheduler.bytes, session.bytes]).toEqual([17 * 64, 17 * 64]);
+  expect([scheduler.use.bytes, session.bytes]).toEqual([17 * 64, 17 * 64]);
   large.release();
   const other = await scheduler.open(prompt("z"), 99 * 64); // leaves no room for what is kept
   await pull(fake, other, 1);
-  expect([scheduler.bytes, session.bytes]).toEqual([2 * 64, 2 * 64]);
+  expect([scheduler.use.bytes, session.bytes]).toEqual([2 * 64, 2 * 64]);
 });
 
 test("scheduler: a chat that fills the memory keeps its own turns", async () => {

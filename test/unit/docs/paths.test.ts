@@ -10,11 +10,10 @@ const tracked = execFileSync("git", ["ls-files", "--cached", "--others", "--excl
   encoding: "utf8",
 }).split("\n");
 
-/** Words in backticks, and targets of links, that look like a path of the repository; what a build or a user makes is none. */
+/** Words in backticks that look like a path of the repository; what a build or a user makes is none. */
 function paths(text: string): string[] {
   const spans = [...text.matchAll(/`([^`\n]+)`/g)].flatMap((match) => (match[1] as string).split(/\s+/));
-  const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].map((match) => match[1] as string);
-  return [...spans, ...links]
+  return spans
     .map((word) => word.replace(/[,;:]$/, ""))
     .filter((word) => /^[\w.*/-]+$/.test(word) && !/^(build|dist|node_modules|\.\.|-)/.test(word))
     .filter(

@@ -1,9 +1,14 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { filesOf } from "../../../src/batch/files.js";
+import { RowFiles } from "../../../src/batch/media.js";
 import { FileError } from "../../../src/errors.js";
-import { type ExpandOptions, expandMedia, naturalOrder } from "../../../src/media/sequence.js";
+import { naturalOrder } from "../../../src/media/folder.js";
+import { type ExpandOptions, expandMedia } from "../../../src/media/sequence.js";
+import { openSource } from "../../../src/media/source.js";
 
 const png = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 let folder: string;
@@ -80,3 +85,20 @@ test("nothing found is said", async () => {
   await expect(names("empty")).rejects.toThrow(/empty holds no pictures or videos/);
   await expect(names("*.jpeg")).rejects.toThrow(/no file matches .*\*\.jpeg/);
 });
+
+test.skipIf(process.platform === "win32")(
+  "a pipe that nobody writes to is no medium, and nobody waits for it",
+  { timeout: 5000 },
+  async () => {
+    const pipes = path.join(folder, "pipes");
+    mkdirSync(pipes);
+    execFileSync("mkfifo", [path.join(pipes, "pipe.png")]);
+    await expect(openSource(path.join(pipes, "pipe.png"))).rejects.toThrow(/pipe\.png is not a regular file\.$/);
+    await expect(expandMedia([pipes])).rejects.toThrow(/holds no pictures or videos/);
+    const files = await RowFiles.open();
+    await expect(files.part({ where: path.join(pipes, "pipe.png") }, "")).rejects.toThrow(/is not a regular file\.$/);
+    await expect(files.part({ where: pipes }, "")).rejects.toThrow(/is a folder, not a picture or video\.$/);
+    writeFileSync(path.join(pipes, "a.png"), png);
+    expect(await filesOf(pipes)).toEqual([path.join(pipes, "a.png"), path.join(pipes, "pipe.png")]); // its name is told
+  },
+);

@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { configPath, modelFolder, modelOfFolder, repoFolder, safeFile } from "../../../src/models/folder.js";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { configPath } from "../../../src/config.js";
+import { modelFolder, modelOfFolder, repoFolder, safeFile } from "../../../src/models/folder.js";
 import { elsewhere, formatName, parseName, shortNames } from "../../../src/models/names.js";
 import { resolveModel } from "../../../src/models/resolve.js";
 
@@ -12,7 +13,10 @@ beforeEach(() => {
   home = mkdtempSync(path.join(tmpdir(), "owl3-resolve-"));
   env = { HOME: home, OWL3_HOME: path.join(home, "models"), XDG_CONFIG_HOME: path.join(home, "config") };
 });
-afterEach(() => rmSync(home, { recursive: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(home, { recursive: true });
+});
 
 function put(file: string, text = "GGUF"): string {
   mkdirSync(path.dirname(file), { recursive: true });
@@ -40,6 +44,7 @@ test("without a name: OWL3_MODEL, then the config file, then the demo model with
   expect(notes).toEqual([expect.stringContaining("owl3 pull 2b")]);
   put(configPath(env), JSON.stringify({ model: "../../two.gguf" }));
   expect(await resolve()).toBe(two);
+  vi.stubEnv("HOME", home);
   put(configPath(env), JSON.stringify({ model: "~/two.gguf" }));
   expect(await resolve()).toBe(two);
   expect(await resolve({ OWL3_MODEL: one })).toBe(one);
@@ -49,9 +54,9 @@ test("without a name: OWL3_MODEL, then the config file, then the demo model with
   put(configPath(env), "[]");
   await expect(resolve()).rejects.toThrow("expected an object");
   put(configPath(env), "{");
-  await expect(resolve()).rejects.toThrow("is not JSON.");
+  await expect(resolve()).rejects.toThrow("is not JSON, which has no comments");
   put(configPath(env), '{"model": 3}');
-  await expect(resolve()).rejects.toThrow('"model" must be');
+  await expect(resolve()).rejects.toThrow("model must be a file or a model's name, not 3.");
   put(configPath(env), "{}");
   expect(await resolve()).toBe(demo);
   await expect(resolveModel(undefined, { env, fallback: path.join(home, "none") })).rejects.toThrow(

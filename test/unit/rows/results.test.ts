@@ -105,9 +105,11 @@ describe.each(["first", "beside"] as const)("a results file with its header %s",
       await expect(open(path)).rejects.toThrow("name another one.");
       expect(readFileSync(path, "utf8")).toBe(notes);
     }
-    await expect(open(join(folder, "absent/a.jsonl"))).rejects.toThrow("absent/a.jsonl can't be written: ENOENT");
+    await expect(open(join(folder, "absent/a.jsonl"))).rejects.toThrow(
+      "absent/a.jsonl can't be written: no such file or folder.",
+    );
     mkdirSync(file("folder"));
-    await expect(open(file("folder"))).rejects.toThrow("can't be written: EISDIR");
+    await expect(open(file("folder"))).rejects.toThrow("can't be written: it is a folder.");
     await expect(open("/dev/null")).rejects.toThrow("/dev/null is not a regular file");
   });
 

@@ -245,7 +245,7 @@ for (const how of ["kill", "ENOSPC"])
         break;
       }
       if (how === "kill") expect(run.signal).toBe("SIGKILL");
-      else expect(run.stdout).toMatch(/^FileError: session trip can't .*: ENOSPC\.\n$/);
+      else expect(run.stdout).toMatch(/^FileError: session trip can't .*: the disk is full\.\n$/);
       const messages = await reopened("trip", (session) => session.messages(a.fingerprint));
       expect([2, 4]).toContain(messages.length);
       const rest = readdirSync(path.join(root, "trip"), { recursive: true }).map(String);

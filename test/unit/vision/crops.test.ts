@@ -59,6 +59,23 @@ test("crops: some that nobody holds are kept for the next, the latest used", asy
   expect(fake.embeds.size).toBe(0);
 });
 
+test("crops: what is kept is bounded by the memory of whole calls, though one crop of each is used again and again", async () => {
+  const limit = 40 * 4;
+  const { fake, crops: all } = await crops(limit);
+  const known = () => [...fake.embeds].reduce<number>((sum, embeds) => sum + (embeds as { bytes: number }).bytes, 0);
+  for (const crop of await encodeCrops(all, clip(0, 20), 20)) crop.release();
+  expect(Math.max(...encodes(fake).map((call) => Number(call.split(" ")[1])))).toBeGreaterThan(8);
+  for (let k = 1; k < 10; k++) {
+    for (const crop of await encodeCrops(all, clip(20 * k, 20), 20)) crop.release();
+    for (let earlier = 0; earlier <= k; earlier++) (await all.hold(pixels(20 * earlier + 19))).crop.release();
+    expect(known()).toBeLessThanOrEqual(limit);
+    expect(all.use).toEqual({ bytes: known(), unused: { bytes: known(), limit } });
+  }
+  const { crop } = await all.hold(pixels(1));
+  expect(all.use.bytes - all.use.unused.bytes).toBe(crop.embeds.bytes);
+  crop.release();
+});
+
 test("crops: who stops waits no longer; what only he wanted is not run, what others want is", async () => {
   const { fake, crops: all } = await crops();
   let end: () => void = () => {};
@@ -136,6 +153,42 @@ test("crops: alone several crops are a call; beside others one, and a clip of 12
   expect(stored.map(({ embeds, crop }) => embeds.toFloat32()[crop])).toEqual(
     Array.from({ length: 128 }, (_, i) => 12 * (100 + i)),
   );
+});
+
+test("crops: an answer that comes while a clip has the engine for itself waits for the call under way, then for one crop at a time", async () => {
+  const fake = fakeEngine();
+  let now = 0;
+  const turns = new Turns(() => now);
+  const { model, scheduler } = await fakeScheduler(fake, { turns });
+  const all = new Crops({ model, turns });
+  const log: string[] = [];
+  let calls = 0;
+  let came: () => void = () => {};
+  const middle = new Promise<void>((resolve) => {
+    came = resolve;
+  });
+  fake.onEncode = async (n) => {
+    log.push(`crops ${n}`);
+    if (++calls === 6) came();
+    await tick();
+    now += 100 * n;
+  };
+  fake.onPass = () => {
+    log.push("token");
+    now += 10;
+  };
+  const clipDone = encodeCrops(all, clip(0, 200), 200);
+  await middle;
+  const before = log.length;
+  const sequence = await scheduler.open({ ids: [1, 2, 3], crops: [] }, 0);
+  const sampler = fake.binding.createSampler({ logprobs: 0 } as never);
+  for (let i = 0; i < 10; i++) await sequence.next({ sampler });
+  const during = log.slice(before, log.lastIndexOf("token"));
+  expect(log.slice(0, before).some((call) => call !== "crops 1")).toBe(true);
+  // At most one call between two tokens, and after the first token none of more than one crop.
+  expect(during.join(" ")).not.toMatch(/crops \d+ crops/);
+  expect(during.slice(during.indexOf("token")).filter((call) => call !== "token" && call !== "crops 1")).toEqual([]);
+  await clipDone;
 });
 
 test("crops: tenants do not find each other's crops, and each finds its own", async () => {

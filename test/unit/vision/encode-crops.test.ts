@@ -31,6 +31,7 @@ function fakeModel(msPerCrop = 0) {
     seen,
     alive,
     config: { cropTokens: 2, hiddenSize: 3 } as NativeConfig,
+    encodedShare: 0.25,
     encode: async (crops: Uint8Array, n: number) => {
       seen.push(n);
       await new Promise((resolve) => setTimeout(resolve, msPerCrop * n));
@@ -115,4 +116,16 @@ test("a stop is heard", async () => {
     name: "AbortError",
   });
   expect(model.alive.size).toBe(0);
+});
+
+test("while a call runs, how far it is is told, in crops", async () => {
+  const parts: number[] = [];
+  const done: number[] = [];
+  const options = { onPart: (part: number) => parts.push(part), onCrop: () => done.push(parts.length) };
+  const encoded = await encodeCrops(cropsOf(fakeModel(300)), crops(1, 2), 2, options);
+  for (const crop of encoded) crop.release();
+  // The model of this file is always at a quarter of its call, which has one crop until its speed is known.
+  expect(new Set(parts)).toEqual(new Set([0.25]));
+  expect(parts.length).toBeGreaterThanOrEqual(2);
+  expect(done[0]).toBeLessThan(done[1] as number);
 });

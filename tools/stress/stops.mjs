@@ -1,0 +1,136 @@
+#!/usr/bin/env node
+/**
+ * Stops commands at random moments: node tools/stress/stops.mjs [--count 200] [--seed N] [--job NAME]... Build first (npm run build).
+ *
+ * Each job runs once to its end, which tells how long it takes, and then again and again until Ctrl-C (SIGINT), SIGTERM, SIGHUP or a closed pipe stops it at
+ * a random moment of that time. Then it must end by itself, with the exit code that is documented for that or with the answer; it must print no stack trace, leave
+ * no temporary file, and the same command must work afterwards. Printed is how long it took from the signal to the end: the median, the 99th percentile
+ * and the longest. The last line is "N passed, N failed".
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { generator } from "./random.mjs";
+
+const { values: flags } = parseArgs({
+  options: {
+    count: { type: "string", default: "200" },
+    seed: { type: "string", default: "1" },
+    job: { type: "string", multiple: true },
+  },
+});
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-stops-"));
+const home = path.join(base, "home");
+const example = (name) => path.join(root, "examples", name);
+const checkpoint = path.join(root, "test/fixtures/golden/model");
+const rows = path.join(base, "rows.jsonl");
+const small = path.join(base, "small.gguf");
+
+const jobs = {
+  chat: ["chat", example("shapes.png"), "-p", "What is in the picture?"],
+  video: ["video", example("moving.mp4"), "-q", "What happens?"],
+  batch: ["batch", rows, "-o", path.join(home, "made.jsonl")],
+  score: ["score", rows, "-c", "yes", "-c", "no", "-o", path.join(home, "made.jsonl")],
+  find: ["find", example("appears.mp4"), "a yellow star"],
+  session: ["chat", "--session", "trip", example("six.png"), "-p", "How many shapes?"],
+  convert: ["convert", checkpoint, "-o", path.join(home, "made.gguf"), "--type", "q8_0"],
+  quantize: ["quantize", small, path.join(home, "made.gguf"), "--type", "q4_0"],
+  bench: ["bench", "--only", "prefill", "--repeat", "1"],
+  doctor: ["doctor"],
+};
+const signals = ["SIGINT", "SIGTERM", "SIGHUP", "pipe"];
+const random = generator(Number(flags.seed));
+const delays = [];
+let failed = 0;
+let stopped = 0;
+
+try {
+  const pictures = ["shapes.png", "before.png", "after.png", "six.png"];
+  const row = (name, i) => JSON.stringify({ id: `r${i}`, image: example(name), prompt: "What is it?", max_tokens: 8 });
+  writeFileSync(rows, `${pictures.map(row).join("\n")}\n`);
+  spawnSync(process.execPath, [path.join(root, "bin/owl3.js"), "convert", checkpoint, "-o", small, "--type", "f16"]);
+  const names = flags.job ?? Object.keys(jobs);
+  const took = {};
+  for (const name of names) {
+    fresh();
+    const whole = await run(name);
+    if (whole.code !== 0) throw new Error(`${name} fails by itself: ${whole.stderr}`);
+    took[name] = whole.ms;
+  }
+  for (let i = 0; i < Number(flags.count); i++) {
+    const name = names[i % names.length];
+    const signal = signals[Math.floor(random() * signals.length)];
+    const after = Math.round(random() * took[name]);
+    fresh();
+    const one = await run(name, { signal, after });
+    if (one.since !== undefined && signal !== "pipe") delays.push(one.since);
+    const wrong = faults(one, signal);
+    const again = await run(name);
+    if (again.code !== 0) wrong.push(`afterwards it fails: ${again.stderr.trim()}`);
+    if (one.stopped) stopped++;
+    if (wrong.length === 0) continue;
+    failed++;
+    console.log(`${name}, ${signal} after ${after} ms: ${wrong.join("; ")}`);
+  }
+  delays.sort((a, b) => a - b);
+  const at = (share) => `${delays[Math.min(delays.length - 1, Math.floor(delays.length * share))]?.toFixed(0)} ms`;
+  console.log(
+    `${stopped} of ${flags.count} were stopped; from signal to end: median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}; seed ${flags.seed}`,
+  );
+  console.log(`${Number(flags.count) - failed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
+} finally {
+  rmSync(base, { recursive: true, force: true });
+}
+
+function fresh() {
+  rmSync(home, { recursive: true, force: true });
+  mkdirSync(home);
+}
+
+/** Runs a job, to its end or until it is stopped. */
+function run(name, { signal, after } = {}) {
+  const env = { PATH: process.env.PATH, HOME: home, OWL3_MODEL: "" };
+  const child = spawn(process.execPath, [path.join(root, "bin/owl3.js"), ...jobs[name]], {
+    cwd: home,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const started = performance.now();
+  let sent;
+  let stderr = "";
+  child.stdout.resume();
+  child.stderr.on("data", (data) => {
+    stderr += data;
+  });
+  const timer =
+    signal &&
+    setTimeout(() => {
+      sent = performance.now();
+      if (signal === "pipe") child.stdout.destroy();
+      else child.kill(signal);
+    }, after);
+  return new Promise((resolve) =>
+    child.on("close", (code, by) => {
+      clearTimeout(timer);
+      const now = performance.now();
+      resolve({ code, by, stderr, ms: now - started, since: sent && now - sent, stopped: sent !== undefined });
+    }),
+  );
+}
+
+function faults({ code, by, stderr }, signal) {
+  const wrong = [];
+  // Before the program has begun to listen, a signal ends it as it ends any process.
+  const codes = { SIGINT: [0, 130], SIGTERM: [0, 143], SIGHUP: [0, 129], pipe: [0] }[signal];
+  if (by ? by !== signal : !codes.includes(code)) wrong.push(`exit code ${code ?? by}: ${stderr.trim().slice(-300)}`);
+  if (/^\s+at |node:internal/m.test(stderr)) wrong.push(`a stack trace: ${stderr.slice(-300)}`);
+  const rest = readdirSync(home, { recursive: true }).filter((file) => /\.(partial|tmp|temp)\b|\.lock$/.test(file));
+  // Whoever is ended without being asked can't tidy up; the next run does.
+  if (rest.length > 0 && !by) wrong.push(`left over: ${rest.join(", ")}`);
+  return wrong;
+}
