@@ -20,7 +20,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     "--beams",
     "--logprobs",
     "--allow-special",
-    "--dump",
+    "--draft",
     "--no-schema-prompt",
     "--server",
   ],
@@ -32,7 +32,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
   ],
   pictures: [
     ...["--image", "--clipboard", "--cut", "--no-cut", "--interleave", "--recursive"],
-    ...["--preview", "--no-preview"],
+    ...["--preview", "--no-preview", "--dump"],
   ],
   videos: ["--fps", "--max-frames", "--start", "--end", "--frames"],
   machine: [
@@ -42,7 +42,6 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     "--precision",
     "--kv-type",
     "--decoder",
-    "--draft",
     "--no-cache",
     "--no-repack-cache",
   ],
