@@ -57,8 +57,9 @@ driver::Event Queue::take_event() {
 
 Queue::Ticket Queue::submit() {
   const std::lock_guard lock(mutex_);
+  const driver::Api& api = device_.use();
   const driver::Event event = take_event();
-  const driver::Result recorded = device_.use().event_record(event, stream_);
+  const driver::Result recorded = api.event_record(event, stream_);
   if (recorded != driver::success) events_.push_back(event);
   device_.check(recorded, "the work can't be handed in");
   marks_.push_back({++last_, event});

@@ -192,7 +192,7 @@ TEST("cuda backend: a device that is lost in a pass says so, and stays lost; the
 }
 
 TEST("cuda backend: memory that is missing is named, and leaves everything as it was") {
-  const auto device = fake_device({.memory = size_t{40} << 20});
+  auto device = fake_device({.memory = size_t{40} << 20});
   try {
     device->allocate(size_t{64} << 20);
     CHECK(false);
@@ -202,6 +202,7 @@ TEST("cuda backend: memory that is missing is named, and leaves everything as it
              std::string("cuda-sim:0 (simulated GPU) has 39.8 MB of 41.9 MB of memory free, and 67.1 MB more were "
                          "wanted."));
   }
+  device.reset();
   // Every allocation of a model's life fails once; the next try finds what it needs.
   for (int64_t n = 0;; n++) {
     const auto fresh = fake_device();
