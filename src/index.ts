@@ -43,12 +43,14 @@ export type { FileType } from "./gguf/file-types.js";
 export type { FrameReport, VideoOptions } from "./media/frames.js";
 export type { DecoderChoice } from "./media/video.js";
 export type {
+  DevicePart,
   GgufMetadata,
   GgufScalar,
   HyperKind,
   KvType,
   MemoryPlan,
   NativeConfig as ModelConfig,
+  Work,
 } from "./native/binding.js";
 export type {
   Container,
