@@ -169,7 +169,7 @@ export interface Work {
   contextLength: number;
   crops: number;
   sequences: number;
-  /** How keys and values are stored; undefined: {@link NativeModel.defaultKvType}. */
+  /** How keys and values are stored; undefined: the default of the model. */
   kvType?: KvType | undefined;
   /** Ids that a prefill call appends at most. */
   prefillChunk: number;
