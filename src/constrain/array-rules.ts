@@ -48,15 +48,19 @@ export function arrayKeyword(r: Reader, keyword: string, value: Json): void {
 /** Items among which those that must be contained may stand: further back costs alternatives. */
 const containedWithin = 8;
 const maxPlaces = 64;
-const maxContained = 1000;
+/** Of `prefixItems` so many count: the wanted ones are often behind them. */
+const maxPrefix = 64;
+const maxContained = 100;
 
 function contains(r: Reader, keyword: string): void {
   const { minContains = 1, maxContains, prefixItems } = r.value;
   const least = r.count("minContains", minContains);
   const most = maxContains === undefined ? Number.POSITIVE_INFINITY : r.count("maxContains", maxContains);
   if (least > maxContained) r.refuse("minContains", `more than ${maxContained} items can't be followed`);
+  if (maxContains !== undefined && most > maxContained)
+    r.refuse("maxContains", `more than ${maxContained} items can't be followed`);
   const wanted = r.child(keyword);
-  const within = containedWithin + (Array.isArray(prefixItems) ? prefixItems.length : 0);
+  const within = containedWithin + (Array.isArray(prefixItems) ? Math.min(prefixItems.length, maxPrefix) : 0);
   /** The items at some places are wanted ones; `alone`: no others are. */
   const choice = (places: readonly number[], alone: boolean): Choice => ({
     facts: (f) => {
@@ -80,23 +84,32 @@ function contains(r: Reader, keyword: string): void {
 
 /** Sets of `least` to `most` places, in rising order: all among the first `within`, or among fewer where these would be too many. */
 function placesOf(least: number, most: number, within: number): number[][] {
-  for (let n = Math.max(least, within); ; n--) {
-    const sets = subsets(n, least, Math.min(most, n));
-    if (sets) return sets;
-  }
+  let n = Math.max(least, within);
+  while (n > least && countOfSubsets(n, least, Math.min(most, n)) > maxPlaces) n--;
+  return subsets(n, least, Math.min(most, n));
 }
 
-/** The subsets of 0 to n - 1 by their sizes; undefined: there are too many, and a smaller n would have fewer. */
-function subsets(n: number, least: number, most: number): number[][] | undefined {
+/** How many subsets with `least` to `most` members n things have, counted up to one more than maxPlaces. */
+function countOfSubsets(n: number, least: number, most: number): number {
+  let all = 0;
+  let ofSize = 1; // n over size
+  for (let size = 0; size <= most && all <= maxPlaces; size++) {
+    if (size >= least) all += ofSize;
+    ofSize = (ofSize * (n - size)) / (size + 1);
+  }
+  return all;
+}
+
+/** The subsets of 0 to n - 1 with `least` to `most` members. */
+function subsets(n: number, least: number, most: number): number[][] {
   const all: number[][] = [];
-  const add = (chosen: number[], from: number): boolean => {
+  const add = (chosen: number[], from: number): void => {
     if (chosen.length >= least) all.push(chosen);
-    if (chosen.length === most) return all.length <= maxPlaces;
-    for (let i = from; i <= n - Math.max(1, least - chosen.length); i++) if (!add([...chosen, i], i + 1)) return false;
-    return all.length <= maxPlaces;
+    if (chosen.length === most) return;
+    for (let i = from; i <= n - Math.max(1, least - chosen.length); i++) add([...chosen, i], i + 1);
   };
-  if (n === least) return least > most ? [] : [Array.from({ length: n }, (_, i) => i)];
-  return least > most ? [] : add([], 0) ? all : undefined;
+  if (least <= most) add([], 0);
+  return all;
 }
 
 function prefixItems(r: Reader, schemas: readonly Schema[]): void {
