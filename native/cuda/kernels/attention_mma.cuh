@@ -73,7 +73,8 @@ struct MergedVectors {
     const int t = simt::lane() % 4;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      if (sums[h] == nullptr || warp.row_max[h] == minus_infinity()) continue;
+      // A sum that is no number belongs to keys of which none had a score that is one: it must not get lost.
+      if (sums[h] == nullptr || (warp.row_max[h] == minus_infinity() && warp.row_sum[h] == 0.0f)) continue;
       const bool empty = maximum[h] == minus_infinity();
       const MergeFactors f = merge_factors(maximum[h], warp.row_max[h]);
       sum[h] = fmaf(sum[h], f.merged, warp.row_sum[h] * f.added);
@@ -196,9 +197,10 @@ OWL3_DEVICE void attention_mma(const AttentionParams& p) {
       if (works) warp.add(v);
       simt::barrier();
     }
-    if (!works) continue;
-    warp.finish();
-    merged.template merge<D>(warp);
+    if (works) {
+      warp.finish();
+      merged.template merge<D>(warp);
+    }
     if (one) break;
   }
   if (!works) return;

@@ -122,15 +122,11 @@ void enter(Fiber& f) {
   if (b.failure) std::rethrow_exception(std::exchange(b.failure, nullptr));
 }
 
-/// A barrier does not wait for threads that returned.
+/// A GPU's barriers don't wait for threads that returned, but none of our kernels wants that: a thread that goes on where
+/// others have ended works in vain, so here it waits forever and is found.
 void finish(Fiber& f) {
-  Block& b = *f.block;
   f.done = true;
-  b.live--;
-  if (b.barrier.arrived > 0 && b.barrier.arrived == b.live) {
-    b.barrier.generation++;
-    b.barrier.arrived = 0;
-  }
+  f.block->live--;
 }
 
 [[noreturn]] void fiber_main() {

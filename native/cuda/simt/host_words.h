@@ -40,7 +40,7 @@ inline unsigned char* shared_memory() {
 
 inline void barrier(OWL3_PLACE) {
   Block& b = *self().block;
-  meet(b.barrier, b.live, {"barrier", file, line}, nullptr);
+  meet(b.barrier, static_cast<uint32_t>(b.fibers.size()), {"barrier", file, line}, nullptr);
 }
 
 /// Every lane puts `in` down, the last one to come calls `act`; returns the slots of all lanes.
