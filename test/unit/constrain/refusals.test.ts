@@ -90,8 +90,8 @@ test("schemas of any size and depth end with an answer or a sentence", { timeout
   expect(refusal({ type: "string", pattern: "(x+x+)+y.{1000}(a|b).{20}$" }, limits)?.[1]).toMatch(/too/);
   // Many prefixItems: the sets of places are counted, not tried.
   const prefixItems = Array(45_000).fill({});
-  expect(refusal({ type: "array", prefixItems, contains: true, minContains: 100 }, limits)?.[1] ?? "").toMatch(
-    /^$|too/,
+  expect(refusal({ type: "array", prefixItems, contains: true, minContains: 100 }, limits)?.[1]).toMatch(
+    /kinds of values/,
   );
   expect(refusal({ type: "string", pattern: "(a|b)*a(a|b){30}$" }, limits)?.[1]).toMatch(/too/);
   expect(refusal({ type: "string", pattern: "a{1,99999999}" }, limits)?.[1]).toMatch(/too/);
