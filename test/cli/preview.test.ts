@@ -74,7 +74,7 @@ onLinux("a picture that can't be decoded is the error of the work, once", async 
   writeFileSync(cut, Buffer.from("89504e470d0a1a0a0000000d49484452000000100000001008020000009091683600", "hex"));
   terminal = new Terminal(["chat", "-m", "demo", cut, "What?", "--preview"], { ...bare, HOME: folder }, 200);
   expect(await terminal.exit).toBe(3);
-  expect(plain(terminal.output).match(/cut\.png/g)).toHaveLength(1);
+  expect(plain(terminal.output).match(/owl3: .*cut\.png/g)).toHaveLength(1);
 });
 
 test("info of a picture and of a clip: as text and as JSON", () => {
