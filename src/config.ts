@@ -49,11 +49,12 @@ export async function setConfig(settings: Config, env: NodeJS.ProcessEnv = proce
 /** Removes a key, also an unknown one that the file has, and tells whether it was there. Throws FileError and UsageError. */
 export async function unsetConfig(key: string, env: NodeJS.ProcessEnv = process.env): Promise<boolean> {
   const file = configPath(env);
-  const { [key]: value, ...rest } = (await readObject(file)) as Record<string, unknown>;
-  if (value === undefined) {
-    checkKeys({ [key]: value }, configKeys, "the config");
+  const config = (await readObject(file)) as Record<string, unknown>;
+  if (!Object.hasOwn(config, key)) {
+    checkKeys({ [key]: undefined }, configKeys, "the config");
     return false;
   }
+  const { [key]: _, ...rest } = config;
   await write(file, rest);
   return true;
 }
