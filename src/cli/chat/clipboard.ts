@@ -77,7 +77,7 @@ async function pictureOf({ program, list, read, hex }: Reader, maxPicture: numbe
   return printed && hex ? Buffer.from(/PNGf([0-9A-F]+)/i.exec(printed.toString("latin1"))?.[1] ?? "", "hex") : printed;
 }
 
-/** What AppleScript prints around the digits. */
+/** The text around the digits that AppleScript prints. */
 const hexAround = Buffer.from("\u00abdata PNGf\u00bb\n");
 
 /**
