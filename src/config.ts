@@ -21,6 +21,9 @@ const shape: Shape<Config> = {
 export type ConfigKey = keyof Config;
 export const configKeys = Object.keys(shape) as ConfigKey[];
 
+/** Whether the value of a key is true or false. */
+export const isFlag = (key: string): boolean => Object.hasOwn(shape, key) && shape[key as ConfigKey] === kinds.flag;
+
 /** The config file: owl3/config.json in the XDG config folder. */
 export function configPath(env: NodeJS.ProcessEnv = process.env): string {
   return path.join(absolute(env.XDG_CONFIG_HOME) ?? path.join(homeFolder(), ".config"), "owl3/config.json");
@@ -35,7 +38,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
 
 /** Parses a value as people write it: text, or true or false. Throws UsageError for an unknown key or a wrong value. */
 export function parseSetting(key: string, text: string): Config {
-  const value = shape[key as ConfigKey] === kinds.flag && /^(true|false)$/.test(text) ? text === "true" : text;
+  const value = isFlag(key) && /^(true|false)$/.test(text) ? text === "true" : text;
   const config = { [key]: value };
   checkShape(config, shape, "the config");
   return config;
@@ -49,11 +52,12 @@ export async function setConfig(settings: Config, env: NodeJS.ProcessEnv = proce
 /** Removes a key, also an unknown one that the file has, and tells whether it was there. Throws FileError and UsageError. */
 export async function unsetConfig(key: string, env: NodeJS.ProcessEnv = process.env): Promise<boolean> {
   const file = configPath(env);
-  const { [key]: value, ...rest } = (await readObject(file)) as Record<string, unknown>;
-  if (value === undefined) {
-    checkKeys({ [key]: value }, configKeys, "the config");
+  const config = (await readObject(file)) as Record<string, unknown>;
+  if (!Object.hasOwn(config, key)) {
+    checkKeys({ [key]: undefined }, configKeys, "the config");
     return false;
   }
+  const { [key]: _, ...rest } = config;
   await write(file, rest);
   return true;
 }

@@ -1,5 +1,5 @@
 /** The sources of a batch's rows, one after another. */
-import { UsageError } from "../errors.js";
+import { type FileError, UsageError } from "../errors.js";
 import { filesOf } from "./files.js";
 import {
   type FileForm,
@@ -20,6 +20,8 @@ export interface InputOptions {
   /** Names on stdin end with a NUL character. */
   zero: boolean;
   stdin: AsyncIterable<Uint8Array>;
+  /** Called with the error of a subfolder that can't be read, which is left out. */
+  onSkip: (error: FileError) => void;
   /** Needed for the form "relayed". */
   agreement?: Agreement;
 }
@@ -43,7 +45,7 @@ export class Inputs {
       const form = options.form === "names" || options.form === "relayed" ? undefined : (options.form ?? formOf(arg));
       if (arg === "-") sources.push("stdin");
       else if (form) sources.push({ file: arg, form });
-      else sources.push({ files: await filesOf(arg) });
+      else sources.push({ files: await filesOf(arg, options.onSkip) });
     }
     return new Inputs(sources, options);
   }

@@ -28,10 +28,23 @@ export async function entriesOf(folder: string): Promise<Entry[]> {
     .map((entry) => ({ file: path.join(folder, entry.name), isFolder: entry.isDirectory() }));
 }
 
-/** All files and folders below a folder; a folder comes before what is in it. Throws FileError. */
-export async function* below(top: string): AsyncGenerator<Entry> {
-  for (const entry of await entriesOf(top)) {
+/** All files and folders below a folder; a folder comes before what is in it. A subfolder that can't be read goes to `onSkip`. Throws FileError. */
+export async function* below(top: string, onSkip: (error: FileError) => void): AsyncGenerator<Entry> {
+  yield* inside(await entriesOf(top), onSkip);
+}
+
+async function* inside(entries: readonly Entry[], onSkip: (error: FileError) => void): AsyncGenerator<Entry> {
+  for (const entry of entries) {
     yield entry;
-    if (entry.isFolder) yield* below(entry.file);
+    if (entry.isFolder) yield* inside(await entriesOf(entry.file).catch(unlessSkipped(onSkip)), onSkip);
   }
 }
+
+/** Gives the error of a subfolder to `onSkip`, and nothing in the place of what is in it; throws any other error, and all without `onSkip`. */
+export const unlessSkipped =
+  (onSkip: ((error: FileError) => void) | undefined) =>
+  (error: unknown): [] => {
+    if (!onSkip || !(error instanceof FileError)) throw error;
+    onSkip(error);
+    return [];
+  };

@@ -3,13 +3,17 @@ import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
-import { entriesOf, naturalOrder } from "./folder.js";
+import { entriesOf, naturalOrder, unlessSkipped } from "./folder.js";
 import { readHead } from "./head.js";
 import { containerOf, sniffBytes } from "./video/container.js";
 
-/** Suffixes of media, and of what is often taken for them; what a file is, its first bytes tell. */
-export const mediaSuffix =
-  /\.(jpe?g|jpe|jfif|png|gif|webp|avif|hei[cf]|tiff?|bmp|ico|svg|jp2|jxl|ppm|pdf|mp4|m4v|mov|webm|mkv|avi|mp3|m4a|wav)$/i;
+const readSuffixes = "jpe?g|jpe|jfif|png|gif|webp|avif|hei[cf]|tiff?|mp4|m4v|mov|webm|mkv|avi";
+
+/** Suffixes of pictures and clips; what a file is, its first bytes tell. */
+export const pictureOrClipSuffix = new RegExp(`\\.(${readSuffixes})$`, "i");
+
+/** Suffixes of pictures and clips, and of what is often taken for them. */
+export const mediaSuffix = new RegExp(`\\.(${readSuffixes}|bmp|ico|svg|jp2|jxl|ppm|pdf|mp3|m4a|wav)$`, "i");
 
 export interface ExpandOptions {
   /** The kind of media that folders are looked through for; default: both. */
@@ -18,7 +22,7 @@ export interface ExpandOptions {
   recursive?: boolean | undefined;
   /** Throws FileError for a file of a folder that can't be used, which is then left out. */
   check?: ((file: string) => Promise<void>) | undefined;
-  /** Called with the error of a file that is left out. */
+  /** Called with the error of a file that is left out, or of a subfolder that can't be read; without it such a subfolder is an error. */
   onSkip?: ((error: FileError) => void) | undefined;
   /** Called for a folder with subfolders that are left out. */
   onSubfolders?: ((folder: string, count: number) => void) | undefined;
@@ -73,7 +77,8 @@ async function mediaIn(folder: string, options: ExpandOptions): Promise<string[]
   const files: string[] = [];
   let subfolders = 0;
   for (const { file, isFolder } of await entriesOf(folder)) {
-    if (isFolder && options.recursive) files.push(...(await mediaIn(file, options)));
+    if (isFolder && options.recursive)
+      files.push(...(await mediaIn(file, options).catch(unlessSkipped(options.onSkip))));
     else if (isFolder) subfolders++;
     else if (await isWanted(file, options)) files.push(file);
   }

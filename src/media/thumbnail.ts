@@ -1,5 +1,6 @@
 /** Small pictures of media, for people to see. */
 import sharp from "sharp";
+import { FileError } from "../errors.js";
 import type { RgbImage, Source } from "../prompt/messages.js";
 import { sampleVideo } from "./frames.js";
 import { readImage } from "./image.js";
@@ -29,7 +30,7 @@ async function firstPicture(source: Source, decoder: DecoderChoice = "auto"): Pr
   const clip = await sampleVideo(source, { decoder, frames: [0] });
   try {
     for await (const frame of clip.read()) return frame.image;
-    throw new Error(`${source.name} has no frame`);
+    throw new FileError(`${source.name} has no frame that can be read.`);
   } finally {
     await clip.close();
   }

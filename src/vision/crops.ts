@@ -24,7 +24,10 @@ export interface HoldOptions {
   signal?: AbortSignal | undefined;
   /** Crops of one tenant are not found by others. */
   tenant?: string | undefined;
-  /** Called several times a second while the vision tower runs: the share of the call with this crop that is done, from 0 to 1. */
+  /**
+   * Called several times a second while the vision tower runs, until hold() ends: the share of the call with this crop that is done, from 0 to 1. It
+   * must not throw.
+   */
   onShare?: ((share: number) => void) | undefined;
 }
 
@@ -58,7 +61,7 @@ interface Entry {
   made?: { by: Made; crop: number; ms: number };
   ready: Promise<void> | undefined;
   /** Those who want to know how far its call is. */
-  watchers: ((share: number) => void)[];
+  watchers: Set<(share: number) => void>;
 }
 interface Pending {
   entry: Entry;
@@ -129,14 +132,15 @@ export class Crops {
     const arithmetic = tenant === "" ? (cache?.arithmetic ?? "") : `${cache?.arithmetic ?? ""} for ${tenant}`;
     const key = EmbeddingCache.key(cache?.weights ?? "", arithmetic, pixels);
     const known = this.#entries.has(key);
-    const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined, watchers: [] };
+    const entry: Entry = this.#entries.get(key) ?? { pixels, key, holders: 0, ready: undefined, watchers: new Set() };
     this.#entries.set(key, entry);
     entry.holders++;
-    if (onShare && !entry.made) entry.watchers.push(onShare);
+    if (onShare && !entry.made) entry.watchers.add(onShare);
     entry.ready ??= this.#make(entry, cache);
     if (entry.made && this.#unused.delete(entry.made.by)) this.#unusedSum -= entry.made.by.embeds.bytes;
     let held = true;
     const release = (): void => {
+      if (onShare) entry.watchers.delete(onShare);
       if (held) this.#release(entry);
       held = false;
     };
@@ -220,7 +224,7 @@ export class Crops {
     for (const [crop, entry] of entries.entries()) {
       entry.made = { by, crop, ms };
       entry.pixels = undefined;
-      entry.watchers = [];
+      entry.watchers.clear();
     }
     this.#let(by);
   }

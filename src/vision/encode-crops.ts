@@ -35,8 +35,14 @@ export async function encodeCrops(
     for await (const pixels of prefetch(source, cropsAhead)) {
       signal?.throwIfAborted();
       const place = at++;
-      const onShare = onPart && ((share: number) => onPart(sum(shares.set(place, share))));
-      const one = crops.hold(pixels, { signal: either, tenant, onShare }).then(({ crop, ms }) => {
+      const onShare = (share: number): void => {
+        try {
+          onPart?.(sum(shares.set(place, share)));
+        } catch (error) {
+          stop.abort(error); // nobody waits for a timer: the error ends what is asked
+        }
+      };
+      const one = crops.hold(pixels, { signal: either, tenant, ...(onPart && { onShare }) }).then(({ crop, ms }) => {
         encoded[place] = crop;
         shares.delete(place);
         onCrop?.(ms);

@@ -14,6 +14,7 @@ test("doctor says what is in use, as lines and as JSON", () => {
   expect(run.code).toBe(0);
   expect(run.out).toMatch(/^ok {2}instructions +scalar in use of scalar/m);
   const json = JSON.parse(owl3(["doctor", "--json"]).out);
+  expect(json.owl3.value).toBe(owl3(["--version"]).out.trim());
   expect(json.engine.ok).toBe(true);
   expect(json.cores.value).toMatch(/^\d+ physical$/);
 });

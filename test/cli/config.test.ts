@@ -66,6 +66,8 @@ test("unknown keys and wrong values are refused by name, and nothing is written"
     [["set", "modle", "7b"], 'owl3 config set does not take "modle"; did you mean model?'],
     [["get", "colour"], 'owl3 config get does not take "colour"; it takes model, preview.'],
     [["unset", "modle"], 'the config: unknown key "modle"; did you mean "model"?'],
+    [["unset", "toString"], 'the config: unknown key "toString"; known are model, preview.'],
+    [["unset", "__proto__"], 'the config: unknown key "__proto__"; known are model, preview.'],
     [["set", "preview", "yes"], 'the config: preview must be true or false, not "yes".'],
     [["set", "model"], "owl3 config set needs VALUE; see `owl3 config set --help`."],
     [["lst"], 'owl3 config does not take "lst"; did you mean list?'],

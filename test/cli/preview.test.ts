@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { folder, run } from "../support/cli.js";
@@ -55,6 +55,22 @@ onLinux(
     );
     expect(await shown(ask, kitty)).toContain("\u001b_G");
     expect(await shown([...ask, "--no-preview"], kitty)).not.toContain("\u001b_G");
+  },
+);
+
+onLinux(
+  "a wrong config file is told on a terminal and in a pipe alike; an option that decides needs none",
+  async () => {
+    const env = { ...bare, HOME: folder, XDG_CONFIG_HOME: path.join(folder, "wrong"), COLUMNS: "200" };
+    mkdirSync(path.join(folder, "wrong/owl3"), { recursive: true });
+    writeFileSync(path.join(folder, "wrong/owl3/config.json"), '{"preview": "yes"}');
+    for (const args of [ask, info]) {
+      const { code, err } = run(args, { env: { ...process.env, ...env } });
+      expect([code, err]).toEqual([2, expect.stringContaining('preview must be true or false, not "yes".')]);
+      terminal = new Terminal(args, env);
+      expect(await terminal.exit).toBe(2);
+      expect(run([...args, "--no-preview"], { env: { ...process.env, ...env } })).toMatchObject({ code: 0, err: "" });
+    }
   },
 );
 

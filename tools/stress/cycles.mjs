@@ -50,6 +50,7 @@ async function main() {
     },
   });
   const [count, workers, step] = [flags.count, flags.workers, flags.step].map(Number);
+  if (!(count > step && step > 0)) throw new Error("--count must be larger than --step: two steps are compared");
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc");
   const answers = new Map();
@@ -63,7 +64,7 @@ async function main() {
     sizes.push({ mb: process.memoryUsage().rss / 1e6, fds: readdirSync("/proc/self/fd").length });
     console.log(`${done} cycles: ${sizes.at(-1).mb.toFixed(1)} MB, ${sizes.at(-1).fds} descriptors`);
   }
-  const [first, last] = [sizes[Math.floor(sizes.length / 2)], sizes.at(-1)];
+  const [first, last] = [sizes[Math.ceil(sizes.length / 2) - 1], sizes.at(-1)];
   const growth = last.mb / first.mb - 1;
   const checks = {
     [`${answers.size} answers, where one is right`]: answers.size === 1,

@@ -41,6 +41,7 @@ const jobs = {
   quantize: ["quantize", small, path.join(home, "made.gguf"), "--type", "q4_0"],
   bench: ["bench", "--only", "prefill", "--repeat", "1"],
   doctor: ["doctor"],
+  config: ["config", "set", "preview", "true"],
 };
 const signals = ["SIGINT", "SIGTERM", "SIGHUP", "pipe"];
 const random = generator(Number(flags.seed));
@@ -129,7 +130,7 @@ function faults({ code, by, stderr }, signal) {
   const codes = { SIGINT: [0, 130], SIGTERM: [0, 143], SIGHUP: [0, 129], pipe: [0] }[signal];
   if (by ? by !== signal : !codes.includes(code)) wrong.push(`exit code ${code ?? by}: ${stderr.trim().slice(-300)}`);
   if (/^\s+at |node:internal/m.test(stderr)) wrong.push(`a stack trace: ${stderr.slice(-300)}`);
-  const rest = readdirSync(home, { recursive: true }).filter((file) => /\.(partial|tmp|temp)\b|\.lock$/.test(file));
+  const rest = readdirSync(home, { recursive: true }).filter((file) => /\.(part|partial|tmp|temp)$|\.lock$/.test(file));
   // Whoever is ended without being asked can't tidy up; the next run does.
   if (rest.length > 0 && !by) wrong.push(`left over: ${rest.join(", ")}`);
   return wrong;

@@ -42,7 +42,10 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
   checkMap(flags.map, [...rowFields, ...optionNames]);
   const header = await headerOf(model, flags);
   const agreement = { model: header.model.fingerprint, version: header.version };
-  const inputs = await Inputs.open(given, { form, zero: flags.null ?? false, stdin: process.stdin, agreement });
+  const inputs = await Inputs.open(given, {
+    ...{ form, zero: flags.null ?? false, stdin: process.stdin, agreement },
+    onSkip: (error) => out.warn(`left out: ${error.message}`),
+  });
   const files = await RowFiles.open(flags.mediaRoot);
   const sink = await Sink.open(flags, header, files, out);
   const batch = new RowQueue(inputs, {

@@ -6,6 +6,11 @@ import type { InputImage } from "../../prompt/messages.js";
 /** How long a program may take to hand over the clipboard, in milliseconds: some wait for one that has ended. */
 const limitMs = 5000;
 
+/** The longest list of types, in bytes. */
+const maxList = 64 * 2 ** 10;
+/** The largest picture in hexadecimal digits, in bytes: a string of Node has less than 2^29 characters. */
+const maxHexPicture = 128 * 2 ** 20;
+
 /** The types of pictures that are read, the best first. */
 const types = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/tiff", "image/avif"];
 
@@ -15,8 +20,8 @@ interface Reader {
   /** Arguments to list the types that are there; absent where there is one way to ask only. */
   list?: string[];
   read(type: string): string[];
-  /** The bytes of a picture in what it printed. */
-  bytes?: (printed: Buffer) => Buffer;
+  /** It prints a picture as hexadecimal digits. */
+  hex?: boolean;
 }
 
 const readers: readonly Reader[] = [
@@ -30,15 +35,18 @@ const readers: readonly Reader[] = [
   {
     program: "osascript",
     read: () => ["-e", "the clipboard as \u00abclass PNGf\u00bb"],
-    bytes: (printed) => Buffer.from(/PNGf([0-9A-F]+)/i.exec(printed.toString("utf8"))?.[1] ?? "", "hex"),
+    hex: true,
   },
 ];
 
-/** Takes the picture of the clipboard, by the first program that is installed and has one. Throws UserError or FileError. */
-export async function clipboardPicture(): Promise<InputImage> {
+/**
+ * Takes the picture of the clipboard, of at most `maxPicture` bytes, by the first program that is installed and has one. Throws UserError or
+ * FileError.
+ */
+export async function clipboardPicture(maxPicture = maxBytes): Promise<InputImage> {
   let found = false;
   for (const reader of readers) {
-    const bytes = await pictureOf(reader);
+    const bytes = await pictureOf(reader, maxPicture);
     found ||= bytes !== undefined;
     if (!bytes?.length) continue;
     const source = await openSource(bytes, { name: "the clipboard's picture" });
@@ -52,25 +60,36 @@ export async function clipboardPicture(): Promise<InputImage> {
 }
 
 /** The bytes of the picture that a program gives, empty where it has none; undefined if it is not installed. */
-async function pictureOf({ program, list, read, bytes = (printed) => printed }: Reader): Promise<Buffer | undefined> {
+async function pictureOf({ program, list, read, hex }: Reader, maxPicture: number): Promise<Buffer | undefined> {
   let type = types[0] as string;
   if (list) {
-    const listed = await output(program, list);
+    const tooLong = new UserError(`the clipboard can't be read: ${program} lists too many types.`);
+    const listed = await output(program, list, maxList, tooLong);
     if (listed === undefined) return undefined;
     const offered = listed.toString("utf8").split(/\s+/);
     const best = types.find((one) => offered.includes(one));
     if (best === undefined) return Buffer.alloc(0);
     type = best;
   }
-  const printed = await output(program, read(type));
-  return printed && bytes(printed);
+  const most = hex ? Math.min(maxPicture, maxHexPicture) : maxPicture;
+  const tooLarge = new FileError(`the clipboard's picture is larger than ${most / 2 ** 20} MiB.`);
+  const printed = await output(program, read(type), hex ? 2 * most + hexAround.length : most, tooLarge);
+  return printed && hex ? Buffer.from(/PNGf([0-9A-F]+)/i.exec(printed.toString("latin1"))?.[1] ?? "", "hex") : printed;
 }
 
+/** The text around the digits that AppleScript prints. */
+const hexAround = Buffer.from("\u00abdata PNGf\u00bb\n");
+
 /**
- * Runs a program and gives what it prints; nothing if it fails, as these do without a clipboard or a picture in it; undefined if it is not installed. Throws UserError
- * if it takes too long, and FileError if it prints too much.
+ * Runs a program and gives what it prints; nothing if it fails, as these do without a clipboard or a picture in it; undefined if it is not installed.
+ * Throws UserError if it takes too long, and `tooMuch` if it prints more than `most` bytes.
  */
-function output(program: string, args: readonly string[]): Promise<Buffer | undefined> {
+function output(
+  program: string,
+  args: readonly string[],
+  most: number,
+  tooMuch: UserError,
+): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
     const pieces: Buffer[] = [];
@@ -88,8 +107,7 @@ function output(program: string, args: readonly string[]): Promise<Buffer | unde
     );
     child.stdout.on("data", (piece: Buffer) => {
       size += piece.length;
-      // AppleScript's digits take two bytes each.
-      if (size > 2 * maxBytes) stop(new FileError(`the clipboard's picture is larger than ${maxBytes / 2 ** 20} MiB.`));
+      if (size > most) stop(tooMuch);
       else pieces.push(piece);
     });
     child.on("error", () => {

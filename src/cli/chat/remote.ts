@@ -8,6 +8,7 @@ import type { Output } from "../output.js";
 import { askOptions, type ChatFlags, videoOptions } from "./flags.js";
 import type { ChatInput } from "./input.js";
 import { Keyboard } from "./keyboard.js";
+import { ProgressView } from "./view.js";
 
 /** Options that have no meaning for an answer of a server. */
 const local = ["session", "continue", "dryRun", "dump", "beams", "draft", "logprobs", "allowSpecial", "ctx"] as const;
@@ -78,15 +79,21 @@ async function show(
   streams: boolean,
   out: Output,
 ): Promise<RemoteAnswer> {
-  const answer = client.answer(messages, options);
-  for (;;) {
-    const { done, value } = await answer.next();
-    if (!done) {
-      if (streams) out.text(value);
-      continue;
+  const view = new ProgressView(out);
+  const answer = client.answer(messages, { ...options, onVision: view.onVision });
+  try {
+    for (;;) {
+      const { done, value } = await answer.next();
+      view.stop();
+      if (!done) {
+        if (streams) out.text(value);
+        continue;
+      }
+      if (streams) out.endText();
+      return value;
     }
-    if (streams) out.endText();
-    return value;
+  } finally {
+    view.stop();
   }
 }
 

@@ -3,7 +3,7 @@ import type { InputImage, InputVideo } from "../../prompt/messages.js";
 import { parseMessages } from "../../prompt/parse.js";
 import { placeMedia } from "../../prompt/placement.js";
 import { createOutput } from "../output.js";
-import { preview, sourcesOf } from "../preview/show.js";
+import { preview, sourcesOf, wantsPreview } from "../preview/show.js";
 import { readFormat } from "./answer-format.js";
 import { type Arguments, splitArguments } from "./arguments.js";
 import type { ChatFlags } from "./flags.js";
@@ -35,6 +35,7 @@ export async function runChat(args: string[], flags: ChatFlags, options: RunOpti
     }));
   const { restrictLoaders } = await import("../../media/image.js");
   restrictLoaders();
+  flags.preview = await wantsPreview(flags.preview);
   const given = await splitArguments(args, flags.prompt);
   checkCombination(given, flags);
   flags.answerFormat = await readFormat(flags);

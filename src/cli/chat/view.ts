@@ -43,6 +43,10 @@ export class ProgressView {
     }
   };
 
+  /** Shows how many crops a server's vision tower is done with, which is all that a server tells. */
+  readonly onVision = (done: number, total: number): void =>
+    this.#show(`encoding: ${done} of ${counted(total, "crop")}`);
+
   /** Formats the progress of encoding: "encoding: 12.5 of 128 frames (16 decoded), 3.1 frames/s, 37 s left, memory 3.4 GB". */
   #encoding({ done, part, total, decoded, msPerCrop, msLeft, unit, memory }: EncodeProgress): string {
     if (msPerCrop > 0) this.#pace = msPerCrop;

@@ -8,6 +8,7 @@ import { modelFolder } from "../../models/folder.js";
 import { listModels } from "../../models/list.js";
 import type { AddonFile } from "../../native/addon-file.js";
 import type { DeviceInfo } from "../../native/binding.js";
+import { packageVersion } from "../../version.js";
 import { jsonOption } from "../options.js";
 import { createOutput } from "../output.js";
 
@@ -27,7 +28,7 @@ export function addDoctorCommand(program: Command): void {
 
 async function doctor(flags: { json?: boolean }): Promise<void> {
   const out = createOutput();
-  const checks = [host(), ...(await engine()), ...(await decoders()), await models()];
+  const checks = [owl3(), host(), ...(await engine()), ...(await decoders()), await models()];
   if (flags.json) {
     out.json(Object.fromEntries(checks.map(({ name, ok, value }) => [name, { ok, value }])));
     return;
@@ -35,6 +36,8 @@ async function doctor(flags: { json?: boolean }): Promise<void> {
   const width = Math.max(...checks.map(({ name }) => name.length));
   for (const { name, ok, value } of checks) out.line(`${ok ? "ok" : "--"}  ${name.padEnd(width)}  ${value}`);
 }
+
+const owl3 = (): Check => ({ name: "owl3", ok: true, value: packageVersion() });
 
 function host(): Check {
   const cpu = cpus()[0]?.model.trim() ?? "unknown processor";

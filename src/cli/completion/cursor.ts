@@ -23,11 +23,12 @@ export async function complete(program: Command, words: readonly string[]): Prom
     if (value !== undefined) return valued ? fitting(valuesOfOption(valued), value) : none;
     return { words: flags(command, given).filter(({ word }) => word.startsWith(last)), paths: "none" };
   }
-  const commands = operands === 0 ? subcommands(command).filter(({ word }) => word.startsWith(last)) : [];
+  const commands = operands.length === 0 ? subcommands(command).filter(({ word }) => word.startsWith(last)) : [];
   if (commands.length > 0) return { words: commands, paths: "none" };
   const { registeredArguments: places } = command;
-  const place = places[Math.min(operands, places.length - 1)];
-  if (place && (operands < places.length || place.variadic)) return fitting(valuesOfArgument(command, place), last);
+  const place = places[Math.min(operands.length, places.length - 1)];
+  if (place && (operands.length < places.length || place.variadic))
+    return fitting(valuesOfArgument(command, place, operands), last);
   // A picture as the first word begins a chat.
   return command.parent ? none : { words: [], paths: "files" };
 }
@@ -36,8 +37,8 @@ const none: Completions = { words: [], paths: "none" };
 
 interface Read {
   command: Command;
-  /** How many arguments the command has so far. */
-  operands: number;
+  /** The arguments that the command has so far. */
+  operands: readonly string[];
   /** An option whose value comes next. */
   option: Option | undefined;
   given: ReadonlySet<Option>;
@@ -47,7 +48,7 @@ interface Read {
 
 function read(program: Command, words: readonly string[]): Read {
   let command = program;
-  let operands = 0;
+  const operands: string[] = [];
   let option: Option | undefined;
   let ended = false;
   const given = new Set<Option>();
@@ -64,10 +65,10 @@ function read(program: Command, words: readonly string[]): Read {
       if (found?.required && value === undefined) option = found;
     } else {
       const next =
-        operands > 0 ? undefined : command.commands.find((one) => [one.name(), ...one.aliases()].includes(word));
+        operands.length > 0 ? undefined : command.commands.find((one) => [one.name(), ...one.aliases()].includes(word));
       if (next) command = next;
       // `owl3 help` takes the name of a command.
-      else if (command !== program || word !== "help") operands++;
+      else if (command !== program || word !== "help") operands.push(word);
     }
   }
   return { command, operands, option, given, ended };

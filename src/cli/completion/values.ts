@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from "commander";
+import { configKeys, isFlag } from "../../config.js";
 
 /** A word that can stand at the cursor, and a few words about it. */
 export interface Word {
@@ -24,10 +25,7 @@ const releases = words(async () => {
   const { shortNames } = await import("../../models/names.js");
   return Object.entries(shortNames).map(([word, about]) => ({ word, about }));
 });
-const settings = words(async () => {
-  const { configKeys } = await import("../../config.js");
-  return configKeys.map((word) => ({ word, about: "setting" }));
-});
+const settings = words(() => configKeys.map((word) => ({ word, about: "setting" })));
 const benchmarks = words(async () => {
   const { formats } = await import("../../eval/formats/index.js");
   return formats.map(({ name }) => ({ word: name, about: "benchmark" }));
@@ -41,8 +39,8 @@ const devices = words(async () => {
 });
 const booleans = words(() => ["true", "false"].map((word) => ({ word, about: "" })));
 
-/** Values that are more than their names in the help tell. */
-const special: Readonly<Record<string, Values>> = {
+/** Values that are more than their names in the help tell; some depend on the arguments before. */
+const special: Readonly<Record<string, Values | ((before: readonly string[]) => Values)>> = {
   "--model": models,
   "--session": sessions,
   "--format": benchmarks,
@@ -54,7 +52,7 @@ const special: Readonly<Record<string, Values>> = {
   "sessions export name": sessions,
   "sessions rm names": sessions,
   "config unset key": settings,
-  "config set value": { words: async () => [...(await booleans.words()), ...(await modelNames())], paths: "files" },
+  "config set value": ([key = ""]) => (isFlag(key) ? booleans : models),
 };
 
 /** The names of values in the help that are paths; test/unit/cli/completion.test.ts lists those that are none. */
@@ -74,14 +72,19 @@ const pathNames: Readonly<Record<string, Values["paths"]>> = {
 /** The values of an option. */
 export function valuesOfOption(option: Option): Values {
   if (option.argChoices) return choices(option.argChoices);
-  return special[option.long ?? ""] ?? only(pathNames[nameOfValue(option)] ?? "none");
+  return specialOf(option.long ?? "", []) ?? only(pathNames[nameOfValue(option)] ?? "none");
 }
 
-/** The values of an argument of a command. */
-export function valuesOfArgument(command: Command, argument: Argument): Values {
+/** The values of an argument of a command, behind the arguments `before`. */
+export function valuesOfArgument(command: Command, argument: Argument, before: readonly string[] = []): Values {
   if (argument.argChoices) return choices(argument.argChoices);
   const name = argument.name();
-  return special[`${pathOf(command)} ${name}`] ?? only(pathNames[name] ?? "none");
+  return specialOf(`${pathOf(command)} ${name}`, before) ?? only(pathNames[name] ?? "none");
+}
+
+function specialOf(name: string, before: readonly string[]): Values | undefined {
+  const found = special[name];
+  return typeof found === "function" ? found(before) : found;
 }
 
 /** The name that the help gives to an option's value: "file" of "-m, --model <file>"; empty where it takes none. */

@@ -27,7 +27,7 @@ export async function runFind(args: string[], flags: FindFlags): Promise<void> {
   const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
   restrictLoaders();
   const media: string[] = [];
-  for (const name of names) media.push(...(await filesOf(name)));
+  for (const name of names) media.push(...(await filesOf(name, (error) => out.warn(`left out: ${error.message}`))));
   const looked: Looked[] = [];
   const print = (owl: Owl): void => {
     const { threshold, top } = flags;

@@ -5,7 +5,7 @@ import { readImage, restrictLoaders } from "../../media/image.js";
 import { openSource } from "../../media/source.js";
 import type { Source } from "../../prompt/messages.js";
 import type { Output } from "../output.js";
-import { type PreviewFlags, preview } from "../preview/show.js";
+import { type PreviewFlags, preview, wantsPreview } from "../preview/show.js";
 
 /** Describes a picture or video as a chat would see it. Throws FileError if it can't be decoded. */
 export async function describeMedium(
@@ -18,7 +18,7 @@ export async function describeMedium(
   const { size: bytes } = await stat(file);
   const about = source.kind === "image" ? await aboutPicture(source) : await aboutVideo(source);
   if (flags.json) return out.json({ path: file, kind: source.kind, bytes, ...about });
-  await preview([source], flags, out);
+  await preview([source], { ...flags, preview: await wantsPreview(flags.preview) }, out);
   out.heading(file);
   const row = (label: string, text: string): void => out.line(`  ${label.padEnd(14)} ${text}`);
   row("kind", source.kind === "image" ? "picture" : `video, ${(about as Video).codec}`);

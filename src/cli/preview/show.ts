@@ -15,13 +15,20 @@ export interface PreviewFlags {
 const maxPictures = 4;
 
 /**
- * Shows pictures and the first frames of videos on stderr, if the user wants that (--preview, or the setting of that name) and stderr is a terminal
- * that may get them. What can't be decoded is passed over: the work that follows says why.
+ * Whether the user wants to see pictures: by --preview or --no-preview, else by the setting of that name. It is read wherever stderr goes, so that
+ * a wrong config file is told in a pipe as on a terminal. Throws FileError and UsageError.
+ */
+export async function wantsPreview(flag: boolean | undefined): Promise<boolean> {
+  return flag ?? (await readConfig()).preview ?? false;
+}
+
+/**
+ * Shows pictures and the first frames of videos on stderr, if `preview` says so and stderr is a terminal that may get them. What can't be decoded is passed over: the work that follows says why.
  */
 export async function preview(sources: readonly Source[], flags: PreviewFlags, out: Output): Promise<void> {
   const stream = process.stderr;
   const protocol = flags.quiet ? undefined : protocolOf(stream);
-  if (protocol === undefined || sources.length === 0 || !(flags.preview ?? (await readConfig()).preview)) return;
+  if (protocol === undefined || sources.length === 0 || !flags.preview) return;
   const shown = sources.slice(0, maxPictures);
   const box = boxOf(stream, protocol, shown.length);
   for (const source of shown) {

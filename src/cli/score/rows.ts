@@ -44,6 +44,7 @@ export async function scoreRows(
   checkMap(flags.map, [...rowFields, "candidates"]);
   const inputs = await Inputs.open(args.length > 0 ? args : ["-"], {
     ...{ form: flags.input, zero: flags.null ?? false, stdin: process.stdin },
+    onSkip: (error) => out.warn(`left out: ${error.message}`),
   });
   const files = await RowFiles.open(flags.mediaRoot);
   const header = await headerOf(task, flags);

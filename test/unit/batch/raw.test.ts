@@ -150,7 +150,8 @@ describe("inputs", () => {
       writeFileSync(join(top, name), "empty or not, its name says what it is");
     writeFileSync(join(top, "a/gif"), "GIF89a...");
     writeFileSync(join(top, "notes.txt"), "no picture");
-    const open = (...args: string[]) => Inputs.open(args, { zero: false, stdin: pieces("from stdin\n") });
+    const open = (...args: string[]) =>
+      Inputs.open(args, { zero: false, stdin: pieces("from stdin\n"), onSkip: () => {} });
     const names = async (...args: string[]) =>
       (await all((await open(...args)).rows())).map((name) =>
         typeof name === "string" ? name.replace(`${top}/`, "") : name,

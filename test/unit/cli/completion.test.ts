@@ -65,6 +65,10 @@ test("values: choices, models, sessions, paths, and nothing for a number or a te
   expect(await at("sessions", "show", "tr")).toHaveLength(2);
   expect(await at("sessions", "show", "trip", "")).toBe("none");
   expect(await at("config", "set", "")).toEqual(["model", "preview"]);
+  expect(await at("config", "set", "preview", "")).toEqual(["true", "false"]);
+  expect(await at("config", "set", "preview", "x")).toBe("none");
+  expect(await at("config", "set", "model", "")).toEqual(["demo", "2b", "ms:iic/tuned", "someone/owl"]);
+  expect(await at("config", "set", "model", "./x")).toBe("files");
   expect(await at("chat", "-p", "")).toBe("none");
   expect(await at("chat", "--temperature", "")).toBe("none");
   expect(await at("chat", "photo.jpg", "")).toBe("files");

@@ -3,6 +3,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { blocksPicture, iterm2Picture, kittyPicture, paletteIndex } from "../../../src/cli/preview/protocols.js";
 import { boxOf, protocolOf, scaledBy } from "../../../src/cli/preview/terminal.js";
+import { FileError } from "../../../src/errors.js";
 import { decodeImage } from "../../../src/media/image.js";
 import { openSource } from "../../../src/media/source.js";
 import { pngOf, thumbnail } from "../../../src/media/thumbnail.js";
@@ -118,4 +119,11 @@ test("a thumbnail keeps the shape, is not larger than the picture, and is the fi
   expect([small.width, small.height, small.data.length]).toEqual([32, 24, 32 * 24 * 3]);
   const bytes = readFileSync(path.join(root, "examples/shapes.png")).subarray(0, 3000);
   await expect(thumbnail(await openSource(bytes), { maxWidth: 9, maxHeight: 9 })).rejects.toThrow("can't be decoded");
+});
+
+test("a clip without a frame that can be read is an error of the file, which a preview passes over", async () => {
+  const bytes = readFileSync(path.join(root, "examples/moving.mp4"));
+  const at = bytes.indexOf("mdat");
+  bytes.fill(0, at + 4, at - 4 + bytes.readUInt32BE(at - 4));
+  await expect(thumbnail(await openSource(bytes), { maxWidth: 9, maxHeight: 9 })).rejects.toBeInstanceOf(FileError);
 });

@@ -99,6 +99,6 @@ test.skipIf(process.platform === "win32")(
     await expect(files.part({ where: path.join(pipes, "pipe.png") }, "")).rejects.toThrow(/is not a regular file\.$/);
     await expect(files.part({ where: pipes }, "")).rejects.toThrow(/is a folder, not a picture or video\.$/);
     writeFileSync(path.join(pipes, "a.png"), png);
-    expect(await filesOf(pipes)).toEqual([path.join(pipes, "a.png"), path.join(pipes, "pipe.png")]); // its name is told
+    expect(await filesOf(pipes, () => {})).toEqual([path.join(pipes, "a.png"), path.join(pipes, "pipe.png")]); // its name is told
   },
 );

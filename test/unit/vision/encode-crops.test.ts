@@ -129,3 +129,33 @@ test("while a call runs, how far it is is told, in crops", async () => {
   expect(parts.length).toBeGreaterThanOrEqual(2);
   expect(done[0]).toBeLessThan(done[1] as number);
 });
+
+test("who stopped in the middle of a call is told nothing more of it", async () => {
+  const stop = new AbortController();
+  let told = 0;
+  const onPart = () => {
+    told++;
+    stop.abort();
+  };
+  const model = fakeModel(900);
+  await expect(encodeCrops(cropsOf(model), crops(1), 1, { signal: stop.signal, onPart })).rejects.toMatchObject({
+    name: "AbortError",
+  });
+  await new Promise((resolve) => setTimeout(resolve, 700)); // the call goes on, and two more reports would come
+  expect(told).toBe(1);
+});
+
+test("an error of who is told how far a call is ends what he asked, and nothing else", async () => {
+  const model = fakeModel(400);
+  const all = cropsOf(model);
+  const onPart = () => {
+    throw new Error("the window is closed");
+  };
+  const failing = encodeCrops(all, crops(1, 2), 2, { onPart });
+  const other = encodeCrops(all, crops(1), 1);
+  await expect(failing).rejects.toThrow("the window is closed");
+  const encoded = await other;
+  expect(firsts(encoded)).toEqual([1]);
+  for (const crop of encoded) crop.release();
+  expect(model.alive.size).toBe(0);
+});
