@@ -63,7 +63,7 @@ TEST("cuda driver: devices are listed with their memory, and why one can't be us
 TEST("cuda driver: a device that is not there, and one without kernels, are refused") {
   const cuda::CudaFamily family = fake_family({.devices = 2});
   CHECK_EQ(sentence(ErrorCode::unsupported, [&] { family.make("cuda-sim:7", {}); }),
-           std::string("there is no device 'cuda-sim:7'; there are cuda-sim:0, cuda-sim:1"));
+           std::string("there is no device 'cuda-sim:7'; there are cuda-sim:0, cuda-sim:1."));
   CHECK_EQ(family.make("cuda-sim", {})->device(), std::string("cuda-sim:0"));
   const cuda::CudaFamily other = fake_family({.fits = false});
   CHECK(sentence(ErrorCode::unsupported, [&] {
