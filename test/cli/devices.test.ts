@@ -117,6 +117,22 @@ describe("where a model's layers stand", () => {
       /cuda:0 \(simulated GPU\) has [\d.]+ GB free and would need [\d.]+ GB: [3-5] of the model's 6 layers would fit, with the others on the cpu/,
     );
   });
+  test("auto passes over a device that can't be used after all, and a demand says why", { timeout: 120_000 }, () => {
+    for (const [play, reason] of [
+      ["fits=0", "can't load the kernels"],
+      ["allocation_fails=0", "of memory free"],
+    ] as const) {
+      expect(backend([], play)).toMatch(/^cpu/);
+      const demanded = ask(["--device", "cuda"], play);
+      expect(demanded.code).not.toBe(0);
+      expect(demanded.err).toContain(reason);
+    }
+  });
+  test("a device that is named twice is refused", () => {
+    const twice = ask(["--device", "cuda,cuda:0"]);
+    expect(twice.code).not.toBe(0);
+    expect(twice.err).toContain("the devices 'cuda,cuda:0' name cuda:0 twice; name each device once.");
+  });
   test("a device that is lost while it answers: one sentence, and the CPU still answers", { timeout: 120_000 }, () => {
     const lost = ask([], "kernel_fails=200");
     expect(lost.code).toBe(1);
