@@ -3,21 +3,13 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/bytes.h"
 #include "base/math.h"
 
 namespace owl3::cuda {
 namespace {
 
 constexpr size_t smallest_block = size_t{64} << 10;
-
-std::string text(size_t bytes) {
-  const auto shown = [](double n) {
-    const std::string digits = std::to_string(n);
-    return digits.substr(0, digits.find('.') + 2);
-  };
-  const auto n = static_cast<double>(bytes);
-  return n >= 1e9 ? shown(n / 1e9) + " GB" : shown(n / 1e6) + " MB";
-}
 
 constexpr size_t small = Heap::granule / 8;
 bool is_small(size_t bytes) {
@@ -47,8 +39,9 @@ char* Heap::take(size_t bytes, size_t wanted) {
   const driver::Result result = api.allocate(&address, bytes);
   if (result == driver::out_of_memory) {
     const Device::Memory m = device_.memory();
-    throw Error(ErrorCode::out_of_memory, device_.title() + " has " + text(m.free) + " of " + text(m.total) +
-                                              " of memory free, and " + text(wanted) + " more were wanted.");
+    throw Error(ErrorCode::out_of_memory, device_.title() + " has " + bytes_text(m.free) + " of " +
+                                              bytes_text(m.total) + " of memory free, and " + bytes_text(wanted) +
+                                              " more were wanted.");
   }
   device_.check(result, "memory can't be allocated");
   return reinterpret_cast<char*>(static_cast<uintptr_t>(address));
