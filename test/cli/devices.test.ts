@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { folder } from "../support/cli.js";
 import { root } from "../support/files.js";
 import { converter } from "../support/model.js";
+import { Served } from "../support/serve.js";
 
 // An installation of its own, where the plugin of the simulated CUDA stands under the name of the real one. What its driver plays is said by
 // $OWL3_CUDA_SIM (test/native/cuda/sim_plugin).
@@ -114,7 +115,7 @@ describe("where a model's layers stand", () => {
     const demanded = ask(["--device", "cuda"], short);
     expect(demanded.code).toBe(5);
     expect(demanded.err).toMatch(
-      /cuda:0 \(simulated GPU\) has [\d.]+ GB free and would need [\d.]+ GB: [3-5] of the model's 6 layers would fit, with the others on the cpu/,
+      /cuda:0 \(simulated GPU\) has [\d.]+ .B free and would need [\d.]+ .B: [3-5] of the model's 6 layers would fit, with the others on the cpu/,
     );
   });
   test("auto passes over a device that can't be used after all, and a demand says why", { timeout: 120_000 }, () => {
@@ -146,6 +147,20 @@ test("the demo model answers a question about a picture on the device", { timeou
   const demo = ["chat", "-m", join(root, "models/owl3-demo.gguf"), "--device", "cuda", "--temp", "0", "-q"];
   const asked = installed([...demo, join(root, "examples/print.png"), "Where is the triangle?"]);
   expect(asked).toEqual({ code: 0, out: "At the top right.\n", err: "" });
+});
+
+test("a server whose device is lost says so, and starts its engine again", { timeout: 120_000 }, async () => {
+  const served = await Served.start(["--device", "cuda-sim"], { OWL3_CUDA_SIM: "kernel_fails=1000" });
+  const engine = served.enginePid;
+  const body = { messages: [{ role: "user", content: "Go on." }], temperature: 100, max_tokens: 2000 };
+  const lost = await served.post("/v1/chat/completions", body);
+  expect(lost.status).toBe(500);
+  expect(await lost.text()).toContain("the device cuda-sim:0 (simulated GPU) was lost");
+  await served.until(
+    async () =>
+      (await served.metric("owl3:engine_restarts_total")) === 1 && (await served.metric("owl3:engine_up")) === 1,
+  );
+  expect(served.enginePid).not.toBe(engine);
 });
 
 test("a plugin is taken from beside the addon only", () => {

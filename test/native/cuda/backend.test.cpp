@@ -161,8 +161,8 @@ TEST("cuda backend: work that failed says so to all who wait for it") {
     fake::play().kernel_fails = 0;
     store->copy_page(0, 1);
     const ops::Backend::Ticket ticket = device->submit();
-    CHECK_THROWS(device->allocate(64), ErrorCode::internal);  // waits for what is retired, and meets the loss
-    CHECK_THROWS(device->wait(ticket), ErrorCode::internal);
+    CHECK_THROWS(device->allocate(64), ErrorCode::device_lost);  // waits for what is retired, and meets the loss
+    CHECK_THROWS(device->wait(ticket), ErrorCode::device_lost);
   }
   const auto device = fake_device();
   const auto store = device->make_kv_store(shape);
@@ -253,6 +253,7 @@ TEST("cuda backend: a device that is lost in a pass says so, and stays lost; the
     try {
       append(s, q, count(1));
     } catch (const Error& e) {
+      CHECK(e.code == ErrorCode::device_lost);
       return std::string(e.what());
     }
     return std::string();
