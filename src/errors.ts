@@ -196,6 +196,7 @@ export type NativeCode =
   | "out_of_memory"
   | "io"
   | "unsupported"
+  | "device_lost"
   | "internal";
 
 const exitCodes: Record<NativeCode, number> = {
@@ -206,6 +207,7 @@ const exitCodes: Record<NativeCode, number> = {
   out_of_memory: ExitCode.memory,
   io: ExitCode.file,
   unsupported: ExitCode.failure,
+  device_lost: ExitCode.failure,
   internal: ExitCode.failure,
 };
 

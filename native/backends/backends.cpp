@@ -81,10 +81,20 @@ std::vector<std::shared_ptr<ops::Backend>> make_backends(const std::string& list
     ids.push_back(list.substr(at, end - at));
     at = end + 1;
   }
-  if (ids == std::vector<std::string>{"auto"}) ids = found_devices();
+  const bool automatic = list == "auto";
+  if (automatic) ids = found_devices();
   if (with_cpu && std::ranges::find(ids, cpu_id) == ids.end()) ids.push_back(cpu_id);
   std::vector<std::shared_ptr<ops::Backend>> backends;
-  for (const std::string& id : ids) backends.push_back(make_backend(id, options));
+  for (const std::string& id : ids) try {
+      std::shared_ptr<ops::Backend> made = make_backend(id, options);
+      const std::string device = made->device();
+      if (std::ranges::find(backends, device, &ops::Backend::device) != backends.end())
+        throw Error(ErrorCode::invalid_argument,
+                    "the devices '" + list.substr(0, 64) + "' name " + device + " twice; name each device once.");
+      backends.push_back(std::move(made));
+    } catch (const Error&) {  // a device that another process has filled, for example; the CPU goes on
+      if (!automatic || id == cpu_id) throw;
+    }
   return backends;
 }
 

@@ -16,8 +16,9 @@ std::vector<ops::DeviceInfo> devices();
 /// when it can't be used, Error{invalid_argument} for a kind that nobody knows.
 std::unique_ptr<ops::Backend> make_backend(const std::string& id, const ops::BackendOptions& options);
 
-/// One backend for each device of a list, in its order: "auto", "cpu", "cuda:0,cuda:1". "auto" is every usable device of
-/// the known kinds and then the CPU. `with_cpu`: the CPU comes last where it is not in the list. Errors as make_backend.
+/// One backend for each device of a list, in its order: "auto", "cpu", "cuda:0,cuda:1". "auto" is every device of the known
+/// kinds that a backend can be made on, and then the CPU. `with_cpu`: the CPU comes last where it is not in the list.
+/// Errors as make_backend, and Error{invalid_argument} for a device that is named twice.
 std::vector<std::shared_ptr<ops::Backend>> make_backends(const std::string& list, const ops::BackendOptions& options,
                                                          bool with_cpu = false);
 

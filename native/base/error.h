@@ -14,6 +14,7 @@ enum class ErrorCode {
   out_of_memory,     ///< an allocation failed, or a plan exceeds what may be used
   io,                ///< writing failed: disk full, no permission
   unsupported,       ///< valid, but not something this build or machine can do
+  device_lost,       ///< a device that works no more before the process ends
   internal,          ///< a fault of ours
 };
 
@@ -34,6 +35,8 @@ constexpr const char* code_name(ErrorCode code) {
       return "io";
     case ErrorCode::unsupported:
       return "unsupported";
+    case ErrorCode::device_lost:
+      return "device_lost";
     case ErrorCode::internal:
       return "internal";
   }

@@ -66,9 +66,9 @@ class CudaBackend final : public ops::Backend {
   void copy_from(Backend& other, void* dst, const void* src, size_t bytes) override {
     other.wait(other.submit());
     if (auto* device = dynamic_cast<CudaBackend*>(&other); device != nullptr) {
-      const auto address = [](const void* p) { return static_cast<driver::Address>(reinterpret_cast<uintptr_t>(p)); };
-      core_->device.check(core_->device.use().copy_peer(address(dst), core_->device.context(), address(src),
-                                                        device->core_->device.context(), bytes, queue_.stream()),
+      const driver::Api& api = core_->device.use();
+      core_->device.check(api.copy_peer(driver::address_of(dst), core_->device.context(), driver::address_of(src),
+                                        device->core_->device.context(), bytes, queue_.stream()),
                           "memory can't be copied from another device");
       queue_.drain();  // the other device may use the memory again
       return;
@@ -192,6 +192,7 @@ class CudaBackend final : public ops::Backend {
     scratch_bytes_ = bytes;
   }
   void grow_table(const TableLimits& limits) {
+    limits_ = {};  // should there be no memory, the next pass tries again
     replace(&table_, table_bytes(limits));
     limits_ = limits;
   }

@@ -9,10 +9,6 @@ namespace {
 constexpr size_t chunk = size_t{4} << 20;           ///< bytes of a copy
 constexpr size_t max_in_flight = size_t{32} << 20;  ///< bytes of pinned memory that wait to be copied
 
-driver::Address address(const void* memory) {
-  return static_cast<driver::Address>(reinterpret_cast<uintptr_t>(memory));
-}
-
 }  // namespace
 
 Core::Core(std::shared_ptr<const driver::Driver> driver, const driver::DeviceFacts& facts, std::string id,
@@ -53,7 +49,7 @@ void Core::upload(void* to, size_t bytes, const std::function<void(char*)>& fill
   const Pinned::Block block = pinned.take(bytes);
   try {
     fill(block.data);
-    device.check(device.use().copy_to_device(address(to), block.data, bytes, queue.stream()),
+    device.check(device.use().copy_to_device(driver::address_of(to), block.data, bytes, queue.stream()),
                  "memory can't be copied to it");
     queue.later([this, block](bool) { pinned.give(block); });
   } catch (...) {
@@ -76,7 +72,7 @@ void Core::download(const void* from, size_t bytes, std::function<void(const cha
   if (queue.recording()) throw Error(ErrorCode::internal, "a copy from the device inside a recorded pass");
   const Pinned::Block block = pinned.take(bytes);
   try {
-    device.check(device.use().copy_to_host(block.data, address(from), bytes, queue.stream()),
+    device.check(device.use().copy_to_host(block.data, driver::address_of(from), bytes, queue.stream()),
                  "memory can't be copied from it");
     queue.later([this, block, use = std::move(use)](bool done) {
       if (done) use(block.data);
@@ -91,9 +87,10 @@ void Core::download(const void* from, size_t bytes, std::function<void(const cha
 void Core::read(void* to, const void* from, size_t bytes) {
   for (size_t at = 0; at < bytes; at += chunk) {
     const size_t some = std::min(chunk, bytes - at);
-    const Pinned::Block block = pinned.take(some);
     const driver::Api& api = device.use();
-    driver::Result result = api.copy_to_host(block.data, address(static_cast<const char*>(from) + at), some, reader_);
+    const Pinned::Block block = pinned.take(some);
+    const driver::Address address = driver::address_of(static_cast<const char*>(from) + at);
+    driver::Result result = api.copy_to_host(block.data, address, some, reader_);
     if (result == driver::success) result = api.stream_synchronize(reader_);
     if (result == driver::success) std::memcpy(static_cast<char*>(to) + at, block.data, some);
     pinned.give(block);

@@ -9,6 +9,8 @@
 namespace owl3::cuda {
 
 class Core {
+  std::atomic<int> retired_ = 0;  // stands before the queue, which counts it down until it ends
+
  public:
   Core(std::shared_ptr<const driver::Driver> driver, const driver::DeviceFacts& facts, std::string id,
        const void* image);
@@ -36,7 +38,6 @@ class Core {
 
  private:
   driver::Stream reader_ = nullptr;
-  std::atomic<int> retired_ = 0;
 };
 
 }  // namespace owl3::cuda

@@ -47,7 +47,7 @@ const driver::Api& Device::use_anyway() const noexcept {
 const driver::Api& Device::use() const {
   if (is_lost_) {
     const std::lock_guard lock(mutex_);
-    throw Error(ErrorCode::internal, lost_);
+    throw Error(ErrorCode::device_lost, lost_);
   }
   return use_anyway();
 }
@@ -60,7 +60,7 @@ void Device::check(driver::Result result, const char* cannot) const {
     if (lost_.empty())
       lost_ = "the device " + title() + " was lost: " + sentence + ". Start again to use it, or use another device.";
     is_lost_ = true;
-    throw Error(ErrorCode::internal, lost_);
+    throw Error(ErrorCode::device_lost, lost_);
   }
   throw Error(result == driver::out_of_memory ? ErrorCode::out_of_memory : ErrorCode::internal,
               title() + ": " + cannot + ": " + sentence + ".");

@@ -30,12 +30,12 @@ class Device {
   /// "cuda:0 (NVIDIA H100)"
   std::string title() const { return id_ + " (" + facts_.name + ")"; }
 
-  /// The driver's functions, with this device's context current in the calling thread. Error{internal} when the device is
-  /// lost.
+  /// The driver's functions, with this device's context current in the calling thread. Error{device_lost} when it
+  /// is lost.
   const driver::Api& use() const;
   /// The same for cleaning up, which a lost device needs, too.
   const driver::Api& use_anyway() const noexcept;
-  /// Throws unless the call went well: Error{out_of_memory} or Error{internal}.
+  /// Throws unless the call went well: Error{out_of_memory}, Error{device_lost} or Error{internal}.
   void check(driver::Result result, const char* cannot) const;
 
   struct Memory {

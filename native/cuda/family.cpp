@@ -64,7 +64,7 @@ std::unique_ptr<ops::Backend> CudaFamily::make(const std::string& id, const ops:
                   "device '" + id_of(facts) + "' (" + facts.name + ") can't be used: " + too_old(facts));
     return make_backend(driver, facts, id_of(facts), kernels_.image, options);
   }
-  throw Error(ErrorCode::unsupported, "there is no device '" + id.substr(0, 64) + "'; there are " + names);
+  throw Error(ErrorCode::unsupported, "there is no device '" + id.substr(0, 64) + "'; there are " + names + ".");
 }
 
 }  // namespace owl3::cuda

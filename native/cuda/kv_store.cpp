@@ -12,9 +12,6 @@ namespace {
 
 constexpr size_t smallest_table = 64;  ///< entries
 
-size_t stride_of(size_t piece_bytes) {
-  return (std::max<size_t>(piece_bytes, 1) + Heap::alignment - 1) / Heap::alignment * Heap::alignment;
-}
 size_t per_slab_of(size_t stride) {
   return std::max<size_t>(1, Heap::granule / stride);
 }
@@ -30,7 +27,7 @@ uint64_t next_number() {
 }  // namespace
 
 Pieces::Pieces(Core& core, size_t piece_bytes)
-    : core_(core), stride_(stride_of(piece_bytes)), per_slab_(per_slab_of(stride_)) {}
+    : core_(core), stride_(Heap::aligned(piece_bytes)), per_slab_(per_slab_of(stride_)) {}
 
 Pieces::~Pieces() {
   for (const auto& [memory, slab] : slabs_) core_.retire(memory);
@@ -38,7 +35,7 @@ Pieces::~Pieces() {
 }
 
 size_t Pieces::bytes(size_t piece_bytes, int64_t count) {
-  const size_t stride = stride_of(piece_bytes), per_slab = per_slab_of(stride), n = static_cast<size_t>(count);
+  const size_t stride = Heap::aligned(piece_bytes), per_slab = per_slab_of(stride), n = static_cast<size_t>(count);
   return (n + per_slab - 1) / per_slab * Heap::rounded(per_slab * stride) +
          Heap::rounded(capacity_for(n) * sizeof(char*));
 }
@@ -102,9 +99,9 @@ void CudaKvStore::copy_page(int32_t from, int32_t to) {
 }
 
 KvAddresses CudaKvStore::addresses() {
-  bool moved = false;
-  const KvAddresses addresses{shape_, pages_.table(&moved), crops_.table(&moved)};
-  if (moved) core_->graphs.forget_store(number_);
+  const KvAddresses addresses{shape_, pages_.table(&moved_), crops_.table(&moved_)};
+  if (moved_) core_->graphs.forget_store(number_);
+  moved_ = false;
   return addresses;
 }
 

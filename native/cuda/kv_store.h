@@ -64,6 +64,7 @@ class CudaKvStore final : public ops::KvStore {
   ops::KvShape shape_;
   uint64_t number_;
   Pieces pages_, crops_;
+  bool moved_ = false;  // a table stands elsewhere than recordings know
 };
 
 }  // namespace owl3::cuda

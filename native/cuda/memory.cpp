@@ -3,23 +3,13 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/bytes.h"
+#include "base/math.h"
+
 namespace owl3::cuda {
 namespace {
 
 constexpr size_t smallest_block = size_t{64} << 10;
-
-std::string text(size_t bytes) {
-  const auto shown = [](double n) {
-    const std::string digits = std::to_string(n);
-    return digits.substr(0, digits.find('.') + 2);
-  };
-  const auto n = static_cast<double>(bytes);
-  return n >= 1e9 ? shown(n / 1e9) + " GB" : shown(n / 1e6) + " MB";
-}
-
-size_t up(size_t bytes, size_t to) {
-  return (bytes + to - 1) / to * to;
-}
 
 constexpr size_t small = Heap::granule / 8;
 bool is_small(size_t bytes) {
@@ -28,11 +18,15 @@ bool is_small(size_t bytes) {
 
 }  // namespace
 
+size_t Heap::aligned(size_t bytes) {
+  return static_cast<size_t>(round_up(std::max<int64_t>(static_cast<int64_t>(bytes), 1), alignment));
+}
+
 size_t Heap::rounded(size_t bytes) {
-  if (!is_small(bytes)) return up(bytes, granule);
+  if (!is_small(bytes)) return static_cast<size_t>(round_up(static_cast<int64_t>(bytes), granule));
   // A granule that was left is filled but for less than `small` and its alignment.
   constexpr size_t filled = granule - small - alignment;
-  return (up(std::max<size_t>(bytes, 1), alignment) * granule + filled - 1) / filled;
+  return (aligned(bytes) * granule + filled - 1) / filled;
 }
 
 Heap::~Heap() {
@@ -45,20 +39,21 @@ char* Heap::take(size_t bytes, size_t wanted) {
   const driver::Result result = api.allocate(&address, bytes);
   if (result == driver::out_of_memory) {
     const Device::Memory m = device_.memory();
-    throw Error(ErrorCode::out_of_memory, device_.title() + " has " + text(m.free) + " of " + text(m.total) +
-                                              " of memory free, and " + text(wanted) + " more were wanted.");
+    throw Error(ErrorCode::out_of_memory, device_.title() + " has " + bytes_text(m.free) + " of " +
+                                              bytes_text(m.total) + " of memory free, and " + bytes_text(wanted) +
+                                              " more were wanted.");
   }
   device_.check(result, "memory can't be allocated");
   return reinterpret_cast<char*>(static_cast<uintptr_t>(address));
 }
 
 void Heap::give(char* memory) noexcept {
-  device_.use_anyway().free(static_cast<driver::Address>(reinterpret_cast<uintptr_t>(memory)));
+  device_.use_anyway().free(driver::address_of(memory));
 }
 
 char* Heap::allocate(size_t bytes) {
   if (!is_small(bytes)) return take(rounded(bytes), bytes);
-  const size_t size = up(std::max<size_t>(bytes, 1), alignment);
+  const size_t size = aligned(bytes);
   const std::lock_guard lock(mutex_);
   if (current_ == nullptr || shared_[current_].used + size > granule) {
     char* fresh = take(granule, bytes);

@@ -15,6 +15,8 @@ class Heap {
  public:
   static constexpr size_t granule = size_t{2} << 20;
   static constexpr size_t alignment = 256;
+  /// The size of a piece of shared memory.
+  static size_t aligned(size_t bytes);
   /// Bytes that memory of this size takes, in a sum of many: a granule whose rest is too small for what comes next is
   /// left with that rest.
   static size_t rounded(size_t bytes);

@@ -1,5 +1,7 @@
 #include "cuda/queue.h"
 
+#include <algorithm>
+
 namespace owl3::cuda {
 
 Queue::Queue(const Device& device) : device_(device) {
@@ -16,7 +18,7 @@ Queue::Queue(const Device& device) : device_(device) {
 Queue::~Queue() {
   const driver::Api& api = device_.use_anyway();
   api.stream_synchronize(stream_);
-  finish(everything, false);
+  finish(everything, std::make_exception_ptr(Error(ErrorCode::internal, "the queue ends")));
   for (const Mark& mark : marks_) api.event_destroy(mark.event);
   for (driver::Event event : events_) api.event_destroy(event);
   api.stream_destroy(recorder_);
@@ -67,36 +69,38 @@ Queue::Ticket Queue::submit() {
 }
 
 void Queue::wait(Ticket ticket) {
-  driver::Event event = nullptr;
-  Ticket reached = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (ticket <= done_) return;
-    for (const Mark& mark : marks_)
-      if (mark.ticket >= ticket) {
-        event = mark.event;
-        reached = mark.ticket;
-        break;
-      }
-    if (event == nullptr) return;  // another thread waited for it
+  if (const std::optional<Mark> mark = mark_of(ticket)) {
+    // An event that another thread gives back meanwhile and that is used again ends this wait later, never earlier.
+    try {
+      device_.check(device_.use().event_synchronize(mark->event), "the work failed");
+    } catch (...) {
+      finish(everything, std::current_exception());  // nothing that was enqueued can be relied on
+      throw;
+    }
+    finish(mark->ticket, nullptr);
   }
-  // An event that another thread gives back meanwhile and that is used again ends this wait later, never earlier.
-  driver::Result result = driver::unknown;
-  try {
-    result = device_.use().event_synchronize(event);
-  } catch (...) {
-    finish(everything, false);
-    throw;
-  }
-  if (result != driver::success) finish(everything, false);  // nothing that was enqueued can be relied on
-  device_.check(result, "the work failed");
-  finish(reached, true);
+  // Another thread may have waited for it, which still runs its actions, or has met a failure.
+  const std::lock_guard finishing(finishing_);
+  const std::lock_guard lock(mutex_);
+  if (ticket <= failed_) std::rethrow_exception(failure_);
 }
 
-void Queue::finish(Ticket ticket, bool done) {
+std::optional<Queue::Mark> Queue::mark_of(Ticket ticket) {
+  const std::lock_guard lock(mutex_);
+  if (ticket <= done_) return std::nullopt;
+  const auto found = std::ranges::lower_bound(marks_, ticket, {}, &Mark::ticket);
+  return found == marks_.end() ? std::nullopt : std::optional(*found);
+}
+
+void Queue::finish(Ticket ticket, const std::exception_ptr& failure) {
+  const std::lock_guard finishing(finishing_);
   std::vector<Action> due;
   {
     const std::lock_guard lock(mutex_);
+    if (failure != nullptr) {
+      failure_ = failure;
+      failed_ = std::max(last_, actions_.empty() ? 0 : actions_.back().first);
+    }
     for (; !marks_.empty() && marks_.front().ticket <= ticket; marks_.pop_front()) {
       done_ = marks_.front().ticket;
       events_.push_back(marks_.front().event);
@@ -104,7 +108,7 @@ void Queue::finish(Ticket ticket, bool done) {
     for (; !actions_.empty() && actions_.front().first <= ticket; actions_.pop_front())
       due.push_back(std::move(actions_.front().second));
   }
-  for (const Action& action : due) action(done);
+  for (const Action& action : due) action(failure == nullptr);
 }
 
 void Queue::later(Action action) {
@@ -121,7 +125,7 @@ void Queue::collect() {
       first = marks_.front();
     }
     if (device_.use_anyway().event_query(first.event) != driver::success) return;
-    finish(first.ticket, true);
+    finish(first.ticket, nullptr);
   }
 }
 

@@ -3,8 +3,10 @@
 #pragma once
 #include <atomic>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -34,6 +36,8 @@ class Queue final : public Launcher {
 
   using Ticket = uint64_t;
   Ticket submit();
+  /// Returns when the work is done and its actions have run, whichever thread ran them. Throws what went wrong with it,
+  /// also where another thread met that first.
   void wait(Ticket ticket);
   void drain() { wait(submit()); }
 
@@ -49,14 +53,20 @@ class Queue final : public Launcher {
     driver::Event event;
   };
   static constexpr Ticket everything = ~Ticket{0};
-  void finish(Ticket ticket, bool done);
+  /// The mark to wait for; none where another thread waited for it.
+  std::optional<Mark> mark_of(Ticket ticket);
+  /// Runs the actions up to a ticket; `failure` is null where the work went well.
+  void finish(Ticket ticket, const std::exception_ptr& failure);
   driver::Event take_event();
 
   const Device& device_;
   driver::Stream stream_ = nullptr, recorder_ = nullptr;
   std::atomic<std::thread::id> recording_thread_ = {};
+  std::mutex finishing_;  // held while actions run; taken before the other one
   std::mutex mutex_;
   Ticket last_ = 0, done_ = 0;
+  Ticket failed_ = 0;  // tickets up to this one end with the failure
+  std::exception_ptr failure_;
   std::deque<Mark> marks_;
   std::deque<std::pair<Ticket, Action>> actions_;  // with the submit() that they belong to
   std::vector<driver::Event> events_;              // to be used again

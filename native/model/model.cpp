@@ -69,6 +69,7 @@ std::shared_ptr<const Embeds> Model::embeds_from(const float* data, int64_t n) {
   const uint64_t bytes = embeds_bytes(n);
   auto embeds = std::make_shared<Embeds>(Embeds{backend().allocate(bytes), n});
   backend().copy_to_device(embeds->memory.get(), data, bytes);
+  backend().wait(backend().submit());
   return embeds;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "model/weights.h"
 
 namespace owl3::model {
@@ -62,18 +63,13 @@ class Placer {
     for (const Candidate* d : owning()) {
       const int64_t spare = spare_of(*d);
       if (spare >= 0) continue;
-      text += (text.empty() ? "" : ", ") + d->backend->name() + " has " + gigabytes(d->free) + " free and would need " +
-              gigabytes(d->free + static_cast<uint64_t>(-spare));
+      text += (text.empty() ? "" : ", ") + d->backend->name() + " has " + bytes_text(d->free) +
+              " free and would need " + bytes_text(d->free + static_cast<uint64_t>(-spare));
     }
     return text;
   }
 
  private:
-  static std::string gigabytes(uint64_t bytes) {
-    const std::string digits = std::to_string(static_cast<double>(bytes) / 1e9);
-    return digits.substr(0, digits.find('.') + 3) + " GB";
-  }
-
   std::vector<Candidate*> owning() {
     std::vector<Candidate*> devices;
     for (Candidate& c : all_)

@@ -86,3 +86,7 @@ export function describePlaces({ devices }: MemoryPlan): string {
 
 /** Whether a plan speaks of more than the machine's own memory. */
 export const usesDevices = ({ devices }: MemoryPlan): boolean => devices.some(ownsMemory);
+
+/** Whether all layers of a plan stand in the machine's own memory. */
+export const standsInMachine = ({ devices }: MemoryPlan): boolean =>
+  devices.every((part) => part.layers === 0 || !ownsMemory(part));

@@ -18,7 +18,7 @@ import { hashVisionWeights } from "../vision/weights-hash.js";
 import { Chat } from "./chat.js";
 import { createEngine, type Engine, type MemoryUse } from "./engine.js";
 import { type FindOptions, findMoments, findShape, type Moment } from "./find.js";
-import { memoryLimits, usesDevices } from "./memory.js";
+import { memoryLimits, standsInMachine, usesDevices } from "./memory.js";
 import { askShape, type ChatOptions, chatShape, checkChat } from "./options.js";
 import { placementWork } from "./plan.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
@@ -97,11 +97,15 @@ export class Owl {
     options.onProgress?.({ stage: "load", source: path, repacking: false });
     await checkFile(path);
     const { device = "auto", threads = 0, precision = "auto", gpuLayers, placedFor = placementWork() } = options;
-    const kept = options.repackCache ? await new RepackCache().prefix(path) : undefined;
+    const where = { device, gpuLayers, placedFor, threads, precision };
+    // The engine repacks weights for the CPU alone.
+    const repacks = async (): Promise<boolean> =>
+      device === "cpu" || standsInMachine(await binding.planModel(path, where, placedFor));
+    const kept = options.repackCache ? await new RepackCache().prefix(path, repacks) : undefined;
     if (kept?.first) options.onProgress?.({ stage: "load", source: path, repacking: true });
     const model = await nativeCall(() =>
       binding.openModel(path, {
-        ...{ device, gpuLayers, placedFor, threads, precision },
+        ...where,
         ...(kept && { weightsCopy: kept.prefix }),
       }),
     );

@@ -34,9 +34,13 @@ export class RepackCache {
 
   /**
    * Returns how the names of a model's files begin, and whether there are none yet, after making room for them. Returns undefined for a model that
-   * is to be repacked at each start: it is small, exceeds the limit or would fill the disk.
+   * is to be repacked at each start: it is small, exceeds the limit or would fill the disk. So is one that has no files while
+   * `repacks` says that nothing of it is going to be repacked.
    */
-  async prefix(model: string): Promise<{ prefix: string; first: boolean } | undefined> {
+  async prefix(
+    model: string,
+    repacks: () => Promise<boolean> = async () => true,
+  ): Promise<{ prefix: string; first: boolean } | undefined> {
     try {
       const { name, size } = await fileIdentity(await realpath(model));
       if (size < this.#minModelBytes || size * growth > this.limit) return undefined;
@@ -47,6 +51,7 @@ export class RepackCache {
       const whole = own.filter(({ partial }) => !partial);
       for (const file of whole) await utimes(file.path, now, now); // least recently used ones are removed first
       if (whole.length > 0) return { prefix, first: false };
+      if (!(await repacks())) return undefined;
       await this.prune(this.limit - size * growth);
       const { bavail, bsize } = await statfs(this.folder);
       return bavail * bsize < 2 * size ? undefined : { prefix, first: true };

@@ -67,6 +67,8 @@ export function toApiError(error: unknown): ApiError {
       return new ApiError(503, "loading", message, { retryAfter: 5 });
     case "crashed":
       return new ApiError(500, "engine_crashed", message);
+    case "device":
+      return new ApiError(500, "device_lost", message);
     case "aborted":
       return new ApiError(499, "aborted", message);
     default:

@@ -14,8 +14,8 @@ const running = new Map<number, AbortController>();
 let owl: Owl | undefined;
 let options: EngineOptions | undefined;
 
-const send = (message: FromEngine): void => {
-  process.send?.(message, () => {}); // a server that has gone hears nothing, and 'disconnect' comes
+const send = (message: FromEngine, sent = (): void => {}): void => {
+  process.send?.(message, sent); // a server that has gone hears nothing, and 'disconnect' comes
 };
 
 async function open(given: EngineOptions): Promise<void> {
@@ -65,8 +65,10 @@ async function run(message: Extract<ToEngine, { id: number; request: unknown }>)
     fault = toFault(error);
   }
   running.delete(id);
-  tellMemory();
-  send({ type: "done", id, ...(fault && { fault }) });
+  // A device that is lost works again in another process only: the server starts one when this one has ended.
+  const ends = fault?.kind === "device";
+  if (!ends) tellMemory();
+  send({ type: "done", id, ...(fault && { fault }) }, ends ? () => exitNow(1) : undefined);
 }
 
 process.on("message", (message: ToEngine) => {

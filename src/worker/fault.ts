@@ -47,5 +47,6 @@ function kindOf(error: UserError): FaultKind {
   if (error instanceof FileError) return "file";
   if (error instanceof ModelFileError) return "model";
   if (error instanceof NativeError && error.code === "out_of_memory") return "memory";
+  if (error instanceof NativeError && error.code === "device_lost") return "device";
   return "internal";
 }

@@ -91,8 +91,8 @@ export type AnswerEvent =
   | { type: "piece"; choice: number; text: string; token?: WireToken } // the token where log-probabilities were asked for
   | { type: "end"; choice: number; finishReason: "stop" | "length"; usage: AnswerUsage; timings: AnswerTimings };
 
-/** The kinds of errors: some are the request's fault, some the engine's. */
-export type FaultKind = "usage" | "file" | "context" | "memory" | "aborted" | "model" | "internal";
+/** The kinds of errors: some are the request's fault, some the engine's. After "device" the engine process ends. */
+export type FaultKind = "usage" | "file" | "context" | "memory" | "aborted" | "model" | "device" | "internal";
 
 /** An error as it crosses the border. `detail` is for the log alone. */
 export interface Fault {

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { folder } from "../support/cli.js";
 import { root } from "../support/files.js";
 import { converter } from "../support/model.js";
+import { Served } from "../support/serve.js";
 
 // An installation of its own, where the plugin of the simulated CUDA stands under the name of the real one. What its driver plays is said by
 // $OWL3_CUDA_SIM (test/native/cuda/sim_plugin).
@@ -114,8 +115,24 @@ describe("where a model's layers stand", () => {
     const demanded = ask(["--device", "cuda"], short);
     expect(demanded.code).toBe(5);
     expect(demanded.err).toMatch(
-      /cuda:0 \(simulated GPU\) has [\d.]+ GB free and would need [\d.]+ GB: [3-5] of the model's 6 layers would fit, with the others on the cpu/,
+      /cuda:0 \(simulated GPU\) has [\d.]+ .B free and would need [\d.]+ .B: [3-5] of the model's 6 layers would fit, with the others on the cpu/,
     );
+  });
+  test("auto passes over a device that can't be used after all, and a demand says why", { timeout: 120_000 }, () => {
+    for (const [play, reason] of [
+      ["fits=0", "can't load the kernels"],
+      ["allocation_fails=0", "of memory free"],
+    ] as const) {
+      expect(backend([], play)).toMatch(/^cpu/);
+      const demanded = ask(["--device", "cuda"], play);
+      expect(demanded.code).not.toBe(0);
+      expect(demanded.err).toContain(reason);
+    }
+  });
+  test("a device that is named twice is refused", () => {
+    const twice = ask(["--device", "cuda,cuda:0"]);
+    expect(twice.code).not.toBe(0);
+    expect(twice.err).toContain("the devices 'cuda,cuda:0' name cuda:0 twice; name each device once.");
   });
   test("a device that is lost while it answers: one sentence, and the CPU still answers", { timeout: 120_000 }, () => {
     const lost = ask([], "kernel_fails=200");
@@ -130,6 +147,20 @@ test("the demo model answers a question about a picture on the device", { timeou
   const demo = ["chat", "-m", join(root, "models/owl3-demo.gguf"), "--device", "cuda", "--temp", "0", "-q"];
   const asked = installed([...demo, join(root, "examples/print.png"), "Where is the triangle?"]);
   expect(asked).toEqual({ code: 0, out: "At the top right.\n", err: "" });
+});
+
+test("a server whose device is lost says so, and starts its engine again", { timeout: 120_000 }, async () => {
+  const served = await Served.start(["--device", "cuda-sim"], { OWL3_CUDA_SIM: "kernel_fails=1000" });
+  const engine = served.enginePid;
+  const body = { messages: [{ role: "user", content: "Go on." }], temperature: 100, max_tokens: 2000 };
+  const lost = await served.post("/v1/chat/completions", body);
+  expect(lost.status).toBe(500);
+  expect(await lost.text()).toContain("the device cuda-sim:0 (simulated GPU) was lost");
+  await served.until(
+    async () =>
+      (await served.metric("owl3:engine_restarts_total")) === 1 && (await served.metric("owl3:engine_up")) === 1,
+  );
+  expect(served.enginePid).not.toBe(engine);
 });
 
 test("a plugin is taken from beside the addon only", () => {

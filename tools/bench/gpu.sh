@@ -29,13 +29,13 @@ echo "$gpus" >&2
 echo "golden checkpoints" >&2
 OWL3_TEST_DEVICE=cuda npx vitest run test/model/cuda-sim.test.ts --reporter=json --outputFile="$parts/tests.json" >&2 || true
 
-# Each checker runs an answer with a picture: the vision tower, prefill and some steps.
+# Each checker runs an answer with a picture: the vision tower, which a cache would pass over, prefill and some steps.
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
     echo "compute-sanitizer $tool" >&2
     status=0
     compute-sanitizer --tool "$tool" --error-exitcode 99 node bin/owl3.js chat -m models/owl3-demo.gguf --device cuda \
-      --temp 0 --max-tokens 4 -q examples/print.png "Where is the triangle?" >"$parts/$tool.txt" 2>&1 || status=$?
+      --temp 0 --max-tokens 4 --no-cache -q examples/print.png "Where is the triangle?" >"$parts/$tool.txt" 2>&1 || status=$?
     echo "$tool $status" >>"$parts/sanitizer.txt"
     [ "$status" -eq 0 ] || tail -n 40 "$parts/$tool.txt" >&2
   done

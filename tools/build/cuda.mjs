@@ -19,7 +19,6 @@ const all = [75, 80, 86, 89, 90, 100, 120];
 const architectures = flags.for?.split(",").map(Number) ?? all;
 /** Compiled by the driver for what has no cubin. */
 const ptx = Math.min(90, ...architectures.slice(-1));
-const kernels = path.join(folder, `kernels-${architectures.join("-")}.fatbin`);
 
 /** The wheels are all of one release; together they are a toolkit without libraries. */
 const wheels = ["nvidia-cuda-nvcc", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-runtime", "nvidia-cuda-cccl"];
@@ -41,6 +40,9 @@ function versionOf(nvcc) {
   return major === undefined ? undefined : Number(major) * 1000 + Number(minor) * 10;
 }
 
+/** "12.8" of 12080. */
+const versionText = (version) => `${Math.floor(version / 1000)}.${(version % 1000) / 10}`;
+
 /** The nvcc of the wheels, where they are. */
 function fromWheels() {
   const python = path.join(root, ".venv-cuda/lib");
@@ -58,7 +60,7 @@ function compiler() {
     const version = versionOf(installed);
     if (version >= 12080) return { nvcc: installed, version };
     if (version !== undefined)
-      console.error(`owl3: nvcc ${version / 1000} is older than 12.8 and does not know all architectures`);
+      console.error(`owl3: nvcc ${versionText(version)} is older than 12.8 and does not know all architectures`);
     if (process.env.CUDA_HOME && version === undefined) fail(`$CUDA_HOME has no bin/nvcc: ${process.env.CUDA_HOME}`);
   }
   if (!fromWheels()) {
@@ -91,9 +93,10 @@ const unknown = architectures.find((one) => !all.includes(one));
 if (unknown !== undefined) fail(`the kernels are written for ${all.join(", ")}, not for ${unknown}`);
 if (process.platform === "win32") fail("the plugin is built on Linux only");
 const { nvcc, version } = compiler();
+const kernels = path.join(folder, `kernels-${versionText(version)}-${architectures.join("-")}.fatbin`);
 mkdirSync(folder, { recursive: true });
 if (!current()) {
-  console.error(`owl3: nvcc ${version / 1000} compiles the kernels for ${architectures.join(", ")}`);
+  console.error(`owl3: nvcc ${versionText(version)} compiles the kernels for ${architectures.join(", ")}`);
   const made = `${kernels}.partial`;
   const targets = [
     ...architectures.map((sm) => `arch=compute_${sm},code=sm_${sm}`),

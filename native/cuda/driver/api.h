@@ -18,12 +18,13 @@ using Graph = struct GraphHandle*;
 using GraphExec = struct GraphExecHandle*;
 
 // Results.
-constexpr Result success = 0, invalid_value = 1, out_of_memory = 2, not_initialized = 3, deinitialized = 4,
-                 stub_library = 34, device_unavailable = 46, no_device = 100, invalid_device = 101, invalid_image = 200,
-                 invalid_context = 201, no_binary_for_gpu = 209, ecc_uncorrectable = 214, unsupported_ptx_version = 222,
-                 invalid_handle = 400, not_found = 500, not_ready = 600, illegal_address = 700, launch_timeout = 702,
-                 assert_failed = 710, hardware_stack_error = 714, launch_failed = 719, system_driver_mismatch = 803,
-                 compat_not_supported = 804, capture_unsupported = 900, capture_invalidated = 901, unknown = 999;
+constexpr Result success = 0, invalid_value = 1, out_of_memory = 2, deinitialized = 4, stub_library = 34,
+                 device_unavailable = 46, no_device = 100, invalid_device = 101, invalid_image = 200,
+                 invalid_context = 201, no_binary_for_gpu = 209, ecc_uncorrectable = 214, nvlink_uncorrectable = 220,
+                 contained_error = 226, not_found = 500, not_ready = 600, illegal_address = 700, launch_timeout = 702,
+                 context_destroyed = 709, assert_failed = 710, hardware_stack_error = 714, launch_failed = 719,
+                 system_driver_mismatch = 803, compat_not_supported = 804, capture_unsupported = 900,
+                 capture_invalidated = 901, unknown = 999;
 
 // Attributes of a device.
 constexpr int attribute_multiprocessors = 16, attribute_capability_major = 75, attribute_capability_minor = 76;

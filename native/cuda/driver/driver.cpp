@@ -70,8 +70,11 @@ bool is_lost(Result result) {
     case device_unavailable:
     case invalid_context:
     case ecc_uncorrectable:
+    case nvlink_uncorrectable:
+    case contained_error:
     case illegal_address:
     case launch_timeout:
+    case context_destroyed:
     case assert_failed:
     case unknown:
       return true;

@@ -36,6 +36,11 @@ class Driver {
   Api api_;
 };
 
+/// Device memory as the driver's functions take it.
+inline Address address_of(const void* memory) {
+  return static_cast<Address>(reinterpret_cast<uintptr_t>(memory));
+}
+
 /// "13.0" of 13000.
 std::string version_text(int version);
 

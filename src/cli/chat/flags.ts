@@ -89,7 +89,7 @@ export function owlOptions(flags: ModelFlags): OwlOptions {
   const { precision, threads, cache, repackCache, gpuLayers, ctx, kvType } = flags;
   // Without layers for it no GPU is looked for.
   const device = gpuLayers === 0 && flags.device === "auto" ? "cpu" : flags.device;
-  const placedFor = ctx === undefined ? undefined : { ...placementWork(ctx), kvType };
+  const placedFor = ctx === undefined && kvType === undefined ? undefined : { ...placementWork(ctx), kvType };
   return { device, gpuLayers, placedFor, precision, threads: threads ?? 0, cache, repackCache };
 }
 

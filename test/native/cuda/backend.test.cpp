@@ -2,9 +2,12 @@
 // the right thing is shown beside them.
 #include "cuda/backend.h"
 
+#include <atomic>
+#include <chrono>
 #include <set>
 #include <thread>
 
+#include "cuda/core.h"
 #include "cuda/fake_backend.h"
 #include "cuda/memory.h"
 #include "model/session.h"
@@ -13,6 +16,7 @@
 
 using namespace owl3;
 using test::fake_device;
+using test::fake_family;
 using test::TinyModel;
 namespace fake = test::fake_driver;
 
@@ -126,6 +130,79 @@ TEST("cuda backend: a recording refuses copies and memory, while other threads g
   device->wait(device->submit());
 }
 
+TEST("cuda backend: who waits for work that another thread waited for has what it copied, too") {
+  const cuda::CudaFamily family = fake_family();
+  const auto driver = std::make_shared<const cuda::driver::Driver>(fake::api(), 13000);
+  cuda::Core core(driver, driver->devices()[0], "cuda-sim:0", "the kernels of the simulation");
+  char* memory = core.allocate(64);
+  std::atomic<bool> arriving = false, arrived = false;
+  core.download(memory, 64, [&](const char*) {
+    arriving = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    arrived = true;
+  });
+  const cuda::Queue::Ticket ticket = core.queue.submit();
+  std::thread other([&] { core.queue.wait(ticket); });
+  while (!arriving) std::this_thread::yield();
+  core.queue.wait(ticket);
+  const bool had = arrived;
+  other.join();
+  CHECK(had);
+  core.retire(memory);
+}
+
+TEST("cuda backend: work that failed says so to all who wait for it") {
+  const ops::KvShape shape{.layers = 1, .kv_heads = 1, .head_dim = 32, .page_positions = 64, .crop_tokens = 4};
+  {
+    const auto device = fake_device();
+    const auto store = device->make_kv_store(shape);
+    store->add_page(0), store->add_page(1);
+    device->allocate(64);
+    fake::play().kernel_fails = 0;
+    store->copy_page(0, 1);
+    const ops::Backend::Ticket ticket = device->submit();
+    CHECK_THROWS(device->allocate(64), ErrorCode::device_lost);  // waits for what is retired, and meets the loss
+    CHECK_THROWS(device->wait(ticket), ErrorCode::device_lost);
+  }
+  const auto device = fake_device();
+  const auto store = device->make_kv_store(shape);
+  store->add_page(0), store->add_page(1);
+  store->copy_page(0, 1);
+  const ops::Backend::Ticket ticket = device->submit();
+  fake::play().wait_fails = 0;
+  for (int i = 0; i < 2; i++) CHECK_THROWS(device->wait(ticket), ErrorCode::internal);
+  device->wait(device->submit());  // later work is not touched by it
+}
+
+TEST("cuda backend: what fails before a pass leaves nothing behind that the next one relies on") {
+  const auto device = fake_device();
+  const auto store =
+      device->make_kv_store({.layers = 1, .kv_heads = 1, .head_dim = 32, .page_positions = 64, .crop_tokens = 4});
+  store->add_page(0), store->add_page(1);
+  const auto pass = [&](size_t rows) {
+    ops::PassTable table;
+    table.ids.resize(rows), table.positions.resize(rows);
+    table.pages = {0};
+    table.sequences = {{.rows = static_cast<int32_t>(rows), .pages = 1}};
+    device->begin(table, *store);
+    device->pass({.rows = static_cast<int64_t>(rows)}, [&] { store->copy_page(0, 1); });
+  };
+  pass(1);
+  // The table of a pass finds no memory.
+  fake::play().allocation_fails = 0;
+  CHECK_THROWS(pass(100000), ErrorCode::out_of_memory);
+  pass(1);
+  device->wait(device->submit());
+  // The table of pages moves, and is not filled.
+  for (int32_t page = 2; page < 100; page++) store->add_page(page);
+  fake::play().copy_fails = 0;
+  CHECK_THROWS(pass(1), ErrorCode::internal);
+  const int64_t recordings = fake::counts().recordings;
+  pass(1);
+  CHECK_EQ(fake::counts().recordings, recordings + 1);
+  device->wait(device->submit());
+}
+
 TEST("cuda backend: recordings go with the memory that they speak of") {
   const auto device = fake_device();
   const auto model = open({device});
@@ -176,6 +253,7 @@ TEST("cuda backend: a device that is lost in a pass says so, and stays lost; the
     try {
       append(s, q, count(1));
     } catch (const Error& e) {
+      CHECK(e.code == ErrorCode::device_lost);
       return std::string(e.what());
     }
     return std::string();

@@ -60,10 +60,18 @@ TEST("cuda driver: devices are listed with their memory, and why one can't be us
            "device 'cuda-sim:0' (simulated GPU) can't be used: " + reason);
 }
 
+TEST("cuda driver: what ends a device is told from what only a call can't do") {
+  using namespace cuda::driver;
+  for (const Result lost : {nvlink_uncorrectable, contained_error, context_destroyed, illegal_address, launch_failed})
+    CHECK(is_lost(lost));
+  for (const Result other : {success, invalid_value, out_of_memory, not_ready, capture_unsupported, not_found})
+    CHECK(!is_lost(other));
+}
+
 TEST("cuda driver: a device that is not there, and one without kernels, are refused") {
   const cuda::CudaFamily family = fake_family({.devices = 2});
   CHECK_EQ(sentence(ErrorCode::unsupported, [&] { family.make("cuda-sim:7", {}); }),
-           std::string("there is no device 'cuda-sim:7'; there are cuda-sim:0, cuda-sim:1"));
+           std::string("there is no device 'cuda-sim:7'; there are cuda-sim:0, cuda-sim:1."));
   CHECK_EQ(family.make("cuda-sim", {})->device(), std::string("cuda-sim:0"));
   const cuda::CudaFamily other = fake_family({.fits = false});
   CHECK(sentence(ErrorCode::unsupported, [&] {

@@ -63,6 +63,12 @@ test("the least recently used files make room, and only files of the engine", as
   expect(readdirSync(path.join(folder, "repacked"))).toEqual(["notes.txt"]);
 });
 
+test("what is not repacked makes no room", async () => {
+  const other = written(await prefixOf(model("other")));
+  expect(await cache(1200).prefix(model("new"), async () => false)).toBeUndefined();
+  expect(existsSync(other)).toBe(true);
+});
+
 test("half-written files of dead processes go, those of others at work stay", async () => {
   const left = written(await prefixOf(model("a")), { partial: true, age: 7200 });
   const working = written(await prefixOf(model("b")), { partial: true });

@@ -195,6 +195,7 @@ test("errors of the engine have statuses: the client's faults are 400, unforesee
     ["file", 400, "invalid_media"],
     ["context", 400, "context_length_exceeded"],
     ["memory", 503, "out_of_memory"],
+    ["device", 500, "device_lost"],
     ["internal", 500, "internal_error"],
   ] as const) {
     engine.fails = { after: 0, error: new EngineError(kind, "reason", 1, "at /secret/place") };

@@ -336,6 +336,7 @@ Result copy_to_device(Address to, const void* from, size_t bytes, Stream stream)
   const Lock lock(mutex);
   if (const Result r = here(); r != success) return r;
   if (recording()) return capture_unsupported;
+  if (world().play.copy_fails >= 0 && world().play.copy_fails-- == 0) return invalid_value;
   if (!on_device(to, bytes) || !inside(world().pinned, static_cast<const char*>(from), bytes)) return invalid_value;
   return copy(pointer(to), from, bytes, stream);
 }
@@ -423,6 +424,7 @@ Result event_synchronize(Event event) {
   if (const Result r = here(); r != success) return r;
   if (recording()) return capture_unsupported;
   world().counts.waits++;
+  if (world().play.wait_fails >= 0 && world().play.wait_fails-- == 0) return invalid_value;
   return event->stream == nullptr ? success : work(event->stream, [event] { return event->stream == nullptr; });
 }
 

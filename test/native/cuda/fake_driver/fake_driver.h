@@ -23,6 +23,8 @@ struct Play {
   bool fits = true;               ///< whether the module has code for the device
   int64_t allocation_fails = -1;  ///< the how manieth allocation from now on finds no memory
   int64_t kernel_fails = -1;      ///< the how manieth kernel from now on ends its device
+  int64_t copy_fails = -1;        ///< the how manieth copy to a device from now on is refused
+  int64_t wait_fails = -1;        ///< the how manieth wait for an event from now on is refused
 };
 
 /// Begins anew, with devices that nothing was done with. Nobody may hold anything of the devices before.
