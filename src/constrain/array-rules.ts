@@ -48,7 +48,7 @@ export function arrayKeyword(r: Reader, keyword: string, value: Json): void {
 /** Items among which those that must be contained may stand: further back costs alternatives. */
 const containedWithin = 8;
 const maxPlaces = 64;
-/** Of `prefixItems` so many count: the wanted ones are often behind them. */
+/** The first items of `prefixItems` move those places back, this many at most: the wanted ones are often behind them. */
 const maxPrefix = 64;
 const maxContained = 100;
 
