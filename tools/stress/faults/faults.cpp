@@ -28,7 +28,15 @@ void* __libc_memalign(size_t, size_t);
 
 namespace {
 
-enum Call : int64_t { open_to_write = 1, write_call = 2, sync_call = 4, rename_call = 8, size_call = 16, open_to_read = 32, allocation = 64 };
+enum Call : int64_t {
+  open_to_write = 1,
+  write_call = 2,
+  sync_call = 4,
+  rename_call = 8,
+  size_call = 16,
+  open_to_read = 32,
+  allocation = 64
+};
 
 struct Control {
   std::atomic<int64_t> count;    // calls of the chosen kinds so far
@@ -122,7 +130,8 @@ int find_object(dl_phdr_info* info, size_t, void* out) {
   for (int i = 0; i < info->dlpi_phnum; i++) {
     const auto& segment = info->dlpi_phdr[i];
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
-    *static_cast<Range*>(out) = {info->dlpi_addr + segment.p_vaddr, info->dlpi_addr + segment.p_vaddr + segment.p_memsz};
+    *static_cast<Range*>(out) = {info->dlpi_addr + segment.p_vaddr,
+                                 info->dlpi_addr + segment.p_vaddr + segment.p_memsz};
   }
   return 1;
 }
@@ -151,14 +160,14 @@ void* allocate_aligned(size_t bytes, std::align_val_t align, const void* caller)
 
 extern "C" {
 
-#define OPEN(name)                                                                        \
-  int name(const char* path, int flags, ...) {                                            \
-    static const auto real = next<int (*)(const char*, int, ...)>(#name);                 \
-    va_list list;                                                                         \
-    va_start(list, flags);                                                                \
-    const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(list, mode_t) : 0;  \
-    va_end(list);                                                                         \
-    return opened(real, path, flags, mode);                                               \
+#define OPEN(name)                                                                       \
+  int name(const char* path, int flags, ...) {                                           \
+    static const auto real = next<int (*)(const char*, int, ...)>(#name);                \
+    va_list list;                                                                        \
+    va_start(list, flags);                                                               \
+    const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(list, mode_t) : 0; \
+    va_end(list);                                                                        \
+    return opened(real, path, flags, mode);                                              \
   }
 OPEN(open)
 OPEN(open64)
