@@ -58,7 +58,7 @@ namespace {
 
 using namespace cuda::driver;
 
-constexpr size_t address_space = size_t{1} << 38, page = 4096, granule = size_t{2} << 20;
+constexpr size_t address_space = size_t{1} << 34, page = 4096, granule = size_t{2} << 20;
 
 /// A device's memory and what happened to it.
 struct FakeDevice {
