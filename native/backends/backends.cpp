@@ -88,7 +88,8 @@ std::vector<std::shared_ptr<ops::Backend>> make_backends(const std::string& list
   for (const std::string& id : ids) try {
       std::shared_ptr<ops::Backend> made = make_backend(id, options);
       const std::string device = made->device();
-      if (std::ranges::find(backends, device, &ops::Backend::device) != backends.end())
+      // Two would share what memory each takes for its own; several on the CPU plan with the machine's alike.
+      if (device != cpu_id && std::ranges::find(backends, device, &ops::Backend::device) != backends.end())
         throw Error(ErrorCode::invalid_argument,
                     "the devices '" + list.substr(0, 64) + "' name " + device + " twice; name each device once.");
       backends.push_back(std::move(made));
