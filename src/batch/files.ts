@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
 import { below } from "../media/folder.js";
-import { expandMedia, isPattern, isWanted, pictureOrClipSuffix } from "../media/sequence.js";
+import { expandMedia, isMedium, isPattern, pictureOrClipSuffix } from "../media/sequence.js";
 
 /**
  * The files of an argument, in natural order: all pictures and clips in a folder and its subfolders, those that match a pattern (`**` stands for any
@@ -44,6 +44,6 @@ async function matching(pattern: string, onSkip: (error: FileError) => void): Pr
  */
 async function media(files: readonly string[]): Promise<string[]> {
   const found: string[] = [];
-  for (const file of files) if (pictureOrClipSuffix.test(file) || (await isWanted(file))) found.push(file);
+  for (const file of files) if (pictureOrClipSuffix.test(file) || (await isMedium(file))) found.push(file);
   return found;
 }

@@ -80,14 +80,14 @@ async function mediaIn(folder: string, options: ExpandOptions): Promise<string[]
     if (isFolder && options.recursive)
       files.push(...(await mediaIn(file, options).catch(unlessSkipped(options.onSkip))));
     else if (isFolder) subfolders++;
-    else if (await isWanted(file, options)) files.push(file);
+    else if (await isMedium(file, options)) files.push(file);
   }
   if (subfolders > 0) options.onSubfolders?.(folder, subfolders);
   return files;
 }
 
-/** Whether a file of a folder is a medium; its first bytes tell. */
-export async function isWanted(file: string, { only, check }: ExpandOptions = {}): Promise<boolean> {
+/** Whether a file is a picture or video, or one of the kind that is wanted; its first bytes tell. */
+export async function isMedium(file: string, { only, check }: ExpandOptions = {}): Promise<boolean> {
   const head = await readHead(file).catch(() => null);
   if (head?.kind !== "file") return false;
   const container = containerOf(head.bytes) !== null;
@@ -95,12 +95,6 @@ export async function isWanted(file: string, { only, check }: ExpandOptions = {}
   if (isPicture(head.bytes)) return true;
   // Whoever checks the files tells what is wrong with one that only looks like a picture.
   return only === "image" ? false : container || (check !== undefined && mediaSuffix.test(file));
-}
-
-/** Whether a file is a picture or video, by its first bytes. */
-export async function isMedium(file: string): Promise<boolean> {
-  const head = await readHead(file).catch(() => undefined);
-  return head !== undefined && (isPicture(head.bytes) || containerOf(head.bytes) !== null);
 }
 
 /** The files that a pattern matches, in natural order. */
