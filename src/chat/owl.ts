@@ -20,7 +20,7 @@ import { createEngine, type Engine, type MemoryUse } from "./engine.js";
 import { type FindOptions, findMoments, findShape, type Moment } from "./find.js";
 import { memoryLimits, standsInMachine, usesDevices } from "./memory.js";
 import { askShape, type ChatOptions, chatShape, checkChat } from "./options.js";
-import { placementWork } from "./plan.js";
+import { placeOf } from "./plan.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
@@ -96,18 +96,15 @@ export class Owl {
     const started = performance.now();
     options.onProgress?.({ stage: "load", source: path, repacking: false });
     await checkFile(path);
-    const { device = "auto", threads = 0, precision = "auto", gpuLayers, placedFor = placementWork() } = options;
-    const where = { device, gpuLayers, placedFor, threads, precision };
+    const place = placeOf(options);
+    const { placedFor } = place;
     // The engine repacks weights for the CPU alone.
     const repacks = async (): Promise<boolean> =>
-      device === "cpu" || standsInMachine(await binding.planModel(path, where, placedFor));
+      place.device === "cpu" || standsInMachine(await binding.planModel(path, place, placedFor));
     const kept = options.repackCache ? await new RepackCache().prefix(path, repacks) : undefined;
     if (kept?.first) options.onProgress?.({ stage: "load", source: path, repacking: true });
     const model = await nativeCall(() =>
-      binding.openModel(path, {
-        ...where,
-        ...(kept && { weightsCopy: kept.prefix }),
-      }),
+      binding.openModel(path, { ...place, ...(kept && { weightsCopy: kept.prefix }) }),
     );
     try {
       const plan = nativeSync(() => model.plan({ ...placedFor, kvType: placedFor.kvType ?? model.defaultKvType }));
@@ -120,7 +117,7 @@ export class Owl {
         loadMedia: replace.loadMedia ?? mediaLoader(binding, model.config.cropSize),
         samplingDefaults: samplingDefaults(metadata),
         loadMs: performance.now() - started,
-        cache: options.cache ? cropCache(binding, path, `${model.backend} ${precision}`) : undefined,
+        cache: options.cache ? cropCache(binding, path, `${model.backend} ${place.precision}`) : undefined,
       });
       return new Owl(path, engine);
     } catch (error) {

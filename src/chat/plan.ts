@@ -1,7 +1,7 @@
 import { maxDraft } from "../decode/draft.js";
 import { prefillChunk } from "../decode/pass.js";
 import { ContextError } from "../errors.js";
-import type { Work } from "../native/binding.js";
+import type { ModelOptions, Work } from "../native/binding.js";
 import { type AskOptions, type ChatOptions, defaultMaxTokens } from "./options.js";
 
 export interface PromptSize {
@@ -30,6 +30,17 @@ const placedFor = { crops: 16, contextLength: 4096 };
 /** The work that must fit beside the weights when a model's layers are shared out among devices. */
 export function placementWork(contextLength = placedFor.contextLength): Work {
   return workOf({ contextLength, crops: placedFor.crops, sequences: 1 });
+}
+
+/** Where and how a model is opened, with the defaults. */
+export function placeOf({
+  device = "auto",
+  threads = 0,
+  precision = "auto",
+  gpuLayers,
+  placedFor = placementWork(),
+}: ModelOptions) {
+  return { device, threads, precision, gpuLayers, placedFor };
 }
 
 /** Work in passes as they are made here. */

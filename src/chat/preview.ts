@@ -8,7 +8,7 @@ import { mediaLoader } from "../vision/load.js";
 import { instructionOf } from "./constraints.js";
 import { Conversation, openingOf } from "./conversation.js";
 import { type AskOptions, type ChatOptions, checkContextLength, checkOptions } from "./options.js";
-import { placementWork, planWork } from "./plan.js";
+import { placeOf, planWork } from "./plan.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
 
 /** The options of the run that is previewed; those that only choose tokens are checked and have no other effect. */
@@ -57,10 +57,7 @@ export async function preview(
     const { prompt, ids, mediaOffset } = conversation.render(instructionOf(options));
     const size = { promptTokens: ids.length, crops: mediaOffset.length, modelContext };
     const work = planWork(size, options, options);
-    const { device = "auto", threads = 0, precision = "auto", gpuLayers, placedFor = placementWork() } = options;
-    const memory = await nativeCall(() =>
-      binding.planModel(path, { device, gpuLayers, placedFor, threads, precision }, work),
-    );
+    const memory = await nativeCall(() => binding.planModel(path, placeOf(options), work));
     const media = conversation.media.map(({ report }) => ({ ...report }));
     return { prompt, ids, mediaOffset, media, contextLength: work.contextLength, memory };
   } finally {
