@@ -70,4 +70,8 @@ function commandOf(program: Command, args: readonly string[]): Command {
   return command;
 }
 
-const pathOf = (command: Command): string[] => [...(command.parent ? pathOf(command.parent) : []), command.name()];
+/** The names of a command, from the program on: ["owl3", "sessions", "show"]. */
+export const pathOf = (command: Command): string[] => [
+  ...(command.parent ? pathOf(command.parent) : []),
+  command.name(),
+];

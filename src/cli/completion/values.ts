@@ -1,5 +1,6 @@
 import type { Argument, Command, Option } from "commander";
 import { configKeys, isFlag } from "../../config.js";
+import { pathOf } from "../usage.js";
 
 /** A word that can stand at the cursor, and a few words about it. */
 export interface Word {
@@ -79,7 +80,7 @@ export function valuesOfOption(option: Option): Values {
 export function valuesOfArgument(command: Command, argument: Argument, before: readonly string[] = []): Values {
   if (argument.argChoices) return choices(argument.argChoices);
   const name = argument.name();
-  return specialOf(`${pathOf(command)} ${name}`, before) ?? only(pathNames[name] ?? "none");
+  return specialOf([...pathOf(command).slice(1), name].join(" "), before) ?? only(pathNames[name] ?? "none");
 }
 
 function specialOf(name: string, before: readonly string[]): Values | undefined {
@@ -94,10 +95,6 @@ export function nameOfValue(option: Option): string {
 }
 
 const choices = (list: readonly string[]): Values => words(() => list.map((word) => ({ word, about: "" })));
-
-/** The path of a command below owl3: "sessions show". */
-export const pathOf = (command: Command): string =>
-  command.parent?.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 
 async function modelNames(): Promise<Word[]> {
   const { demoName } = await import("../../models/resolve.js");

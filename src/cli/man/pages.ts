@@ -3,6 +3,7 @@ import type { Command, Option } from "commander";
 import { ExitCode } from "../../errors.js";
 import { otherNames } from "../options.js";
 import { exitWords, places, variables } from "../reference.js";
+import { pathOf } from "../usage.js";
 
 /**
  * The man pages of a program and of its commands, by the names of their files: owl3.1, owl3-chat.1. They are made from the descriptions, options
@@ -33,7 +34,11 @@ function programPage(program: Command, version: string): string {
 
 function commandPage(command: Command, version: string): string {
   const { examples, remarks } = partsOfHelp(command);
-  const usage = (one: Command): string[] => [".TP", `${bold(path(one))} ${text(one.usage())}`, text(one.description())];
+  const usage = (one: Command): string[] => [
+    ".TP",
+    `${bold(pathOf(one).join(" "))} ${text(one.usage())}`,
+    text(one.description()),
+  ];
   const known = command.registeredArguments.filter(({ description }) => description !== "");
   const places = known.flatMap((one) => [".TP", italic(one.name().toUpperCase()), text(one.description)]);
   const below = command.commands.flatMap((one) => [
@@ -42,7 +47,7 @@ function commandPage(command: Command, version: string): string {
   ]);
   const aliases = command.aliases().map((name) => bold(name));
   return page(pageName(command), version, command.description(), [
-    ["SYNOPSIS", [`${bold(path(command))} ${text(command.usage())}`]],
+    ["SYNOPSIS", [`${bold(pathOf(command).join(" "))} ${text(command.usage())}`]],
     ["DESCRIPTION", aliases.length > 0 ? [`Its other names are ${aliases.join(", ")}.`] : []],
     ["ARGUMENTS", places],
     ["COMMANDS", below],
@@ -52,8 +57,6 @@ function commandPage(command: Command, version: string): string {
     ["SEE ALSO", [`${bold(command.parent?.name() ?? "")}(1)`]],
   ]);
 }
-
-const path = (command: Command): string => `${command.parent ? `${path(command.parent)} ` : ""}${command.name()}`;
 
 function page(name: string, version: string, about: string, sections: [string, string[]][]): string {
   // Without a date, so that a build gives the same pages at any time.
