@@ -32,6 +32,12 @@ export interface Progress {
   stop(): void;
 }
 
+/** Warns of each medium that is left out because of an error. */
+export const tellSkipped =
+  (out: Output) =>
+  (error: Error): void =>
+    out.warn(`left out: ${error.message}`);
+
 export function createOutput(options: { quiet?: boolean | undefined } = {}): Output {
   const quiet = options.quiet ?? false;
   const interactive = process.stdout.isTTY === true;

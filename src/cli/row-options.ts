@@ -19,9 +19,15 @@ export interface RowFlags {
 
 /** Those of them that change no result; a run with others of them may go on with a results file. */
 export const freeRowFlags = [
-  ...(["out", "input", "null", "mediaRoot", "concurrency"] as const),
-  ...(["retryErrors", "maxErrors", "shard"] as const),
-] satisfies (keyof RowFlags)[];
+  "out",
+  "input",
+  "null",
+  "mediaRoot",
+  "concurrency",
+  "retryErrors",
+  "maxErrors",
+  "shard",
+] as const satisfies readonly (keyof RowFlags)[];
 
 /** Adds the options. `verb`: the work on a row, in the words of the help; `forms`: further forms of rows. */
 export function addRowOptions(command: Command, verb: string, forms: readonly string[] = []): Command {

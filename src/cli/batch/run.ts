@@ -15,7 +15,7 @@ import { settingsOf } from "../../rows/settings.js";
 import { readFormat } from "../chat/answer-format.js";
 import { askOptions, chatOptions, owlOptions } from "../chat/flags.js";
 import { ProgressView } from "../chat/view.js";
-import { createOutput, type Output } from "../output.js";
+import { createOutput, type Output, tellSkipped } from "../output.js";
 import { RowWatch } from "../row-watch.js";
 import { checkFlags } from "./check.js";
 import { type BatchFlags, freeFlags } from "./flags.js";
@@ -44,7 +44,7 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
   const agreement = { model: header.model.fingerprint, version: header.version };
   const inputs = await Inputs.open(given, {
     ...{ form, zero: flags.null ?? false, stdin: process.stdin, agreement },
-    onSkip: (error) => out.warn(`left out: ${error.message}`),
+    onSkip: tellSkipped(out),
   });
   const files = await RowFiles.open(flags.mediaRoot);
   const sink = await Sink.open(flags, header, files, out);

@@ -21,8 +21,13 @@ export interface ModelFlags {
 
 /** Those of them that change no answer. */
 export const freeModelFlags = [
-  ...(["model", "threads", "device", "gpuLayers", "cache", "repackCache"] as const),
-] satisfies (keyof ModelFlags)[];
+  "model",
+  "threads",
+  "device",
+  "gpuLayers",
+  "cache",
+  "repackCache",
+] as const satisfies readonly (keyof ModelFlags)[];
 
 /** The options of a question. */
 export interface PromptFlags {

@@ -5,7 +5,7 @@ import { readImage } from "../../media/image.js";
 import { expandMedia } from "../../media/sequence.js";
 import { openSource } from "../../media/source.js";
 import type { InputImage, InputVideo, Source } from "../../prompt/messages.js";
-import type { Output } from "../output.js";
+import { type Output, tellSkipped } from "../output.js";
 import { type ChatFlags, type MediaFlags, videoOptions } from "./flags.js";
 
 /**
@@ -34,7 +34,7 @@ export async function mediaParts(
       if (part.type === "image") await readImage(part.source);
       else await (await sampleVideo(part.source, videoOptions(flags))).close();
     },
-    onSkip: (error) => out.warn(`left out: ${error.message}`),
+    onSkip: tellSkipped(out),
     onSubfolders: (folder, count) =>
       out.warn(`${folder}: ${counted(count, "subfolder")} left out; --recursive looks into subfolders.`),
   });

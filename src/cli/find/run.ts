@@ -10,7 +10,7 @@ import { runRows } from "../../rows/loop.js";
 import { owlOptions } from "../chat/flags.js";
 import { ProgressView } from "../chat/view.js";
 import { takeInterrupt } from "../interrupt.js";
-import { createOutput, type Output } from "../output.js";
+import { createOutput, type Output, tellSkipped } from "../output.js";
 import { RowWatch } from "../row-watch.js";
 import type { FindFlags } from "./flags.js";
 import { type Looked, look, type Search } from "./look.js";
@@ -27,7 +27,7 @@ export async function runFind(args: string[], flags: FindFlags): Promise<void> {
   const model = await resolveModel(flags.model, { note: (line) => out.note(line) });
   restrictLoaders();
   const media: string[] = [];
-  for (const name of names) media.push(...(await filesOf(name, (error) => out.warn(`left out: ${error.message}`))));
+  for (const name of names) media.push(...(await filesOf(name, tellSkipped(out))));
   const looked: Looked[] = [];
   const print = (owl: Owl): void => {
     const { threshold, top } = flags;

@@ -19,7 +19,7 @@ import { RowQueue } from "../batch/queue.js";
 import { owlOptions } from "../chat/flags.js";
 import { ProgressView } from "../chat/view.js";
 import { safeJson } from "../filter.js";
-import type { Output } from "../output.js";
+import { type Output, tellSkipped } from "../output.js";
 import { RowWatch } from "../row-watch.js";
 import { freeFlags, type ScoreFlags, scoreOptions } from "./flags.js";
 import { csvHead, csvRow } from "./view.js";
@@ -44,7 +44,7 @@ export async function scoreRows(
   checkMap(flags.map, [...rowFields, "candidates"]);
   const inputs = await Inputs.open(args.length > 0 ? args : ["-"], {
     ...{ form: flags.input, zero: flags.null ?? false, stdin: process.stdin },
-    onSkip: (error) => out.warn(`left out: ${error.message}`),
+    onSkip: tellSkipped(out),
   });
   const files = await RowFiles.open(flags.mediaRoot);
   const header = await headerOf(task, flags);
