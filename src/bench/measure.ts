@@ -10,8 +10,7 @@ export interface Measurement {
   unit: "s" | "ms" | "tok/s";
   best: number;
   median: number;
-  /** The rate that was reached and its limit, both in 10^9 operations a second or in GB/s. */
-  /** The rate that was reached; where the CPU computes, also the limit that was measured beside it, and its share. */
+  /** The rate that was reached; where the CPU computes, also the limit that was measured beside it, and its share. Both in 10^9 operations a second or in GB/s. */
   limit?: { of: "int8" | "bf16" | "fp32" | "bandwidth"; reached: number; limit?: number; share?: number };
 }
 

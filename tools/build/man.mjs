@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Writes the man pages into dist/man, from the commands and options of the compiled CLI. package.json lists them, so that
-// `npm install --global` puts them where man finds them.
+// Writes the man pages into dist/man, from the commands and options of the compiled CLI. package.json lists them: up to
+// version 11, `npm install --global` links them to where man looks.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createProgram } from "../../dist/cli/main.js";
 import { manPages } from "../../dist/cli/man/pages.js";
