@@ -71,10 +71,11 @@ Grammar::Grammar(const Tables& t) : root_(t.root), final_state_(t.final_state) {
 void Grammar::read_states(const Tables& t) {
   const size_t states = t.labels.size(), edges = records(t.edges, 3, "edges come in threes");
   check(t.edge_starts.size() == states + 1, "there must be a start of edges for each state");
-  check(t.edge_starts.front() == 0 && static_cast<size_t>(t.edge_starts.back()) == edges,
+  // In order first, so that every start lies within the edges before one is read.
+  check(t.edge_starts.front() == 0 && static_cast<size_t>(t.edge_starts.back()) == edges &&
+            std::is_sorted(t.edge_starts.begin(), t.edge_starts.end()),
         "the starts of the edges don't fit them");
   for (size_t s = 0; s < states; s++) {
-    check(t.edge_starts[s] <= t.edge_starts[s + 1], "the starts of the edges don't fit them");
     int32_t last = -1;
     for (int32_t e = t.edge_starts[s]; e < t.edge_starts[s + 1]; e++) {
       const auto edge = record(t.edges, static_cast<size_t>(e), 3);
@@ -114,6 +115,10 @@ void Grammar::read_forms(const Tables& t) {
     const auto r = record(t.counted, i, 3);
     check_index(r[0], states(), "the state of a counted string is no state");
     check(r[0] != final_state_, "a counted string begins at its end");
+    // Masks have room for as many characters as a token has by its bytes, so none may begin with one that continues.
+    const Row& between = row(r[0]);
+    check(std::all_of(between.begin() + 0x80, between.begin() + 0xc0, [](int32_t target) { return target < 0; }),
+          "a character of a counted string begins with a byte that continues one");
     check_limits(r[1], r[2]);
     counted_.push_back({r[0], r[1], r[2]});
   }

@@ -64,12 +64,14 @@ const Inside& Constraint::inside(int32_t state, int32_t boundary) {
   return *(inside_[key] = std::move(found));
 }
 
-/// A text of the automaton from a state on, the same in every grammar; empty when it is large.
+/// A text of the automaton from a state on, the same in every grammar; empty when it is large. It tells a counted
+/// string from a scalar even where its boundary is not reached, since their insides differ.
 std::string Constraint::signature(int32_t state, int32_t boundary) const {
   std::vector<int32_t> order = {state};
   std::unordered_map<int32_t, int32_t> numbers = {{state, 0}};
   std::string text;
   const auto write = [&](int32_t v) { text.append(reinterpret_cast<const char*>(&v), sizeof v); };
+  write(boundary >= 0 ? 1 : 0);
   for (size_t i = 0; i < order.size(); i++) {
     const int32_t s = order[i];
     write(grammar_.label(s));

@@ -13,7 +13,8 @@ static std::shared_ptr<const constrain::Vocabulary> vocabulary() {
   std::vector<std::string> texts;
   for (int b = 0; b < 256; b++) texts.emplace_back(1, static_cast<char>(b));
   texts.emplace_back();  // ends the answer
-  for (const char* token : {"{\"", "\":[", "\"x", "xx", "xxx", "\"]", "\"],", "\",\"", "\"]}", "],\"b", "\":\"", "[["})
+  for (const char* token : {"\x80\x80\x80\x80\x80\x80\x80\x80", "{\"", "\":[", "\"x", "xx", "xxx", "\"]", "\"],",
+                            "\",\"", "\"]}", "],\"b", "\":\"", "[["})
     texts.emplace_back(token);
   return test::vocabulary(texts, {256});
 }

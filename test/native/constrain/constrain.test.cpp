@@ -130,6 +130,13 @@ TEST("constrain: every number of the tables that points outside is refused") {
   t.root = 3;
   CHECK_THROWS(constrain::Grammar{t}, ErrorCode::invalid_argument);
   t = tables();
+  t.edges = {'"', '"', 0, 'x', 'x', 1, 'y', 'y', 0, 'z', 'z', 2};
+  t.edge_starts[2] = 100;  // the edges before it are in order, and the ones after it lie outside
+  CHECK_THROWS(constrain::Grammar{t}, ErrorCode::invalid_argument);
+  t = tables();
+  t.edges[4] = 0x80;  // x to 0x80 begin a character, but the latter continues one
+  CHECK_THROWS(constrain::Grammar{t}, ErrorCode::invalid_argument);
+  t = tables();
   t.final_state = 1;  // bytes leave it
   CHECK_THROWS(constrain::Grammar{t}, ErrorCode::invalid_argument);
 }
