@@ -8,8 +8,7 @@ namespace owl3::model {
 namespace {
 
 uint64_t block_bytes(const Config& c, ops::KvType type, uint64_t layers, int32_t positions) {
-  return layers * 2 * static_cast<uint64_t>(c.num_kv_heads) * static_cast<uint64_t>(positions) *
-         ops::kv_row_bytes(type, c.head_dim);
+  return layers * static_cast<uint64_t>(positions) * ops::kv_position_bytes(type, c.num_kv_heads, c.head_dim);
 }
 
 }  // namespace
@@ -22,7 +21,7 @@ uint64_t crop_bytes(const Config& c, ops::KvType type) {
 }
 
 KvCache::KvCache(const Config& c, std::span<const Stage> stages, ops::KvType type) {
-  ops::kv_row_bytes(type, c.head_dim);  // throws where it can't be
+  ops::kv_position_bytes(type, c.num_kv_heads, c.head_dim);  // throws where it can't be
   for (const Stage& stage : stages) stores_.push_back(stage.backend->make_kv_store(kv_shape(c, stage, type)));
 }
 

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
-#include "base/checked.h"
+#include "base/math.h"
 #include "model/vision.h"
 
 namespace owl3::model {
+
 std::shared_ptr<Model> Model::open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
                                    Load load, const std::string& copy_prefix, const PlaceOptions& place) {
   return std::shared_ptr<Model>(new Model(gguf::File::open(path), std::move(backends), load, copy_prefix, place));
@@ -25,18 +26,6 @@ uint64_t Model::mapped_bytes() const {
   return bytes;
 }
 
-uint64_t Model::embeds_bytes(int64_t n) const {
-  const uint64_t one =
-      static_cast<uint64_t>(config_.vision.crop_tokens()) * static_cast<uint64_t>(config_.hidden_size) * sizeof(float);
-  return checked_mul(static_cast<uint64_t>(n), one, "image embeddings");
-}
-
-size_t Model::vision_bytes(int64_t crops) const {
-  size_t bytes = 0;
-  vision_scratch(config_, crops, nullptr, &bytes);
-  return bytes;
-}
-
 MemoryPlan Model::plan(const PlanOptions& options) const {
   return plan_memory(config_, stages_, weights_.stage_bytes, options);
 }
@@ -46,15 +35,15 @@ std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
   const VisionConfig& v = config_.vision;
   Stage& stage = stages_.front();
   ops::Backend& backend = *stage.backend;
-  auto embeds = std::make_shared<Embeds>(Embeds{backend.allocate(embeds_bytes(n)), n});
+  auto embeds = std::make_shared<Embeds>(Embeds{backend.allocate(embeds_bytes(config_, n)), n});
   const int64_t batch = std::min(n, vision_batch(v)), crop_size = int64_t{3} * v.crop_size * v.crop_size;
-  stage.activations.reserve(backend, vision_bytes(batch));
+  stage.activations.reserve(backend, vision_activation_bytes(config_, batch));
   backend.reserve(vision_need(config_, batch));
   struct Forget {
     std::atomic<int64_t>& layers;
     ~Forget() { layers = 0; }
   } const forget{encoded_layers_};
-  layers_to_encode_ = static_cast<int64_t>(weights_.vision.layers.size()) * ((n + batch - 1) / batch);
+  layers_to_encode_ = static_cast<int64_t>(weights_.vision.layers.size()) * divide_up(n, batch);
   for (int64_t i = 0; i < n; i += batch) {
     const int64_t some = std::min(batch, n - i);
     float* out = static_cast<float*>(embeds->memory.get()) + i * v.crop_tokens() * config_.hidden_size;
@@ -66,7 +55,7 @@ std::shared_ptr<const Embeds> Model::encode(const uint8_t* crops, int64_t n) {
 }
 
 std::shared_ptr<const Embeds> Model::embeds_from(const float* data, int64_t n) {
-  const uint64_t bytes = embeds_bytes(n);
+  const uint64_t bytes = embeds_bytes(config_, n);
   auto embeds = std::make_shared<Embeds>(Embeds{backend().allocate(bytes), n});
   backend().copy_to_device(embeds->memory.get(), data, bytes);
   backend().wait(backend().submit());
@@ -74,7 +63,7 @@ std::shared_ptr<const Embeds> Model::embeds_from(const float* data, int64_t n) {
 }
 
 void Model::copy_embeds(const Embeds& embeds, float* to) const {
-  backend().read(to, embeds.memory.get(), embeds_bytes(embeds.n));
+  backend().read(to, embeds.memory.get(), embeds_bytes(config_, embeds.n));
 }
 
 }  // namespace owl3::model

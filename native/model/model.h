@@ -67,8 +67,6 @@ class Model {
  private:
   Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
         const std::string& copy_prefix, const PlaceOptions& place);
-  uint64_t embeds_bytes(int64_t n) const;
-  size_t vision_bytes(int64_t crops) const;
 
   std::shared_ptr<const gguf::File> file_;
   Config config_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "base/math.h"
 #include "model/kv_cache.h"
 #include "model/scratch.h"
 #include "model/vision.h"
@@ -12,16 +13,10 @@ namespace {
 
 constexpr const char* host = "cpu";
 
-uint64_t embeds_bytes(const Config& c, const ops::Backend& backend, int64_t crops) {
-  const uint64_t one =
-      static_cast<uint64_t>(c.vision.crop_tokens()) * static_cast<uint64_t>(c.hidden_size) * sizeof(float);
-  return checked_mul(static_cast<uint64_t>(crops), backend.allocation_bytes(one), "image embeddings");
-}
-
 MemoryPart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t weights, const PlanOptions& o) {
   const ops::Backend& backend = *stage.backend;
   const int64_t sequences = std::max(1, o.sequences);
-  const int64_t pages = (int64_t{o.context} + page_positions - 1) / page_positions * sequences;
+  const int64_t pages = divide_up(o.context, page_positions) * sequences;
   const int64_t rows = std::max<int64_t>(std::min(o.max_rows, o.context), sequences);
   const int64_t logit_rows = std::max<int64_t>(o.logit_rows, sequences);
   const ops::KvShape shape = kv_shape(c, stage, o.kv_type);
@@ -33,11 +28,10 @@ MemoryPart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t 
   size_t activations = 0;
   language_scratch(c, rows, logit_rows, nullptr, &activations);
   if (o.crops > 0 && first) {
-    p.embeds = embeds_bytes(c, backend, o.crops);
+    p.embeds =
+        checked_mul(static_cast<uint64_t>(o.crops), backend.allocation_bytes(embeds_bytes(c, 1)), "image embeddings");
     const int64_t batch = std::min(o.crops, vision_batch(c.vision));
-    size_t vision = 0;
-    vision_scratch(c, batch, nullptr, &vision);
-    activations = std::max(activations, vision);
+    activations = std::max(activations, vision_activation_bytes(c, batch));
     needs.push_back(vision_need(c, batch));
   }
   p.scratch = backend.allocation_bytes(activations) + backend.scratch_bytes(needs);
@@ -52,6 +46,18 @@ void MemoryPart::add(const MemoryPart& other) {
   visual_kv += other.visual_kv;
   embeds += other.embeds;
   scratch += other.scratch;
+}
+
+uint64_t embeds_bytes(const Config& c, int64_t crops) {
+  const uint64_t one =
+      static_cast<uint64_t>(c.vision.crop_tokens()) * static_cast<uint64_t>(c.hidden_size) * sizeof(float);
+  return checked_mul(static_cast<uint64_t>(crops), one, "image embeddings");
+}
+
+size_t vision_activation_bytes(const Config& c, int64_t crops) {
+  size_t bytes = 0;
+  vision_scratch(c, crops, nullptr, &bytes);
+  return bytes;
 }
 
 ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted) {

@@ -49,6 +49,11 @@ struct MemoryPlan : MemoryPart {
 MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span<const uint64_t> weight_bytes,
                        const PlanOptions& options);
 
+/// Bytes of the image_embeds of so many crops.
+uint64_t embeds_bytes(const Config& c, int64_t crops);
+/// Bytes of activations of the vision tower over so many crops.
+size_t vision_activation_bytes(const Config& c, int64_t crops);
+
 /// The most that inner scratch must serve in passes of so many rows.
 ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted);
 /// And for the vision tower and the projector over so many crops.

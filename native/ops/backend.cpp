@@ -5,7 +5,10 @@
 
 namespace owl3::ops {
 
-uint64_t kv_row_bytes(KvType type, int32_t head_dim) {
+namespace {
+
+/// Bytes of one row of a head's values.
+uint64_t row_bytes(KvType type, int32_t head_dim) {
   switch (type) {
     case KvType::f32:
       return gguf::row_bytes(DType::f32, head_dim);
@@ -21,8 +24,14 @@ uint64_t kv_row_bytes(KvType type, int32_t head_dim) {
   throw Error(ErrorCode::invalid_argument, "unknown type of KV cache");
 }
 
+}  // namespace
+
+uint64_t kv_position_bytes(KvType type, int32_t kv_heads, int32_t head_dim) {
+  return 2 * static_cast<uint64_t>(kv_heads) * row_bytes(type, head_dim);
+}
+
 uint64_t Backend::kv_bytes(const KvShape& s, int64_t pages, int64_t crops) const {
-  const uint64_t position = 2 * static_cast<uint64_t>(s.kv_heads) * kv_row_bytes(s.type, s.head_dim);
+  const uint64_t position = kv_position_bytes(s.type, s.kv_heads, s.head_dim);
   const uint64_t page = static_cast<uint64_t>(s.layers) * static_cast<uint64_t>(s.page_positions);
   const uint64_t crop = static_cast<uint64_t>(s.hyper_layers) * static_cast<uint64_t>(s.crop_tokens);
   const uint64_t positions = checked_mul(static_cast<uint64_t>(pages), page, "KV cache") +

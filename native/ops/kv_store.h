@@ -18,8 +18,9 @@ struct KvShape {
   int32_t crop_tokens = 0;     ///< visual keys a crop
 };
 
-/// Bytes of one row of a head's values, without padding. Error{unsupported} when heads can't be stored as `type`.
-uint64_t kv_row_bytes(KvType type, int32_t head_dim);
+/// Bytes of the keys and values of one position in one layer, without padding. Error{unsupported} when heads can't be
+/// stored as `type`.
+uint64_t kv_position_bytes(KvType type, int32_t kv_heads, int32_t head_dim);
 
 /// The pages and crops of one session. Numbers are given by the model, from 0 up and reused, so that a device can keep
 /// their addresses in one table. Dropped memory is freed after the work that was enqueued before.
