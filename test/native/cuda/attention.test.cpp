@@ -58,6 +58,15 @@ struct Stores {
       cuda::store_visual(simulation, p, addresses());
     }
   }
+  /// Crops 0, 1, … at these positions, as the list of a sequence that sees them all.
+  std::vector<ops::TableCrop> add_crops(const std::vector<int32_t>& positions) {
+    std::vector<ops::TableCrop> added;
+    for (const int32_t position : positions) {
+      added.push_back({static_cast<int32_t>(added.size()), position});
+      add_crop(added.back().crop, position);
+    }
+    return added;
+  }
 
   Shape shape;
   ops::KvShape kv_shape;
@@ -190,10 +199,7 @@ TEST("cuda: rotated rows, causal and hyper attention agree with plain loops, for
     for (const int processors : {1, 1000}) {
       Stores s(shape, 21);
       s.simulation.processors = processors;
-      s.add_crop(0, 3);
-      s.add_crop(1, 20);
-      TestSequence a{1}, b{2};
-      a.crops = {{0, 3}, {1, 20}};
+      TestSequence a{.number = 1, .crops = s.add_crops({3, 20})}, b{2};
       const double allowed = tolerance(shape.type);
       for (const int32_t hyper : {-1, 0, 1}) {
         if (processors > 1 && hyper != 0) continue;
@@ -210,9 +216,7 @@ TEST("cuda: text of several splits, shared out or not, as a recorded pass or not
   const auto run = [](const Shape& shape, int32_t crop_tokens, int processors, bool wide, std::vector<int32_t> chunks) {
     Stores s(shape, crop_tokens);
     s.simulation.processors = processors;
-    for (int32_t i = 0; i < 3; i++) s.add_crop(i, 60 * i + 5);
-    TestSequence a{1}, b{2};
-    a.crops = {{0, 5}, {1, 65}, {2, 125}};
+    TestSequence a{.number = 1, .crops = s.add_crops({5, 65, 125})}, b{2};
     std::vector<float> all;
     for (const int32_t rows : chunks) {
       const Outputs o = run_pass(s, {{&b, 2}, {&a, rows}}, 1, {}, wide);
@@ -248,10 +252,7 @@ void check_gates(const Shape& shape) {
     for (const int processors : {1, 1000}) {
       Stores s(shape, 10);
       s.simulation.processors = processors;
-      s.add_crop(0, 3);
-      s.add_crop(1, 30);
-      TestSequence a{1}, b{2};
-      a.crops = {{0, 3}, {1, 30}};
+      TestSequence a{.number = 1, .crops = s.add_crops({3, 30})}, b{2};
       for (const int32_t rows : {1, 20, 250, 1}) {
         const Outputs o = run_pass(s, {{&a, rows}, {&b, 1}}, 0, gate);
         CHECK(distance(o.out, o.expected) < tolerance(shape.type));
@@ -291,9 +292,7 @@ TEST("cuda: passes have the same bits in every schedule") {
         Stores s({4, 2, 64, type}, 40);
         s.simulation.options = options;
         s.simulation.processors = processors;
-        s.add_crop(0, 3);
-        TestSequence a{1};
-        a.crops = {{0, 3}};
+        TestSequence a{.number = 1, .crops = s.add_crops({3})};
         for (const int32_t rows : {20, 1}) {
           ops::Gate g = gate;
           g.weight = weight.data();
