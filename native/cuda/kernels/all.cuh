@@ -1,4 +1,4 @@
-// Every kernel.
+// This brings in every kernel.
 #pragma once
 #include "cuda/kernels/attention.cuh"
 #include "cuda/kernels/attention_mma.cuh"

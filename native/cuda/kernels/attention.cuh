@@ -2,7 +2,6 @@
 // head, keys and values pass through shared memory. One online softmax (arXiv 2205.14135) over a split; splits, a crop or
 // 256 text keys, are merged in turn, so a row's bits depend on neither its tile nor which blocks took its splits.
 #pragma once
-#include "cuda/kernels/rope.cuh"
 #include "cuda/kernels/splits.cuh"
 
 namespace owl3::cuda {

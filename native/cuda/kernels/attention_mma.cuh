@@ -3,7 +3,6 @@
 // for all of them. Queries have 22 bits, keys, weights and values 11.
 #pragma once
 #include "cuda/kernels/flash.cuh"
-#include "cuda/kernels/rope.cuh"
 #include "cuda/kernels/splits.cuh"
 
 namespace owl3::cuda {
@@ -27,7 +26,7 @@ OWL3_DEVICE void copy_keys(const Splits& splits, int split, int kv_head, int val
     const int key = i / parts, at = i % parts * 16;
     int slot;
     const HeadBlock block = splits.block(split, kv_head, values, min_of(first + key, count - 1), slot);
-    uint16_t* row = to + key * (D + 8) + at;
+    uint16_t* row = to + key * key_stride(D) + at;
     if (block.format == KvFormat::f16) {
       simt::copy_async(row, block.f16(slot) + at);
       simt::copy_async(row + 8, block.f16(slot) + at + 8);
@@ -135,8 +134,8 @@ template <int D>
 OWL3_DEVICE void attention_mma(const AttentionParams& p) {
   constexpr int keys = mma_keys;
   if (simt::block_z() >= p.table.counts->tiles) return;
-  auto* k = reinterpret_cast<uint16_t*>(simt::shared_memory());  // [keys][D + 8]
-  uint16_t* v = k + keys * (D + 8);
+  auto* k = reinterpret_cast<uint16_t*>(simt::shared_memory());  // [keys][key_stride(D)]
+  uint16_t* v = k + keys * key_stride(D);
   const int in_group = p.heads / p.kv.kv_heads, parts = (in_group + mma_heads - 1) / mma_heads;
   const int kv_head = simt::block_y() / parts, part = simt::block_y() % parts;
   QueryGroup group;

@@ -2,7 +2,8 @@
 // and sums stay in its registers; keys and values pass through shared memory as halves.
 //
 // A float becomes `terms` halves that add up to it: 11 bits or 22. Products of the smallest terms with each other are
-// left out. A query vector's bits depend on its own keys alone: what is out of its sight changes nothing.
+// left out. A query vector's bits depend on its own keys alone, as long as those of other vectors of its tile are finite
+// numbers: a key that is out of sight has the weight 0, which an infinity in its value turns into NaN.
 #pragma once
 #include "cuda/kernels/math.cuh"
 #include "cuda/kernels/shapes.h"
@@ -13,7 +14,7 @@ namespace owl3::cuda {
 /// follows), and of scores and sums columns 2 t and 2 t + 1 of each eight.
 template <int D, int Keys, int QueryTerms, int Terms>
 struct FlashWarp {
-  static constexpr int stride = D + 8;  // halves of a row in shared memory: spreads rows over all banks
+  static constexpr int stride = key_stride(D);
 
   uint32_t q[QueryTerms][D / 16][4];
   float sum[D / 8][4];

@@ -213,7 +213,7 @@ OWL3_PRODUCTS(q6_k, Q6_K)
 
 /// Blocks: (strip, 8 rows); 128 threads, one an output and row.
 OWL3_KERNEL(plain_threads, 1) product_plain(const ProductParams p) {
-  constexpr int step = 64, stride = step + 1;
+  constexpr int step = plain_step, stride = plain_stride;
   auto* w = reinterpret_cast<float*>(simt::shared_memory());  // [16][stride]
   float* x = w + strip_rows * stride;                         // [8][stride]
   const int strip = simt::block_x(), first_row = simt::block_y() * plain_rows;

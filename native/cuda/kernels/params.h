@@ -62,7 +62,7 @@ struct ProductParams {
 // The table of a pass, as verbs/table.h lays it out.
 
 struct SequenceEntry {
-  int32_t first_row, rows, first_position, first_page, first_crop, crops;
+  int32_t first_page, first_crop, crops;
 };
 struct CropEntry {
   int32_t crop, position;
@@ -75,7 +75,7 @@ constexpr int32_t tile_positions = 8;
 
 /// Entries that a pass uses; a replayed pass may have fewer than its grid allows for.
 struct TableCounts {
-  int32_t rows, sequences, tiles, wanted;
+  int32_t tiles;
 };
 
 struct TableView {

@@ -5,7 +5,7 @@
 
 namespace owl3::cuda {
 
-/// Keys or values from `first` on to shared memory [Terms][Keys][D + 8]; what follows the last token repeats it.
+/// Keys or values from `first` on to shared memory [Terms][Keys][key_stride(D)]; what follows the last token repeats it.
 template <int D, int Keys, int Terms>
 OWL3_DEVICE void split_tokens(const float* from, int64_t ld, int head_dim, int first, int tokens, uint16_t* to) {
   for (int i = simt::thread(); i < Keys * D / 2; i += mma_threads) {
@@ -20,7 +20,7 @@ OWL3_DEVICE void split_tokens(const float* from, int64_t ld, int head_dim, int f
     }
 #pragma unroll
     for (int n = 0; n < Terms; n++)
-      *reinterpret_cast<uint32_t*>(to + (n * Keys + key) * (D + 8) + at) = pair_of(term[n][0], term[n][1]);
+      *reinterpret_cast<uint32_t*>(to + (n * Keys + key) * key_stride(D) + at) = pair_of(term[n][0], term[n][1]);
   }
 }
 
@@ -29,7 +29,7 @@ template <int D, int Terms>
 OWL3_DEVICE void vision_mma(const VisionAttentionParams& p) {
   constexpr int keys = vision_keys(D, Terms);
   auto* k = reinterpret_cast<uint16_t*>(simt::shared_memory());
-  uint16_t* v = k + Terms * keys * (D + 8);
+  uint16_t* v = k + Terms * keys * key_stride(D);
   const int first = simt::block_x() * mma_vectors + simt::warp() * 16, head = simt::block_y();
   const bool works = first < p.tokens;
   const int64_t crop = static_cast<int64_t>(simt::block_z()) * p.tokens;
@@ -41,8 +41,8 @@ OWL3_DEVICE void vision_mma(const VisionAttentionParams& p) {
   });
   warp.clear();
   for (int key = 0; key < p.tokens; key += keys) {
-    split_tokens<D, keys, Terms>(p.k + at, p.ld, p.head_dim, key, static_cast<int>(p.tokens), k);
-    split_tokens<D, keys, Terms>(p.v + at, p.ld, p.head_dim, key, static_cast<int>(p.tokens), v);
+    split_tokens<D, keys, Terms>(p.k + at, p.ld, p.head_dim, key, p.tokens, k);
+    split_tokens<D, keys, Terms>(p.v + at, p.ld, p.head_dim, key, p.tokens, v);
     simt::barrier();
     const int left[2] = {p.tokens - key, p.tokens - key};
     if (works) {

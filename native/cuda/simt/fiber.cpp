@@ -249,16 +249,6 @@ void broken(const Fiber& f, const Place& place, const char* what) {
   throw Error(ErrorCode::internal, "kernel " + who(*f.block, f.thread) + ", " + at_line(place) + ": " + what);
 }
 
-Meeting& meeting_of(Fiber& f, uint32_t mask, const Place& place) {
-  if ((mask >> f.lane & 1) == 0) broken(f, place, "its lane is not in its own mask");
-  Meeting* meetings = &f.block->meetings[f.warp * max_masks];
-  for (int i = 0; i < max_masks; i++) {
-    if (meetings[i].mask == 0) meetings[i].mask = mask;
-    if (meetings[i].mask == mask) return meetings[i];
-  }
-  broken(f, place, "the lanes of its warp meet in too many different masks");
-}
-
 void meet(Meeting& m, uint32_t wanted, const Place& place, void (*act)(Slot*)) {
   Fiber& f = self();
   f.place = place;
@@ -283,7 +273,7 @@ void meet(Meeting& m, uint32_t wanted, const Place& place, void (*act)(Slot*)) {
 void prepare(Block& b, uint32_t threads) {
   thread_local std::vector<std::unique_ptr<char[]>> stacks;
   b.fibers.resize(threads);
-  b.meetings.resize(threads / warp_lanes * max_masks);
+  b.meetings.resize(threads / warp_lanes);
   for (uint32_t i = 0; i < threads; i++) {
     if (stacks.size() <= i) stacks.emplace_back(new char[stack_bytes]);
     Fiber& f = b.fibers[i];
@@ -298,7 +288,7 @@ void prepare(Block& b, uint32_t threads) {
 void run_block(Block& b) {
   b.live = static_cast<uint32_t>(b.fibers.size());
   b.barrier.arrived = 0;
-  for (Meeting& m : b.meetings) m.mask = m.arrived = 0;
+  for (Meeting& m : b.meetings) m.arrived = 0;
   for (Fiber& f : b.fibers) start(f);
   Random random{b.options.seed};
   while (b.live > 0) {

@@ -24,10 +24,9 @@ struct alignas(16) Slot {
   unsigned char bytes[32];
 };
 
-/// A meeting of the lanes of a mask, or of a block's threads. Lanes put values down in the slots of its generation; they
+/// A meeting of the lanes of a warp, or of a block's threads. Lanes put values down in the slots of its generation; they
 /// stand until all lanes came to the next meeting.
 struct Meeting {
-  uint32_t mask = 0;
   uint32_t arrived = 0;
   uint64_t generation = 0;
   Place place = {};
@@ -56,8 +55,6 @@ struct Fiber {
   bool runnable() const { return !done && (waits == nullptr || waits->generation != since); }
 };
 
-constexpr int max_masks = 4;  ///< different masks that the lanes of one warp meet in
-
 /// The block that runs on this thread of the system.
 struct Block {
   Dim index, grid, size;
@@ -69,7 +66,7 @@ struct Block {
   uint32_t live = 0;
   std::vector<Fiber> fibers;
   Meeting barrier;
-  std::vector<Meeting> meetings;  ///< [warps][max_masks]
+  std::vector<Meeting> meetings;  ///< [warps]
   std::exception_ptr failure;
   void* scheduler_sp = nullptr;
   void* sanitizer = nullptr;
@@ -83,8 +80,6 @@ Fiber& self();
 [[noreturn]] void broken(const Fiber& fiber, const Place& place, const char* what);
 /// Goes on with other fibers until the meeting is over. `wanted` come to it; the last one calls `act` on its slots.
 void meet(Meeting& meeting, uint32_t wanted, const Place& place, void (*act)(Slot*));
-/// The meeting of the lanes in `mask` of the fiber's warp.
-Meeting& meeting_of(Fiber& fiber, uint32_t mask, const Place& place);
 
 /// Runs all threads of a block to their end.
 void run_block(Block& block);

@@ -1,9 +1,10 @@
 // Kernels on the CPU: every thread of a block is a fiber of the calling thread, and fibers switch only where lanes of a
 // warp or threads of a block wait for one another. Blocks run one after another.
 //
-// Anything that a GPU would leave undefined is an error here: lanes that meet in different lines, a lane that is not in its own
-// mask, addresses that are not aligned, waiting for threads that never come. Shared memory begins as NaN, and with lazy
-// copies so does what cp.async has not been waited for.
+// Much of what a GPU would leave undefined is an error here: lanes that meet in different lines, waiting for threads that
+// never come or have returned, copies that nobody waits for, addresses of words for ldmatrix, cp.async and load_once that
+// are not aligned. Shared memory begins as NaN, and with lazy copies so does what cp.async has not been waited for. A
+// missing barrier shows where one of the schedules makes a difference; reads beyond memory take AddressSanitizer.
 #pragma once
 #include "cuda/launch.h"
 

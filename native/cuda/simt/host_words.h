@@ -48,7 +48,7 @@ template <class T>
 const Slot* meet_warp(const T& in, const Place& place, void (*act)(Slot*) = nullptr) {
   static_assert(sizeof(T) <= sizeof(Slot));
   Fiber& f = self();
-  Meeting& m = meeting_of(f, ~0u, place);
+  Meeting& m = f.block->meetings[f.warp];
   Slot* slots = m.slots[m.generation & 1];
   std::memcpy(&slots[f.lane], &in, sizeof in);
   meet(m, warp_lanes, place, act);
@@ -103,7 +103,6 @@ inline float exp2_fast(float x) {
 inline float round_even(float x) {
   return std::nearbyint(x);
 }
-using std::fma;
 
 /// The words that a lane gives to a product, and where the last one leaves the sums.
 struct Operands {

@@ -97,19 +97,19 @@ void convert(Launcher& launcher, const ops::LinearParams& p, Form form, int64_t 
                           .values = to.values,
                           .scales = to.scales};
   launch(launcher, rows_kernel(form), {static_cast<uint32_t>(p.rows)}, rows_threads, params,
-         rows_threads / 32 * sizeof(float));
+         rows_floats * sizeof(float));
 }
 
 void multiply(Launcher& launcher, Form form, const ProductParams& p) {
   const auto strips = static_cast<uint32_t>(divide_up(p.w.rows, strip_rows));
   if (form == Form::f32)
     return launch(launcher, "product_plain", {strips, static_cast<uint32_t>(divide_up(p.rows, plain_rows))},
-                  plain_threads, p, (strip_rows + plain_rows) * 65 * sizeof(float));
+                  plain_threads, p, plain_floats * sizeof(float));
   const ProductKernels kernels = product_kernels(p.w.packing);
   if (p.rows <= gemv32_rows) {
     const bool one = p.rows <= gemv_rows;
     return launch(launcher, one ? kernels.gemv : kernels.gemv32, {strips}, gemv_threads, p,
-                  segments * (one ? gemv_rows : gemv32_rows) * strip_rows * sizeof(float));
+                  static_cast<uint32_t>(gemv_floats(one ? gemv_rows : gemv32_rows)) * sizeof(float));
   }
   launch(launcher, kernels.gemm,
          {static_cast<uint32_t>(divide_up(p.rows, Stage::rows)),

@@ -12,6 +12,7 @@ namespace owl3::cuda {
 ///   int8   blocks of 32 with a scale of the CPU's grid (cpu/gemm/rows.h): quantised weights
 ///   f16    two half terms, 22 bits: F16 weights
 ///   bf16   two bfloat16 terms, 16 bits: BF16 weights
+///          (bits of the operands; the tensor cores of a GPU cut off sums where the simulation rounds them)
 ///   f32    F32 weights, and all under Precision::exact
 enum class Form : uint8_t { int8, f16, bf16, f32 };
 Form form_of(const DeviceMatrix& m, ops::Precision precision);

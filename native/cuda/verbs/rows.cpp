@@ -23,9 +23,8 @@ void set_frequencies(const ops::RopeShape& s, RopeStoreParams& p) {
 }
 
 void launch_rope(Launcher& launcher, int32_t rows, const RopeStoreParams& p) {
-  const int32_t floats = (1 + rope_threads / 32) * p.kv.head_dim;
   launch(launcher, "rope_store", {static_cast<uint32_t>(rows)}, rope_threads, p,
-         static_cast<uint32_t>(floats) * sizeof(float));
+         static_cast<uint32_t>(rope_floats(p.kv.head_dim)) * sizeof(float));
 }
 
 }  // namespace
@@ -81,8 +80,7 @@ void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvA
 }
 
 void copy_page(Launcher& launcher, const ops::KvShape& shape, const void* from, void* to) {
-  // Pages are given out in multiples of 256 bytes, so the last word may go beyond the layers.
-  const int64_t words = divide_up(static_cast<int64_t>(page_bytes(shape)), 16);
+  const auto words = static_cast<int64_t>(page_bytes(shape) / 16);  // head_bytes() are whole words
   launch(launcher, "copy_words", {static_cast<uint32_t>(divide_up(words, rows_threads))}, rows_threads,
          CopyParams{.from = from, .to = to, .words = words});
 }

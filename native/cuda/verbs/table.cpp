@@ -87,7 +87,7 @@ PassExtent write_table(const ops::PassTable& t, const TableLimits& limits, void*
   auto* tiles = at<TileEntry>(host, p.tiles);
   for (int32_t i = 0; i < size_of(t.sequences); i++) {
     const ops::TableSequence& s = t.sequences[static_cast<size_t>(i)];
-    sequences[i] = {s.first_row, s.rows, s.first_position, s.first_page, s.first_crop, s.crops};
+    sequences[i] = {s.first_page, s.first_crop, s.crops};
     std::fill_n(row_sequence + s.first_row, s.rows, i);
     for (int32_t row = 0; row < s.rows; row += tile_positions)
       tiles[extent.tiles++] = {i, s.first_row + row, std::min(tile_positions, s.rows - row), s.first_position + row};
@@ -98,7 +98,7 @@ PassExtent write_table(const ops::PassTable& t, const TableLimits& limits, void*
   }
   auto* crops = at<CropEntry>(host, p.crops);
   for (const ops::TableCrop& crop : t.crops) *crops++ = {crop.crop, crop.position};
-  *at<TableCounts>(host, p.counts) = {extent.rows, size_of(t.sequences), extent.tiles, extent.wanted};
+  *at<TableCounts>(host, p.counts) = {extent.tiles};
   return extent;
 }
 
