@@ -19,6 +19,7 @@ struct Context {
   ops::Precision precision;
   gemm::PackedCopy* copy = nullptr;  ///< where weights are kept, if anywhere
   unsigned forms = 0;  ///< activations that the matrices loaded so far are multiplied with: a bit for each gemm::Form
+  bool residuals = false;  ///< whether one of them takes the residuals of int8 rows
 };
 
 }  // namespace owl3::cpu

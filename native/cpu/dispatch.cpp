@@ -5,22 +5,23 @@
 namespace owl3::cpu {
 
 // The exports of the kernel files, each in the namespaces of the instruction sets that CMakeLists.txt compiles it for.
-#define OWL3_EXPORTS(isa)                                 \
-  namespace isa {                                         \
-  extern const gemm::Kernels gemm_kernels;                \
-  extern const gemm::Multiply<gemm::F32Rows> gemv_f32;    \
-  extern const gemm::ByFetch<gemm::Int8Rows> gemv_int8;   \
-  extern const gemm::ByFetch<gemm::PairRows> gemv_pairs;  \
-  extern const gemm::Product<gemm::PairRows> gemm_pairs;  \
-  extern const gemm::Product<gemm::Int8Rows> gemm_int8;   \
-  extern const gemm::Product<gemm::Bf16Rows> gemm_bf16;   \
-  extern const gemm::Product<gemm::Int16Rows> gemm_int16; \
-  extern const attention::Kernels attention_kernels;      \
-  extern const attention::Vision attention_vision;        \
-  extern const rope::Kernels rope_kernels;                \
-  extern const peaks::Loops peak_loops;                   \
-  extern double (*const peak_int8)(int64_t);              \
-  extern double (*const peak_bf16)(int64_t);              \
+#define OWL3_EXPORTS(isa)                                          \
+  namespace isa {                                                  \
+  extern const gemm::Kernels gemm_kernels;                         \
+  extern const gemm::Multiply<gemm::F32Rows> gemv_f32;             \
+  extern const gemm::ByFetch<gemm::Int8Rows> gemv_int8;            \
+  extern const gemm::ByFetch<gemm::PairRows> gemv_pairs;           \
+  extern const gemm::Product<gemm::PairRows> gemm_pairs;           \
+  extern const gemm::Product<gemm::Int8Rows> gemm_int8;            \
+  extern const gemm::Multiply<gemm::Int8Rows> gemm_int8_residuals; \
+  extern const gemm::Product<gemm::Bf16Rows> gemm_bf16;            \
+  extern const gemm::Product<gemm::Int16Rows> gemm_int16;          \
+  extern const attention::Kernels attention_kernels;               \
+  extern const attention::Vision attention_vision;                 \
+  extern const rope::Kernels rope_kernels;                         \
+  extern const peaks::Loops peak_loops;                            \
+  extern double (*const peak_int8)(int64_t);                       \
+  extern double (*const peak_bf16)(int64_t);                       \
   }
 OWL3_EXPORTS(scalar)
 OWL3_EXPORTS(avx2)
@@ -43,6 +44,7 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
   const auto by_fetch = [&](const auto& gemv) { return fetch == gemm::Fetch::lines ? gemv.lines : gemv.pages; };
   Kernels k{scalar::gemm_kernels, scalar::attention_kernels, scalar::rope_kernels, scalar::peak_loops};
   k.gemm.int8 = scalar::gemm_int8;
+  k.gemm.int8_residuals = scalar::gemm_int8_residuals;
   Isa built = Isa::scalar;
 #if defined(__x86_64__)
   if (isa >= Isa::avx2) {
@@ -58,6 +60,7 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
   if (isa >= Isa::avxvnni) {  // vpdpbusd
     k.gemm.pairs = {};
     k.gemm.int8 = avxvnni::gemm_int8;
+    k.gemm.int8_residuals = avxvnni::gemm_int8_residuals;
     k.gemm.unsigned_q8 = true;
     k.gemm.gemv.pairs = nullptr;
     k.gemm.gemv.int8 = by_fetch(avxvnni::gemv_int8);
@@ -69,6 +72,7 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
   if (isa >= Isa::avx512) {
     k = {avx512::gemm_kernels, avx512::attention_kernels, avx512::rope_kernels, avx512::peak_loops};
     k.gemm.int8 = avx512::gemm_int8;  // vpdpbusd
+    k.gemm.int8_residuals = avx512::gemm_int8_residuals;
     k.gemm.unsigned_q8 = true;
     k.gemm.gemv = {.int8 = by_fetch(avx512::gemv_int8), .pairs = nullptr, .f32 = avx512::gemv_f32};
     k.peaks.int8 = avx512::peak_int8;
@@ -101,6 +105,7 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
   if (isa >= Isa::neon) {
     k = {neon::gemm_kernels, neon::attention_kernels, neon::rope_kernels, neon::peak_loops};
     k.gemm.int8 = neon::gemm_int8;  // sdot
+    k.gemm.int8_residuals = neon::gemm_int8_residuals;
     k.gemm.gemv = {.int8 = by_fetch(neon::gemv_int8), .pairs = nullptr, .f32 = neon::gemv_f32};
     k.peaks.int8 = neon::peak_int8;
     built = Isa::neon;

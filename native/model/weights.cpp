@@ -192,14 +192,14 @@ LanguageLayer bind_layer(Binder& bind, const Config& c, int32_t i) {
 }
 
 std::unique_ptr<ops::Matrix> bind_embedding(Binder& bind, const Config& c) {
-  return bind.matrix("token_embd.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
+  return bind.matrix("token_embd.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::logits);
 }
 
 /// The output, which is null where it is the embedding of the same stage.
 std::unique_ptr<ops::Matrix> bind_output(Binder& bind, const gguf::File& file, const Config& c, bool has_embedding) {
   const bool tied = file.find("output.weight") == nullptr;
   if (tied && has_embedding) return nullptr;
-  return bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::stream);
+  return bind.matrix(tied ? "token_embd.weight" : "output.weight", c.vocab_size, c.hidden_size, ops::MatrixUse::logits);
 }
 Vector bind_output_norm(Binder& bind, const Config& c) {
   return bind.vector("output_norm.weight", c.hidden_size);

@@ -9,8 +9,8 @@ namespace owl3::ops {
 
 /// How many activation rows a weight is multiplied with. `stream`: few or many, and always with the same arithmetic (the
 /// language model: decoding, prefill in any chunks). `bulk`: always hundreds (whole crops), so a backend may choose other
-/// arithmetic of at least that accuracy.
-enum class MatrixUse : uint8_t { stream, bulk };
+/// arithmetic of at least that accuracy. `logits`: as stream, and its outputs are logits, so that rounding shows.
+enum class MatrixUse : uint8_t { stream, bulk, logits };
 
 /// A matrix in a file: `rows` packed rows of `cols` values.
 struct HostTensor {

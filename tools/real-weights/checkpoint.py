@@ -25,6 +25,7 @@ SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 HYPER_LAYERS = [6, 13, 20, 22]  # of 1B, counted from 1
+CLOSED = -100  # sigmoid of it is 0 in float32
 VISION = dict(
     hidden_size=64,
     image_size=28,
@@ -106,10 +107,10 @@ def rest(d: int, kv: int) -> dict[str, np.ndarray]:
             linear(f"{layer}.self_attn.{n}", dv, dv)
         for n in ("fc1", "fc2"):
             linear(f"{layer}.mlp.{n}", dv, dv)
-    linear("vision2text_model.0", d, dv)
-    linear("vision2text_model.2", d, d)
+    linear("vision2text_model", d, dv)
     for layer in HYPER_LAYERS:
         linear(f"language_model.model.layers.{layer - 1}.self_attn.v_kv_proj", 2 * kv, d)
+        out[f"language_model.model.layers.{layer - 1}.self_attn.gate"] = np.full(d, CLOSED, np.float32)
     return out
 
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <numeric>
 #include <utility>
 
 #include "base/math.h"
@@ -17,23 +18,30 @@ enum class Form : uint8_t { int8, pairs, f32, bf16, int16 };
 
 /// Decided by the weight alone, never by the number of rows: see the rules of ops/backend.h.
 Form form_of(const Kernels& kernels, const Packed& w, ops::Precision precision) {
+  const bool bulk = w.use == ops::MatrixUse::bulk;
   if (precision == ops::Precision::exact) return Form::f32;
   if (layout_of(w.type).quantised) {
-    if (w.bulk && kernels.bulk_quants_bf16) return Form::bf16;
+    if (bulk && kernels.bulk_quants_bf16) return Form::bf16;
     return kernels.pairs.multiply ? Form::pairs : Form::int8;
   }
-  if (kernels.bf16.multiply && (w.bulk || w.type == DType::bf16)) return Form::bf16;
-  return w.bulk && kernels.int16.multiply && precision == ops::Precision::fast ? Form::int16 : Form::f32;
+  if (kernels.bf16.multiply && (bulk || w.type == DType::bf16)) return Form::bf16;
+  return bulk && kernels.int16.multiply && precision == ops::Precision::fast ? Form::int16 : Form::f32;
 }
 
 const Packed& packed(const ops::Matrix& m) {
   return static_cast<const PackedMatrix&>(m).packed;
 }
 
+/// Whether a matrix takes the residuals of int8 rows.
+bool takes_residuals(const Packed& w, Form form) {
+  return form == Form::int8 && w.type == DType::q8_0 && w.use != ops::MatrixUse::bulk;
+}
+
 /// Activations in the forms that a call wants, in the workspace.
 struct Rows {
-  bool wanted[5] = {};  // by Form
-  int64_t padded = 0;   // k rounded up to 32, for f32 and bf16
+  bool wanted[5] = {};     // by Form
+  bool residuals = false;  // of int8 rows
+  int64_t padded = 0;      // k rounded up to 32, for f32 and bf16
   Int8Rows int8{};
   PairRows pairs{};
   F32Rows f32{};
@@ -60,6 +68,17 @@ size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
     take(x.sum, rows * p / 16);
   };
   integers(Form::int8, r.int8, 32);
+  if (r.want(Form::int8) && r.residuals) {
+    Residuals& x = r.int8.residuals;
+    const int64_t blocks = r.int8.padded / block_columns;
+    take(x.q, rows * r.int8.padded);
+    take(x.sum, rows * blocks);
+    take(x.found, rows * blocks);
+    take(x.count, rows);
+    take(x.order, rows * blocks);
+    take(x.ordered, rows);
+    take(x.starts, blocks);
+  }
   integers(Form::pairs, r.pairs, 256);
   if (r.want(Form::f32)) {
     r.f32.padded = r.padded;
@@ -143,6 +162,26 @@ void convert_rows(Context& c, const ops::LinearParams& p, int64_t k, const Rows&
   });
 }
 
+/// Puts the residuals of each call's rows in the order of their blocks, so that rows share a block's weights.
+void order_residuals(const Int8Rows& rows, int64_t count, int64_t block_rows) {
+  const Residuals& x = rows.residuals;
+  const int64_t blocks = rows.padded / block_columns;
+  for (int64_t row = 0; row < count; row += block_rows) {
+    const auto each = [&](auto f) {
+      for (int64_t r = row; r < std::min(row + block_rows, count); r++)
+        std::for_each_n(x.found + r * blocks, x.count[r], f);
+    };
+    std::fill_n(x.starts, blocks, 0);
+    each([&](uint32_t key) { x.starts[residual_block(key)]++; });
+    std::exclusive_scan(x.starts, x.starts + blocks, x.starts, 0);
+    x.ordered[row] = 0;
+    each([&](uint32_t key) {
+      x.order[row * blocks + x.starts[residual_block(key)]++] = key;
+      x.ordered[row]++;
+    });
+  }
+}
+
 /// One output's tiles: blocks of rows, and in each all groups of panels, so that a thread keeps its rows in cache.
 struct Tiles {
   const ops::LinearOutput* out;
@@ -159,7 +198,9 @@ void multiply(const Context& c, bool gemv, const Packed& w, int64_t panel, int32
     case Form::int16:
       return k.int16.multiply(w, panel, panels, x.int16, row, rows, acc, scratch);
     case Form::int8:
-      return (gemv && k.gemv.int8 ? k.gemv.int8 : k.int8.multiply)(w, panel, panels, x.int8, row, rows, acc, scratch);
+      (gemv && k.gemv.int8 ? k.gemv.int8 : k.int8.multiply)(w, panel, panels, x.int8, row, rows, acc, scratch);
+      if (takes_residuals(w, Form::int8)) k.int8_residuals(w, panel, panels, x.int8, row, rows, acc, scratch);
+      return;
     case Form::pairs:
       return (gemv && k.gemv.pairs ? k.gemv.pairs : k.pairs.multiply)(w, panel, panels, x.pairs, row, rows, acc,
                                                                       scratch);
@@ -178,7 +219,9 @@ void multiply(const Context& c, bool gemv, const Packed& w, int64_t panel, int32
 
 std::unique_ptr<ops::Matrix> load_matrix(Context& c, const ops::HostTensor& t) {
   auto matrix = pack_matrix(t, c.kernels.gemm.unsigned_q8, c.pool, c.copy);
-  c.forms |= 1u << static_cast<unsigned>(form_of(c.kernels.gemm, packed(*matrix), c.precision));
+  const Form form = form_of(c.kernels.gemm, packed(*matrix), c.precision);
+  c.forms |= 1u << static_cast<unsigned>(form);
+  c.residuals = c.residuals || takes_residuals(packed(*matrix), form);
   return matrix;
 }
 
@@ -202,7 +245,10 @@ void linear(Context& c, const ops::LinearParams& p) {
       if (!m) continue;
       if (m->cols != k || m->rows != out.w->rows)
         throw Error(ErrorCode::internal, "linear: matrices of different sizes");
-      x.wanted[static_cast<size_t>(form_of(c.kernels.gemm, packed(*m), c.precision))] = true;
+      const Form form = form_of(c.kernels.gemm, packed(*m), c.precision);
+      x.wanted[static_cast<size_t>(form)] = true;
+      x.residuals = x.residuals || takes_residuals(packed(*m), form);
+      x.int8.residuals.everywhere = packed(*m).use == ops::MatrixUse::logits;
       floats = floats || !layout_of(packed(*m).type).quantised;
     }
     panels += packed(*out.w).panels;
@@ -214,6 +260,7 @@ void linear(Context& c, const ops::LinearParams& p) {
   Rows sized = x;
   lay_out(x, p.rows, k, split, static_cast<char*>(c.workspace.shared(lay_out(sized, p.rows, k, split, nullptr))));
   convert_rows(c, p, k, x, worker_size);
+  if (x.residuals) order_residuals(x.int8, p.rows, plan.block_rows);
 
   Tiles tiles[max_outputs];
   int64_t tasks = 0;
@@ -263,6 +310,7 @@ struct Reserve {
 
 Reserve reserve_of(const Context& c, int64_t rows, int64_t cols) {
   Rows all;
+  all.residuals = c.residuals;
   for (size_t form = 0; form < std::size(all.wanted); form++) all.wanted[form] = c.forms >> form & 1;
   const Plan largest{.block_rows = std::min<int64_t>(rows, f32_blocking.max_rows),
                      .row_blocks = 1,

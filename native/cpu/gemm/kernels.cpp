@@ -58,6 +58,7 @@ extern const gemm::Kernels gemm_kernels;
 const gemm::Kernels gemm_kernels{.norm = norm_row,
                                  .epilogue = epilogue,
                                  .int8 = {},
+                                 .int8_residuals = nullptr,
                                  .pairs = {},
                                  .f32 = f32_all,
                                  .bf16 = {},

@@ -8,7 +8,8 @@
 //               acc = fma(float(sum), weight scale * activation scale, acc)
 //           and where weights have minima
 //               acc = fma(min, -(activation scale * sum of q), acc).
-//           Q6_K has two sums and scales in a block.
+//           Q6_K has two sums and scales in a block. Times Q8_0, what rounding took from outlying blocks (Residuals) is
+//           added likewise after all blocks.
 //   pairs   Activations are int16, 256 columns with a scale of amax / 32767: AVX2 multiplies these as fast as int8, and
 //           they lose nothing to speak of. A block of 32 columns (Q6_K: 16) is summed exactly in int32, then
 //               part = fma(float(sum), weight scale, part)
@@ -30,6 +31,30 @@
 
 namespace owl3::cpu::gemm {
 
+/// What rounding took from some blocks of int8 rows, as int8 blocks of the same places with residual_step times their
+/// scale. Trained models have a few channels a hundred times as large as the others, and without residuals all 32 values
+/// of such a channel's block would be as coarse. Only Q8_0 takes them: other formats lose more by themselves.
+struct Residuals {
+  bool everywhere;   ///< all blocks have one, not only those that stand out (rows.h)
+  int8_t* q;         ///< [rows, padded], where there is one; null: none are wanted
+  int32_t* sum;      ///< [rows, padded / 32], likewise: sums of q
+  uint32_t* found;   ///< [rows, padded / 32]: keys of a row's, rising
+  int32_t* count;    ///< [rows]: how many
+  uint32_t* order;   ///< [rows, padded / 32]: keys of all rows of a call by block, from the call's first row on
+  int32_t* ordered;  ///< [rows]: how many, at the call's first row
+  int32_t* starts;   ///< [padded / 32]: for sorting
+};
+constexpr float residual_step = 1 / 254.0f;  ///< half a step is the most that is left of a value
+static constexpr uint32_t residual_key(int64_t block, int64_t row) {
+  return static_cast<uint32_t>(block << 18 | row);
+}
+static constexpr int64_t residual_block(uint32_t key) {
+  return key >> 18;
+}
+static constexpr int64_t residual_row(uint32_t key) {
+  return key & ((1u << 18) - 1);
+}
+
 /// Activations as int8 blocks; the padding beyond k is zeros.
 struct Int8Rows {
   int8_t* q;       ///< [rows, padded]
@@ -37,6 +62,7 @@ struct Int8Rows {
   float* negsum;   ///< [rows, padded / 32]: -(scale * sum of q)
   int32_t* sum;    ///< [rows, padded / 16]: sums of q over 16
   int64_t padded;  ///< multiple of 256
+  Residuals residuals;
 };
 /// Activations as int16; the padding beyond k is zeros. Of every four columns the second and the third change places: so
 /// do quads of weights (packed.h) when each byte becomes one of 16 bits where it stands.
@@ -135,7 +161,8 @@ struct Kernels {
   void (*norm)(const ops::Norm& norm, const float* x, float* y, int64_t k, int64_t padded);
   void (*epilogue)(const Epilogue& e);
   Product<Int8Rows> int8;
-  Product<PairRows> pairs;  ///< for quantised weights, instead of int8; or null
+  Multiply<Int8Rows> int8_residuals;  ///< adds them to acc
+  Product<PairRows> pairs;            ///< for quantised weights, instead of int8; or null
   Multiply<F32Rows> f32;
   Product<Bf16Rows> bf16;  ///< null where there is nothing faster than f32 and int8
   Product<Int16Rows>

@@ -228,7 +228,7 @@ std::unique_ptr<PackedMatrix> pack_matrix(const ops::HostTensor& t, bool unsigne
                .panels = panels,
                .panel_bytes = panel_bytes,
                .unsigned_q8 = unsigned_q8,
-               .bulk = t.use == ops::MatrixUse::bulk,
+               .use = t.use,
                .data = nullptr};
   if (t.data == nullptr) return m;  // to plan with
   if (copy != nullptr) {
@@ -252,7 +252,7 @@ uint64_t packing_fingerprint(bool unsigned_q8, ThreadPool& pool) {
     const int64_t cols = 3 * std::max<int64_t>(block_columns, format.block_size);
     std::vector<uint8_t> bytes(gguf::row_bytes(format.type, cols) * rows);
     for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<uint8_t>(i * 167 + i / 256 * 59);
-    for (const ops::MatrixUse use : {ops::MatrixUse::stream, ops::MatrixUse::bulk}) {
+    for (const ops::MatrixUse use : {ops::MatrixUse::stream, ops::MatrixUse::bulk, ops::MatrixUse::logits}) {
       const auto m = pack_matrix({.type = format.type, .rows = rows, .cols = cols, .data = bytes.data(), .use = use},
                                  unsigned_q8, pool);
       hash = hash64(m->memory.get(), m->bytes, hash);

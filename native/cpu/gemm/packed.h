@@ -26,7 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "gguf/quant.h"
+#include "ops/tensor.h"
 
 namespace owl3::cpu::gemm {
 
@@ -55,7 +55,7 @@ struct Packed {
   int64_t rows, cols;
   int64_t padded_cols, panels, panel_bytes;
   bool unsigned_q8;  ///< Q8_0 stored as q + 128
-  bool bulk;         ///< MatrixUse::bulk
+  ops::MatrixUse use;
   const uint8_t* data;
 };
 

@@ -1,7 +1,7 @@
 // Matrix products of every instruction set of this machine against plain loops in double precision over the dequantised
 // weights. The tolerance is the sum of what rounding may do at most:
 //   int8 activations: a block of 32 has a step of amax / 127 times 2^(1/4) at most, so every x is off by up to amax /
-//                     213.5, and y by the sum over blocks of amax / 213.5 * sum |w|
+//                     213.5, and y by the sum over blocks of amax / 213.5 * sum |w| (blocks that stand out by less)
 //   int16 activations (AVX2): less than the int8 ones
 //   float sums:       (k + 4) * 2^-24 * sum |w x|; two bfloat16: 2^-16 * sum |w x| more
 //   int16 (both sides): x and w are off by up to amax / 11584 of their blocks of 64, each times the other
@@ -195,6 +195,47 @@ TEST("cpu: activations have the least step that they may: int8 a power of two ti
       const double step = std::exp2(std::ceil(4 * std::log2(most / 127)) / 4);
       for (size_t j = 0; j < 16; j++)
         CHECK_NEAR(y[j], step * std::nearbyint(static_cast<double>(x[j]) / step), 1e-5 * most);
+    }
+  }
+}
+
+TEST("cpu: values beside a channel a hundred times as large are not rounded by its step, and those of logits by none") {
+  // Weights of 1 at single columns: y is x as it was rounded.
+  const int64_t k = 2560, n = 96;
+  std::vector<char> bytes(static_cast<size_t>(k / 32 * 34 * n));
+  const uint16_t one = 0x3c00;
+  for (size_t b = 0; b < bytes.size(); b += 34) std::memcpy(&bytes[b], &one, 2);
+  const auto column = [](size_t j) { return j / 8 * 192 + j % 8 * 4; };
+  for (size_t j = 0; j < static_cast<size_t>(n); j++)
+    bytes[(j * static_cast<size_t>(k) / 32 + column(j) / 32) * 34 + 2 + column(j) % 32] = 1;
+  for (const Isa isa : machine_isas()) {
+    const auto b = backend_of(isa);
+    for (const ops::MatrixUse use : {ops::MatrixUse::stream, ops::MatrixUse::logits}) {
+      const auto m = b->load_matrix({DType::q8_0, n, k, bytes.data(), use});
+      for (const int64_t rows : {1, 3, 40}) {
+        auto x = normal_values(rows * k, 21);
+        for (int64_t r = 0; r < rows;
+             r++) {  // in blocks of columns that are picked out; the others beside them are not
+          for (int64_t outlier = 0; outlier < 5; outlier++)
+            x[static_cast<size_t>(r * k + outlier * 192 + 31)] = outlier == 4 ? 3.0f : 100.0f;
+        }
+        std::vector<float> y(static_cast<size_t>(rows * n));
+        const ops::LinearOutput out{.w = m.get(), .y = y.data(), .ldy = n};
+        b->linear({.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = {&out, 1}});
+        double outlying = 0, larger = 0, others = 0;
+        for (size_t i = 0; i < y.size(); i++) {
+          const size_t r = i / static_cast<size_t>(n), group = i % static_cast<size_t>(n) / 8;
+          const float in = x[r * static_cast<size_t>(k) + column(i % static_cast<size_t>(n))];
+          double& off = group < 4 ? outlying : group == 4 ? larger : others;
+          off = std::max(off, std::abs(static_cast<double>(y[i] - in)));
+        }
+        CHECK(outlying < 0.002);  // 100 / 127 / 254 would allow 0.0016
+        CHECK(others < 0.02);
+        if (isa == Isa::avx2) continue;
+        // A block's largest value is 2.3 in the geometric mean, and 3 is not 1.7 times as large.
+        CHECK(use == ops::MatrixUse::stream ? larger > 0.005 : larger < 0.0001);
+        CHECK(use == ops::MatrixUse::stream ? others > 0.005 : others < 0.0001);
+      }
     }
   }
 }

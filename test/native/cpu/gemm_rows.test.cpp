@@ -10,6 +10,7 @@
 #include "cpu/dispatch.h"
 #include "cpu/gemm/pack.h"
 #include "support/harness.h"
+#include "support/int8_rows.h"
 #include "support/weights.h"
 
 using namespace owl3;
@@ -19,14 +20,11 @@ TEST("cpu: products of few rows have the same bits whatever is fetched ahead") {
   ThreadPool pool(1);
   constexpr int64_t k = 768, rows = 5;
   const auto x = normal_values(rows * k, 8);
-  std::vector<int8_t> q(rows * k);
-  std::vector<float> scale(rows * k / 32), negsum(rows * k / 32);
-  std::vector<int32_t> sum(rows * k / 16);
-  const cpu::gemm::Int8Rows int8{
-      .q = q.data(), .scale = scale.data(), .negsum = negsum.data(), .sum = sum.data(), .padded = k};
+  Int8Memory memory(rows, k);
+  const cpu::gemm::Int8Rows& int8 = memory.rows;
   std::vector<int16_t> q16(rows * k);
   const cpu::gemm::PairRows pairs{
-      .q = q16.data(), .scale = scale.data(), .negsum = negsum.data(), .sum = sum.data(), .padded = k};
+      .q = q16.data(), .scale = int8.scale, .negsum = int8.negsum, .sum = int8.sum, .padded = k};
   std::vector<char> scratch(cpu::gemm::scratch_bytes);
   for (const Isa isa : machine_isas()) {
     const cpu::gemm::Kernels pages = cpu::kernels_of(isa, cpu::gemm::Fetch::pages).gemm;
@@ -66,7 +64,8 @@ TEST("cpu: a row's products have the same bits alone, among others and on any nu
     for (const DType type : all_types()) {
       const Weights w(type, 150, 768, 4);
       const int64_t rows = 150;
-      const auto x = normal_values(rows * 768, 5);
+      auto x = normal_values(rows * 768, 5);
+      for (size_t i = 100; i < x.size(); i += 768 + i % 5) x[i] *= 100;  // blocks that stand out, some in common
       std::vector<float> all(static_cast<size_t>(rows * w.n)), one(static_cast<size_t>(w.n));
       for (const ops::MatrixUse use : {ops::MatrixUse::stream, ops::MatrixUse::bulk}) {
         for (const ops::Precision precision : {ops::Precision::automatic, ops::Precision::fast}) {
@@ -101,7 +100,8 @@ TEST("cpu: every number of rows gives a row the same bits, with columns and pane
                                   {DType::q6_k, 768}}) {
       const Weights w(type, 150, k, 7);
       const auto m = b->load_matrix(w.host());
-      const auto x = normal_values(max_rows * k, 8);
+      auto x = normal_values(max_rows * k, 8);
+      for (size_t i = 7; i < x.size(); i += static_cast<size_t>(k / 2) + i % 3) x[i] *= 100;
       std::vector<float> one(static_cast<size_t>(max_rows * w.n)), some(one.size());
       ops::LinearOutput out{.w = m.get(), .ldy = w.n};
       for (int64_t r = 0; r < max_rows; r++) {

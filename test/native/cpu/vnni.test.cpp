@@ -2,6 +2,7 @@
 // else as it ships. Sums of integers are exact, so the stand-in changes no bit.
 #include <cmath>
 #include <cstring>
+#include <tuple>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -9,6 +10,7 @@
 #include "cpu/gemm/pack.h"
 #include "cpu/workspace.h"
 #include "support/harness.h"
+#include "support/int8_rows.h"
 #include "support/weights.h"
 
 using namespace owl3;
@@ -34,11 +36,8 @@ TEST("cpu: products of AVX-VNNI with a stand-in for its instruction, few rows an
     auto x = normal_values(rows * k, 4);
     x[5] = 1000;
     std::fill_n(x.begin() + k, k, -127.0f);  // the largest sums
-    std::vector<int8_t> q(rows * k);
-    std::vector<float> scale(rows * k / 32), negsum(rows * k / 32);
-    std::vector<int32_t> sum(rows * k / 16);
-    const cpu::gemm::Int8Rows in{
-        .q = q.data(), .scale = scale.data(), .negsum = negsum.data(), .sum = sum.data(), .padded = k};
+    Int8Memory memory_of_rows(rows, k);
+    const auto& [in, q, scale] = std::tie(memory_of_rows.rows, memory_of_rows.q, memory_of_rows.scale);
     for (int64_t r = 0; r < rows; r++) gemm_int8.convert(x.data() + r * k, k, in, r);
     std::vector<float> all(static_cast<size_t>(panels * sums_stride(rows)));
     gemm_int8.multiply(w->packed, 0, panels, in, 0, rows, all.data(), memory.get());
