@@ -147,12 +147,12 @@ export function mutateValue(draw, value, values = strange) {
   return value;
 }
 
-/** The text of a JSON value after some mutations, which may leave any depth or no JSON at all. `value` is changed, too. */
-export function mutateJson(draw, value, values = strange) {
+/** The text of a JSON value after some mutations, which may leave any depth and, with `broken`, no JSON at all. `value` is changed, too. */
+export function mutateJson(draw, value, values = strange, broken = true) {
   let mutated = value;
   for (let i = draw.below(3); i >= 0; i--) mutated = mutateValue(draw, mutated, values);
   const text = JSON.stringify(mutated).replaceAll(`"${deepMark}"`, () => "[".repeat(20_000) + "]".repeat(20_000));
-  return draw.oneIn(8) ? mutateBytes(draw, Buffer.from(text)).toString() : text;
+  return broken && draw.oneIn(8) ? mutateBytes(draw, Buffer.from(text)).toString() : text;
 }
 
 /** Cuts bytes, puts others between, or changes some. */
