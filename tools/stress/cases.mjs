@@ -49,10 +49,10 @@ export function caseOptions(count, more = {}) {
 const mostFailures = 20;
 
 /**
- * Runs case after case; `one(draw, number)` throws where something is wrong. Prints each such case, and last "N passed, N failed"; the exit code is 1
- * if any failed.
+ * Runs case after case; `one(draw, number)` throws where something is wrong. Prints each such case, what `told()` says of all, and last "N passed, N failed";
+ * the exit code is 1 if any failed.
  */
-export async function runCases({ seed, from, count, until }, one) {
+export async function runCases({ seed, from, count, until }, one, told = () => "") {
   let passed = 0;
   let failed = 0;
   let number = from;
@@ -66,6 +66,8 @@ export async function runCases({ seed, from, count, until }, one) {
     }
   }
   if (failed === mostFailures) console.log(`given up after ${failed} failures`);
+  const line = told();
+  if (line) console.log(line);
   console.log(`seed ${seed}, cases ${from} to ${number - 1}`);
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
@@ -168,4 +170,15 @@ export function mutateBytes(draw, bytes) {
     ]);
   for (let i = 0; i <= draw.below(8); i++) out[draw.below(out.length)] = draw.below(256);
   return out;
+}
+
+/** Counts by name, and the line that tells them. */
+export class Counts {
+  #counts = new Map();
+  add(name) {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+  told(separator = ", ") {
+    return [...this.#counts].map(([name, n]) => `${name}: ${n}`).join(separator);
+  }
 }

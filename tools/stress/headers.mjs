@@ -49,7 +49,7 @@ async function checkHead(draw) {
     demand(source.container === container && ["image", "video"].includes(source.kind), "another kind");
   const foreign = unsupported(bytes, "it");
   demand(foreign === undefined || /^it is .*\.$/.test(foreign), () => `no sentence: ${foreign}`);
-  const log = cleanLog(bytes.toString("latin1").slice(-8192)); // as much as runners keep
+  const log = cleanLog(bytes.toString("latin1").slice(-500)); // runners keep more, in lines
   demand(
     log.length <= 20 && log.every((line) => line.length <= 200 && !/\p{C}/u.test(line)),
     "a log that steers a terminal",

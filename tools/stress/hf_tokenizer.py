@@ -33,7 +33,9 @@ def train(file: Path, root: Path) -> None:
     )
     sources = [str(p) for s in ("*.md", "src/**/*.ts", "native/**/*.cpp", "test/**/*.ts") for p in root.glob(s)]
     # Some of every script, so that there are merges of bytes of one character.
-    scripts = ["".join(chr(c) for c in range(at, at + 64)) for at in [*range(0xA0, 0xD7C0, 64), *range(0x1F300, 0x1FA00, 64)]]
+    scripts = [
+        "".join(chr(c) for c in range(at, at + 64)) for at in [*range(0xA0, 0xD7C0, 64), *range(0x1F300, 0x1FA00, 64)]
+    ]
     texts = [Path(p).read_text(encoding="utf8") for p in sorted(sources)]
     tokenizer.train_from_iterator(texts + scripts * 3, trainer)
     tokenizer.add_special_tokens(MARKERS)

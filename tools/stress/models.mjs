@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { caseOptions, demand, runCases } from "./cases.mjs";
+import { Counts, caseOptions, demand, runCases } from "./cases.mjs";
 import { GgufFile } from "./models/gguf.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -64,30 +64,32 @@ for (const [i, folder] of models.entries()) {
 
 const one = sound.flatMap((file) => file.changes());
 const user = new User();
-const steps = new Map();
+const steps = new Counts();
 console.log(`${one.length} single changes`);
-await runCases(options, async (draw, number) => {
-  let changed = one[number]?.();
-  if (changed === undefined) {
-    changed = draw.pick(sound);
-    for (let n = draw.below(3); n >= 0; n--) changed = draw.pick(changed.changes())();
-  }
-  const file = path.join(base, "changed.gguf");
-  const output = path.join(base, "out.gguf");
-  writeFileSync(file, changed.bytes());
-  const outcome = await user.use(file, output).catch((error) => {
-    throw new Error(`${changed.what}: ${error.message}`);
-  });
-  for (const [step, what] of Object.entries(outcome)) {
-    demand(!what.startsWith("broken"), () => `${changed.what}: ${step} is ${what}`);
-    const name = `${step} ${what === "done" ? "done" : "refused"}`;
-    steps.set(name, (steps.get(name) ?? 0) + 1);
-  }
-  const left = readdirSync(base).filter(
-    (name) => !name.startsWith("sound-") && name !== "changed.gguf" && name !== "out.gguf",
-  );
-  demand(left.length === 0, () => `${changed.what}: ${left} is left`);
-  rmSync(output, { force: true });
-});
+await runCases(
+  options,
+  async (draw, number) => {
+    let changed = one[number]?.();
+    if (changed === undefined) {
+      changed = draw.pick(sound);
+      for (let n = draw.below(3); n >= 0; n--) changed = draw.pick(changed.changes())();
+    }
+    const file = path.join(base, "changed.gguf");
+    const output = path.join(base, "out.gguf");
+    writeFileSync(file, changed.bytes());
+    const outcome = await user.use(file, output).catch((error) => {
+      throw new Error(`${changed.what}: ${error.message}`);
+    });
+    for (const [step, what] of Object.entries(outcome)) {
+      demand(!what.startsWith("broken"), () => `${changed.what}: ${step} is ${what}`);
+      steps.add(`${step} ${what === "done" ? "done" : "refused"}`);
+    }
+    const left = readdirSync(base).filter(
+      (name) => !name.startsWith("sound-") && name !== "changed.gguf" && name !== "out.gguf",
+    );
+    demand(left.length === 0, () => `${changed.what}: ${left} is left`);
+    rmSync(output, { force: true });
+  },
+  () => steps.told(),
+);
 user.stop();
-console.log([...steps].map(([what, n]) => `${what} ${n}`).join(", "));
