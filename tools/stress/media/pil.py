@@ -1,4 +1,7 @@
-"""Compares raw RGB with what PIL decodes: a line of JSON each, {"file", "raw", "width", "height"}, is answered with one."""
+"""Compares raw RGB with what PIL decodes.
+
+Each line, {"file", "raw", "width", "height"} as JSON, is answered with one.
+"""
 
 import json
 import sys
