@@ -10,7 +10,7 @@
 using namespace owl3;
 using constrain::Tables;
 
-/// The bytes that the grammar tells apart, and some that it does not; an empty text, which ends the answer; longer tokens.
+/// The bytes that the grammar tells apart, and some that it does not; an empty text ends the answer.
 static constexpr std::string_view single = "{}[]:,\"abcx \n\\0\x7f\x80\xc3\xff";
 static constexpr int32_t end_id = single.size();
 

@@ -6,7 +6,7 @@
 
 namespace owl3::fuzz {
 
-/// What must be true of whatever comes in.
+/// Ends the process where something is wrong, for the fuzzer to see.
 inline void require(bool ok) {
   if (!ok) std::abort();
 }

@@ -1,6 +1,6 @@
-// Models whose keys, counts and tensors are changed: any bytes are the changes, the memory of a device and the work to plan. A
-// file may only be refused with bad_model. One that is let through is planned, opened where it is small, and must answer
-// on the backend in plain loops, or say that its numbers are not finite.
+// Models whose keys, counts and tensors are changed: any bytes are the changes, the memory of a device and the work to
+// plan. A file may only be refused with bad_model. One that is let through is planned, opened where it is small, and
+// must answer on the backend in plain loops, or say that its numbers are not finite.
 #include "base/error.h"
 #include "model/session.h"
 #include "model_file.h"
@@ -33,7 +33,7 @@ void place(const std::shared_ptr<const gguf::File>& file, const Backend& backend
   }
 }
 
-/// What work takes only grows with it, and no sum has gone past 64 bits.
+/// The memory that work takes only grows with it, and no sum has gone past 64 bits.
 void plan(const std::shared_ptr<const gguf::File>& file, const Backend& backend, Input& in) {
   const auto planned = model::Model::open(file, {backend}, model::Load::plan);
   const auto scaled = [&](int64_t most) { return most >> in.below(24); };

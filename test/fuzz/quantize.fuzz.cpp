@@ -1,5 +1,5 @@
-// Tensors of a changed model file, copied and packed into another one: it must be refused, or hold the same tensors in the
-// types and shapes that were asked for, without a number that is not finite. Nothing may be left beside it.
+// Tensors of a changed model file, copied and packed into another one: it must be refused, or hold the same tensors in
+// the types and shapes that were asked for, without a number that is not finite. Nothing may be left beside it.
 #include <unistd.h>
 
 #include <cmath>
@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto file = gguf::File::from_memory("fuzz", bytes);
     write(source, bytes);
     const std::vector<convert::TensorPlan> plan = plans(*file, source, in);
-    // What is larger than this is right, and slow.
+    // Larger ones would be right, and slow.
     for (const convert::TensorPlan& p : plan) {
       int64_t values = 1;
       for (const int64_t n : p.spec.shape)

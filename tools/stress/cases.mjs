@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { generator } from "./random.mjs";
 
-/** What a case draws. */
+/** The choices of a case. */
 export class Draw {
   constructor(seed) {
     this.random = generator(seed);
@@ -46,7 +46,7 @@ export function caseOptions(count, more = {}) {
   };
 }
 
-const mostFailures = 20;
+const maxFailures = 20;
 
 /**
  * Runs case after case; `one(draw, number)` throws where something is wrong. Prints each such case, what `told()` says of all, and last "N passed, N failed";
@@ -56,7 +56,7 @@ export async function runCases({ seed, from, count, until }, one, told = () => "
   let passed = 0;
   let failed = 0;
   let number = from;
-  for (; number < from + count && performance.now() < until && failed < mostFailures; number++) {
+  for (; number < from + count && performance.now() < until && failed < maxFailures; number++) {
     try {
       await one(new Draw(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b)), number);
       passed++;
@@ -65,7 +65,7 @@ export async function runCases({ seed, from, count, until }, one, told = () => "
       console.log(`case ${number} (--seed ${seed} --from ${number} --count 1): ${error.stack}`);
     }
   }
-  if (failed === mostFailures) console.log(`given up after ${failed} failures`);
+  if (failed === maxFailures) console.log(`given up after ${failed} failures`);
   const line = told();
   if (line) console.log(line);
   console.log(`seed ${seed}, cases ${from} to ${number - 1}`);
@@ -78,7 +78,7 @@ export function demand(ok, what) {
   if (!ok) throw new Error(typeof what === "function" ? what() : what);
 }
 
-/** What `work` returns, or undefined when it ends with a UserError whose message is a sentence; anything else is thrown. `endings`: those of a sentence. */
+/** Returns what `work` returns, or undefined when it ends with a UserError whose message is a sentence (`endings`); anything else is thrown. */
 export async function survive(UserError, work, endings = /\.$/) {
   try {
     return await work();

@@ -80,7 +80,7 @@ const words = [
   "nan",
 ];
 
-/** What ffprobe writes about a clip: its stream, then a line for each packet, or for each frame. */
+/** Writes as ffprobe does about a clip: its stream, then a line for each packet, or for each frame. */
 function report(draw) {
   const stream = {
     codec_name: draw.pick(["h264", "vp8", "mpeg4"]),

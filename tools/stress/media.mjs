@@ -163,7 +163,7 @@ function damage(draw, bytes) {
   return out;
 }
 
-/** What PIL makes of a sound picture that was decoded; a difference is told. */
+/** Compares a sound picture that was decoded with what PIL makes of it; a difference is told. */
 async function compare(pil, file, raw, { width, height }) {
   const there = await pil.ask({ file, raw, width, height });
   if (there?.error !== undefined) return "PIL does not decode it";

@@ -1,4 +1,4 @@
-// What ffprobe writes about a clip comes from a process that a hostile file may have broken.
+// A report of ffprobe about a clip comes from a process that a hostile file may have broken.
 import { expect, test } from "vitest";
 import { FileError } from "../../../src/errors.js";
 import { defaultLimits, probeClip } from "../../../src/media/video/probe.js";

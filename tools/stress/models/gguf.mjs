@@ -151,7 +151,7 @@ export class GgufFile {
         start: Buffer.concat([this.start.subarray(0, 4), u32(Number(BigInt.asUintN(32, BigInt(n))))]),
       });
     }
-    // Of each group of tensors with like names, one: v.blk.0.attn_q.weight stands for the others.
+    // One tensor stands for all with like names: v.blk.0.attn_q.weight for those of other layers.
     const seen = new Set();
     this.tensors.forEach(({ name, shape }, i) => {
       if (seen.has(name.replace(/\d+/, "N"))) return;
