@@ -130,7 +130,7 @@ async function whole(draw) {
   rmSync(folder, { recursive: true, force: true });
   cpSync(draw.pick(folders), folder, { recursive: true });
   const names = readdirSync(folder).sort();
-  for (let n = draw.below(2); n >= 0; n--) damage(draw, path.join(folder, draw.pick(names)));
+  for (const name of new Set([draw.pick(names), draw.pick(names)])) damage(draw, path.join(folder, name));
   const output = path.join(base, "out.gguf");
   const bytes = await survive(
     UserError,
