@@ -77,6 +77,12 @@ function strangeValues(kind) {
   return out;
 }
 
+/** Makes a function that gives a copy of a file with something changed. */
+function but(file, what, change) {
+  const all = file.what === "" ? what : `${file.what}; ${what}`;
+  return () => Object.assign(Object.create(GgufFile.prototype), file, change, { what: all });
+}
+
 export class GgufFile {
   constructor(bytes) {
     let at = 8;
@@ -88,7 +94,7 @@ export class GgufFile {
     const text = () => take(count()).toString();
     const skip = (kind) => take(kind === "string" ? count() : sizes[kind]);
     const [tensors, keys] = [count(), count()];
-    this.what = "nothing changed";
+    this.what = "";
     this.start = bytes.subarray(0, 8);
     this.counts = [tensors, keys];
     this.keys = Array.from({ length: keys }, () => {
@@ -120,24 +126,23 @@ export class GgufFile {
     return Buffer.concat([...parts, Buffer.alloc((32 - (length % 32)) % 32), this.data]);
   }
 
-  #but(what, change) {
-    return () =>
-      Object.assign(Object.create(GgufFile.prototype), this, change, {
-        what: this.what === "nothing changed" ? what : `${this.what}; ${what}`,
-      });
-  }
-
   /** Every single change, each a function that makes a file of it. */
   changes() {
     const out = [];
-    const add = (what, change) => out.push(this.#but(what, change));
+    const add = (what, change) => out.push(but(this, what, change));
     const replaced = (list, i, item) => list.map((old, at) => (at === i ? { ...old, ...item } : old));
     this.keys.forEach(({ name, kind, length, value }, i) => {
       for (const [what, strange] of strangeValues(kind))
         add(`${name} is ${what}`, { keys: replaced(this.keys, i, { value: strange }) });
-      add(`${name} is missing`, { keys: this.keys.toSpliced(i, 1), counts: [this.counts[0], this.counts[1] - 1] });
+      add(`${name} is missing`, {
+        keys: this.keys.toSpliced(i, 1),
+        counts: [this.counts[0], BigInt(this.counts[1]) - 1n],
+      });
       add(`${name} is called x`, { keys: replaced(this.keys, i, { name: "x" }) });
-      add(`${name} occurs twice`, { keys: [...this.keys, this.keys[i]], counts: [this.counts[0], this.counts[1] + 1] });
+      add(`${name} occurs twice`, {
+        keys: [...this.keys, this.keys[i]],
+        counts: [this.counts[0], BigInt(this.counts[1]) + 1n],
+      });
       if (length !== undefined)
         for (const n of [0, 1, length - 1, length + 1, 2 ** 32, largest])
           add(`${name} claims ${n} elements`, {
