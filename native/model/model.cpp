@@ -9,7 +9,13 @@ namespace owl3::model {
 
 std::shared_ptr<Model> Model::open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
                                    Load load, const std::string& copy_prefix, const PlaceOptions& place) {
-  return std::shared_ptr<Model>(new Model(gguf::File::open(path), std::move(backends), load, copy_prefix, place));
+  return open(gguf::File::open(path), std::move(backends), load, copy_prefix, place);
+}
+
+std::shared_ptr<Model> Model::open(std::shared_ptr<const gguf::File> file,
+                                   std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
+                                   const std::string& copy_prefix, const PlaceOptions& place) {
+  return std::shared_ptr<Model>(new Model(std::move(file), std::move(backends), load, copy_prefix, place));
 }
 
 Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load,

@@ -37,6 +37,10 @@ class Model {
   static std::shared_ptr<Model> open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
                                      Load load = Load::weights, const std::string& copy_prefix = "",
                                      const PlaceOptions& place = {});
+  /// The same of a file that is open.
+  static std::shared_ptr<Model> open(std::shared_ptr<const gguf::File> file,
+                                     std::vector<std::shared_ptr<ops::Backend>> backends, Load load = Load::weights,
+                                     const std::string& copy_prefix = "", const PlaceOptions& place = {});
 
   const gguf::File& file() const { return *file_; }
   const Config& config() const { return config_; }

@@ -35,7 +35,8 @@ export function tokenizerEntries(
     types[id] = tokenType.normal;
   }
   const dropped: string[] = [];
-  for (const { id, content, special } of tokenizer.added_tokens ?? []) {
+  for (const token of tokenizer.added_tokens ?? []) {
+    const { id, content, special } = token ?? {};
     if (!Number.isInteger(id) || id < 0 || typeof content !== "string")
       refuse(path, "an added token lacks id or content");
     if (id >= rows) {
@@ -68,7 +69,7 @@ function checked(json: unknown, path: string): TokenizerJson {
     refuse(path, "is not a byte-level BPE tokenizer with vocab and merges");
   if (tokenizer.added_tokens !== undefined && !Array.isArray(tokenizer.added_tokens))
     refuse(path, "added_tokens is no list");
-  const split = /"Regex":("(?:[^"\\]|\\.)*")/.exec(JSON.stringify(tokenizer.pre_tokenizer ?? null));
+  const split = /"Regex":("(?:[^"\\]|\\.)*")/.exec(written(tokenizer.pre_tokenizer ?? null));
   if (split?.[1] === undefined || JSON.parse(split[1]) !== qwen2Split)
     refuse(path, "splits text in another way than Qwen2's tokenizer, which is the only one supported");
   return tokenizer;
@@ -83,7 +84,16 @@ function mergeText(merge: unknown, path: string): string {
     parts.every((part) => typeof part === "string" && /^[^ ]+$/.test(part))
   )
     return parts.join(" ");
-  refuse(path, `has the merge ${JSON.stringify(merge)?.slice(0, 60)}, expected two tokens`);
+  refuse(path, `has the merge ${written(merge).slice(0, 60)}, expected two tokens`);
+}
+
+/** JSON of a value, or nothing where it is nested too deeply. */
+function written(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return "";
+  }
 }
 
 function refuse(path: string, what: string): never {

@@ -128,9 +128,11 @@ function describeModel(file: GgufInfo, m: Metadata): ModelDescription {
 function describeTokenizer(m: Metadata): ModelDescription["tokenizer"] {
   const tokens = m.list("tokenizer.ggml.tokens").map(String);
   const kinds = m.list("tokenizer.ggml.token_type");
-  const ends = m.has("mplugowl3.generation.eos_token_ids")
-    ? m.list("mplugowl3.generation.eos_token_ids")
-    : [m.count("tokenizer.ggml.eos_token_id")];
+  const text = (id: unknown) => tokens[Number(id)] ?? `id ${id}`;
+  // A checkpoint need not say where answers end: these markers end them in any case.
+  let ends = ["<|im_end|>", "<|endoftext|>"];
+  if (m.has("mplugowl3.generation.eos_token_ids")) ends = m.list("mplugowl3.generation.eos_token_ids").map(text);
+  else if (m.has("tokenizer.ggml.eos_token_id")) ends = [text(m.count("tokenizer.ggml.eos_token_id"))];
   return {
     model: m.optionalString("tokenizer.ggml.model") ?? "unknown",
     pre: m.optionalString("tokenizer.ggml.pre") ?? "unknown",
@@ -138,7 +140,7 @@ function describeTokenizer(m: Metadata): ModelDescription["tokenizer"] {
     special: tokens.filter((_, id) => kinds[id] === 3),
     unused: kinds.filter((kind) => kind === 5).length,
     merges: m.list("tokenizer.ggml.merges").length,
-    ends_at: ends.map((id) => tokens[Number(id)] ?? `id ${id}`),
+    ends_at: ends,
   };
 }
 

@@ -1,10 +1,12 @@
 /**
  * Decodes pictures to RGB8 as Python's PIL gives them with `exif_transpose(Image.open(f)).convert("RGB")`, byte for byte for JPEG (grey,
  * RGB, CMYK), PNG (any kind but 16-bit grey), WebP, GIF and TIFF: EXIF orientation applied, transparency dropped, embedded colour
- * profiles ignored, the first picture of several. Three things differ:
+ * profiles ignored, the first picture of several. These things differ:
  * - 16-bit grey is scaled to 8 bits; PIL clips it, which turns most pictures white.
  * - AVIF with halved chroma is upsampled by another filter, which gives a few levels of difference near sharp edges (4:4:4: at most one level).
- * - Fully transparent pixels of a GIF may have another colour.
+ * - Transparent pixels of a GIF may have another colour.
+ * - An orientation that only XMP or a text of a PNG tells is not applied.
+ * - TIFF of signed samples, of colours that are multiplied by alpha, or of 16-bit CMYK is read as libvips has it.
  */
 import sharp from "sharp";
 import { FileError } from "../errors.js";

@@ -155,11 +155,11 @@ function anyPath(text: string, where: string): string {
 export function pathOf(url: string, where: string): string {
   if (/^data:/i.test(url)) return url;
   if (!/^file:/i.test(url))
-    throw new UsageError(`${where}: only file: and data: URLs are opened, and this is ${url.slice(0, 60)}`);
+    throw new UsageError(`${where}: only file: and data: URLs are opened, and this is ${shown(url)}`);
   try {
     return fileURLToPath(url);
   } catch {
-    throw new UsageError(`${where}: ${url.slice(0, 100)} is not a local path`);
+    throw new UsageError(`${where}: ${shown(url)} is not a local path`);
   }
 }
 

@@ -65,9 +65,14 @@ export async function probeClip(
   signal?: AbortSignal,
 ): Promise<Probe> {
   const options: RunOptions = { signal, timeoutMs: limits.timeoutMs };
-  const stream = await probeStream(runner, container, name, options);
+  const refused = (error: unknown): never => {
+    if (!(error instanceof DecoderFailure)) throw error;
+    throw unreadable(name, error.complaints, error);
+  };
+  const stream = await probeStream(runner, container, name, options).catch(refused);
   const { width, height } = stream;
-  if (!(width > 0 && height > 0)) throw new FileError(`${name} has no picture size, so it can't be decoded.`);
+  if (!(Number.isSafeInteger(width) && width > 0 && Number.isSafeInteger(height) && height > 0))
+    throw new FileError(`${name} has no picture size, so it can't be decoded.`);
   if (width * height > limits.pixels)
     throw new FileError(
       `${name} has frames of ${width}x${height}, more than the ${limits.pixels} pixels that are decoded.`,
@@ -76,7 +81,7 @@ export async function probeClip(
     throw new FileError(
       `${name} is AV1, which the built-in decoder can't decode: install ffmpeg, or convert the clip to H.264 or VP9.`,
     );
-  const frames = await listFrames(runner, container, stream, options);
+  const frames = await listFrames(runner, container, stream, options).catch(refused);
   const count = frames.key.length;
   if (count === 0) throw new FileError(`${name} holds no video frames.`);
   if (count > limits.frames) throw new FileError(`${name} has more than ${limits.frames} frames.`);
@@ -114,33 +119,57 @@ async function probeStream(runner: Runner, container: Container, name: string, o
     "stream=codec_name,pix_fmt,width,height,color_range,color_space,avg_frame_rate,time_base" +
     ":stream_side_data=rotation:stream_tags=rotate:format=start_time";
   const args = ["-select_streams", "V:0", "-show_entries", entries, "-of", "json"];
-  const { text, complaints } = await runner.probe(container, args, options).catch((error: unknown) => {
-    if (error instanceof DecoderFailure) return { text: "{}", complaints: error.complaints };
-    throw error;
-  });
-  const json = JSON.parse(text) as {
-    streams?: Record<string, unknown>[];
-    format?: { start_time?: string };
+  const { text, complaints } = await runner.probe(container, args, options);
+  const report = parsed(text);
+  const format = member(report, "format");
+  if (format === undefined) throw unreadable(name, complaints);
+  const stream = member(member(report, "streams"), "0");
+  if (stream === undefined) throw new FileError(`${name} holds no video.`);
+  const string = (key: string) => {
+    const value = member(stream, key);
+    return typeof value === "string" ? value : "";
   };
-  if (!json.format) throw new FileError(`${name} can't be read as a clip: ${complaints.at(-1) ?? "it is damaged"}.`);
-  const stream = json.streams?.[0];
-  if (!stream) throw new FileError(`${name} holds no video.`);
-  const string = (key: string) => (typeof stream[key] === "string" ? (stream[key] as string) : "");
-  const sideData = (stream.side_data_list as { rotation?: number }[] | undefined) ?? [];
-  const tags = stream.tags as { rotate?: string } | undefined;
-  const rotation = Number(sideData.find((d) => d.rotation !== undefined)?.rotation ?? -Number(tags?.rotate ?? 0));
+  const sideData = member(stream, "side_data_list");
+  const sides = Array.isArray(sideData) ? sideData.map((data) => numberIn(data, "rotation")) : [];
+  const rotation = sides.find(Number.isFinite) ?? -numberIn(member(stream, "tags"), "rotate");
   return {
     codec: string("codec_name") || "unknown",
-    width: Number(stream.width),
-    height: Number(stream.height),
+    width: numberIn(stream, "width"),
+    height: numberIn(stream, "height"),
     pixelFormat: string("pix_fmt"),
     colorSpace: string("color_space") || "unknown",
     colorRange: string("color_range") || "unknown",
     fps: ratio(string("avg_frame_rate")),
     timeBase: ratio(string("time_base")),
     rotation: Number.isFinite(rotation) ? ((rotation % 360) + 360) % 360 : 0,
-    startTime: Number(json.format?.start_time ?? 0) || 0,
+    startTime: numberIn(format, "start_time") || 0,
   };
+}
+
+const unreadable = (name: string, complaints: readonly string[], cause?: unknown) =>
+  new FileError(`${name} can't be read as a clip: ${complaints.at(-1) ?? "it is damaged"}.`, { cause });
+
+/** The value of a JSON text; undefined if it is none, as when its writer broke off. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A member of an object or list, whatever was given for one; undefined if there is none. */
+function member(of: unknown, key: string): unknown {
+  return typeof of === "object" && of !== null && Object.hasOwn(of, key)
+    ? ((of as Record<string, unknown>)[key] ?? undefined)
+    : undefined;
+}
+
+/** A finite number, which may be written as a text; NaN for anything else. */
+function numberIn(of: unknown, key: string): number {
+  const value = member(of, key);
+  const number = typeof value === "string" ? Number.parseFloat(value) : value;
+  return typeof number === "number" && Number.isFinite(number) ? number : Number.NaN;
 }
 
 function ratio(text: string): number {

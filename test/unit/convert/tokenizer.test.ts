@@ -16,6 +16,9 @@ function entriesOf(json: unknown, rows = 2048) {
   };
 }
 
+/** Nested more deeply than recursion goes. */
+const deep = () => JSON.parse("[".repeat(20_000) + "]".repeat(20_000));
+
 describe("tokenizer.json to GGUF", () => {
   test("merges as pairs and as strings give the same", () => {
     const pairs = golden();
@@ -69,6 +72,13 @@ describe("tokenizer.json to GGUF", () => {
       (json) => ({ ...json, pre_tokenizer: { type: "Whitespace" } }),
       /another way than Qwen2's/,
     ],
+    ["a pre-tokenizer of any depth", (json) => ({ ...json, pre_tokenizer: deep() }), /another way than Qwen2's/],
+    [
+      "a merge of any depth",
+      (json) => ({ ...json, model: { ...json.model, merges: [deep()] } }),
+      /expected two tokens/,
+    ],
+    ["an added token that is null", (json) => ({ ...json, added_tokens: [null] }), /lacks id or content/],
     ["added tokens that are no list", (json) => ({ ...json, added_tokens: 3 }), /added_tokens is no list/],
   ])("refuses %s", (_, change, message) => {
     expect(() => entriesOf(change(golden()))).toThrow(message);

@@ -59,6 +59,7 @@ test("file: URLs become paths, addresses are refused, and a system message comes
     { type: "image", path: "/tmp/a b.png" },
   ]);
   expect(() => parseMessages(image("https://example.org/a.png"), "m")).toThrow("only file: and data: URLs");
+  expect(() => parseMessages(image(""), "m")).toThrow('only file: and data: URLs are opened, and this is ""');
   expect(() => parseMessages(image("file://elsewhere/a.png"), "m")).toThrow("is not a local path");
   const late = [
     { role: "user", content: "a" },

@@ -1,4 +1,4 @@
-// What the functions of the fake driver share: devices, their memory, and work that waits for somebody to wait for it.
+// The functions of the fake driver share this: devices, their memory, and work that waits for somebody to wait for it.
 #pragma once
 #include <deque>
 #include <functional>
