@@ -11,6 +11,10 @@ import sys
 from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
 
+VISION = ("v.", "mm.")  # beginnings of names
+HYPER = ("attn_visual_kv", "attn_v_gate")  # parts of them
+
+
 def main() -> None:
     source, out = GGUFReader(sys.argv[1]), GGUFWriter(sys.argv[2], "qwen2")
     for name, field in source.fields.items():
@@ -23,7 +27,7 @@ def main() -> None:
             name.replace("mplugowl3.", "qwen2."), field.contents(), field.types[0], field.types[-1] if array else None
         )
     for tensor in source.tensors:
-        if not tensor.name.startswith(("v.", "mm.")) and "attn_visual_kv" not in tensor.name:
+        if not tensor.name.startswith(VISION) and not any(part in tensor.name for part in HYPER):
             out.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
     out.write_header_to_file()
     out.write_kv_data_to_file()

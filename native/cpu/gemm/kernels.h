@@ -31,9 +31,9 @@
 
 namespace owl3::cpu::gemm {
 
-/// What rounding took from some blocks of int8 rows, as int8 blocks of the same places with residual_step times their
-/// scale. Trained models have a few channels a hundred times as large as the others, and without residuals all 32 values
-/// of such a channel's block would be as coarse. Only Q8_0 takes them: other formats lose more by themselves.
+/// The residuals of int8 rows: second int8 blocks of what rounding took from some of the first, with residual_step times
+/// their scale. Trained models have a few channels a hundred times as large as the others, and without residuals all 32
+/// values of such a channel's block would be as coarse. Only Q8_0 takes them: other formats lose more by themselves.
 struct Residuals {
   bool everywhere;   ///< all blocks have one, not only those that stand out (rows.h)
   int8_t* q;         ///< [rows, padded], where there is one; null: none are wanted
