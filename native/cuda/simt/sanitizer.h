@@ -1,5 +1,5 @@
-// What AddressSanitizer and ThreadSanitizer, where one of them watches, must know of fibers: which stack a thread goes on
-// with. Private to this folder.
+// AddressSanitizer and ThreadSanitizer, where one of them watches, are told which stack a thread goes on with. Private to
+// this folder.
 #pragma once
 #include <cstddef>
 
