@@ -5,5 +5,13 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // The parts that read what others wrote; tools/coverage/run measures them, and the same of the C++.
+    coverage: {
+      provider: "v8",
+      include: ["src/prompt/**", "src/constrain/**", "src/cli/filter.ts"],
+      reporter: ["text", "json"],
+      reportsDirectory: "coverage",
+      thresholds: { lines: 100, branches: 95 },
+    },
   },
 });

@@ -57,6 +57,11 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
     std::shared_ptr<model::Model> model;
     bool busy = false;  // busy and disposed: main thread only
     bool disposed = false;
+    /// Frees the session's memory, and the model's if nobody else has it: a garbage collection may be far off.
+    void release() {
+      session.reset();
+      model.reset();
+    }
   };
 
  private:

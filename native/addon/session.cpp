@@ -95,7 +95,7 @@ Napi::Value SessionObject::start(Napi::Env env, Work work, Done done) {
   // Ends with the worker, on the main thread, before the promise's reactions run.
   std::shared_ptr<void> guard(nullptr, [state = state_](void*) {
     state->busy = false;
-    if (state->disposed) state->session.reset();
+    if (state->disposed) state->release();
   });
   return run_async(
       env, [state = state_, guard, work = std::move(work)]() mutable { return work(*state->session); },
@@ -217,6 +217,7 @@ SessionObject::PartRequest SessionObject::part_request(Napi::Value v) const {
     if (!t.IsArray()) throw invalid(env, "targets must be an array of arrays of ids");
     const Napi::Array rows = t.As<Napi::Array>();
     for (uint32_t i = 0; i < rows.Length(); i++) r.targets.push_back(to_ids(rows.Get(i), "targets"));
+    use(env);  // what was asked above may be JavaScript, which may have disposed of the session
     for (const std::vector<int32_t>& row : r.targets)
       for (const int32_t id : row)
         if (id < 0 || id >= state_->model->config().vocab_size)
@@ -276,7 +277,7 @@ Napi::Value SessionObject::bytes(const Napi::CallbackInfo& info) {
 
 void SessionObject::dispose(const Napi::CallbackInfo&) {
   state_->disposed = true;
-  if (!state_->busy) state_->session.reset();
+  if (!state_->busy) state_->release();
 }
 
 Napi::Function EmbedsObject::define(Napi::Env env, Classes* classes) {

@@ -35,7 +35,6 @@ struct Tables {
 
 struct Range {
   int32_t from = 0, to = 0;
-  bool empty() const { return from >= to; }
 };
 struct GrammarNode {
   int32_t state = -1;

@@ -78,7 +78,7 @@ void Machine::step(const Configuration& c, uint8_t byte, std::vector<Configurati
     case Place::array_item:
     case Place::other_key:
     case Place::object_value:
-      return;  // never on top
+      return;  // can't happen: they are never on top
   }
 }
 
@@ -115,7 +115,7 @@ void Machine::leave(int32_t below, int32_t label, uint8_t byte, std::vector<Conf
       return;
     }
     default:
-      return;
+      return;  // can't happen: the others are never below
   }
 }
 

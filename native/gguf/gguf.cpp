@@ -28,15 +28,9 @@ std::string range(int64_t lo, int64_t hi) {
 }  // namespace
 
 std::shared_ptr<const File> File::open(const std::string& path) {
-  const Mapping m = map_file(path);
-  std::shared_ptr<File> f;
-  try {
-    f.reset(new File);
-  } catch (...) {
-    unmap(m);
-    throw;
-  }
+  std::shared_ptr<File> f(new File);  // it unmaps the file, so it is there before the mapping
   f->path_ = path;
+  const Mapping m = map_file(path);
   f->base_ = m.base;
   f->size_ = m.size;
   f->mapped_ = true;

@@ -197,7 +197,7 @@ size_t Sampler::nucleus(size_t kept, float max) {
       if (sum >= enough) return done + 1;
     }
   }
-  return kept;
+  return kept;  // can't happen: top_p is below 1 by more than sums in two orders differ
 }
 
 }  // namespace owl3::sample

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -47,6 +47,21 @@ describe("dispose", () => {
       () => s.pagesInUse,
     ];
     for (const use of uses) expect(use).toThrow(/disposed of/);
+  });
+
+  // A file is mapped as long as the model's memory is there.
+  test.skipIf(process.platform !== "linux")("gives the memory back at once, without a garbage collection", async () => {
+    const copy = join(folder, "own.gguf");
+    copyFileSync(path, copy);
+    const mapped = () => readFileSync("/proc/self/maps", "utf8").includes(copy);
+    const other = await native().openModel(copy, { threads: 1 });
+    const embeds = await other.encode(pixels(1), 1);
+    const [idle, asked] = [session(other), session(other)];
+    await asked.advance([{ sequence: asked.create(), ids: long, media: [{ offset: 3, embeds, crop: 0 }] }]);
+    for (const thing of [other, embeds, idle]) thing.dispose();
+    expect(mapped()).toBe(true); // the session that is left can go on
+    asked.dispose();
+    expect(mapped()).toBe(false);
   });
 
   test("during a call takes effect when the call ends", async () => {

@@ -5,18 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define OWL3_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define OWL3_ASAN
-#endif
-#endif
-#ifdef OWL3_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
+#include "cuda/simt/sanitizer.h"
 
 // owl3_simt_switch(save, load): pushes the registers that a function must keep, stores the stack pointer in *save, takes
 // `load` for it and pops the registers that lie there.
@@ -86,60 +75,45 @@ owl3_simt_switch:
 namespace owl3::cuda::simt {
 namespace {
 
-#if defined(OWL3_ASAN) || !defined(__OPTIMIZE__)
-constexpr size_t stack_bytes = 256 << 10;
-#else
-constexpr size_t stack_bytes = 64 << 10;
-#endif
 constexpr uint64_t canary = 0x5ca1ab1e0ddba11ull;
 
 thread_local Fiber* running = nullptr;
 
 /// From a fiber back to the scheduler.
-void leave(Fiber& f) {
+OWL3_SWITCHES void leave(Fiber& f) {
   Block& b = *f.block;
-#ifdef OWL3_ASAN
-  __sanitizer_start_switch_fiber(f.done ? nullptr : &f.sanitizer, b.scheduler_stack, b.scheduler_stack_bytes);
-#endif
+  before_switch(f.stack->watched, b.scheduler, f.done);
   owl3_simt_switch(&f.sp, b.scheduler_sp);
-#ifdef OWL3_ASAN
-  __sanitizer_finish_switch_fiber(f.sanitizer, nullptr, nullptr);
-#endif
+  after_switch(f.stack->watched);
 }
 
 /// From the scheduler to a fiber, until it leaves.
-void enter(Fiber& f) {
+OWL3_SWITCHES void enter(Fiber& f) {
   Block& b = *f.block;
   running = &f;
   f.waits = nullptr;
-#ifdef OWL3_ASAN
-  __sanitizer_start_switch_fiber(&b.sanitizer, f.stack, stack_bytes);
-#endif
+  before_switch(b.scheduler, f.stack->watched, false);
   owl3_simt_switch(&b.scheduler_sp, f.sp);
-#ifdef OWL3_ASAN
-  __sanitizer_finish_switch_fiber(b.sanitizer, nullptr, nullptr);
-#endif
+  after_switch(b.scheduler);
   if (b.failure) std::rethrow_exception(std::exchange(b.failure, nullptr));
 }
 
 /// A GPU's barriers don't wait for threads that returned, but none of our kernels wants that: a thread that goes on where
 /// others have ended works in vain, so here it waits forever and is found.
 void finish(Fiber& f) {
-  f.done = true;
+  f.done = f.stack->returned = true;
   f.block->live--;
 }
 
-[[noreturn]] void fiber_main() {
-#ifdef OWL3_ASAN
-  __sanitizer_finish_switch_fiber(nullptr, &running->block->scheduler_stack, &running->block->scheduler_stack_bytes);
-#endif
+[[noreturn]] OWL3_SWITCHES void fiber_main() {
   Fiber& f = *running;
   Block& b = *f.block;
+  after_switch(f.stack->watched, &b.scheduler);
   try {
     b.body(b.params);
     if (!f.open.empty() || !f.groups.empty()) broken(f, f.place, "it returns without having waited for its copies");
     uint64_t bottom;
-    std::memcpy(&bottom, f.stack, sizeof bottom);
+    std::memcpy(&bottom, f.stack->bytes, sizeof bottom);
     if (bottom != canary) broken(f, f.place, "it needs a larger stack");
   } catch (...) {
     b.failure = std::current_exception();
@@ -150,11 +124,9 @@ void finish(Fiber& f) {
 }
 
 void start(Fiber& f) {
-#ifdef OWL3_ASAN
-  __asan_unpoison_memory_region(f.stack, stack_bytes);  // an earlier kernel may have been left in the middle
-#endif
-  std::memcpy(f.stack, &canary, sizeof canary);
-  auto** end = reinterpret_cast<void**>(f.stack + stack_bytes);
+  f.stack->watched.restart(std::exchange(f.stack->returned, false));
+  std::memcpy(f.stack->bytes, &canary, sizeof canary);
+  auto** end = reinterpret_cast<void**>(f.stack->bytes + stack_bytes);
 #if defined(__x86_64__)
   void** at = end - 2;  // so that the stack is aligned as after a call
   *at = reinterpret_cast<void*>(&fiber_main);
@@ -271,11 +243,11 @@ void meet(Meeting& m, uint32_t wanted, const Place& place, void (*act)(Slot*)) {
 }
 
 void prepare(Block& b, uint32_t threads) {
-  thread_local std::vector<std::unique_ptr<char[]>> stacks;
+  thread_local std::vector<std::unique_ptr<Stack>> stacks;
   b.fibers.resize(threads);
   b.meetings.resize(threads / warp_lanes);
   for (uint32_t i = 0; i < threads; i++) {
-    if (stacks.size() <= i) stacks.emplace_back(new char[stack_bytes]);
+    if (stacks.size() <= i) stacks.push_back(std::make_unique_for_overwrite<Stack>());
     Fiber& f = b.fibers[i];
     f.stack = stacks[i].get();
     f.block = &b;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/simt/host.h"
+#include "cuda/simt/sanitizer.h"
 
 namespace owl3::cuda::simt {
 
@@ -38,11 +39,25 @@ struct Copy {
   const void* from;
 };
 
+#if defined(OWL3_ASAN) || defined(OWL3_TSAN) || !defined(__OPTIMIZE__)
+constexpr size_t stack_bytes = 256 << 10;
+#else
+constexpr size_t stack_bytes = 64 << 10;
+#endif
+
+/// The stack of one fiber after another.
+struct Stack {
+  alignas(16) char bytes[stack_bytes];
+  Watched watched{bytes, stack_bytes};
+  bool returned = false;  ///< whether the last fiber came to its end
+  ~Stack() { watched.end(); }
+};
+
 struct Block;
 
 struct Fiber {
   void* sp = nullptr;
-  char* stack = nullptr;
+  Stack* stack = nullptr;
   Block* block = nullptr;
   uint32_t thread = 0, lane = 0, warp = 0;
   bool done = false;
@@ -51,7 +66,6 @@ struct Fiber {
   Place place = {};
   std::vector<Copy> open;                 ///< cp.async since the last commit
   std::vector<std::vector<Copy>> groups;  ///< committed and not waited for, oldest first
-  void* sanitizer = nullptr;              ///< AddressSanitizer's fake stack
   bool runnable() const { return !done && (waits == nullptr || waits->generation != since); }
 };
 
@@ -69,9 +83,7 @@ struct Block {
   std::vector<Meeting> meetings;  ///< [warps]
   std::exception_ptr failure;
   void* scheduler_sp = nullptr;
-  void* sanitizer = nullptr;
-  const void* scheduler_stack = nullptr;
-  size_t scheduler_stack_bytes = 0;
+  Watched scheduler = {};
 };
 
 /// The fiber that runs now on this thread of the system.

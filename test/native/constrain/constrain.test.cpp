@@ -53,10 +53,41 @@ TEST("constrain: masks follow an object, its array and counted strings over the 
   CHECK(m.complete() && m.accepts());
   m.accept(static_cast<int32_t>(texts.size()));
   CHECK_THROWS(m.accept(id("x")), ErrorCode::invalid_argument);
+  CHECK(m.complete() && m.accepts());
   other.accept(id("\"],"));
   CHECK(allowed(other) == (Strings{"\""}));
   other.accept(id("\""));
   CHECK(allowed(other) == (Strings{"\"", "b", "\":\""}));  // any key of b and c; "a" is none of them
+}
+
+TEST("constrain: arrays lie in each other as deep as frames are kept, and then must close") {
+  constrain::Tables t;  // arrays of arrays
+  t.edge_starts = {0, 0};
+  t.labels = {0};
+  t.nodes = {-1, 0, 0, 0, 1, 0, 0};
+  t.arrays = {0, 0, 0, 0, constrain::unlimited};
+  t.key_starts = {0};
+  const std::vector<std::string> brackets = {"[", "]"};
+  constrain::Matcher m(constraint(brackets, t));
+  int depth = 0;
+  while (contains(m.mask(), 0)) {
+    m.accept(0);
+    depth++;
+    CHECK(depth < 10000);
+  }
+  CHECK(depth > 50);
+  for (; depth > 0; depth--) m.accept(1);
+  CHECK(m.complete());
+  t.arrays[3] = 1;  // each has an item, so that none can close
+  constrain::Matcher endless(constraint(brackets, t));
+  CHECK_THROWS(
+      [&] {
+        for (int i = 0; i < 10000; i++) {
+          CHECK(contains(endless.mask(), 0));
+          endless.accept(0);
+        }
+      }(),
+      ErrorCode::unsupported);
 }
 
 TEST("constrain: an id that may not come changes nothing") {

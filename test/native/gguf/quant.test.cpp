@@ -29,6 +29,8 @@ TEST("quant: the list of formats is complete and its numbers are GGML's") {
   CHECK(gguf::find_format(30u) == &gguf::format(DType::bf16));
   CHECK(gguf::find_format(14u) == gguf::find_format(std::string_view("Q6_K")));
   CHECK(gguf::find_format(3u) == nullptr);  // Q4_1
+  CHECK(gguf::find_format("Q4_1") == nullptr);
+  CHECK_THROWS(gguf::format(static_cast<DType>(3)), ErrorCode::internal);
 }
 
 TEST("quant: dequantises bit for bit as Python gguf") {

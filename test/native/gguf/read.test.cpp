@@ -50,7 +50,19 @@ TEST("gguf: look-ups check kind and range, and name the key") {
   CHECK_THROWS(f->string("kinds.u8"), ErrorCode::bad_model);
   CHECK_THROWS(f->strings("kinds.string"), ErrorCode::bad_model);
   CHECK_THROWS(f->integers("kinds.array.i32", -1, 3), ErrorCode::bad_model);
+  CHECK_THROWS(f->integers("kinds.array.i32", -2, 2), ErrorCode::bad_model);
+  CHECK_THROWS(f->integers("kinds.string", 0, 1), ErrorCode::bad_model);
+  CHECK_THROWS(f->integers("missing", 0, 1), ErrorCode::bad_model);
   CHECK_THROWS(f->numbers("kinds.array.f32", 0, 1), ErrorCode::bad_model);
+  CHECK_THROWS(f->numbers("kinds.array.f32", -1, 0), ErrorCode::bad_model);
+  CHECK_THROWS(f->numbers("kinds.array.i32", -9, 9), ErrorCode::bad_model);
+  CHECK_THROWS(f->number("kinds.f32", -1, 0), ErrorCode::bad_model);
+  CHECK_THROWS(f->integer("kinds.u8", 201, 255), ErrorCode::bad_model);
+  CHECK_THROWS(f->integer("kinds.u8", -9, -1), ErrorCode::bad_model);
+  CHECK_THROWS(f->integer("kinds.i8", -99, 0), ErrorCode::bad_model);
+  CHECK_THROWS(f->integer("kinds.bool", 0, 1), ErrorCode::bad_model);
+  CHECK_THROWS(f->integer("kinds.f32", 0, 1), ErrorCode::bad_model);
+  CHECK_THROWS(f->integer("kinds.array.i32", 0, 1), ErrorCode::bad_model);
   try {
     f->integer("kinds.u8", 0, 199);
   } catch (const Error& e) {
@@ -166,6 +178,25 @@ TEST("gguf: a small file, and every truncation of it is refused") {
     cut.data = whole.data.substr(0, n);
     CHECK(!complaint(cut).empty());
   }
+}
+
+TEST("gguf: unsigned arrays are integers of a range, too, and the hash of a header is that of its bytes alone") {
+  const auto list = [](uint64_t last) {
+    Bytes b;
+    b.header(1, 1).text("list").put<uint32_t>(9).put<uint32_t>(10).put<uint64_t>(2).put<uint64_t>(5).put(last);
+    return b.tensor("t", {8}, 0, 0).pad(32).zeros(32);
+  };
+  const Bytes bytes = list(7), larger = list(~uint64_t{0});
+  const auto f = parse(bytes);
+  CHECK((f->integers("list", 5, 7) == std::vector<int64_t>{5, 7}));
+  CHECK_THROWS(f->integers("list", 5, 6), ErrorCode::bad_model);
+  CHECK_THROWS(f->integers("list", 6, 7), ErrorCode::bad_model);
+  CHECK_THROWS(f->integers("list", -7, -5), ErrorCode::bad_model);
+  CHECK_THROWS(parse(larger)->integers("list", 0, std::numeric_limits<int64_t>::max()), ErrorCode::bad_model);
+  Bytes values = bytes;
+  values.data.back() = 1;
+  CHECK_EQ(parse(values)->header_hash(), f->header_hash());
+  CHECK(parse(larger)->header_hash() != f->header_hash());
 }
 
 TEST("gguf: no single changed byte makes the reader do worse than refuse") {

@@ -79,6 +79,20 @@ TEST("sample: the k largest are the same by both ways and ties go by id") {
   CHECK_EQ(sample::top_logprobs(ops::pick_row(x, 9999), 9999).size(), x.size());
 }
 
+TEST("sample: the log-probability of a given id, and none of logits that are no numbers") {
+  const std::vector<float> x = noise(100, 5);
+  const std::vector<double> p = softmax(x);
+  const ops::Picked row = ops::pick_row(x, 1);
+  for (const int32_t id : {0, 42, 99}) {
+    const auto one = sample::logprob(x, row, id);
+    CHECK_EQ(one.id, id);
+    CHECK_NEAR(one.logprob, std::log(p[static_cast<size_t>(id)]), 2e-6);
+  }
+  std::vector<float> bad = x;
+  bad[3] = NAN;
+  CHECK_THROWS(sample::logprob(bad, ops::pick_row(bad, 1), 0), ErrorCode::bad_model);
+}
+
 TEST("sample: temperature draws from the softmax") {
   const std::vector<float> x = {0, 1, 2, -1};
   sample::SamplerOptions o;
@@ -172,15 +186,29 @@ TEST("sample: damaged logits and options are errors") {
   x[3] = INFINITY;
   CHECK_THROWS(sampler.sample(x), ErrorCode::bad_model);
   CHECK_THROWS(sample::top_logprobs(ops::pick_row(std::vector<float>(3, -INFINITY), 2), 2), ErrorCode::bad_model);
-  sample::SamplerOptions o;
-  o.temperature = NAN;
-  CHECK_THROWS(sample::Sampler(o), ErrorCode::invalid_argument);
-  o = {};
-  o.top_p = 0;
-  CHECK_THROWS(sample::Sampler(o), ErrorCode::invalid_argument);
-  o = {};
-  o.repetition_penalty = 0;
-  CHECK_THROWS(sample::Sampler(o), ErrorCode::invalid_argument);
+  using Options = sample::SamplerOptions;
+  const Options wrong[] = {{.temperature = NAN},
+                           {.temperature = -1},
+                           {.temperature = 101},
+                           {.top_k = -1},
+                           {.top_p = 0},
+                           {.top_p = 1.1f},
+                           {.min_p = -0.1f},
+                           {.min_p = 1.1f},
+                           {.repetition_penalty = 0},
+                           {.repetition_penalty = 101},
+                           {.presence_penalty = 101},
+                           {.presence_penalty = NAN},
+                           {.frequency_penalty = -101},
+                           {.logprobs = -1}};
+  for (const Options& options : wrong) CHECK_THROWS(sample::Sampler(options), ErrorCode::invalid_argument);
+}
+
+TEST("sample: ids of the prompt that the model has not, penalise nothing") {
+  const std::vector<float> x = noise(50, 4);
+  sample::Sampler plain({}), penalising({.repetition_penalty = 1.5f});
+  penalising.reset(std::vector<int32_t>{-1, 50, 9999});
+  CHECK_EQ(penalising.sample(x).token.id, plain.sample(x).token.id);
 }
 
 TEST("sample: only allowed ids are drawn, and log-probabilities stay those of the whole row") {

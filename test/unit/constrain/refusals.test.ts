@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { compileFormat } from "../../../src/constrain/compile.js";
 import { SchemaError, UsageError } from "../../../src/errors.js";
+import { acceptsValue, constraintOf } from "../../support/grammar.js";
 
 /** The pointer and the reason with which a schema is refused. */
 function refusal(schema: unknown, limits = {}): [string, string] | undefined {
@@ -24,6 +25,8 @@ test("what can't be followed is refused, with its place", () => {
     [{ allOf: [] }, "/allOf", /a list of schemas/],
     [{ multipleOf: 0 }, "/multipleOf", /above 0/],
     [{ $ref: "#/nope" }, "/$ref", /nothing at/],
+    [{ $ref: "#nope" }, "/$ref", /no anchor/],
+    [{ $ref: "http://[" }, "/$ref", /is no reference/],
     [{ $ref: "https://example.org/other.json" }, "/$ref", /outside of the schema/],
     [{ $ref: "#" }, "", /refers to itself/],
     [{ $defs: { a: { anyOf: [{ $ref: "#/$defs/a" }, true] } }, $ref: "#/$defs/a" }, "/$defs/a", /refers to itself/],
@@ -53,6 +56,18 @@ test("what can't be followed is refused, with its place", () => {
     [{ not: {} }, "", /no value is valid/],
     [{ type: "string", not: { format: "date" } }, "", /can't be followed here/],
     [{ type: "object", minProperties: 3 }, "", /can't be told apart/],
+    [{ properties: 3 }, "/properties", /an object is expected here/],
+    [{ anyOf: 3 }, "/anyOf", /a list of schemas is expected/],
+    [{ $ref: "#/%zz" }, "/$ref", /nothing at "#\/%zz"/],
+    [{ $ref: "#/a/b", a: 3 }, "/a", /no keyword/],
+    [{ type: "number", exclusiveMinimum: 1e300 }, "", /too large for an exclusive limit/],
+    [{ type: "number", minimum: 1e39 }, "", /its limits are too large/],
+    [{ type: "number", multipleOf: 123456.7 }, "", /too many digits to count in/],
+    [{ type: "string", pattern: "(a*)\\1" }, "/pattern", /./],
+    [{ type: "string", not: { pattern: "\\-" } }, "", /can't be followed here/],
+    [{ type: "object", patternProperties: { "\\-": {} } }, "/patternProperties", /none of Unicode mode/],
+    [{ type: "integer", not: { type: "integer" } }, "", /no value is valid/],
+    [{ type: "string", minLength: 3, maxLength: 2 }, "", /no value is valid/],
     [[], "", /a schema is an object/],
     [3, "", /a schema is an object/],
   ];
@@ -94,6 +109,9 @@ test("schemas of any size and depth end with an answer or a sentence", { timeout
     /kinds of values/,
   );
   expect(refusal({ type: "string", pattern: "(a|b)*a(a|b){30}$" }, limits)?.[1]).toMatch(/too/);
+  expect(refusal({ type: "integer", multipleOf: 19_999 }, { ...limits, states: 10_000 })?.[1]).toMatch(/too many/);
+  const patterns = Array.from({ length: 40 }, (_, i) => [`^${i}`, {}]);
+  expect(refusal({ type: "object", patternProperties: Object.fromEntries(patterns) })?.[1]).toMatch(/patterns meet/);
   expect(refusal({ type: "string", pattern: "a{1,99999999}" }, limits)?.[1]).toMatch(/too/);
   expect(refusal({ type: "string", maxLength: 2 ** 40 })).toBeUndefined();
   expect(refusal({ type: "array", maxItems: 2 ** 40, minItems: 2 ** 20 })).toBeUndefined();
@@ -109,6 +127,14 @@ test("the last format is compiled once; another, and the same after a change, an
   let deep: unknown = true;
   for (let i = 0; i < 20_000; i++) deep = { items: deep };
   expect(refusal(deep)?.[1]).toMatch(/deep/);
+});
+
+test("a reference may point into what is no schema, and an address may be ill-formed", () => {
+  const inside = { $ref: "#/x-parts/0/a~1b", "x-parts": [{ "a/b": { type: "null" } }] };
+  expect(acceptsValue(constraintOf({ schema: inside }), null)).toBe(true);
+  expect(acceptsValue(constraintOf({ schema: inside }), 1)).toBe(false);
+  expect(refusal({ $ref: "#/x-parts/1", "x-parts": [true] })?.[1]).toMatch(/nothing at/);
+  expect(refusal({ $id: "http://[", type: "null" })).toBeUndefined();
 });
 
 test("choices and patterns are checked", () => {

@@ -20,6 +20,11 @@ test("choice: options are shown below the last question, whose parts stay", () =
   ]);
 });
 
+test("choice: a conversation that ends with an answer stays as it is", () => {
+  const messages = [{ role: "assistant" as const, content: "A" }];
+  expect(withOptions(messages, ["cat", "dog"])).toEqual(messages);
+});
+
 test("choice: there are letters for 26 options", () => {
   const many = Array.from({ length: 26 }, (_, i) => `${i}`);
   expect(lettered(many).split("\n").at(-1)).toBe("Z. 25");

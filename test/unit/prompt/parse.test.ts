@@ -10,6 +10,7 @@ test("a conversation as JSON is checked part by part", () => {
     { type: "video", frames: ["1.png", "2.png"] },
   ];
   const [message] = parseMessages(JSON.stringify([{ role: "user", content, images: null }]), "m.json");
+  expect(parseMessages('[{"role":"user","content":"a","images":[]}]', "m")).toEqual([{ role: "user", content: "a" }]);
   expect(message?.content).toEqual([
     content[0],
     content[1],
@@ -25,6 +26,8 @@ test("a conversation as JSON is checked part by part", () => {
     ['[{"role":"user","content":[{"type":"image","data":"AAAA"}]}]', 'unknown key "data"'],
     ['[{"role":"assistant","content":"x","images":["a.png"]}]', "only a user's"],
     ['[{"role":"user","content":"x","images":"a.png"}]', "images must be a list"],
+    ['[{"role":"user","content":[],"images":["a.png"]}]', "content must be a string where there are images"],
+    [`[${'{"role":"user","content":""},'.repeat(10_000)}{"role":"user","content":""}]`, "more than 10000 messages"],
     ["{", "m.json is not JSON"],
     ["{}", "a list of messages"],
     ["[]", "a list of messages"],
@@ -86,8 +89,23 @@ test("a program's messages may have bytes, ids and how to look; a file's may not
     [[{ role: "user", content: [{ type: "image", path: "v", cut: 1 }] }], "cut must be"],
     [[{ role: "user", content: [{ type: "image", path: "v", sampling: {} }] }], "sampling is of a video"],
     [[{ role: "user", content: [{ type: "video", path: "v", sampling: { fsp: 1 } }] }], 'did you mean "fps"?'],
+    [[{ role: "user", content: [{ type: "image", data: "AAAA" }] }], "data must be a Uint8Array, not"],
+    [[{ role: "user", content: [{ type: "image", source: "a.png" }] }], "source: expected an opened source"],
   ] as const)
     expect(() => messagesOf(bad, "m", true)).toThrow(want);
+  const kept = [
+    {
+      role: "user",
+      content: [
+        { type: "video", frames: [data, "2.png"] },
+        { type: "image", data },
+      ],
+    },
+  ];
+  expect(messagesOf(kept, "m", true)).toEqual(kept);
+  const source = { name: "opened" };
+  const opened = [{ role: "user", content: [{ type: "image", source }] }];
+  expect(messagesOf(opened, "m", true)).toEqual(opened);
   expect(() => messagesOf(given, "m")).toThrow('unknown key "data"');
   expect(() => messagesOf(given.slice(1), "m")).toThrow('unknown key "ids"');
 });

@@ -13,4 +13,5 @@ test("media go where the prompt says, or first", () => {
   expect(placeMedia("<|image|> y", [])).toEqual([text("<|image|> y")]);
   expect(placeMedia("<|image|> y", [a], { literal: true })).toEqual([a, text("\n<|image|> y")]);
   expect(() => placeMedia("<|image|> y", [a, b], { interleave: true })).toThrow("1 <|image|> for 2 pictures");
+  expect(() => placeMedia("y", [a], { interleave: true })).toThrow("0 <|image|> for 1 picture or video");
 });

@@ -70,6 +70,18 @@ test("lone surrogates become U+FFFD, ids outside the vocabulary nothing", () => 
   expect(tokenizer.decode([])).toBe("");
 });
 
+test("the bytes of all tokens lie one after another; special tokens have none", () => {
+  const { bytes, starts } = tokenizer.tokenBytes();
+  expect(starts).toHaveLength(tokenizer.size + 1);
+  expect(starts.at(-1)).toBe(bytes.length);
+  const of = (id: number) => bytes.subarray(starts[id], starts[id + 1]);
+  const [id] = tokenizer.encodeText("owl") as [number];
+  expect(Buffer.from(of(id))).toEqual(Buffer.from(tokenizer.bytes(id)));
+  expect(of(id).length).toBeGreaterThan(0);
+  expect(of(tokenizer.imEnd)).toHaveLength(0);
+  expect(tokenizer.tokenText(tokenizer.imEnd)).toBe("<|im_end|>");
+});
+
 test("endless words and spaces take linear time, and texts past the cap are refused", () => {
   for (const text of [
     "a".repeat(400_000),
