@@ -130,6 +130,8 @@ class CudaBackend final : public ops::Backend {
     core_->upload(table_, table_bytes(limits_), [&](char* host) { extent = write_table(table, limits_, host); });
     current_ = {.view = table_view(limits_, table_), .extent = extent};
   }
+  bool runs_ahead() const override { return true; }
+  void take_ids(const int32_t* ids) override { cuda::take_ids(queue_, ids, current_); }
   void pass(const ops::PassKey& key, const std::function<void()>& body) override {
     if (key.rows > max_recorded_rows) return body();
     current_.extent = widened(current_.extent);
@@ -163,12 +165,12 @@ class CudaBackend final : public ops::Backend {
   void store_visual(const ops::StoreVisualParams& p) override {
     cuda::store_visual(queue_, p, static_cast<CudaKvStore*>(p.store)->addresses());
   }
-  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked) override {
+  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked, int32_t* first) override {
     const int32_t some = static_cast<int32_t>(std::min<int64_t>(k, n));
-    if (some < 1 || some > max_pick) return Backend::pick(logits, n, k, picked);
+    if (some < 1 || some > max_pick) return Backend::pick(logits, n, k, picked, first);
     const auto rows = static_cast<int64_t>(picked.size());
     grow_scratch(pick_bytes(rows, n, some));
-    cuda::pick(queue_, logits, rows, n, some, scratch_);
+    cuda::pick(queue_, logits, rows, n, some, scratch_, first);
     core_->download(scratch_, picked_bytes(rows, n, some),
                     [n, some, picked](const char* host) { read_picked(host, n, some, picked); });
   }

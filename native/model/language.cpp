@@ -20,7 +20,7 @@ LanguageScratch Language::scratch(const Stage& stage, int64_t rows, int64_t want
   return language_scratch(c_, rows, wanted, stage.activations.data(), nullptr);
 }
 
-const float* Language::forward(const ops::PassTable& table, KvCache& cache) const {
+const float* Language::forward(const ops::PassTable& table, KvCache& cache, const int32_t* ids) const {
   const int64_t rows = table.rows(), wanted = static_cast<int64_t>(table.wanted.size());
   LanguageScratch before = {};
   for (size_t i = 0; i < stages_.size(); i++) {
@@ -28,6 +28,7 @@ const float* Language::forward(const ops::PassTable& table, KvCache& cache) cons
     ops::Backend& backend = *stage.backend;
     const LanguageScratch s = scratch(stage, rows, wanted);
     backend.begin(table, cache.store(i));
+    if (i == 0 && ids != nullptr) backend.take_ids(ids);
     if (i > 0)
       backend.copy_from(*stages_[i - 1].backend, s.x, before.x,
                         static_cast<size_t>(rows * c_.hidden_size) * sizeof(float));

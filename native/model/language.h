@@ -18,9 +18,10 @@ class Language {
   /// keys and values.
   void reserve(int64_t rows, int64_t wanted) const;
 
-  /// Enqueues a pass over the table's rows. Returns logits [wanted, V] in the last stage's memory, valid until the next
+  /// Enqueues a pass over the table's rows, with these `ids` of the device instead of the table's unless null
+  /// (Backend::take_ids). Returns logits [wanted, V] in the last stage's memory, valid until the next
   /// pass.
-  const float* forward(const ops::PassTable& table, KvCache& cache) const;
+  const float* forward(const ops::PassTable& table, KvCache& cache, const int32_t* ids) const;
 
   /// Enqueues keys and values of one crop at `position`, for every hyper layer, from its image_embeds [T, d] in the
   /// first stage's memory.

@@ -54,6 +54,11 @@ uint64_t embeds_bytes(const Config& c, int64_t crops) {
   return checked_mul(static_cast<uint64_t>(crops), one, "image embeddings");
 }
 
+size_t next_ids_bytes(std::span<const Stage> stages, int32_t max_rows) {
+  if (stages.size() > 1 || !stages.front().backend->runs_ahead()) return 0;
+  return static_cast<size_t>(max_rows) * sizeof(int32_t);
+}
+
 size_t vision_activation_bytes(const Config& c, int64_t crops) {
   size_t bytes = 0;
   vision_scratch(c, crops, nullptr, &bytes);
@@ -90,12 +95,14 @@ ops::KvShape kv_shape(const Config& c, const Stage& stage, ops::KvType type) {
 MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span<const uint64_t> weight_bytes,
                        const PlanOptions& o) {
   MemoryPlan plan;
+  const size_t next_ids = next_ids_bytes(stages, std::max({1, o.max_rows, o.sequences}));
   for (size_t i = 0; i < stages.size(); i++)
     plan.devices.push_back({.device = stages[i].backend->device(),
                             .name = stages[i].backend->name(),
                             .layers = stages[i].layers,
                             .free_memory = stages[i].backend->free_memory(),
                             .memory = plan_stage(c, stages[i], i == 0, weight_bytes[i], o)});
+  if (next_ids > 0) plan.devices.front().memory.scratch += stages.front().backend->allocation_bytes(next_ids);
   // Samplers that look at whole rows copy them to the host.
   const auto logit_rows = static_cast<uint64_t>(std::max(o.logit_rows, std::max(1, o.sequences)));
   const uint64_t logits = checked_mul(logit_rows, static_cast<uint64_t>(c.vocab_size) * sizeof(float), "logits");

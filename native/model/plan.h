@@ -54,6 +54,10 @@ uint64_t embeds_bytes(const Config& c, int64_t crops);
 /// Bytes of activations of the vision tower over so many crops.
 size_t vision_activation_bytes(const Config& c, int64_t crops);
 
+/// Bytes of the ids that a session keeps on the device for passes that run ahead, of so many rows at most; 0 where none
+/// does: rows that are handed from stage to stage are waited for.
+size_t next_ids_bytes(std::span<const Stage> stages, int32_t max_rows);
+
 /// The most that inner scratch must serve in passes of so many rows.
 ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted);
 /// And for the vision tower and the projector over so many crops.

@@ -211,7 +211,8 @@ struct PickParams {
   int32_t k;
   int32_t* ids;  ///< [rows, chunks, k], -1 where there are fewer
   float* values;
-  float* sums;  ///< [rows, chunks, 2]: first launch: the chunk's maximum and sum of exp(x - maximum)
+  float* sums;     ///< [rows, chunks, 2]: first launch: the chunk's maximum and sum of exp(x - maximum)
+  int32_t* first;  ///< [rows] last launch: the first id; or null
 };
 struct PickSumParams {
   const float* sums;  ///< [rows, chunks, 2]

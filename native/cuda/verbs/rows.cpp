@@ -27,11 +27,21 @@ void launch_rope(Launcher& launcher, int32_t rows, const RopeStoreParams& p) {
          static_cast<uint32_t>(rope_floats(p.kv.head_dim)) * sizeof(float));
 }
 
+void copy_words(Launcher& launcher, const void* from, void* to, int64_t words) {
+  launch(launcher, "copy_words", {static_cast<uint32_t>(divide_up(words, rows_threads))}, rows_threads,
+         CopyParams{.from = from, .to = to, .words = words});
+}
+
 }  // namespace
 
 void get_rows(Launcher& launcher, const DeviceMatrix& w, const DeviceTable& table, float* y) {
   launch(launcher, "get_rows", {static_cast<uint32_t>(table.extent.rows)}, rows_threads,
          GetRowsParams{.w = w.packed, .ids = table.view.ids, .y = y});
+}
+
+/// In words of 16 bytes, of which the table's list and what a backend gives out have whole ones.
+void take_ids(Launcher& launcher, const int32_t* ids, const DeviceTable& table) {
+  copy_words(launcher, ids, const_cast<int32_t*>(table.view.ids), divide_up(table.extent.rows, 4));
 }
 
 void select_rows(Launcher& launcher, const float* x, int64_t cols, const DeviceTable& table, float* y) {
@@ -80,9 +90,7 @@ void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvA
 }
 
 void copy_page(Launcher& launcher, const ops::KvShape& shape, const void* from, void* to) {
-  const auto words = static_cast<int64_t>(page_bytes(shape) / 16);  // head_bytes() are whole words
-  launch(launcher, "copy_words", {static_cast<uint32_t>(divide_up(words, rows_threads))}, rows_threads,
-         CopyParams{.from = from, .to = to, .words = words});
+  copy_words(launcher, from, to, static_cast<int64_t>(page_bytes(shape) / 16));  // head_bytes() are whole words
 }
 
 }  // namespace owl3::cuda

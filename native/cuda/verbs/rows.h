@@ -10,6 +10,8 @@ namespace owl3::cuda {
 
 /// ops::Backend::get_rows.
 void get_rows(Launcher& launcher, const DeviceMatrix& w, const DeviceTable& table, float* y);
+/// Puts `ids` [rows] in the place of the table's.
+void take_ids(Launcher& launcher, const int32_t* ids, const DeviceTable& table);
 /// ops::Backend::select_rows.
 void select_rows(Launcher& launcher, const float* x, int64_t cols, const DeviceTable& table, float* y);
 

@@ -101,6 +101,28 @@ TEST("cuda backend: a decode step is one launch of what was recorded, without al
   CHECK_EQ(after.waits - before.waits, 5);  // one for each pass
 }
 
+TEST("cuda backend: the next step is enqueued when a step is waited for, with the id that the device picked") {
+  const auto model = open({fake_device()});
+  model::Session s(model, {256, ops::KvType::f16, 128, 0});
+  const int32_t q = s.create();
+  std::vector<int32_t> ids = count(20);
+  const auto step = [&] {
+    const model::Part part{.sequence = q, .ids = ids, .wanted = 1, .picked = 1, .goes_on = true};
+    ids = {s.advance(std::span(&part, 1))[0].picked[0].ids[0]};
+  };
+  step();
+  step();
+  for (int i = 0; i < 5; i++) {
+    const fake::Counts before = fake::counts();
+    step();
+    const fake::Counts after = fake::counts();
+    CHECK_EQ(after.replays - before.replays, 1);  // of the step after the one that was asked for
+    CHECK_EQ(after.waits - before.waits, 1);
+    CHECK_EQ(after.allocations, before.allocations);
+    CHECK(fake::pending() > 0);  // it is enqueued, and nobody has waited for it
+  }
+}
+
 TEST("cuda backend: a recording refuses copies and memory, while other threads go on") {
   const auto device = fake_device();
   const auto store =
