@@ -43,20 +43,33 @@ struct RowsParams {
 
 enum class ProductActivation : int32_t { none, gelu_tanh, gelu_erf };
 
-/// One product: y = activation(x w^T + bias) + residual, or y = silu(y) * (x w^T) when `gated`.
-struct ProductParams {
+/// Whether outputs are y = silu(g) * (x w^T), g = x gate^T. `before`: y holds g. `here`: the same launch computes g first.
+enum class Gating : int32_t { none, before, here };
+
+/// One product: y = activation(x w^T + bias) + residual, or a gated one, which has none of these.
+struct ProductOutput {
   PackedMatrix w;
-  const void* values = nullptr;  ///< rows of activations in the form that w takes (RowsParams)
-  const float* scales = nullptr;
-  int32_t padded = 0;  ///< columns of `values`
-  int32_t rows = 0;
-  const float* bias = nullptr;  ///< or null
+  const uint8_t* gate = nullptr;  ///< records of a matrix of w's size and packing; only where it is gated here
+  const float* bias = nullptr;    ///< or null
   const float* residual = nullptr;
   int32_t residual_rows = 0;  ///< 0: one residual row a row
-  int32_t gated = 0;          ///< y holds the gate's product
   ProductActivation activation = ProductActivation::none;
   float* y = nullptr;
   int64_t ldy = 0;
+};
+constexpr int32_t max_outputs = 4;
+
+/// Products of the same rows, by one kernel: all weights have its packing, and as many columns. Their strips are numbered
+/// one output after another.
+struct ProductParams {
+  const void* values = nullptr;  ///< rows of activations in the form that the weights take (RowsParams)
+  const float* scales = nullptr;
+  int32_t padded = 0;  ///< columns of `values`
+  int32_t rows = 0;
+  int32_t units = 0;  ///< records of a strip of every weight
+  Gating gating = Gating::none;
+  int32_t count = 0;
+  ProductOutput outputs[max_outputs];
 };
 
 // The table of a pass, as verbs/table.h lays it out.

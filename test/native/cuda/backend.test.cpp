@@ -101,6 +101,19 @@ TEST("cuda backend: a decode step is one launch of what was recorded, without al
   CHECK_EQ(after.waits - before.waits, 5);  // one for each pass
 }
 
+TEST("cuda backend: a step launches what its layers need and no more") {
+  const auto model = open({fake_device()});
+  model::Session s(model, {256, ops::KvType::f16, 128, 0});
+  const int32_t q = s.create();
+  append(s, q, count(20));
+  append(s, q, count(1));
+  const int64_t before = fake::counts().kernels;
+  append(s, q, count(1));
+  // A layer: rows and products of Q, K and V, of the output, of gate and up, and of down; rope_store; attention. Then the
+  // embedding, the wanted row, its norm and the output; two launches to pick.
+  CHECK_EQ(fake::counts().kernels - before, 3 * (4 * 2 + 2) + 4 + 2);
+}
+
 TEST("cuda backend: the next step is enqueued when a step is waited for, with the id that the device picked") {
   const auto model = open({fake_device()});
   model::Session s(model, {256, ops::KvType::f16, 128, 0});
