@@ -45,7 +45,9 @@ struct Stores {
   void add_crop(int32_t crop, int32_t position) {
     store->add_crop(crop);
     crops[static_cast<size_t>(crop)] = hold(cuda::crop_bytes(kv_shape));
-    const auto kv = normal_values(kv_shape.crop_tokens * 2 * width(), static_cast<uint32_t>(100 + crop));
+    auto kv = normal_values(kv_shape.crop_tokens * 2 * width(), static_cast<uint32_t>(100 + crop));
+    if (is_spoilt(-crop))
+      spoil(kv.data() + 7 * 2 * width() + shape.head_dim, 2 * shape.head_dim, 5);  // its eighth token
     for (int32_t layer = 0; layer < 2; layer++) {
       const ops::StoreVisualParams p{.store = store.get(),
                                      .crop = crop,
@@ -54,7 +56,7 @@ struct Stores {
                                      .kv = kv.data(),
                                      .shape = rope(),
                                      .key_shift = key_shift.data()};
-      naive.store_visual(p);
+      if (spoilt.empty()) naive.store_visual(p);
       cuda::store_visual(simulation, p, addresses());
     }
   }
@@ -76,6 +78,15 @@ struct Stores {
   std::vector<char*> pages, crops;
   std::vector<Memory> memory;
   std::vector<float> key_shift;
+  std::vector<int32_t> spoilt;  // positions of text, and -n of crop n, whose values are not all finite
+  bool is_spoilt(int32_t number) const { return std::ranges::find(spoilt, number) != spoilt.end(); }
+  /// Puts an infinity into these columns of the values of all heads, and a NaN beside it.
+  void spoil(float* v, int32_t head_stride, int32_t column) const {
+    for (int32_t head = 0; head < shape.kv_heads; head++) {
+      v[head * head_stride + column] = INFINITY;
+      v[head * head_stride + column + 1] = NAN;
+    }
+  }
 };
 
 /// A sequence: its values depend on its number and the position alone.
@@ -130,7 +141,9 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
     for (int32_t i = 0; i < t.rows; i++) {
       const uint32_t seed = parts[static_cast<size_t>(&t - table.sequences.data())].first->number * 1000 +
                             static_cast<uint32_t>(t.first_position + i);
-      const auto a = normal_values(ld, seed), b = normal_values(s.q_width(), seed + 500, 2);
+      auto a = normal_values(ld, seed);
+      if (s.is_spoilt(t.first_position + i)) s.spoil(a.data() + s.width(), s.shape.head_dim, 8);
+      const auto b = normal_values(s.q_width(), seed + 500, 2);
       kv.insert(kv.end(), a.begin(), a.end());
       q.insert(q.end(), b.begin(), b.end());
     }
@@ -154,7 +167,7 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
     cuda::rope_store(s.simulation, p, view, s.addresses());
     std::vector<float> ignored = q;
     p.q = layer == 0 ? o.expected_q.data() : ignored.data();
-    s.naive.rope_store(p);
+    if (s.spoilt.empty()) s.naive.rope_store(p);
   }
   ops::AttentionParams p{.q = o.q.data(),
                          .ldq = s.q_width(),
@@ -168,7 +181,7 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
   cuda::attention(s.simulation, p, view, s.addresses(), scratch.as());
   p.q = o.expected_q.data();
   p.out = o.expected.data();
-  s.naive.attention(p);
+  if (s.spoilt.empty()) s.naive.attention(p);  // which refuses what is not finite
   return o;
 }
 
@@ -277,6 +290,38 @@ TEST("cuda: a crop that no row sees is not read, nor pages beyond a row's positi
   b.crops = {{0, 3}};
   const Outputs with = run_pass(s, {{&a, 5}}, 0), without = run_pass(s, {{&b, 5}}, 0);
   CHECK(with.out == without.out);
+}
+
+TEST("cuda: what is not finite in later positions, or in crops that come later, leaves earlier rows alone") {
+  for (const Shape& shape : {Shape{6, 2, 64, ops::KvType::f16}, Shape{2, 1, 128, ops::KvType::f16},
+                             Shape{2, 1, 128, ops::KvType::q8_0}, Shape{2, 1, 16, ops::KvType::f16}}) {
+    const auto run = [&](int processors, std::vector<int32_t> chunks, std::vector<int32_t> spoilt) {
+      Stores s(shape, 70);
+      s.simulation.processors = processors;
+      s.spoilt = std::move(spoilt);
+      TestSequence a{.number = 1, .crops = s.add_crops({4, 12})};
+      std::vector<float> all;
+      for (const int32_t rows : chunks) {
+        const Outputs o = run_pass(s, {{&a, rows}}, 0);
+        all.insert(all.end(), o.out.begin(), o.out.end());
+      }
+      return all;
+    };
+    const std::vector<int32_t> one_by_one(22, 1), spoilt = {-1, 18};  // the second crop and a position of text
+    const std::vector<float> finite = run(1, {22}, {}), alone = run(1, one_by_one, spoilt);
+    for (const int processors : {1, 1000}) {
+      const std::vector<float> together = run(processors, {22}, spoilt);
+      CHECK(std::memcmp(together.data(), alone.data(), alone.size() * sizeof(float)) == 0);
+    }
+    const auto width = static_cast<size_t>(shape.heads * shape.head_dim);
+    for (size_t i = 0; i < finite.size(); i++) {
+      const size_t row = i / width, column = i % static_cast<size_t>(shape.head_dim);
+      const bool of_crop = row >= 12 && (column == 5 || column == 6),
+                 of_text = row >= 18 && (column == 8 || column == 9);
+      if (shape.type == ops::KvType::f16) CHECK_EQ(std::isnan(alone[i]), of_crop || of_text);
+      if (row < 12) CHECK_EQ(alone[i], finite[i]);
+    }
+  }
 }
 
 TEST("cuda: passes have the same bits in every schedule") {
