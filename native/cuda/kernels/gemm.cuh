@@ -124,7 +124,9 @@ OWL3_DEVICE void gemv(const ProductParams& p) {
   });
 }
 
+template <bool Terms>
 struct StagedRows {
+  using Stage = cuda::Stage<Terms>;
   const Stage& stage;
   int tiles, g, t;
   OWL3_DEVICE bool has(int tile) const { return tile < tiles; }
@@ -149,10 +151,11 @@ struct StagedRows {
 
 /// Begins to copy stage `index` of the block's rows; rows that do not exist repeat the last one.
 template <class Format>
-OWL3_DEVICE void copy_stage(const ProductParams& p, Stage& stage, int first_row, int index) {
+OWL3_DEVICE void copy_stage(const ProductParams& p, Stage<Activations<Format>::half>& stage, int first_row, int index) {
   using X = Activations<Format>;
+  using Stage = cuda::Stage<X::half>;
   const int64_t pitch = static_cast<int64_t>(p.padded) * X::bytes_a_column;
-  const int used = min_of(Stage::rows, (p.rows - first_row + 7) / 8 * 8);
+  const int used = min_of(gemm_rows, (p.rows - first_row + 7) / 8 * 8);
   for (int i = simt::thread(); i < used * (Stage::row_bytes / 16); i += gemm_threads) {
     const int row = i / 16, at = i % 16 * 16;
     const auto* from = static_cast<const uint8_t*>(p.values) + min_of(first_row + row, p.rows - 1) * pitch;
@@ -171,10 +174,11 @@ OWL3_DEVICE void copy_stage(const ProductParams& p, Stage& stage, int first_row,
 template <class Format>
 OWL3_DEVICE void gemm(const ProductParams& p) {
   using X = Activations<Format>;
+  using Stage = cuda::Stage<X::half>;
   constexpr int stage_units = Stage::row_bytes / X::unit_bytes;
   auto* stages = reinterpret_cast<Stage*>(simt::shared_memory());
   const int lane = simt::lane(), g = lane / 4, t = lane % 4;
-  const int first_row = simt::block_x() * Stage::rows;
+  const int first_row = simt::block_x() * gemm_rows;
   const StripPlace at(p, simt::block_y() * (gemm_threads / 32) + simt::warp());
   const bool works = at.exists(p);
   const int tiles = min_of(gemm_tiles, (p.rows - first_row + 7) / 8);
@@ -192,7 +196,7 @@ OWL3_DEVICE void gemm(const ProductParams& p) {
         simt::copy_wait<0>();
       }
       simt::barrier();
-      const StagedRows x = {stages[stage % 2], tiles, g, t};
+      const StagedRows<X::half> x = {stages[stage % 2], tiles, g, t};
 #pragma unroll
       for (int i = 0; i < stage_units; i++) {
         if (!works || unit + i >= units) break;

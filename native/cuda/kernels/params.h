@@ -128,6 +128,14 @@ struct KvView {
 
 constexpr int32_t max_head_dim = 256;
 
+/// Cosines and sines of rotary positions.
+struct AnglesParams {
+  const int32_t* positions;  ///< [rows]; null: all rows stand at `position`
+  int32_t position, head_dim;
+  float* angles;                    ///< [rows, head_dim]: cosines of half of them, then sines
+  float inverse[max_head_dim / 2];  ///< inverse frequencies
+};
+
 /// Rotates rows, and stores their keys and values.
 struct RopeStoreParams {
   float* q;  ///< or null
@@ -140,9 +148,8 @@ struct RopeStoreParams {
   const float* key_shift;
   TableView table;
   KvView kv;
-  int32_t crop;  ///< the rows are keys of this crop at `position`; -1: they are the table's
-  int32_t position;
-  float inverse[max_head_dim / 2];  ///< inverse frequencies
+  const float* angles;  ///< of the rows, or of all keys of a crop
+  int32_t crop;         ///< the rows are keys of this crop; -1: they are the table's
 };
 
 struct CopyParams {

@@ -116,9 +116,9 @@ void multiply(Launcher& launcher, Form form, const ProductParams& p) {
                   static_cast<uint32_t>(gemv_floats(one ? gemv_rows : gemv32_rows)) * sizeof(float));
   }
   launch(launcher, kernels.gemm,
-         {static_cast<uint32_t>(divide_up(p.rows, Stage::rows)),
+         {static_cast<uint32_t>(divide_up(p.rows, gemm_rows)),
           static_cast<uint32_t>(divide_up(strips, gemm_threads / 32))},
-         gemm_threads, p, gemm_stages * sizeof(Stage));
+         gemm_threads, p, gemm_stages * (form == Form::int8 ? sizeof(Stage<false>) : sizeof(Stage<true>)));
 }
 
 /// What a launch has in common.

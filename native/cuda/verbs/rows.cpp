@@ -12,7 +12,7 @@ namespace owl3::cuda {
 namespace {
 
 /// Inverse frequencies as the CPU has them (cpu/rope/rope.cpp): the power in double, rounded to float.
-void set_frequencies(const ops::RopeShape& s, RopeStoreParams& p) {
+void set_frequencies(const ops::RopeShape& s, AnglesParams& p) {
   if (s.head_dim % 2 != 0 || s.head_dim > max_head_dim)
     throw Error(ErrorCode::unsupported, "rotary positions need an even head size of at most " +
                                             std::to_string(max_head_dim) + ", not " + std::to_string(s.head_dim));
@@ -20,6 +20,13 @@ void set_frequencies(const ops::RopeShape& s, RopeStoreParams& p) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(s.head_dim);
     p.inverse[i] = 1.0f / static_cast<float>(std::pow(double{s.theta}, double{exponent}));
   }
+}
+
+void launch_angles(Launcher& launcher, const ops::RopeShape& s, const int32_t* positions, int32_t position,
+                   int32_t rows, float* angles) {
+  AnglesParams p{.positions = positions, .position = position, .head_dim = s.head_dim, .angles = angles, .inverse = {}};
+  set_frequencies(s, p);
+  launch(launcher, "rope_angles", {static_cast<uint32_t>(rows)}, rope_threads, p);
 }
 
 void launch_rope(Launcher& launcher, int32_t rows, const RopeStoreParams& p) {
@@ -49,7 +56,12 @@ void select_rows(Launcher& launcher, const float* x, int64_t cols, const DeviceT
          SelectRowsParams{.x = x, .wanted = table.view.wanted, .cols = static_cast<int32_t>(cols), .y = y});
 }
 
-void rope_store(Launcher& launcher, const ops::RopeStoreParams& p, const DeviceTable& table, const KvAddresses& kv) {
+void rope_angles(Launcher& launcher, const ops::RopeShape& shape, const DeviceTable& table, float* angles) {
+  launch_angles(launcher, shape, table.view.positions, 0, table.extent.rows, angles);
+}
+
+void rope_store(Launcher& launcher, const ops::RopeStoreParams& p, const DeviceTable& table, const KvAddresses& kv,
+                const float* angles) {
   RopeStoreParams params{.q = p.q,
                          .ldq = p.ldq,
                          .k = p.k,
@@ -61,14 +73,13 @@ void rope_store(Launcher& launcher, const ops::RopeStoreParams& p, const DeviceT
                          .key_shift = p.key_shift,
                          .table = table.view,
                          .kv = kv_view(kv, p.layer, -1),
-                         .crop = -1,
-                         .position = 0,
-                         .inverse = {}};
-  set_frequencies(p.shape, params);
+                         .angles = angles,
+                         .crop = -1};
   launch_rope(launcher, table.extent.rows, params);
 }
 
-void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvAddresses& kv) {
+void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvAddresses& kv, float* angles) {
+  launch_angles(launcher, p.shape, nullptr, p.position, 1, angles);
   const int32_t d = p.shape.head_dim;
   const int64_t ld = int64_t{2} * d * p.shape.kv_heads;  // [K | V] of each head
   RopeStoreParams params{.q = nullptr,
@@ -82,10 +93,8 @@ void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvA
                          .key_shift = p.key_shift,
                          .table = {},
                          .kv = kv_view(kv, 0, p.hyper_layer),
-                         .crop = p.crop,
-                         .position = p.position,
-                         .inverse = {}};
-  set_frequencies(p.shape, params);
+                         .angles = angles,
+                         .crop = p.crop};
   launch_rope(launcher, kv.shape.crop_tokens, params);
 }
 

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "cpu/rope/rope.h"
 #include "cuda/simulation.h"
 #include "cuda/verbs/rows.h"
 #include "cuda/verbs/vision.h"
@@ -57,7 +58,8 @@ struct Stores {
                                      .shape = rope(),
                                      .key_shift = key_shift.data()};
       if (spoilt.empty()) naive.store_visual(p);
-      cuda::store_visual(simulation, p, addresses());
+      std::vector<float> angles(static_cast<size_t>(shape.head_dim), NAN);
+      cuda::store_visual(simulation, p, addresses(), angles.data());
     }
   }
   /// Crops 0, 1, … at these positions, as the list of a sequence that sees them all.
@@ -154,6 +156,8 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
   cuda::DeviceTable view{cuda::table_view(limits, device.as()), cuda::write_table(table, limits, device.as())};
   if (wide) view.extent = cuda::widened(view.extent);
   const Memory scratch(cuda::attention_scratch_bytes(rows, s.shape.heads, s.shape.head_dim));
+  std::vector<float> angles(static_cast<size_t>(rows * s.shape.head_dim), NAN);
+  cuda::rope_angles(s.simulation, s.rope(), view, angles.data());
   s.naive.begin(table, *s.store);
   for (int32_t layer = 1; layer >= 0; layer--) {
     ops::RopeStoreParams p{.q = layer == 0 ? o.q.data() : nullptr,
@@ -164,7 +168,7 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
                            .shape = s.rope(),
                            .key_shift = s.key_shift.data(),
                            .layer = layer};
-    cuda::rope_store(s.simulation, p, view, s.addresses());
+    cuda::rope_store(s.simulation, p, view, s.addresses(), angles.data());
     std::vector<float> ignored = q;
     p.q = layer == 0 ? o.expected_q.data() : ignored.data();
     if (s.spoilt.empty()) s.naive.rope_store(p);
@@ -372,6 +376,29 @@ TEST("cuda: attention and RoPE refuse heads that they have no kernels for") {
   Stores odd({2, 2, 7, ops::KvType::f32}, 5), large({2, 2, 258, ops::KvType::f32}, 5);
   CHECK_THROWS(odd.add_crop(0, 1), ErrorCode::unsupported);
   CHECK_THROWS(large.add_crop(0, 1), ErrorCode::unsupported);
+}
+
+TEST("cuda: cosines and sines of positions have the bits that the CPU has") {
+  for (const int32_t head_dim : {64, 128, 20}) {
+    ops::PassTable table;
+    std::vector<cpu::KvSlot> slots;
+    for (int32_t position = 0; position < 5000; position += position < 100 ? 1 : 97) {
+      table.ids.push_back(0);
+      table.positions.push_back(position);
+      slots.push_back({{}, 0, position});
+    }
+    const cuda::TableLimits limits = cuda::limits_of(table);
+    const Memory device(cuda::table_bytes(limits));
+    const cuda::DeviceTable view{cuda::table_view(limits, device.as()), cuda::write_table(table, limits, device.as())};
+    std::vector<float> angles(slots.size() * static_cast<size_t>(head_dim), NAN);
+    Simulation simulation;
+    cuda::rope_angles(simulation, {1, 1, head_dim, 1e6f}, view, angles.data());
+    cpu::rope::Angles expected;
+    expected.prepare(slots, 1e6f, head_dim);
+    for (size_t row = 0; row < slots.size(); row++)
+      CHECK(std::memcmp(angles.data() + row * static_cast<size_t>(head_dim), expected.row(row),
+                        static_cast<size_t>(head_dim) * sizeof(float)) == 0);
+  }
 }
 
 TEST("cuda: rows of the embedding are those of the file to the bit, and wanted rows are picked out") {

@@ -110,8 +110,8 @@ TEST("cuda backend: a step launches what its layers need and no more") {
   const int64_t before = fake::counts().kernels;
   append(s, q, count(1));
   // A layer: rows and products of Q, K and V, of the output, of gate and up, and of down; rope_store; attention. Then the
-  // embedding, the wanted row, its norm and the output; two launches to pick.
-  CHECK_EQ(fake::counts().kernels - before, 3 * (4 * 2 + 2) + 4 + 2);
+  // embedding, angles, the wanted row, its norm and the output; two launches to pick.
+  CHECK_EQ(fake::counts().kernels - before, 3 * (4 * 2 + 2) + 5 + 2);
 }
 
 TEST("cuda backend: the next step is enqueued when a step is waited for, with the id that the device picked") {
