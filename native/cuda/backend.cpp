@@ -116,13 +116,20 @@ class CudaBackend final : public ops::Backend {
   }
 
   void reserve(const ops::ScratchNeed& need) override {
-    grow_scratch(bytes_for(need));
     grow_angles(angles_bytes(need.rows, need.head_dim));
+    const size_t bytes = bytes_for(need), wanted = std::max(bytes, shared_out_for(need));
+    if (wanted < too_much_) try {
+        return grow_scratch(wanted);
+      } catch (const Error& e) {
+        if (e.code != ErrorCode::out_of_memory || wanted == bytes) throw;
+        too_much_ = wanted;  // several answers that were planned for alone: fewer blocks share their steps
+      }
+    grow_scratch(bytes);
   }
   size_t scratch_bytes(std::span<const ops::ScratchNeed> needs) const override {
     size_t bytes = load_bytes_, angles = 0;
     for (const ops::ScratchNeed& need : needs) {
-      bytes = std::max(bytes, bytes_for(need));
+      bytes = std::max({bytes, bytes_for(need), shared_out_for(need)});
       angles = std::max(angles, angles_bytes(need.rows, need.head_dim));
     }
     return Heap::rounded(bytes) + Heap::rounded(angles) + Heap::rounded(table_bytes(usual_table)) + Heap::slack;
@@ -165,7 +172,7 @@ class CudaBackend final : public ops::Backend {
   }
   void attention(const ops::AttentionParams& p) override {
     grow_scratch(attention_scratch_bytes(current_.extent.rows, p.heads, p.head_dim));
-    cuda::attention(queue_, p, current_, kv_, scratch_);
+    cuda::attention(queue_, p, current_, kv_, scratch_, scratch_bytes_);
   }
   void select_rows(const float* x, int64_t cols, float* y) override { cuda::select_rows(queue_, x, cols, current_, y); }
   void linear(const ops::LinearParams& p) override {
@@ -206,6 +213,12 @@ class CudaBackend final : public ops::Backend {
     return bytes;
   }
 
+  /// And for steps whose keys are shared out.
+  static size_t shared_out_for(const ops::ScratchNeed& need) {
+    if (need.heads == 0) return 0;
+    return shared_out_bytes(need.sequences, need.positions, need.crops, need.heads, need.head_dim);
+  }
+
   /// All verbs share the scratch: each is done with it when the next one begins.
   void grow_scratch(size_t bytes) {
     if (bytes <= scratch_bytes_) return;
@@ -241,6 +254,7 @@ class CudaBackend final : public ops::Backend {
   size_t load_bytes_ = 0;  // the most of a tensor that was repacked at a time
   char* scratch_ = nullptr;
   size_t scratch_bytes_ = 0;
+  size_t too_much_ = ~size_t{0};  // scratch that found no memory
   TableLimits limits_ = usual_table;
   char* table_ = nullptr;
   char* angles_ = nullptr;  // of the pass's rows

@@ -1,18 +1,15 @@
 #include "model/language.h"
 
-#include <algorithm>
-
 #include "model/pass.h"
-#include "model/plan.h"
 
 namespace owl3::model {
 
-void Language::reserve(int64_t rows, int64_t wanted) const {
+void Language::reserve(const PassSize& size) const {
   size_t bytes = 0;
-  language_scratch(c_, rows, wanted, nullptr, &bytes);
+  language_scratch(c_, size.rows, size.wanted, nullptr, &bytes);
   for (Stage& stage : stages_) {
     stage.activations.reserve(*stage.backend, bytes);
-    stage.backend->reserve(language_need(c_, std::max<int64_t>(rows, c_.vision.crop_tokens()), wanted));
+    stage.backend->reserve(language_need(c_, size));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "model/kv_cache.h"
+#include "model/plan.h"
 #include "model/stage.h"
 #include "model/weights.h"
 
@@ -14,9 +15,8 @@ class Language {
   Language(const Config& config, const Weights& weights, std::span<Stage> stages)
       : c_(config), w_(weights), stages_(stages) {}
 
-  /// Grows the activations of every stage to what passes of `rows` rows with logits of `wanted` of them need, and visual
-  /// keys and values.
-  void reserve(int64_t rows, int64_t wanted) const;
+  /// Grows the activations and the scratch of every stage to what passes of this size need, and visual keys and values.
+  void reserve(const PassSize& size) const;
 
   /// Enqueues a pass over the table's rows, with these `ids` of the device instead of the table's unless null
   /// (Backend::take_ids). Returns logits [wanted, V] in the last stage's memory, valid until the next

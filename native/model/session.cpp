@@ -24,6 +24,17 @@ SessionOptions checked(const Config& c, const SessionOptions& o) {
   return o;
 }
 
+PassSize size_of(const ops::PassTable& table) {
+  PassSize size{.rows = table.rows(),
+                .wanted = static_cast<int64_t>(table.wanted.size()),
+                .sequences = static_cast<int64_t>(table.sequences.size())};
+  for (const ops::TableSequence& s : table.sequences) {
+    size.positions = std::max<int64_t>(size.positions, s.first_position + s.rows);
+    size.crops = std::max<int64_t>(size.crops, s.crops);
+  }
+  return size;
+}
+
 }  // namespace
 
 Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
@@ -100,10 +111,17 @@ std::vector<Logits> Session::compute(std::span<const Part> parts) {
 }
 
 void Session::enqueue(std::span<const Part> parts, std::span<Logits> all) {
-  int64_t rows = 0, wanted = 0;
-  for (const Part& part : parts) rows += static_cast<int64_t>(part.ids.size()), wanted += part.wanted;
+  PassSize size{.sequences = static_cast<int64_t>(parts.size())};
+  for (const Part& part : parts) {
+    const Sequence& sequence = at(part.sequence);
+    const auto n = static_cast<int64_t>(part.ids.size());
+    size.rows += n;
+    size.wanted += part.wanted;
+    size.positions = std::max(size.positions, sequence.length() + n);
+    size.crops = std::max(size.crops, sequence.crops() + static_cast<int64_t>(part.media.size()));
+  }
   const Language& language = model_->language();
-  language.reserve(rows, wanted);
+  language.reserve(size);
   table_.clear();
   for (const Part& part : parts) {
     Sequence& sequence = at(part.sequence);
@@ -172,7 +190,7 @@ void Session::run_ahead(std::span<const Part> parts) {
     sequence.list(part.ids, table_, enqueued);
   }
   const Language& language = model_->language();
-  language.reserve(table_.rows(), table_.rows());
+  language.reserve(size_of(table_));
   pick(wanted, language.forward(table_, cache_, ids), next.logits);
   next.ticket = model_->backend().submit();
 }

@@ -103,7 +103,7 @@ struct Pass {
       attention(
           launcher,
           {.heads = shape.heads, .kv_heads = shape.kv_heads, .head_dim = shape.head_dim, .hyper_layer = hyper ? 0 : -1},
-          table, kv, somewhere);
+          table, kv, somewhere, size_t{1} << 40);
       kv_bytes += 4.0 * kv_width * (length + (hyper ? crop_tokens * work.crops : 0));
       multiply({{shape.hidden_size}}, width, ops::NormKind::none, true, work.rows);
       multiply({{shape.intermediate_size, false, true}}, shape.hidden_size, ops::NormKind::rms, false, work.rows);

@@ -148,7 +148,7 @@ struct RopeStoreParams {
   const float* key_shift;
   TableView table;
   KvView kv;
-  const float* angles;  ///< of the rows, or of all keys of a crop
+  const float* angles;  ///< [rows, head_dim], or one row for all keys of a crop
   int32_t crop;         ///< the rows are keys of this crop; -1: they are the table's
 };
 

@@ -121,7 +121,7 @@ void multiply(Launcher& launcher, Form form, const ProductParams& p) {
          gemm_threads, p, gemm_stages * (form == Form::int8 ? sizeof(Stage<false>) : sizeof(Stage<true>)));
 }
 
-/// What a launch has in common.
+/// Outputs that one launch computes.
 struct Batch {
   Form form;
   Packing packing;

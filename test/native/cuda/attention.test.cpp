@@ -155,7 +155,10 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
   const Memory device(cuda::table_bytes(limits));
   cuda::DeviceTable view{cuda::table_view(limits, device.as()), cuda::write_table(table, limits, device.as())};
   if (wide) view.extent = cuda::widened(view.extent);
-  const Memory scratch(cuda::attention_scratch_bytes(rows, s.shape.heads, s.shape.head_dim));
+  const size_t scratch_bytes =
+      std::max(cuda::attention_scratch_bytes(rows, s.shape.heads, s.shape.head_dim),
+               cuda::shared_out_bytes(rows, table.positions.back() + 1, 4, s.shape.heads, s.shape.head_dim));
+  const Memory scratch(scratch_bytes);
   std::vector<float> angles(static_cast<size_t>(rows * s.shape.head_dim), NAN);
   cuda::rope_angles(s.simulation, s.rope(), view, angles.data());
   s.naive.begin(table, *s.store);
@@ -182,7 +185,7 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
                          .layer = 0,
                          .hyper_layer = hyper_layer,
                          .gate = gate};
-  cuda::attention(s.simulation, p, view, s.addresses(), scratch.as());
+  cuda::attention(s.simulation, p, view, s.addresses(), scratch.as(), scratch_bytes);
   p.q = o.expected_q.data();
   p.out = o.expected.data();
   if (s.spoilt.empty()) s.naive.attention(p);  // which refuses what is not finite
@@ -255,6 +258,31 @@ TEST("cuda: text of several splits, shared out or not, as a recorded pass or not
   check({1, 1, 64, ops::KvType::f16}, 262);
   check({1, 1, 128, ops::KvType::q8_0}, 70);
   check({18, 1, 64, ops::KvType::f16}, 20);
+}
+
+TEST("cuda: steps of many sequences with many crops are shared out where the plan had room for their states") {
+  struct Grid final : cuda::Launcher {
+    void launch(const cuda::Launch& l) override {
+      if (std::string(l.kernel) == "attention_128") splits = l.grid.x;
+    }
+    int multiprocessors() const override { return 128; }
+    uint32_t splits = 0;
+  };
+  const auto splits = [](int32_t sequences, size_t bytes) {
+    const ops::KvShape shape{.layers = 28, .hyper_layers = 4, .kv_heads = 4, .head_dim = 128, .crop_tokens = 729};
+    const cuda::DeviceTable table{
+        .view = {},
+        .extent = cuda::widened(
+            {.rows = sequences, .wanted = sequences, .tiles = sequences, .text_splits = 12, .hyper_splits = 12 + 128})};
+    Grid grid;
+    cuda::attention(grid, {.heads = 28, .kv_heads = 4, .head_dim = 128, .hyper_layer = 0}, table, {.shape = shape},
+                    nullptr, bytes);
+    return grid.splits;
+  };
+  const auto planned = [](int64_t sequences) { return cuda::shared_out_bytes(sequences, 3000, 128, 28, 128); };
+  for (const int32_t sequences : {1, 2, 8, 32}) CHECK_EQ(splits(sequences, planned(sequences)), 256u);
+  CHECK_EQ(splits(8, planned(1)), 1u);      // planned for one answer: they take turns in fewer blocks
+  CHECK_EQ(splits(256, planned(256)), 1u);  // enough blocks without
 }
 
 void check_gates(const Shape& shape) {

@@ -316,7 +316,8 @@ TEST("cuda backend: memory that is missing is named, and leaves everything as it
                          "wanted."));
   }
   device.reset();
-  // Every allocation of a model's life fails once; the next try finds what it needs.
+  // Every allocation of a model's life fails once; the next try finds what it needs, if it was needed: scratch may be
+  // less than is wanted.
   for (int64_t n = 0;; n++) {
     const auto fresh = fake_device();
     fake::play().allocation_fails = n;
@@ -334,8 +335,8 @@ TEST("cuda backend: memory that is missing is named, and leaves everything as it
         CHECK(!failed);
         failed = true;
       }
-    if (!failed) {
-      CHECK(n >= 3);
+    if (fake::play().allocation_fails >= 0) {  // there were no more
+      CHECK(!failed && n >= 3);
       break;
     }
   }

@@ -26,7 +26,7 @@ std::vector<int32_t> count(int32_t n, int32_t from = 0) {
   return ids;
 }
 
-/// What a pass says of a row, to the bit. The sum of exponentials is the host's or the device's own.
+/// The ids and logits that a pass picked of a row, to the bit. The sum of exponentials is the host's or the device's own.
 using Row = std::pair<std::vector<int32_t>, std::vector<float>>;
 
 struct Decoder : model::Session {

@@ -1,4 +1,5 @@
-// What the functions of the fake driver share: devices, their memory, and work that waits for somebody to wait for it.
+// The state that the functions of the fake driver share: devices, their memory, and work that waits for somebody to wait
+// for it.
 #pragma once
 #include <deque>
 #include <functional>
