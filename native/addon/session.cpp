@@ -153,6 +153,7 @@ struct SessionObject::PartRequest {
   std::vector<std::vector<int32_t>> targets;  // of each of the last rows, the ids whose log-probabilities are wanted
   int32_t drafted = 0, top = 0;
   bool logits = false;
+  bool goes_on = false;  // the id that is drawn will probably come next, and be drawn from alike
 
   model::Part part() const {
     const int32_t candidates = sampler && !matcher ? sampler->sampler.candidates_needed() : 0;
@@ -160,6 +161,7 @@ struct SessionObject::PartRequest {
     p.wanted = sampler ? drafted + 1 : top > 0 || logits ? 1 : 0;
     p.wanted = std::max(p.wanted, static_cast<int32_t>(targets.size()));
     p.picked = std::max(candidates, top);
+    p.goes_on = goes_on && sampler && sampler->sampler.greedy();
     p.whole = logits || !targets.empty() || matcher || (sampler && candidates == 0);
     return p;
   }
@@ -213,6 +215,7 @@ SessionObject::PartRequest SessionObject::part_request(Napi::Value v) const {
   if (const Napi::Value d = o.Get("drafted"); !d.IsUndefined()) r.drafted = to_int32(d, "drafted");
   if (const Napi::Value k = o.Get("top"); !k.IsUndefined()) r.top = to_int32(k, "top");
   if (const Napi::Value l = o.Get("logits"); !l.IsUndefined()) r.logits = l.ToBoolean();
+  if (const Napi::Value g = o.Get("goesOn"); !g.IsUndefined()) r.goes_on = g.ToBoolean();
   if (const Napi::Value t = o.Get("targets"); !t.IsUndefined()) {
     if (!t.IsArray()) throw invalid(env, "targets must be an array of arrays of ids");
     const Napi::Array rows = t.As<Napi::Array>();

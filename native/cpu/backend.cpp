@@ -105,7 +105,7 @@ class CpuBackend final : public ops::Backend {
     rows.slots = visual_slots_;
     rope::run(kernels_.rope, rows, angles_, pool_);
   }
-  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked) override {
+  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked, int32_t*) override {
     pool_.parallel_for(static_cast<int64_t>(picked.size()), [&](int64_t i, int) {
       picked[static_cast<size_t>(i)] = ops::pick_row(std::span(logits + i * n, static_cast<size_t>(n)), k);
     });

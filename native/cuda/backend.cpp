@@ -19,6 +19,11 @@ constexpr int64_t max_recorded_rows = 64;
 /// Bytes of a tensor that are copied and repacked at a time.
 constexpr size_t load_chunk = size_t{4} << 20;
 
+/// Cosines and sines of so many rows.
+size_t angles_bytes(int64_t rows, int32_t head_dim) {
+  return static_cast<size_t>(rows) * static_cast<size_t>(head_dim) * sizeof(float);
+}
+
 struct LoadedMatrix : DeviceMatrix {
   using DeviceMatrix::DeviceMatrix;
   ops::Backend::Buffer memory;
@@ -45,6 +50,7 @@ class CudaBackend final : public ops::Backend {
     core_->graphs.clear();
     core_->retire(scratch_);
     core_->retire(table_);
+    core_->retire(angles_);
   }
 
   const std::string& name() const override { return name_; }
@@ -109,11 +115,24 @@ class CudaBackend final : public ops::Backend {
     return CudaKvStore::bytes(shape, pages, crops);
   }
 
-  void reserve(const ops::ScratchNeed& need) override { grow_scratch(bytes_for(need)); }
+  void reserve(const ops::ScratchNeed& need) override {
+    grow_angles(angles_bytes(need.rows, need.head_dim));
+    const size_t bytes = bytes_for(need), wanted = std::max(bytes, shared_out_for(need));
+    if (wanted < too_much_) try {
+        return grow_scratch(wanted);
+      } catch (const Error& e) {
+        if (e.code != ErrorCode::out_of_memory || wanted == bytes) throw;
+        too_much_ = wanted;  // several answers that were planned for alone: fewer blocks share their steps
+      }
+    grow_scratch(bytes);
+  }
   size_t scratch_bytes(std::span<const ops::ScratchNeed> needs) const override {
-    size_t bytes = load_bytes_;
-    for (const ops::ScratchNeed& need : needs) bytes = std::max(bytes, bytes_for(need));
-    return Heap::rounded(bytes) + Heap::rounded(table_bytes(usual_table)) + Heap::slack;
+    size_t bytes = load_bytes_, angles = 0;
+    for (const ops::ScratchNeed& need : needs) {
+      bytes = std::max({bytes, bytes_for(need), shared_out_for(need)});
+      angles = std::max(angles, angles_bytes(need.rows, need.head_dim));
+    }
+    return Heap::rounded(bytes) + Heap::rounded(angles) + Heap::rounded(table_bytes(usual_table)) + Heap::slack;
   }
 
   // Order.
@@ -129,7 +148,11 @@ class CudaBackend final : public ops::Backend {
     PassExtent extent;
     core_->upload(table_, table_bytes(limits_), [&](char* host) { extent = write_table(table, limits_, host); });
     current_ = {.view = table_view(limits_, table_), .extent = extent};
+    grow_angles(angles_bytes(table.rows(), kv_.shape.head_dim));
+    has_angles_ = false;
   }
+  bool runs_ahead() const override { return true; }
+  void take_ids(const int32_t* ids) override { cuda::take_ids(queue_, ids, current_); }
   void pass(const ops::PassKey& key, const std::function<void()>& body) override {
     if (key.rows > max_recorded_rows) return body();
     current_.extent = widened(current_.extent);
@@ -141,10 +164,15 @@ class CudaBackend final : public ops::Backend {
   void get_rows(const ops::Matrix& w, float* y) override {
     cuda::get_rows(queue_, static_cast<const DeviceMatrix&>(w), current_, y);
   }
-  void rope_store(const ops::RopeStoreParams& p) override { cuda::rope_store(queue_, p, current_, kv_); }
+  void rope_store(const ops::RopeStoreParams& p) override {
+    auto* angles = reinterpret_cast<float*>(angles_);
+    if (!has_angles_) cuda::rope_angles(queue_, p.shape, current_, angles);
+    has_angles_ = true;  // the layers of a pass have one shape
+    cuda::rope_store(queue_, p, current_, kv_, angles);
+  }
   void attention(const ops::AttentionParams& p) override {
     grow_scratch(attention_scratch_bytes(current_.extent.rows, p.heads, p.head_dim));
-    cuda::attention(queue_, p, current_, kv_, scratch_);
+    cuda::attention(queue_, p, current_, kv_, scratch_, scratch_bytes_);
   }
   void select_rows(const float* x, int64_t cols, float* y) override { cuda::select_rows(queue_, x, cols, current_, y); }
   void linear(const ops::LinearParams& p) override {
@@ -161,14 +189,15 @@ class CudaBackend final : public ops::Backend {
   }
   void vision_attention(const ops::VisionAttentionParams& p) override { cuda::vision_attention(queue_, p, precision_); }
   void store_visual(const ops::StoreVisualParams& p) override {
-    cuda::store_visual(queue_, p, static_cast<CudaKvStore*>(p.store)->addresses());
+    grow_scratch(angles_bytes(1, p.shape.head_dim));
+    cuda::store_visual(queue_, p, static_cast<CudaKvStore*>(p.store)->addresses(), reinterpret_cast<float*>(scratch_));
   }
-  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked) override {
+  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked, int32_t* first) override {
     const int32_t some = static_cast<int32_t>(std::min<int64_t>(k, n));
-    if (some < 1 || some > max_pick) return Backend::pick(logits, n, k, picked);
+    if (some < 1 || some > max_pick) return Backend::pick(logits, n, k, picked, first);
     const auto rows = static_cast<int64_t>(picked.size());
     grow_scratch(pick_bytes(rows, n, some));
-    cuda::pick(queue_, logits, rows, n, some, scratch_);
+    cuda::pick(queue_, logits, rows, n, some, scratch_, first);
     core_->download(scratch_, picked_bytes(rows, n, some),
                     [n, some, picked](const char* host) { read_picked(host, n, some, picked); });
   }
@@ -184,12 +213,24 @@ class CudaBackend final : public ops::Backend {
     return bytes;
   }
 
+  /// And for steps whose keys are shared out.
+  static size_t shared_out_for(const ops::ScratchNeed& need) {
+    if (need.heads == 0) return 0;
+    return shared_out_bytes(need.sequences, need.positions, need.crops, need.heads, need.head_dim);
+  }
+
   /// All verbs share the scratch: each is done with it when the next one begins.
   void grow_scratch(size_t bytes) {
     if (bytes <= scratch_bytes_) return;
     if (queue_.recording()) throw Error(ErrorCode::internal, "a recorded pass needs more scratch than was reserved");
     replace(&scratch_, bytes);
     scratch_bytes_ = bytes;
+  }
+  void grow_angles(size_t bytes) {
+    if (bytes <= angles_bytes_) return;
+    angles_bytes_ = 0;
+    replace(&angles_, bytes);
+    angles_bytes_ = bytes;
   }
   void grow_table(const TableLimits& limits) {
     limits_ = {};  // should there be no memory, the next pass tries again
@@ -213,13 +254,17 @@ class CudaBackend final : public ops::Backend {
   size_t load_bytes_ = 0;  // the most of a tensor that was repacked at a time
   char* scratch_ = nullptr;
   size_t scratch_bytes_ = 0;
+  size_t too_much_ = ~size_t{0};  // scratch that found no memory
   TableLimits limits_ = usual_table;
   char* table_ = nullptr;
+  char* angles_ = nullptr;  // of the pass's rows
+  size_t angles_bytes_ = 0;
 
   // The pass that was begun.
   CudaKvStore* store_ = nullptr;
   KvAddresses kv_;
   DeviceTable current_;
+  bool has_angles_ = false;
 };
 
 }  // namespace

@@ -108,17 +108,17 @@ void Sequence::prepare(int32_t n) {
   while (pages_.size() < end) pages_.push_back(cache_->acquire());
 }
 
-void Sequence::list(std::span<const int32_t> ids, ops::PassTable& table) const {
-  const int32_t n = static_cast<int32_t>(ids.size());
+void Sequence::list(std::span<const int32_t> ids, ops::PassTable& table, int32_t skip) const {
+  const int32_t n = static_cast<int32_t>(ids.size()), first = length_ + skip;
   table.sequences.push_back({.first_row = static_cast<int32_t>(table.ids.size()),
                              .rows = n,
-                             .first_position = length_,
+                             .first_position = first,
                              .first_page = static_cast<int32_t>(table.pages.size()),
                              .pages = static_cast<int32_t>(pages_.size()),
                              .first_crop = static_cast<int32_t>(table.crops.size()),
                              .crops = static_cast<int32_t>(crops_.size())});
   table.ids.insert(table.ids.end(), ids.begin(), ids.end());
-  for (int32_t i = 0; i < n; i++) table.positions.push_back(length_ + i);
+  for (int32_t i = 0; i < n; i++) table.positions.push_back(first + i);
   table.pages.insert(table.pages.end(), pages_.begin(), pages_.end());
   for (const VisibleCrop& crop : crops_) table.crops.push_back({*crop.crop, crop.position});
 }

@@ -78,8 +78,8 @@ class Sequence {
   int32_t pages_for(int32_t n) const;
   /// Makes positions [length(), length() + n) writable: pages exist and are this sequence's own.
   void prepare(int32_t n);
-  /// Appends the prepared rows `ids` and what they may see to the table of a pass.
-  void list(std::span<const int32_t> ids, ops::PassTable& table) const;
+  /// Appends prepared rows and what they may see to the table of a pass: `ids`, behind `skip` rows of a pass before it.
+  void list(std::span<const int32_t> ids, ops::PassTable& table, int32_t skip = 0) const;
   /// The prepared positions are written.
   void advance(int32_t n) { length_ += n; }
 

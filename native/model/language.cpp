@@ -1,18 +1,15 @@
 #include "model/language.h"
 
-#include <algorithm>
-
 #include "model/pass.h"
-#include "model/plan.h"
 
 namespace owl3::model {
 
-void Language::reserve(int64_t rows, int64_t wanted) const {
+void Language::reserve(const PassSize& size) const {
   size_t bytes = 0;
-  language_scratch(c_, rows, wanted, nullptr, &bytes);
+  language_scratch(c_, size.rows, size.wanted, nullptr, &bytes);
   for (Stage& stage : stages_) {
     stage.activations.reserve(*stage.backend, bytes);
-    stage.backend->reserve(language_need(c_, std::max<int64_t>(rows, c_.vision.crop_tokens()), wanted));
+    stage.backend->reserve(language_need(c_, size));
   }
 }
 
@@ -20,7 +17,7 @@ LanguageScratch Language::scratch(const Stage& stage, int64_t rows, int64_t want
   return language_scratch(c_, rows, wanted, stage.activations.data(), nullptr);
 }
 
-const float* Language::forward(const ops::PassTable& table, KvCache& cache) const {
+const float* Language::forward(const ops::PassTable& table, KvCache& cache, const int32_t* ids) const {
   const int64_t rows = table.rows(), wanted = static_cast<int64_t>(table.wanted.size());
   LanguageScratch before = {};
   for (size_t i = 0; i < stages_.size(); i++) {
@@ -28,6 +25,7 @@ const float* Language::forward(const ops::PassTable& table, KvCache& cache) cons
     ops::Backend& backend = *stage.backend;
     const LanguageScratch s = scratch(stage, rows, wanted);
     backend.begin(table, cache.store(i));
+    if (i == 0 && ids != nullptr) backend.take_ids(ids);
     if (i > 0)
       backend.copy_from(*stages_[i - 1].backend, s.x, before.x,
                         static_cast<size_t>(rows * c_.hidden_size) * sizeof(float));

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "model/kv_cache.h"
+#include "model/plan.h"
 #include "model/stage.h"
 #include "model/weights.h"
 
@@ -14,13 +15,13 @@ class Language {
   Language(const Config& config, const Weights& weights, std::span<Stage> stages)
       : c_(config), w_(weights), stages_(stages) {}
 
-  /// Grows the activations of every stage to what passes of `rows` rows with logits of `wanted` of them need, and visual
-  /// keys and values.
-  void reserve(int64_t rows, int64_t wanted) const;
+  /// Grows the activations and the scratch of every stage to what passes of this size need, and visual keys and values.
+  void reserve(const PassSize& size) const;
 
-  /// Enqueues a pass over the table's rows. Returns logits [wanted, V] in the last stage's memory, valid until the next
+  /// Enqueues a pass over the table's rows, with these `ids` of the device instead of the table's unless null
+  /// (Backend::take_ids). Returns logits [wanted, V] in the last stage's memory, valid until the next
   /// pass.
-  const float* forward(const ops::PassTable& table, KvCache& cache) const;
+  const float* forward(const ops::PassTable& table, KvCache& cache, const int32_t* ids) const;
 
   /// Enqueues keys and values of one crop at `position`, for every hyper layer, from its image_embeds [T, d] in the
   /// first stage's memory.

@@ -24,7 +24,7 @@ MemoryPart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t 
   p.weights = weights;
   p.kv_cache = backend.kv_bytes(shape, pages, 0);
   p.visual_kv = backend.kv_bytes(shape, pages, o.crops) - p.kv_cache;
-  std::vector<ops::ScratchNeed> needs = {language_need(c, std::max<int64_t>(rows, c.vision.crop_tokens()), logit_rows)};
+  std::vector<ops::ScratchNeed> needs = {language_need(c, {rows, logit_rows, sequences, o.context, o.crops})};
   size_t activations = 0;
   language_scratch(c, rows, logit_rows, nullptr, &activations);
   if (o.crops > 0 && first) {
@@ -54,18 +54,26 @@ uint64_t embeds_bytes(const Config& c, int64_t crops) {
   return checked_mul(static_cast<uint64_t>(crops), one, "image embeddings");
 }
 
+size_t next_ids_bytes(std::span<const Stage> stages, int32_t max_rows) {
+  if (stages.size() > 1 || !stages.front().backend->runs_ahead()) return 0;
+  return static_cast<size_t>(max_rows) * sizeof(int32_t);
+}
+
 size_t vision_activation_bytes(const Config& c, int64_t crops) {
   size_t bytes = 0;
   vision_scratch(c, crops, nullptr, &bytes);
   return bytes;
 }
 
-ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted) {
-  return {.rows = rows,
+ops::ScratchNeed language_need(const Config& c, const PassSize& size) {
+  return {.rows = std::max<int64_t>(size.rows, c.vision.crop_tokens()),
           .cols = std::max({int64_t{c.hidden_size}, int64_t{c.intermediate_size}, int64_t{c.num_heads} * c.head_dim}),
           .heads = c.num_heads,
           .head_dim = c.head_dim,
-          .picked = wanted,
+          .sequences = size.sequences,
+          .positions = size.positions,
+          .crops = size.crops,
+          .picked = size.wanted,
           .vocab_size = c.vocab_size};
 }
 
@@ -90,12 +98,14 @@ ops::KvShape kv_shape(const Config& c, const Stage& stage, ops::KvType type) {
 MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span<const uint64_t> weight_bytes,
                        const PlanOptions& o) {
   MemoryPlan plan;
+  const size_t next_ids = next_ids_bytes(stages, std::max({1, o.max_rows, o.sequences}));
   for (size_t i = 0; i < stages.size(); i++)
     plan.devices.push_back({.device = stages[i].backend->device(),
                             .name = stages[i].backend->name(),
                             .layers = stages[i].layers,
                             .free_memory = stages[i].backend->free_memory(),
                             .memory = plan_stage(c, stages[i], i == 0, weight_bytes[i], o)});
+  if (next_ids > 0) plan.devices.front().memory.scratch += stages.front().backend->allocation_bytes(next_ids);
   // Samplers that look at whole rows copy them to the host.
   const auto logit_rows = static_cast<uint64_t>(std::max(o.logit_rows, std::max(1, o.sequences)));
   const uint64_t logits = checked_mul(logit_rows, static_cast<uint64_t>(c.vocab_size) * sizeof(float), "logits");

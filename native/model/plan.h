@@ -54,8 +54,17 @@ uint64_t embeds_bytes(const Config& c, int64_t crops);
 /// Bytes of activations of the vision tower over so many crops.
 size_t vision_activation_bytes(const Config& c, int64_t crops);
 
-/// The most that inner scratch must serve in passes of so many rows.
-ops::ScratchNeed language_need(const Config& c, int64_t rows, int64_t wanted);
+/// Bytes of the ids that a session keeps on the device for passes that run ahead, of so many rows at most; 0 where none
+/// does: rows that are handed from stage to stage are waited for.
+size_t next_ids_bytes(std::span<const Stage> stages, int32_t max_rows);
+
+/// The size of a pass: its rows, and those whose logits are wanted; its sequences, and the positions and crops that each
+/// has at most.
+struct PassSize {
+  int64_t rows = 0, wanted = 0, sequences = 0, positions = 0, crops = 0;
+};
+/// The most that inner scratch must serve in passes of this size, and for visual keys and values.
+ops::ScratchNeed language_need(const Config& c, const PassSize& size);
 /// And for the vision tower and the projector over so many crops.
 ops::ScratchNeed vision_need(const Config& c, int64_t crops);
 

@@ -1,6 +1,7 @@
 #include "model/session.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 namespace owl3::model {
@@ -9,6 +10,10 @@ namespace {
 [[noreturn]] void invalid(const std::string& what) {
   throw Error(ErrorCode::invalid_argument, what);
 }
+
+/// After a pass that was computed ahead for nothing so many go without one, so that clients whose next step can't be guessed
+/// lose little by it.
+constexpr int32_t pause_after_waste = 4;
 
 SessionOptions checked(const Config& c, const SessionOptions& o) {
   if (o.context < 1 || o.context > c.context_length)
@@ -19,12 +24,26 @@ SessionOptions checked(const Config& c, const SessionOptions& o) {
   return o;
 }
 
+PassSize size_of(const ops::PassTable& table) {
+  PassSize size{.rows = table.rows(),
+                .wanted = static_cast<int64_t>(table.wanted.size()),
+                .sequences = static_cast<int64_t>(table.sequences.size())};
+  for (const ops::TableSequence& s : table.sequences) {
+    size.positions = std::max<int64_t>(size.positions, s.first_position + s.rows);
+    size.crops = std::max<int64_t>(size.crops, s.crops);
+  }
+  return size;
+}
+
 }  // namespace
 
 Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
     : model_(std::move(model)),
       options_(checked(model_->config(), options)),
-      cache_(model_->config(), model_->stages(), options.kv_type) {}
+      cache_(model_->config(), model_->stages(), options.kv_type) {
+  if (const size_t bytes = next_ids_bytes(model_->stages(), options_.max_rows); bytes > 0)
+    next_ids_ = model_->backend().allocate(bytes);
+}
 
 const Sequence& Session::at(int32_t sequence) const {
   const auto found = sequences_.find(sequence);
@@ -59,12 +78,16 @@ std::vector<Logits> Session::advance(std::span<const Part> parts) {
   const std::lock_guard lock(model_->run_mutex());
   std::vector<Logits> logits;
   try {
-    logits = compute(parts);
+    const std::vector<size_t> rows = rows_ahead(parts);
+    logits = rows.empty() ? compute(parts) : take(parts, rows);
   } catch (...) {  // forget what was prepared, and new crops
+    drop_ahead();
     for (const Part& part : parts) truncate(part.sequence, length(part.sequence));
     throw;
   }
   for (const Part& part : parts) at(part.sequence).advance(static_cast<int32_t>(part.ids.size()));
+  if (ahead_)
+    for (size_t i = 0; i < parts.size(); i++) ahead_->rows[i].id = logits[i].picked.back().ids.front();
   return logits;
 }
 
@@ -72,25 +95,33 @@ std::vector<Logits> Session::advance(std::span<const Part> parts) {
 /// returns, and what goes wrong on them is told once.
 std::vector<Logits> Session::compute(std::span<const Part> parts) {
   std::vector<Logits> all(parts.size());
+  if (ahead_) pause_ = pause_after_waste;
+  drop_ahead();
   try {
     enqueue(parts, all);
     ops::Backend& last = *model_->stages().back().backend;
-    last.wait(last.submit());
+    const ops::Backend::Ticket ticket = last.submit();
+    run_ahead(parts);
+    last.wait(ticket);
   } catch (...) {
-    for (const Stage& stage : model_->stages()) try {
-        stage.backend->wait(stage.backend->submit());
-      } catch (const Error&) {  // the first error is the one to tell
-      }
+    settle();
     throw;
   }
   return all;
 }
 
 void Session::enqueue(std::span<const Part> parts, std::span<Logits> all) {
-  int64_t rows = 0, wanted = 0;
-  for (const Part& part : parts) rows += static_cast<int64_t>(part.ids.size()), wanted += part.wanted;
+  PassSize size{.sequences = static_cast<int64_t>(parts.size())};
+  for (const Part& part : parts) {
+    const Sequence& sequence = at(part.sequence);
+    const auto n = static_cast<int64_t>(part.ids.size());
+    size.rows += n;
+    size.wanted += part.wanted;
+    size.positions = std::max(size.positions, sequence.length() + n);
+    size.crops = std::max(size.crops, sequence.crops() + static_cast<int64_t>(part.media.size()));
+  }
   const Language& language = model_->language();
-  language.reserve(rows, wanted);
+  language.reserve(size);
   table_.clear();
   for (const Part& part : parts) {
     Sequence& sequence = at(part.sequence);
@@ -104,21 +135,113 @@ void Session::enqueue(std::span<const Part> parts, std::span<Logits> all) {
     sequence.list(part.ids, table_);
     for (int32_t i = part.wanted; i > 0; i--) table_.wanted.push_back(static_cast<int32_t>(table_.rows()) - i);
   }
-  const float* row = language.forward(table_, cache_);
+  pick(parts, language.forward(table_, cache_, nullptr), all);
+}
 
+void Session::pick(std::span<const Part> parts, const float* row, std::span<Logits> all) {
+  int32_t* next = next_ids(parts);
   ops::Backend& backend = *model_->stages().back().backend;
   const size_t vocab = static_cast<size_t>(config().vocab_size);
   for (size_t i = 0; i < parts.size(); i++) {
     const size_t n = static_cast<size_t>(parts[i].wanted);
     if (n == 0) continue;
     all[i].picked.resize(n);
-    backend.pick(row, config().vocab_size, parts[i].picked, all[i].picked);
+    backend.pick(row, config().vocab_size, parts[i].picked, all[i].picked, next == nullptr ? nullptr : next + i);
     if (parts[i].whole) {
       all[i].whole.resize(n * vocab);
       backend.copy_to_host(all[i].whole.data(), row, n * vocab * sizeof(float));
     }
     row += n * vocab;
   }
+}
+
+/// Where the device keeps the ids that follow the parts; null when it is not to go on with them.
+int32_t* Session::next_ids(std::span<const Part> parts) const {
+  const auto goes_on = [](const Part& p) { return p.goes_on && p.wanted == 1 && p.picked > 0 && !p.whole; };
+  return std::ranges::all_of(parts, goes_on) ? static_cast<int32_t*>(next_ids_.get()) : nullptr;
+}
+
+/// Enqueues the rows that will be asked for after `parts`, which are enqueued. Only into pages that the sequences hold
+/// already, so that nothing has to be given back when the guess was wrong: what was written behind a sequence's end is
+/// written again.
+void Session::run_ahead(std::span<const Part> parts) {
+  if (pause_ > 0) {
+    pause_--;
+    return;
+  }
+  const int32_t* ids = next_ids(parts);
+  const auto has_room = [&](const Part& part) {
+    const Sequence& sequence = at(part.sequence);
+    const auto n = static_cast<int32_t>(part.ids.size()) + 1;
+    return sequence.length() + n <= options_.context && sequence.pages_for(n) == 0;
+  };
+  if (ids == nullptr || !std::ranges::all_of(parts, has_room)) return;
+  Ahead& next = ahead_.emplace();
+  next.logits.resize(parts.size());
+  table_.clear();
+  std::vector<Part> wanted(parts.begin(), parts.end());
+  for (Part& part : wanted) {
+    static constexpr int32_t known_to_the_device = 0;
+    const Sequence& sequence = at(part.sequence);
+    const auto enqueued = static_cast<int32_t>(part.ids.size());
+    next.rows.push_back({part.sequence, sequence.length() + enqueued, part.picked, -1});
+    table_.wanted.push_back(static_cast<int32_t>(table_.rows()));
+    part.ids = std::span(&known_to_the_device, 1);
+    sequence.list(part.ids, table_, enqueued);
+  }
+  const Language& language = model_->language();
+  language.reserve(size_of(table_));
+  pick(wanted, language.forward(table_, cache_, ids), next.logits);
+  next.ticket = model_->backend().submit();
+}
+
+/// The rows of the pass ahead that `parts` ask for; empty when it does not have them all.
+std::vector<size_t> Session::rows_ahead(std::span<const Part> parts) const {
+  std::vector<size_t> rows;
+  if (!ahead_) return rows;
+  for (const Part& part : parts) {
+    const auto is_row = [&](const Ahead::Row& row) {
+      return row.sequence == part.sequence && row.position == length(part.sequence) && row.picked == part.picked &&
+             part.ids.size() == 1 && part.ids[0] == row.id && part.media.empty() && part.wanted == 1 && !part.whole;
+    };
+    const auto found = std::ranges::find_if(ahead_->rows, is_row);
+    if (found == ahead_->rows.end()) return {};
+    rows.push_back(static_cast<size_t>(found - ahead_->rows.begin()));
+  }
+  return rows;
+}
+
+/// The logits of a pass that ran ahead. The next one follows it when its ids lie in the order of the parts.
+std::vector<Logits> Session::take(std::span<const Part> parts, std::span<const size_t> rows) {
+  Ahead taken = *std::exchange(ahead_, std::nullopt);
+  std::vector<size_t> in_order(taken.rows.size());
+  std::iota(in_order.begin(), in_order.end(), size_t{0});
+  ops::Backend& backend = model_->backend();
+  try {
+    if (std::ranges::equal(rows, in_order)) run_ahead(parts);
+    backend.wait(taken.ticket);
+  } catch (...) {
+    settle();
+    throw;
+  }
+  std::vector<Logits> all;
+  for (const size_t row : rows) all.push_back(std::move(taken.logits[row]));
+  return all;
+}
+
+void Session::drop_ahead() noexcept {
+  if (!ahead_) return;
+  settle();
+  ahead_.reset();
+}
+
+/// Returns when devices write into no logits any more. What went wrong is told by others: the first error, or whoever
+/// works next on a device that is lost.
+void Session::settle() noexcept {
+  for (const Stage& stage : model_->stages()) try {
+      stage.backend->wait(stage.backend->submit());
+    } catch (const Error&) {
+    }
 }
 
 uint64_t Session::bytes() const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -36,6 +37,9 @@ struct Part {
   int32_t wanted = 0;                     // rows, the last ones; 0: none
   int32_t picked = 0;                     // how many of each row's largest logits are picked
   bool whole = false;                     // whether the rows' logits are copied as well
+  /// Whether the next part of this sequence will probably be the first id that is picked, and want as much: a device may
+  /// begin with it before that id is known here. It changes no bit of any result.
+  bool goes_on = false;
 };
 
 /// The logits of one part: its wanted rows in their order.
@@ -47,6 +51,9 @@ struct Logits {
 class Session {
  public:
   Session(std::shared_ptr<Model> model, const SessionOptions& options);
+  ~Session() { drop_ahead(); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   /// A new empty sequence; numbers are not used again.
   int32_t create();
@@ -73,6 +80,13 @@ class Session {
   Sequence& at(int32_t sequence) { return const_cast<Sequence&>(std::as_const(*this).at(sequence)); }
   std::vector<Logits> compute(std::span<const Part> parts);
   void enqueue(std::span<const Part> parts, std::span<Logits> all);
+  void pick(std::span<const Part> parts, const float* row, std::span<Logits> all);
+  int32_t* next_ids(std::span<const Part> parts) const;
+  void run_ahead(std::span<const Part> parts);
+  std::vector<size_t> rows_ahead(std::span<const Part> parts) const;
+  std::vector<Logits> take(std::span<const Part> parts, std::span<const size_t> rows);
+  void drop_ahead() noexcept;
+  void settle() noexcept;
   void check(std::span<const Part> parts) const;
   void check_part(const Part& part) const;
 
@@ -82,6 +96,20 @@ class Session {
   ops::PassTable table_;  // keeps its memory from pass to pass
   std::map<int32_t, std::unique_ptr<Sequence>> sequences_;
   int32_t next_ = 0;
+
+  /// A pass that was enqueued before anybody asked for it: a row each of sequences whose ids the device knows first.
+  struct Ahead {
+    struct Row {
+      int32_t sequence, position, picked;
+      int32_t id;  // known when the pass before is done
+    };
+    std::vector<Row> rows;
+    std::vector<Logits> logits;  // [rows], written until it is done
+    ops::Backend::Ticket ticket = 0;
+  };
+  std::optional<Ahead> ahead_;
+  ops::Backend::Buffer next_ids_;  // [max_rows] on the device; null: it does not run ahead
+  int32_t pause_ = 0;              // passes that nothing follows ahead
 };
 
 }  // namespace owl3::model

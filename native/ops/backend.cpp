@@ -1,5 +1,7 @@
 #include "ops/backend.h"
 
+#include <algorithm>
+
 #include "base/checked.h"
 #include "base/error.h"
 
@@ -51,12 +53,17 @@ void Backend::copy_from(Backend& other, void* dst, const void* src, size_t bytes
   copy_to_device(dst, host.data(), bytes);
 }
 
-void Backend::pick(const float* logits, int64_t n, int32_t k, std::span<Picked> picked) {
+void Backend::take_ids(const int32_t*) {
+  throw Error(ErrorCode::internal, "passes of " + device() + " do not run ahead");
+}
+
+void Backend::pick(const float* logits, int64_t n, int32_t k, std::span<Picked> picked, int32_t* first) {
   std::vector<float> row(static_cast<size_t>(n));
   for (size_t i = 0; i < picked.size(); i++) {
     copy_to_host(row.data(), logits + static_cast<int64_t>(i) * n, row.size() * sizeof(float));
     wait(submit());
-    picked[i] = pick_row(row, k);
+    picked[i] = pick_row(row, std::max(k, first != nullptr ? 1 : 0));
+    if (first != nullptr) copy_to_device(first + i, picked[i].ids.data(), sizeof *first);
   }
 }
 

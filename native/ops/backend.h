@@ -189,6 +189,9 @@ struct ScratchNeed {
   int64_t cols = 0;        ///< inputs of a product
   int32_t heads = 0;       ///< query heads
   int32_t head_dim = 0;    ///< their size
+  int64_t sequences = 0;   ///< sequences of a step of `attention`, a row each
+  int64_t positions = 0;   ///< positions of each at most, with the new ones
+  int64_t crops = 0;       ///< crops in the sight of each at most
   uint64_t pixels = 0;     ///< bytes of crops of `patchify`
   int64_t picked = 0;      ///< rows of a `pick`
   int64_t vocab_size = 0;  ///< and their logits
@@ -253,6 +256,10 @@ class Backend {
 
   /// Takes the table (host) for the verbs of the pass that follows, and the store they read and write.
   virtual void begin(const PassTable& table, KvStore& store) = 0;
+  /// Whether a pass can be enqueued before the one before it is done, with the ids that this one picks (take_ids).
+  virtual bool runs_ahead() const { return false; }
+  /// The pass that was begun reads these ids [rows] instead of its table's. Only where runs_ahead().
+  virtual void take_ids(const int32_t* ids);
   /// Runs the verbs that `body` calls. A backend may keep them under `key` and replay them the next time instead of
   /// calling `body`.
   virtual void pass(const PassKey& key, const std::function<void()>& body) = 0;
@@ -272,9 +279,10 @@ class Backend {
   virtual void patchify(const PatchifyParams& p) = 0;
   virtual void vision_attention(const VisionAttentionParams& p) = 0;
   virtual void store_visual(const StoreVisualParams& p) = 0;
-  /// Picks the k largest of each row of logits [picked.size(), n]; `picked` (host) is valid after wait(). The default
-  /// copies the rows to the host and picks there, waiting for them.
-  virtual void pick(const float* logits, int64_t n, int32_t k, std::span<Picked> picked);
+  /// Picks the k largest of each row of logits [picked.size(), n]; `picked` (host) is valid after wait(). `first`
+  /// receives the largest one's id of each row, for take_ids(); null: nobody wants them, as always where runs_ahead() is
+  /// false. The default copies the rows to the host and picks there, waiting for them.
+  virtual void pick(const float* logits, int64_t n, int32_t k, std::span<Picked> picked, int32_t* first);
 };
 
 }  // namespace owl3::ops

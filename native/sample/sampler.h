@@ -60,6 +60,8 @@ class Sampler {
   void reset(std::span<const int32_t> prompt);
   /// How many of a row's largest logits are enough to draw from; 0: the whole row is needed.
   int32_t candidates_needed() const;
+  /// Whether it draws the largest logit, without penalties.
+  bool greedy() const { return options_.temperature == 0 && !penalises(); }
   /// Draws an id and adds it to the history: from at least candidates_needed() picked logits, or from a whole row [V].
   /// Both give the same. Error{bad_model} when the logits are not finite numbers.
   Sampled sample(const ops::Picked& row);

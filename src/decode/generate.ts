@@ -52,7 +52,7 @@ export interface GenerateOptions {
 }
 
 /**
- * Draws tokens one by one. JavaScript pulls: nothing is computed ahead, so not asking again is how to stop. Returns why it ended.
+ * Draws tokens one by one. JavaScript pulls: nothing is computed ahead but what a device begins on its own, so not asking again is how to stop. Returns why it ended.
  */
 export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece, FinishReason> {
   const stream = o.tokenizer.stream();
@@ -95,7 +95,7 @@ async function next(
   left: number,
 ): Promise<SampledToken[]> {
   const draft = drafter?.propose(left - 1) ?? [];
-  const { drawn } = await sequence.next({ sampler, matcher, draft, signal });
+  const { drawn } = await sequence.next({ sampler, matcher, draft, goesOn: left > 1, signal });
   if (draft.length > 0) drafter?.accept(draft.length, drawn.length - 1);
   return drawn;
 }

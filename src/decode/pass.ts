@@ -74,12 +74,12 @@ export function toPart({ wish: { sequence, want }, end, draft }: Share): Advance
     ...(want.targets && { targets: targetsOf(want.targets, ids.length, computed, end) }),
   };
   if (end < ids.length) return part;
-  const { sampler, matcher, top, logits } = want;
+  const { sampler, matcher, goesOn, top, logits } = want;
   return {
     ...part,
     ...(sampler && { sampler }),
     ...(matcher && { matcher }),
-    ...(draft.length > 0 && { drafted: draft.length }),
+    ...(draft.length > 0 ? { drafted: draft.length } : goesOn && { goesOn }),
     ...(top !== undefined && { top }),
     ...(logits && { logits }),
   };

@@ -8,6 +8,8 @@ export interface Want {
   sampler?: NativeSampler;
   /** Restricts what is drawn, or counted among the largest, to what may come next. */
   matcher?: NativeMatcher | undefined;
+  /** Whether what is drawn will probably be computed and drawn from next: a device may begin with it at once (AdvancePart). */
+  goesOn?: boolean;
   /** Ids that may come next: as many of them as the sampler draws itself come of the same pass. */
   draft?: readonly number[];
   /** How many of the largest log-probabilities to report. */

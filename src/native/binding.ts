@@ -297,6 +297,11 @@ export interface AdvancePart {
   drafted?: number;
   /** The sampler draws, and `top` reports, only ids that may come next; those that are drawn are taken by the matcher. */
   matcher?: NativeMatcher;
+  /**
+   * Whether the next part of this sequence will probably be the id that is drawn, drawn from by the same sampler: a device may begin with that row
+   * before its id is known here. It changes no result, and costs a row's computation where the guess was wrong.
+   */
+  goesOn?: boolean;
   /** How many of the largest log-probabilities after the last id to report (beam search). */
   top?: number;
   /** Whether a copy of the logits after the last id is wanted. */

@@ -94,14 +94,16 @@ struct Pass {
                                        .hyper_splits = text + work.crops}};
     const DeviceMatrix embedding({.type = DType::q8_0, .rows = shape.vocab_size, .cols = shape.hidden_size});
     get_rows(launcher, embedding, table, somewhere);
+    rope_angles(launcher, {shape.heads, shape.kv_heads, shape.head_dim, 1e6f}, table, somewhere);
     for (int32_t i = 0; i < shape.layers; i++) {
       const bool hyper = i % 7 == 6, large = i % 2 == 0;  // q4_k_m gives half of the layers six bits
       multiply({{width}, {kv_width}, {kv_width, large}}, shape.hidden_size, ops::NormKind::rms, false, work.rows);
-      rope_store(launcher, {.q = somewhere, .shape = {shape.heads, shape.kv_heads, shape.head_dim, 1e6f}}, table, kv);
+      rope_store(launcher, {.q = somewhere, .shape = {shape.heads, shape.kv_heads, shape.head_dim, 1e6f}}, table, kv,
+                 somewhere);
       attention(
           launcher,
           {.heads = shape.heads, .kv_heads = shape.kv_heads, .head_dim = shape.head_dim, .hyper_layer = hyper ? 0 : -1},
-          table, kv, somewhere);
+          table, kv, somewhere, size_t{1} << 40);
       kv_bytes += 4.0 * kv_width * (length + (hyper ? crop_tokens * work.crops : 0));
       multiply({{shape.hidden_size}}, width, ops::NormKind::none, true, work.rows);
       multiply({{shape.intermediate_size, false, true}}, shape.hidden_size, ops::NormKind::rms, false, work.rows);
@@ -109,7 +111,7 @@ struct Pass {
     }
     select_rows(launcher, somewhere, shape.hidden_size, table, somewhere);
     multiply({{shape.vocab_size, true}}, shape.hidden_size, ops::NormKind::rms, false, 1);
-    pick(launcher, somewhere, 1, shape.vocab_size, 40, somewhere);
+    pick(launcher, somewhere, 1, shape.vocab_size, 40, somewhere, nullptr);
   }
   void print(bool first) const {
     std::printf("%s{\"model\":\"%s\",\"format\":\"%s\",\"work\":\"%s\",\"rows\":%d,", first ? "" : ",\n", shape.name,

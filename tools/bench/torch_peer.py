@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""PyTorch on the CPU, random weights at our shapes, written with plain modules (no transformers).
+"""PyTorch on the CPU or a GPU, random weights at our shapes, written with plain modules (no transformers).
 
-  torch_peer.py bf16|fp32|int8 [vision] [prefill:74] [decode] [--size 0.5b|2b] [--threads 2] [--reps 2] [--onnx FILE]
+  torch_peer.py bf16|fp32|int8 [vision] [prefill:74] [decode] [--size 0.5b|2b|7b] [--device cuda] [--threads 2] [--reps 2]
+                [--onnx FILE]
 
 peer.py says how work is asked for; seconds are those of a crop (26 layers), a prefill, or a decoded token.
 int8 is torch.ao.quantization.quantize_dynamic: int8 weights and activations. --onnx only writes the fp32 tower for
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 import peer
 
-SIZES = {"0.5b": (24, 896, 4864, 14, 2), "2b": (28, 1536, 8960, 12, 2)}
+SIZES = {"0.5b": (24, 896, 4864, 14, 2), "2b": (28, 1536, 8960, 12, 2), "7b": (28, 3584, 18944, 28, 4)}
 VOCAB = 151851
 
 
@@ -82,7 +83,8 @@ class Language(nn.Module):
 
     def forward(self, ids, start=0, caches=None):
         x = self.embed(ids)
-        at = torch.arange(start, start + ids.shape[1])[:, None] * 1e6 ** (-torch.arange(0, self.hd, 2) / self.hd)
+        positions = torch.arange(start, start + ids.shape[1], device=ids.device)
+        at = positions[:, None] * 1e6 ** (-torch.arange(0, self.hd, 2, device=ids.device) / self.hd)
         cos, sin = at.cos().to(x.dtype), at.sin().to(x.dtype)
 
         def turn(y):
@@ -101,6 +103,7 @@ def main():
     ap.add_argument("dtype", choices=["bf16", "fp32", "int8"])
     peer.add_arguments(ap)
     ap.add_argument("--size", choices=SIZES, default="2b")
+    ap.add_argument("--device", default="cpu", help="cpu or cuda")
     ap.add_argument("--onnx")
     a = ap.parse_args()
     warnings.simplefilter("ignore")
@@ -120,16 +123,24 @@ def main():
             torch.set_default_dtype(dtype)
             made = quantised(Tower()) if what == "vision" else Language(a.size, quantised)
             torch.set_default_dtype(torch.float32)
-            models[what] = made.eval()
+            models[what] = made.eval().to(a.device)
         return models[what]
+
+    def finished(work):
+        def run():
+            work()
+            if a.device != "cpu":
+                torch.cuda.synchronize()
+
+        return run
 
     def prepare(name, tokens):
         if name == "vision":
-            tower, patches = model("vision"), torch.randn(1, 729, 588, dtype=dtype)
-            return lambda: tower(patches), 1
-        language, ids = model("language"), torch.randint(0, VOCAB, (1, tokens))
+            tower, patches = model("vision"), torch.randn(1, 729, 588, dtype=dtype, device=a.device)
+            return finished(lambda: tower(patches)), 1
+        language, ids = model("language"), torch.randint(0, VOCAB, (1, tokens), device=a.device)
         if name == "prefill":
-            return lambda: language(ids), 1
+            return finished(lambda: language(ids)), 1
         _, caches = language(ids)
 
         def decode():
@@ -137,7 +148,7 @@ def main():
             for i in range(peer.STEPS):
                 _, c = language(ids[:, :1], tokens + i, c)
 
-        return decode, peer.STEPS
+        return finished(decode), peer.STEPS
 
     if a.onnx:
         tower, x = model("vision"), torch.randn(1, 729, 588)

@@ -124,11 +124,14 @@ run(
 );
 run(
   "cmake",
-  ["--build", folder, "--target", "owl3_cuda_plugin", "--parallel", String(availableParallelism())],
+  ["--build", folder, "--target", "owl3_cuda_plugin", "cuda_hashes", "--parallel", String(availableParallelism())],
   "the plugin does not compile",
 );
 mkdirSync(path.dirname(plugin), { recursive: true });
-rmSync(plugin, { force: true }); // a process that runs it keeps the old file
-copyFileSync(path.join(folder, "Release/owl3-cuda.node"), plugin);
+for (const made of ["owl3-cuda.node", "cuda_hashes"]) {
+  const file = path.join(path.dirname(plugin), made);
+  rmSync(file, { force: true }); // a process that runs it keeps the old file
+  copyFileSync(path.join(folder, "Release", made), file);
+}
 const megabytes = (file) => `${(statSync(file).size / 1e6).toFixed(1)} MB`;
 console.error(`owl3: ${path.relative(root, plugin)} is made (${megabytes(plugin)}, kernels ${megabytes(kernels)})`);

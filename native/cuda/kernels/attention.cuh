@@ -117,7 +117,7 @@ struct QueryTile {
   OWL3_DEVICE void write_output(float* out, int64_t stride) const {
     for (int i = simt::thread(); i < rows * head_dim; i += attention_threads) {
       const int r = i / head_dim;
-      out[r * stride + i % head_dim] = merged[i] * (1.0f / merged_sum[r]);
+      out[r * stride + i % head_dim] = finite_or_nan(merged[i] * (1.0f / merged_sum[r]));
     }
   }
   /// Writes the merged states, or those of attend().
@@ -224,7 +224,7 @@ OWL3_KERNEL(attention_threads, 1) attention_merge(const AttentionParams p) {
 #pragma unroll
   for (int i = 0; i < max_head_dim / attention_threads; i++) {
     const int d = simt::thread() + i * attention_threads;
-    if (d < head_dim) out[d] = shared[d] = text.value[i] * (1.0f / text.sum);
+    if (d < head_dim) out[d] = shared[d] = finite_or_nan(text.value[i] * (1.0f / text.sum));
   }
   if (!gated || !sees_crops) return;
   simt::barrier();
@@ -233,7 +233,7 @@ OWL3_KERNEL(attention_threads, 1) attention_merge(const AttentionParams p) {
     const int d = simt::thread() + i * attention_threads;
     if (d >= head_dim) continue;
     const float share = gate_share(p, head, shared, d), seen = visual.value[i] * (1.0f / visual.sum);
-    out[d] = fmaf(share, seen, (1.0f - share) * shared[d]);
+    out[d] = finite_or_nan(fmaf(share, seen, (1.0f - share) * shared[d]));
   }
 }
 

@@ -98,7 +98,10 @@ struct MergedVectors {
 #pragma unroll
       for (int i = 0; i < D / 8; i++)
 #pragma unroll
-        for (int c = 0; c < 2; c++) sums[h][i * 8 + 2 * t + c] *= inverse;
+        for (int c = 0; c < 2; c++) {
+          float& average = sums[h][i * 8 + 2 * t + c];
+          average = finite_or_nan(average * inverse);
+        }
     }
   }
   /// The head of a state, whose sums were merged in place.
@@ -178,7 +181,7 @@ OWL3_DEVICE void attention_mma(const AttentionParams& p) {
       merged.write_headers();
       begin(1);
     }
-    const int max_seen = splits.seen(split, last);
+    const int max_seen = splits.seen(split, last), min_seen = splits.seen(split, group.tile.first_position);
     if (max_seen == 0) continue;
     int seen[2];
 #pragma unroll
@@ -193,6 +196,13 @@ OWL3_DEVICE void attention_mma(const AttentionParams& p) {
       if (works) warp.weigh(k, left);
       simt::copy_wait<0>();
       simt::barrier();
+      // Some of these keys are not seen by all vectors.
+      if (min_seen < min_of(max_seen, at + keys) && any_not_finite<D, keys>(v, reinterpret_cast<uint32_t*>(k))) {
+        if (works) warp.spoil(v, left);
+        simt::barrier();
+        remove_not_finite<D, keys>(v);
+        simt::barrier();
+      }
       if (works) warp.add(v);
       simt::barrier();
     }

@@ -2,13 +2,45 @@
 // and sums stay in its registers; keys and values pass through shared memory as halves.
 //
 // A float becomes `terms` halves that add up to it: 11 bits or 22. Products of the smallest terms with each other are
-// left out. A query vector's bits depend on its own keys alone, as long as those of other vectors of its tile are finite
-// numbers: a key that is out of sight has the weight 0, which an infinity in its value turns into NaN.
+// left out. A query vector's bits depend on its own keys alone. A key that is out of sight has the weight 0, which an
+// infinity in its value would turn into NaN; so such values are put away before (spoil, remove_not_finite), and what is not
+// finite is one and the same NaN at the end (finite_or_nan).
 #pragma once
 #include "cuda/kernels/math.cuh"
 #include "cuda/kernels/shapes.h"
 
 namespace owl3::cuda {
+
+/// Whether one of two halves is an infinity or NaN.
+OWL3_DEVICE bool not_finite(uint32_t pair) {
+  return (pair & 0x7c00u) == 0x7c00u || (pair & 0x7c000000u) == 0x7c000000u;
+}
+/// Whether a tile of values [Keys][key_stride(D)] has one that is no finite number. `flags` [warps] is shared; the whole
+/// block takes part.
+template <int D, int Keys>
+OWL3_DEVICE bool any_not_finite(const uint16_t* values, uint32_t* flags) {
+  uint32_t found = 0;
+  for (int i = simt::thread(); i < Keys * D / 8; i += mma_threads) {
+    const auto words = *reinterpret_cast<const simt::Words4*>(values + i / (D / 8) * key_stride(D) + i % (D / 8) * 8);
+#pragma unroll
+    for (int j = 0; j < 4; j++) found |= not_finite(words.v[j]) ? 1u : 0u;
+  }
+  found = warp_max(found);
+  if (simt::lane() == 0) flags[simt::warp()] = found;
+  simt::barrier();
+  found = 0;
+#pragma unroll
+  for (int i = 0; i < mma_threads / 32; i++) found |= flags[i];
+  return found != 0;
+}
+/// Zeros instead of them.
+template <int D, int Keys>
+OWL3_DEVICE void remove_not_finite(uint16_t* values) {
+  for (int i = simt::thread(); i < Keys * D; i += mma_threads) {
+    uint16_t& v = values[i / D * key_stride(D) + i % D];
+    if (not_finite(v)) v = 0;
+  }
+}
 
 /// 16 query vectors of D values over tiles of `Keys` keys. Lane 4 g + t has vectors g and g + 8 (index 0 and 1 of what
 /// follows), and of scores and sums columns 2 t and 2 t + 1 of each eight.
@@ -141,6 +173,22 @@ struct FlashWarp {
           }
         }
     }
+  }
+  /// NaN in the sums of vectors that see a value which is no finite number; seen as in weigh().
+  OWL3_DEVICE void spoil(const uint16_t* values, const int* seen) {
+    const int t = simt::lane() % 4;
+#pragma unroll
+    for (int i = 0; i < D / 8; i++)
+#pragma unroll
+      for (int c = 0; c < 2; c++) {
+        int first = Keys;
+#pragma unroll 1
+        for (int j = Keys - 1; j >= 0; j--)
+          if (not_finite(values[j * stride + i * 8 + 2 * t + c])) first = j;
+#pragma unroll
+        for (int h = 0; h < 2; h++)
+          if (first < min_of(Keys, seen[h])) sum[i][2 * h + c] = simt::as_float(0x7fc00000u);
+      }
   }
   /// The sums of weights over all columns. Once, at the end of a softmax.
   OWL3_DEVICE void finish() {

@@ -33,6 +33,7 @@
   X(gemm_q4_k, ProductParams)              \
   X(gemm_q5_k, ProductParams)              \
   X(gemm_q6_k, ProductParams)              \
+  X(rope_angles, AnglesParams)             \
   X(rope_store, RopeStoreParams)           \
   X(copy_words, CopyParams)                \
   X(attention_plain, AttentionParams)      \

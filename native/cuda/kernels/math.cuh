@@ -14,6 +14,11 @@ OWL3_DEVICE int min_of(int a, int b) {
   return a < b ? a : b;
 }
 
+/// Infinities become NaN, and NaN the one without a sign.
+OWL3_DEVICE float finite_or_nan(float x) {
+  return fabsf(x) <= 3.4028234e38f ? x : simt::as_float(0x7fc00000u);
+}
+
 /// 2^x for x <= 0, 0 below -126, NaN for NaN. The polynomial of cpu/simd/exp2.h: relative error at most 1e-7.
 OWL3_DEVICE float power_of_two(float x) {
   if (!(x >= -126.0f)) return x != x ? x : 0.0f;

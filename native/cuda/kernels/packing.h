@@ -67,6 +67,7 @@ struct PackedMatrix {
   int32_t cols = 0;   ///< k: inputs
   int32_t units = 0;  ///< records of a strip
   Packing packing = Packing::f32;
+  OWL3_BOTH constexpr int32_t strips() const { return (rows + strip_rows - 1) / strip_rows; }
 };
 
 }  // namespace owl3::cuda

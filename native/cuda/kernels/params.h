@@ -43,20 +43,33 @@ struct RowsParams {
 
 enum class ProductActivation : int32_t { none, gelu_tanh, gelu_erf };
 
-/// One product: y = activation(x w^T + bias) + residual, or y = silu(y) * (x w^T) when `gated`.
-struct ProductParams {
+/// Whether outputs are y = silu(g) * (x w^T), g = x gate^T. `before`: y holds g. `here`: the same launch computes g first.
+enum class Gating : int32_t { none, before, here };
+
+/// One product: y = activation(x w^T + bias) + residual, or a gated one, which has none of these.
+struct ProductOutput {
   PackedMatrix w;
-  const void* values = nullptr;  ///< rows of activations in the form that w takes (RowsParams)
-  const float* scales = nullptr;
-  int32_t padded = 0;  ///< columns of `values`
-  int32_t rows = 0;
-  const float* bias = nullptr;  ///< or null
+  const uint8_t* gate = nullptr;  ///< records of a matrix of w's size and packing; only where it is gated here
+  const float* bias = nullptr;    ///< or null
   const float* residual = nullptr;
   int32_t residual_rows = 0;  ///< 0: one residual row a row
-  int32_t gated = 0;          ///< y holds the gate's product
   ProductActivation activation = ProductActivation::none;
   float* y = nullptr;
   int64_t ldy = 0;
+};
+constexpr int32_t max_outputs = 4;
+
+/// Products of the same rows, by one kernel: all weights have its packing, and as many columns. Their strips are numbered
+/// one output after another.
+struct ProductParams {
+  const void* values = nullptr;  ///< rows of activations in the form that the weights take (RowsParams)
+  const float* scales = nullptr;
+  int32_t padded = 0;  ///< columns of `values`
+  int32_t rows = 0;
+  int32_t units = 0;  ///< records of a strip of every weight
+  Gating gating = Gating::none;
+  int32_t count = 0;
+  ProductOutput outputs[max_outputs];
 };
 
 // The table of a pass, as verbs/table.h lays it out.
@@ -115,6 +128,14 @@ struct KvView {
 
 constexpr int32_t max_head_dim = 256;
 
+/// Cosines and sines of rotary positions.
+struct AnglesParams {
+  const int32_t* positions;  ///< [rows]; null: all rows stand at `position`
+  int32_t position, head_dim;
+  float* angles;                    ///< [rows, head_dim]: cosines of half of them, then sines
+  float inverse[max_head_dim / 2];  ///< inverse frequencies
+};
+
 /// Rotates rows, and stores their keys and values.
 struct RopeStoreParams {
   float* q;  ///< or null
@@ -127,9 +148,8 @@ struct RopeStoreParams {
   const float* key_shift;
   TableView table;
   KvView kv;
-  int32_t crop;  ///< the rows are keys of this crop at `position`; -1: they are the table's
-  int32_t position;
-  float inverse[max_head_dim / 2];  ///< inverse frequencies
+  const float* angles;  ///< [rows, head_dim], or one row for all keys of a crop
+  int32_t crop;         ///< the rows are keys of this crop; -1: they are the table's
 };
 
 struct CopyParams {
@@ -211,7 +231,8 @@ struct PickParams {
   int32_t k;
   int32_t* ids;  ///< [rows, chunks, k], -1 where there are fewer
   float* values;
-  float* sums;  ///< [rows, chunks, 2]: first launch: the chunk's maximum and sum of exp(x - maximum)
+  float* sums;     ///< [rows, chunks, 2]: first launch: the chunk's maximum and sum of exp(x - maximum)
+  int32_t* first;  ///< [rows] last launch: the first id; or null
 };
 struct PickSumParams {
   const float* sums;  ///< [rows, chunks, 2]

@@ -93,6 +93,7 @@ OWL3_KERNEL(pick_threads, 1) pick_chunks(const PickParams p) {
   for (int i = simt::thread(); i < p.k; i += pick_threads) {
     p.ids[to + i] = id_of_key(keys[i]);
     p.values[to + i] = logit_of_key(keys[i]);
+    if (i == 0 && p.first != nullptr) p.first[row] = id_of_key(keys[0]);
   }
 }
 

@@ -5,19 +5,23 @@
 
 namespace owl3::cuda {
 
-OWL3_KERNEL(rope_threads, 1) rope_store(const RopeStoreParams p) {
-  const int row = simt::block_x(), head_dim = p.kv.head_dim, half = head_dim / 2;
-  auto* cosines = reinterpret_cast<float*>(simt::shared_memory());  // [half]
-  float* sines = cosines + half;
-  float* x = sines + half + simt::warp() * head_dim;  // [warps, head_dim]
-  const bool visual = p.crop >= 0;
-  const int position = visual ? p.position : p.table.positions[row];
+/// In double, which most GPUs have few units for: so once for all layers of a pass, not in each.
+OWL3_KERNEL(rope_threads, 1) rope_angles(const AnglesParams p) {
+  const int row = simt::block_x(), half = p.head_dim / 2;
+  const int position = p.positions != nullptr ? p.positions[row] : p.position;
+  float* cosines = p.angles + static_cast<int64_t>(row) * p.head_dim;
   for (int i = simt::thread(); i < half; i += rope_threads) {
     const double angle = static_cast<float>(position) * p.inverse[i];
     cosines[i] = static_cast<float>(cos(angle));
-    sines[i] = static_cast<float>(sin(angle));
+    cosines[half + i] = static_cast<float>(sin(angle));
   }
-  simt::barrier();
+}
+
+OWL3_KERNEL(rope_threads, 1) rope_store(const RopeStoreParams p) {
+  const int row = simt::block_x(), head_dim = p.kv.head_dim, half = head_dim / 2;
+  float* x = reinterpret_cast<float*>(simt::shared_memory()) + simt::warp() * head_dim;  // [warps, head_dim]
+  const bool visual = p.crop >= 0;
+  const float *cosines = p.angles + (visual ? 0 : static_cast<int64_t>(row) * head_dim), *sines = cosines + half;
   if (p.q != nullptr)
     for (int i = simt::thread(); i < p.heads * half; i += rope_threads) {
       float* q = p.q + row * p.ldq + i / half * head_dim + i % half;
@@ -27,6 +31,7 @@ OWL3_KERNEL(rope_threads, 1) rope_store(const RopeStoreParams p) {
     }
   int page = 0, slot = row;
   if (!visual) {
+    const int position = p.table.positions[row];
     const SequenceEntry sequence = p.table.sequences[p.table.row_sequence[row]];
     page = p.table.pages[sequence.first_page + position / p.kv.page_positions];
     slot = position % p.kv.page_positions;

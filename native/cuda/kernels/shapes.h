@@ -14,6 +14,7 @@ constexpr int gemv_rows = 8;     ///< at most, gemv_*
 constexpr int gemv32_rows = 32;  ///< at most, gemv32_*
 constexpr int gemm_threads = 128;
 constexpr int gemm_tiles = 8;  ///< tiles of 8 rows
+constexpr int gemm_rows = 8 * gemm_tiles;
 /// Floats of shared memory of gemv_* and gemv32_*: the sums of every segment.
 OWL3_BOTH constexpr int gemv_floats(int rows) {
   return segments * rows * strip_rows;
@@ -23,21 +24,21 @@ constexpr int plain_step = 64, plain_stride = plain_step + 1;  ///< columns at a
 constexpr int plain_threads = strip_rows * plain_rows;         ///< an output of a row each
 constexpr int plain_floats = (strip_rows + plain_rows) * plain_stride;
 
-/// Rows of activations in shared memory, 256 bytes of each and their scales. Distances spread the lanes of an int8
-/// fragment over all banks; those of 16-bit ones meet in pairs.
+/// Rows of activations in shared memory, 256 bytes of each, and of int8 ones (`Terms` is false) the scales of eight
+/// blocks. Distances spread the lanes of a fragment over all banks: eight bytes of int8, sixteen of 16-bit terms.
+template <bool Terms>
 struct alignas(16) Stage {
-  static constexpr int rows = 8 * gemm_tiles;
-  static constexpr int row_bytes = 256, row_stride = 288;
-  static constexpr int scale_bytes = 64, scale_stride = 80;  ///< the scales of eight blocks
-  uint8_t values[rows * row_stride];
-  uint8_t scales[rows * scale_stride];
+  static constexpr int row_bytes = 256, row_stride = Terms ? 320 : 288;
+  static constexpr int scale_bytes = Terms ? 0 : 64, scale_stride = Terms ? 0 : 80;
+  uint8_t values[gemm_rows * row_stride];
+  uint8_t scales[Terms ? 16 : gemm_rows * scale_stride];
 };
 constexpr int gemm_stages = 2;
 
 constexpr int rope_threads = 128;
-/// Floats of shared memory: cosines and sines, and a vector a warp.
+/// Floats of shared memory: a vector a warp.
 OWL3_BOTH constexpr int rope_floats(int head_dim) {
-  return (1 + rope_threads / 32) * head_dim;
+  return rope_threads / 32 * head_dim;
 }
 
 /// attention_plain and vision_plain: a block has up to eight queries of one head.

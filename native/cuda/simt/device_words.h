@@ -60,6 +60,10 @@ OWL3_DEVICE Words4 load_once(const void* p) {
   return w;
 }
 
+OWL3_DEVICE int opaque(int v) {
+  asm volatile("" : "+r"(v));
+  return v;
+}
 OWL3_DEVICE float as_float(uint32_t bits) {
   return __uint_as_float(bits);
 }

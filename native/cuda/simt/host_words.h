@@ -85,6 +85,9 @@ inline Words4 load_once(const void* p, OWL3_PLACE) {
   return w;
 }
 
+inline int opaque(int v) {
+  return v;
+}
 inline float as_float(uint32_t bits) {
   return __builtin_bit_cast(float, bits);
 }

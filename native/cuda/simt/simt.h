@@ -7,6 +7,7 @@
 //   shuffle(v, lane), shuffle_xor(v, mask)
 //   shared_memory()                     the block's dynamic shared memory, 16-byte aligned
 //   load_once(p)                        16 bytes that nobody reads again
+//   opaque(v)                           v, of which the compiler knows nothing before this place
 //   mma_s8_k32(c, a, b)                 c [16, 8] += a [16, 32] b [32, 8], int8 to int32; mma_s8_k16 likewise
 //   mma_f16(c, a, b), mma_bf16          c [16, 8] += a [16, 16] b [16, 8], 16-bit floats to float
 //   load_matrices(r, row)               ldmatrix.x4: four 8 x 8 matrices of 16-bit values; lane l gives the address of

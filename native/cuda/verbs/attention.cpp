@@ -11,11 +11,11 @@
 namespace owl3::cuda {
 namespace {
 
-/// States of splits that go to different blocks: enough for a row of 28 heads that sees a thousand splits.
-constexpr int64_t split_bytes = 16 << 20;
+/// States of splits, besides those of a step: enough for a draft of eleven rows of 28 heads over 24,000 positions.
+constexpr size_t min_shared_out = 16 << 20;
 
-int64_t state_bytes(int64_t rows, int32_t heads, int32_t head_dim, int64_t slots) {
-  return rows * heads * slots * state_floats(head_dim) * static_cast<int64_t>(sizeof(float));
+size_t state_bytes(int64_t rows, int32_t heads, int32_t head_dim, int64_t slots) {
+  return static_cast<size_t>(rows * heads * slots * state_floats(head_dim)) * sizeof(float);
 }
 
 /// Decided by the store alone, never by a pass: a row's bits must not depend on the others. The rest goes through the
@@ -33,11 +33,16 @@ GateForm form_of(ops::GateKind kind) {
 }  // namespace
 
 size_t attention_scratch_bytes(int64_t rows, int32_t heads, int32_t head_dim) {
-  return static_cast<size_t>(std::max(split_bytes, state_bytes(rows, heads, head_dim, 2)));
+  return state_bytes(rows, heads, head_dim, 2);
+}
+
+size_t shared_out_bytes(int64_t sequences, int64_t positions, int64_t crops, int32_t heads, int32_t head_dim) {
+  const PassExtent extent = widened({.hyper_splits = static_cast<int32_t>(divide_up(positions, split_keys) + crops)});
+  return std::max(min_shared_out, state_bytes(sequences, heads, head_dim, extent.hyper_splits));
 }
 
 void attention(Launcher& launcher, const ops::AttentionParams& p, const DeviceTable& table, const KvAddresses& kv,
-               void* scratch) {
+               void* scratch, size_t bytes) {
   if (p.kv_heads < 1 || p.heads % p.kv_heads != 0 || p.head_dim > max_head_dim)
     throw Error(ErrorCode::unsupported, "attention with " + std::to_string(p.heads) + " heads, " +
                                             std::to_string(p.kv_heads) + " KV heads of " + std::to_string(p.head_dim) +
@@ -62,7 +67,7 @@ void attention(Launcher& launcher, const ops::AttentionParams& p, const DeviceTa
   const int64_t parts = mma ? p.kv_heads * divide_up(p.heads / p.kv_heads, mma_heads) : p.heads;
   // Few rows over many keys are shared out by splits, so that all multiprocessors have work.
   if (splits > 1 && extent.tiles * parts < int64_t{4} * launcher.multiprocessors() &&
-      state_bytes(extent.rows, p.heads, p.head_dim, splits) <= split_bytes) {
+      state_bytes(extent.rows, p.heads, p.head_dim, splits) <= bytes) {
     params.mode = StateMode::split;
     params.slots = splits;
   } else if (gated) {

@@ -1,6 +1,8 @@
 #include "cuda/verbs/linear.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/math.h"
@@ -100,22 +102,54 @@ void convert(Launcher& launcher, const ops::LinearParams& p, Form form, int64_t 
          rows_floats * sizeof(float));
 }
 
+/// One launch for all outputs of `p`, whose weights take their rows in this form.
 void multiply(Launcher& launcher, Form form, const ProductParams& p) {
-  const auto strips = static_cast<uint32_t>(divide_up(p.w.rows, strip_rows));
+  uint32_t strips = 0;
+  for (int32_t i = 0; i < p.count; i++) strips += static_cast<uint32_t>(p.outputs[i].w.strips());
   if (form == Form::f32)
     return launch(launcher, "product_plain", {strips, static_cast<uint32_t>(divide_up(p.rows, plain_rows))},
                   plain_threads, p, plain_floats * sizeof(float));
-  const ProductKernels kernels = product_kernels(p.w.packing);
+  const ProductKernels kernels = product_kernels(p.outputs[0].w.packing);
   if (p.rows <= gemv32_rows) {
     const bool one = p.rows <= gemv_rows;
     return launch(launcher, one ? kernels.gemv : kernels.gemv32, {strips}, gemv_threads, p,
                   static_cast<uint32_t>(gemv_floats(one ? gemv_rows : gemv32_rows)) * sizeof(float));
   }
   launch(launcher, kernels.gemm,
-         {static_cast<uint32_t>(divide_up(p.rows, Stage::rows)),
+         {static_cast<uint32_t>(divide_up(p.rows, gemm_rows)),
           static_cast<uint32_t>(divide_up(strips, gemm_threads / 32))},
-         gemm_threads, p, gemm_stages * sizeof(Stage));
+         gemm_threads, p, gemm_stages * (form == Form::int8 ? sizeof(Stage<false>) : sizeof(Stage<true>)));
 }
+
+/// Outputs that one launch computes.
+struct Batch {
+  Form form;
+  Packing packing;
+  ProductParams params;
+};
+
+/// Launches as few as there are packings, and ways of gating, among what is added.
+class Batches {
+ public:
+  void add(Form form, Gating gating, const ProductOutput& output) {
+    const auto fits = [&](const Batch& b) {
+      return b.form == form && b.packing == output.w.packing && b.params.gating == gating &&
+             b.params.count < max_outputs;
+    };
+    auto found = std::ranges::find_if(batches_, fits);
+    if (found == batches_.end()) {
+      batches_.push_back({form, output.w.packing, {}});
+      found = std::prev(batches_.end());
+      found->params.gating = gating;
+      found->params.units = output.w.units;
+    }
+    found->params.outputs[found->params.count++] = output;
+  }
+  const std::vector<Batch>& all() const { return batches_; }
+
+ private:
+  std::vector<Batch> batches_;
+};
 
 ProductActivation activation_of(ops::Activation a) {
   return a == ops::Activation::gelu_tanh  ? ProductActivation::gelu_tanh
@@ -141,45 +175,51 @@ size_t linear_scratch_bytes(Forms forms, int64_t rows, int64_t cols) {
 void linear(Launcher& launcher, const ops::LinearParams& p, ops::Precision precision, void* scratch) {
   if (p.rows == 0 || p.outputs.empty()) return;
   const int64_t k = p.outputs[0].w->cols;
-  Converted converted[std::size(all_forms)];
-  const auto rows_in = [&](const DeviceMatrix& m) {
-    const Form form = form_of(m, precision);
-    Converted& c = converted[static_cast<size_t>(form)];
-    if (c.values == nullptr) {
-      c.values = static_cast<char*>(scratch);
-      c.scales = reinterpret_cast<float*>(c.values + value_bytes(form, p.rows, k));
-      scratch = reinterpret_cast<char*>(c.scales) + scale_bytes(form, p.rows, k);
-      convert(launcher, p, form, k, c);
-    }
-    return ProductParams{.w = m.packed,
-                         .values = c.values,
-                         .scales = c.scales,
-                         .padded = static_cast<int32_t>(padded(form, k)),
-                         .rows = static_cast<int32_t>(p.rows)};
-  };
+  Batches first, then;  // `then`: what is gated by a product of the first
   for (const ops::LinearOutput& out : p.outputs) {
     for (const ops::Matrix* m : {out.w, out.gate})
       if (m != nullptr && (m->cols != k || m->rows != out.w->rows))
         throw Error(ErrorCode::internal, "linear: matrices of different sizes");
-    const bool gated = out.gate != nullptr;
-    if (gated && (out.bias != nullptr || out.residual != nullptr || out.activation != ops::Activation::none))
-      throw Error(ErrorCode::internal, "linear: a gated output has neither bias, activation nor residual");
-    if (gated) {  // y takes the gate's product first
-      ProductParams gate = rows_in(device(*out.gate));
-      gate.y = out.y;
-      gate.ldy = out.ldy;
-      multiply(launcher, form_of(device(*out.gate), precision), gate);
+    const DeviceMatrix& w = device(*out.w);
+    const Form form = form_of(w, precision);
+    ProductOutput product{.w = w.packed,
+                          .bias = out.bias,
+                          .residual = out.residual,
+                          .residual_rows = static_cast<int32_t>(out.residual_rows),
+                          .activation = activation_of(out.activation),
+                          .y = out.y,
+                          .ldy = out.ldy};
+    if (out.gate == nullptr) {
+      first.add(form, Gating::none, product);
+      continue;
     }
-    ProductParams product = rows_in(device(*out.w));
-    product.bias = out.bias;
-    product.residual = out.residual;
-    product.residual_rows = static_cast<int32_t>(out.residual_rows);
-    product.gated = gated ? 1 : 0;
-    product.activation = activation_of(out.activation);
-    product.y = out.y;
-    product.ldy = out.ldy;
-    multiply(launcher, form_of(device(*out.w), precision), product);
+    if (out.bias != nullptr || out.residual != nullptr || out.activation != ops::Activation::none)
+      throw Error(ErrorCode::internal, "linear: a gated output has neither bias, activation nor residual");
+    const DeviceMatrix& gate = device(*out.gate);
+    if (gate.packed.packing == w.packed.packing) {
+      product.gate = gate.packed.data;
+      first.add(form, Gating::here, product);
+    } else {
+      first.add(form_of(gate, precision), Gating::none, {.w = gate.packed, .y = out.y, .ldy = out.ldy});
+      then.add(form, Gating::before, product);
+    }
   }
+  Converted converted[std::size(all_forms)];
+  for (const Batches* batches : {&first, &then})
+    for (Batch batch : batches->all()) {
+      Converted& c = converted[static_cast<size_t>(batch.form)];
+      if (c.values == nullptr) {
+        c.values = static_cast<char*>(scratch);
+        c.scales = reinterpret_cast<float*>(c.values + value_bytes(batch.form, p.rows, k));
+        scratch = reinterpret_cast<char*>(c.scales) + scale_bytes(batch.form, p.rows, k);
+        convert(launcher, p, batch.form, k, c);
+      }
+      batch.params.values = c.values;
+      batch.params.scales = c.scales;
+      batch.params.padded = static_cast<int32_t>(padded(batch.form, k));
+      batch.params.rows = static_cast<int32_t>(p.rows);
+      multiply(launcher, batch.form, batch.params);
+    }
 }
 
 }  // namespace owl3::cuda

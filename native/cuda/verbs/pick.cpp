@@ -53,7 +53,7 @@ size_t picked_bytes(int64_t rows, int64_t n, int32_t k) {
   return places(rows, n, cut(n, k)).results_end;
 }
 
-void pick(Launcher& launcher, const float* logits, int64_t rows, int64_t n, int32_t k, void* memory) {
+void pick(Launcher& launcher, const float* logits, int64_t rows, int64_t n, int32_t k, void* memory, int32_t* first) {
   k = cut(n, k);
   if (k > max_pick) throw Error(ErrorCode::internal, "pick: more than " + std::to_string(max_pick));
   const Places at = places(rows, n, k);
@@ -65,13 +65,15 @@ void pick(Launcher& launcher, const float* logits, int64_t rows, int64_t n, int3
                .k = k,
                .ids = nullptr,
                .values = nullptr,
-               .sums = reinterpret_cast<float*>(base + at.sums)};
+               .sums = reinterpret_cast<float*>(base + at.sums),
+               .first = nullptr};
   for (int turn = 0;; turn++) {
     const int64_t chunks = chunks_of(p.count);
     const bool last = chunks == 1 || k == 0;
     char* candidates = base + at.candidates[turn % 2];
     p.ids = reinterpret_cast<int32_t*>(last ? base + at.ids : candidates);
     p.values = reinterpret_cast<float*>(last ? base + at.values : candidates + 4 * at.room);
+    p.first = last ? first : nullptr;
     launch(launcher, "pick_chunks", {static_cast<uint32_t>(chunks), static_cast<uint32_t>(rows)}, pick_threads, p,
            pick_chunk * sizeof(uint64_t));
     if (last) break;

@@ -12,7 +12,7 @@ namespace owl3::cuda {
 namespace {
 
 /// Inverse frequencies as the CPU has them (cpu/rope/rope.cpp): the power in double, rounded to float.
-void set_frequencies(const ops::RopeShape& s, RopeStoreParams& p) {
+void set_frequencies(const ops::RopeShape& s, AnglesParams& p) {
   if (s.head_dim % 2 != 0 || s.head_dim > max_head_dim)
     throw Error(ErrorCode::unsupported, "rotary positions need an even head size of at most " +
                                             std::to_string(max_head_dim) + ", not " + std::to_string(s.head_dim));
@@ -22,9 +22,21 @@ void set_frequencies(const ops::RopeShape& s, RopeStoreParams& p) {
   }
 }
 
+void launch_angles(Launcher& launcher, const ops::RopeShape& s, const int32_t* positions, int32_t position,
+                   int32_t rows, float* angles) {
+  AnglesParams p{.positions = positions, .position = position, .head_dim = s.head_dim, .angles = angles, .inverse = {}};
+  set_frequencies(s, p);
+  launch(launcher, "rope_angles", {static_cast<uint32_t>(rows)}, rope_threads, p);
+}
+
 void launch_rope(Launcher& launcher, int32_t rows, const RopeStoreParams& p) {
   launch(launcher, "rope_store", {static_cast<uint32_t>(rows)}, rope_threads, p,
          static_cast<uint32_t>(rope_floats(p.kv.head_dim)) * sizeof(float));
+}
+
+void copy_words(Launcher& launcher, const void* from, void* to, int64_t words) {
+  launch(launcher, "copy_words", {static_cast<uint32_t>(divide_up(words, rows_threads))}, rows_threads,
+         CopyParams{.from = from, .to = to, .words = words});
 }
 
 }  // namespace
@@ -34,12 +46,22 @@ void get_rows(Launcher& launcher, const DeviceMatrix& w, const DeviceTable& tabl
          GetRowsParams{.w = w.packed, .ids = table.view.ids, .y = y});
 }
 
+/// In words of 16 bytes, of which the table's list and what a backend gives out have whole ones.
+void take_ids(Launcher& launcher, const int32_t* ids, const DeviceTable& table) {
+  copy_words(launcher, ids, const_cast<int32_t*>(table.view.ids), divide_up(table.extent.rows, 4));
+}
+
 void select_rows(Launcher& launcher, const float* x, int64_t cols, const DeviceTable& table, float* y) {
   launch(launcher, "select_rows", {static_cast<uint32_t>(table.extent.wanted)}, rows_threads,
          SelectRowsParams{.x = x, .wanted = table.view.wanted, .cols = static_cast<int32_t>(cols), .y = y});
 }
 
-void rope_store(Launcher& launcher, const ops::RopeStoreParams& p, const DeviceTable& table, const KvAddresses& kv) {
+void rope_angles(Launcher& launcher, const ops::RopeShape& shape, const DeviceTable& table, float* angles) {
+  launch_angles(launcher, shape, table.view.positions, 0, table.extent.rows, angles);
+}
+
+void rope_store(Launcher& launcher, const ops::RopeStoreParams& p, const DeviceTable& table, const KvAddresses& kv,
+                const float* angles) {
   RopeStoreParams params{.q = p.q,
                          .ldq = p.ldq,
                          .k = p.k,
@@ -51,14 +73,13 @@ void rope_store(Launcher& launcher, const ops::RopeStoreParams& p, const DeviceT
                          .key_shift = p.key_shift,
                          .table = table.view,
                          .kv = kv_view(kv, p.layer, -1),
-                         .crop = -1,
-                         .position = 0,
-                         .inverse = {}};
-  set_frequencies(p.shape, params);
+                         .angles = angles,
+                         .crop = -1};
   launch_rope(launcher, table.extent.rows, params);
 }
 
-void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvAddresses& kv) {
+void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvAddresses& kv, float* angles) {
+  launch_angles(launcher, p.shape, nullptr, p.position, 1, angles);
   const int32_t d = p.shape.head_dim;
   const int64_t ld = int64_t{2} * d * p.shape.kv_heads;  // [K | V] of each head
   RopeStoreParams params{.q = nullptr,
@@ -72,17 +93,13 @@ void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvA
                          .key_shift = p.key_shift,
                          .table = {},
                          .kv = kv_view(kv, 0, p.hyper_layer),
-                         .crop = p.crop,
-                         .position = p.position,
-                         .inverse = {}};
-  set_frequencies(p.shape, params);
+                         .angles = angles,
+                         .crop = p.crop};
   launch_rope(launcher, kv.shape.crop_tokens, params);
 }
 
 void copy_page(Launcher& launcher, const ops::KvShape& shape, const void* from, void* to) {
-  const auto words = static_cast<int64_t>(page_bytes(shape) / 16);  // head_bytes() are whole words
-  launch(launcher, "copy_words", {static_cast<uint32_t>(divide_up(words, rows_threads))}, rows_threads,
-         CopyParams{.from = from, .to = to, .words = words});
+  copy_words(launcher, from, to, static_cast<int64_t>(page_bytes(shape) / 16));  // head_bytes() are whole words
 }
 
 }  // namespace owl3::cuda

@@ -10,13 +10,20 @@ namespace owl3::cuda {
 
 /// ops::Backend::get_rows.
 void get_rows(Launcher& launcher, const DeviceMatrix& w, const DeviceTable& table, float* y);
+/// Puts `ids` [rows] in the place of the table's.
+void take_ids(Launcher& launcher, const int32_t* ids, const DeviceTable& table);
 /// ops::Backend::select_rows.
 void select_rows(Launcher& launcher, const float* x, int64_t cols, const DeviceTable& table, float* y);
 
-/// ops::Backend::rope_store. Error{unsupported} for an odd head size or one above 256.
-void rope_store(Launcher& launcher, const ops::RopeStoreParams& p, const DeviceTable& table, const KvAddresses& kv);
-/// ops::Backend::store_visual; `p.store` is not looked at. Errors as rope_store.
-void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvAddresses& kv);
+/// Cosines and sines of the table's rows, [rows, head_dim], with the bits that the CPU has. Error{unsupported} for an odd
+/// head size or one above 256.
+void rope_angles(Launcher& launcher, const ops::RopeShape& shape, const DeviceTable& table, float* angles);
+/// ops::Backend::rope_store, with the rows' `angles`.
+void rope_store(Launcher& launcher, const ops::RopeStoreParams& p, const DeviceTable& table, const KvAddresses& kv,
+                const float* angles);
+/// ops::Backend::store_visual; `p.store` is not looked at, and `angles` [head_dim] is room for them. Errors as
+/// rope_angles.
+void store_visual(Launcher& launcher, const ops::StoreVisualParams& p, const KvAddresses& kv, float* angles);
 /// Copies a page to another one; both are device addresses.
 void copy_page(Launcher& launcher, const ops::KvShape& shape, const void* from, void* to);
 

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "cpu/rope/rope.h"
 #include "cuda/simulation.h"
 #include "cuda/verbs/rows.h"
 #include "cuda/verbs/vision.h"
@@ -45,7 +46,9 @@ struct Stores {
   void add_crop(int32_t crop, int32_t position) {
     store->add_crop(crop);
     crops[static_cast<size_t>(crop)] = hold(cuda::crop_bytes(kv_shape));
-    const auto kv = normal_values(kv_shape.crop_tokens * 2 * width(), static_cast<uint32_t>(100 + crop));
+    auto kv = normal_values(kv_shape.crop_tokens * 2 * width(), static_cast<uint32_t>(100 + crop));
+    if (is_spoilt(-crop))
+      spoil(kv.data() + 7 * 2 * width() + shape.head_dim, 2 * shape.head_dim, 5);  // its eighth token
     for (int32_t layer = 0; layer < 2; layer++) {
       const ops::StoreVisualParams p{.store = store.get(),
                                      .crop = crop,
@@ -54,8 +57,9 @@ struct Stores {
                                      .kv = kv.data(),
                                      .shape = rope(),
                                      .key_shift = key_shift.data()};
-      naive.store_visual(p);
-      cuda::store_visual(simulation, p, addresses());
+      if (spoilt.empty()) naive.store_visual(p);
+      std::vector<float> angles(static_cast<size_t>(shape.head_dim), NAN);
+      cuda::store_visual(simulation, p, addresses(), angles.data());
     }
   }
   /// Crops 0, 1, … at these positions, as the list of a sequence that sees them all.
@@ -76,6 +80,15 @@ struct Stores {
   std::vector<char*> pages, crops;
   std::vector<Memory> memory;
   std::vector<float> key_shift;
+  std::vector<int32_t> spoilt;  // positions of text, and -n of crop n, whose values are not all finite
+  bool is_spoilt(int32_t number) const { return std::ranges::find(spoilt, number) != spoilt.end(); }
+  /// Puts an infinity into these columns of the values of all heads, and a NaN beside it.
+  void spoil(float* v, int32_t head_stride, int32_t column) const {
+    for (int32_t head = 0; head < shape.kv_heads; head++) {
+      v[head * head_stride + column] = INFINITY;
+      v[head * head_stride + column + 1] = NAN;
+    }
+  }
 };
 
 /// A sequence: its values depend on its number and the position alone.
@@ -130,7 +143,9 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
     for (int32_t i = 0; i < t.rows; i++) {
       const uint32_t seed = parts[static_cast<size_t>(&t - table.sequences.data())].first->number * 1000 +
                             static_cast<uint32_t>(t.first_position + i);
-      const auto a = normal_values(ld, seed), b = normal_values(s.q_width(), seed + 500, 2);
+      auto a = normal_values(ld, seed);
+      if (s.is_spoilt(t.first_position + i)) s.spoil(a.data() + s.width(), s.shape.head_dim, 8);
+      const auto b = normal_values(s.q_width(), seed + 500, 2);
       kv.insert(kv.end(), a.begin(), a.end());
       q.insert(q.end(), b.begin(), b.end());
     }
@@ -140,7 +155,12 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
   const Memory device(cuda::table_bytes(limits));
   cuda::DeviceTable view{cuda::table_view(limits, device.as()), cuda::write_table(table, limits, device.as())};
   if (wide) view.extent = cuda::widened(view.extent);
-  const Memory scratch(cuda::attention_scratch_bytes(rows, s.shape.heads, s.shape.head_dim));
+  const size_t scratch_bytes =
+      std::max(cuda::attention_scratch_bytes(rows, s.shape.heads, s.shape.head_dim),
+               cuda::shared_out_bytes(rows, table.positions.back() + 1, 4, s.shape.heads, s.shape.head_dim));
+  const Memory scratch(scratch_bytes);
+  std::vector<float> angles(static_cast<size_t>(rows * s.shape.head_dim), NAN);
+  cuda::rope_angles(s.simulation, s.rope(), view, angles.data());
   s.naive.begin(table, *s.store);
   for (int32_t layer = 1; layer >= 0; layer--) {
     ops::RopeStoreParams p{.q = layer == 0 ? o.q.data() : nullptr,
@@ -151,10 +171,10 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
                            .shape = s.rope(),
                            .key_shift = s.key_shift.data(),
                            .layer = layer};
-    cuda::rope_store(s.simulation, p, view, s.addresses());
+    cuda::rope_store(s.simulation, p, view, s.addresses(), angles.data());
     std::vector<float> ignored = q;
     p.q = layer == 0 ? o.expected_q.data() : ignored.data();
-    s.naive.rope_store(p);
+    if (s.spoilt.empty()) s.naive.rope_store(p);
   }
   ops::AttentionParams p{.q = o.q.data(),
                          .ldq = s.q_width(),
@@ -165,10 +185,10 @@ Outputs run_pass(Stores& s, const std::vector<std::pair<TestSequence*, int32_t>>
                          .layer = 0,
                          .hyper_layer = hyper_layer,
                          .gate = gate};
-  cuda::attention(s.simulation, p, view, s.addresses(), scratch.as());
+  cuda::attention(s.simulation, p, view, s.addresses(), scratch.as(), scratch_bytes);
   p.q = o.expected_q.data();
   p.out = o.expected.data();
-  s.naive.attention(p);
+  if (s.spoilt.empty()) s.naive.attention(p);  // which refuses what is not finite
   return o;
 }
 
@@ -240,6 +260,31 @@ TEST("cuda: text of several splits, shared out or not, as a recorded pass or not
   check({18, 1, 64, ops::KvType::f16}, 20);
 }
 
+TEST("cuda: steps of many sequences with many crops are shared out where the plan had room for their states") {
+  struct Grid final : cuda::Launcher {
+    void launch(const cuda::Launch& l) override {
+      if (std::string(l.kernel) == "attention_128") splits = l.grid.x;
+    }
+    int multiprocessors() const override { return 128; }
+    uint32_t splits = 0;
+  };
+  const auto splits = [](int32_t sequences, size_t bytes) {
+    const ops::KvShape shape{.layers = 28, .hyper_layers = 4, .kv_heads = 4, .head_dim = 128, .crop_tokens = 729};
+    const cuda::DeviceTable table{
+        .view = {},
+        .extent = cuda::widened(
+            {.rows = sequences, .wanted = sequences, .tiles = sequences, .text_splits = 12, .hyper_splits = 12 + 128})};
+    Grid grid;
+    cuda::attention(grid, {.heads = 28, .kv_heads = 4, .head_dim = 128, .hyper_layer = 0}, table, {.shape = shape},
+                    nullptr, bytes);
+    return grid.splits;
+  };
+  const auto planned = [](int64_t sequences) { return cuda::shared_out_bytes(sequences, 3000, 128, 28, 128); };
+  for (const int32_t sequences : {1, 2, 8, 32}) CHECK_EQ(splits(sequences, planned(sequences)), 256u);
+  CHECK_EQ(splits(8, planned(1)), 1u);      // planned for one answer: they take turns in fewer blocks
+  CHECK_EQ(splits(256, planned(256)), 1u);  // enough blocks without
+}
+
 void check_gates(const Shape& shape) {
   const auto d = static_cast<size_t>(shape.head_dim);
   const auto weight = normal_values(d * d, 1, 0.3f), bias = normal_values(d, 2);
@@ -277,6 +322,38 @@ TEST("cuda: a crop that no row sees is not read, nor pages beyond a row's positi
   b.crops = {{0, 3}};
   const Outputs with = run_pass(s, {{&a, 5}}, 0), without = run_pass(s, {{&b, 5}}, 0);
   CHECK(with.out == without.out);
+}
+
+TEST("cuda: what is not finite in later positions, or in crops that come later, leaves earlier rows alone") {
+  for (const Shape& shape : {Shape{6, 2, 64, ops::KvType::f16}, Shape{2, 1, 128, ops::KvType::f16},
+                             Shape{2, 1, 128, ops::KvType::q8_0}, Shape{2, 1, 16, ops::KvType::f16}}) {
+    const auto run = [&](int processors, std::vector<int32_t> chunks, std::vector<int32_t> spoilt) {
+      Stores s(shape, 70);
+      s.simulation.processors = processors;
+      s.spoilt = std::move(spoilt);
+      TestSequence a{.number = 1, .crops = s.add_crops({4, 12})};
+      std::vector<float> all;
+      for (const int32_t rows : chunks) {
+        const Outputs o = run_pass(s, {{&a, rows}}, 0);
+        all.insert(all.end(), o.out.begin(), o.out.end());
+      }
+      return all;
+    };
+    const std::vector<int32_t> one_by_one(22, 1), spoilt = {-1, 18};  // the second crop and a position of text
+    const std::vector<float> finite = run(1, {22}, {}), alone = run(1, one_by_one, spoilt);
+    for (const int processors : {1, 1000}) {
+      const std::vector<float> together = run(processors, {22}, spoilt);
+      CHECK(std::memcmp(together.data(), alone.data(), alone.size() * sizeof(float)) == 0);
+    }
+    const auto width = static_cast<size_t>(shape.heads * shape.head_dim);
+    for (size_t i = 0; i < finite.size(); i++) {
+      const size_t row = i / width, column = i % static_cast<size_t>(shape.head_dim);
+      const bool of_crop = row >= 12 && (column == 5 || column == 6),
+                 of_text = row >= 18 && (column == 8 || column == 9);
+      if (shape.type == ops::KvType::f16) CHECK_EQ(std::isnan(alone[i]), of_crop || of_text);
+      if (row < 12) CHECK_EQ(alone[i], finite[i]);
+    }
+  }
 }
 
 TEST("cuda: passes have the same bits in every schedule") {
@@ -327,6 +404,29 @@ TEST("cuda: attention and RoPE refuse heads that they have no kernels for") {
   Stores odd({2, 2, 7, ops::KvType::f32}, 5), large({2, 2, 258, ops::KvType::f32}, 5);
   CHECK_THROWS(odd.add_crop(0, 1), ErrorCode::unsupported);
   CHECK_THROWS(large.add_crop(0, 1), ErrorCode::unsupported);
+}
+
+TEST("cuda: cosines and sines of positions have the bits that the CPU has") {
+  for (const int32_t head_dim : {64, 128, 20}) {
+    ops::PassTable table;
+    std::vector<cpu::KvSlot> slots;
+    for (int32_t position = 0; position < 5000; position += position < 100 ? 1 : 97) {
+      table.ids.push_back(0);
+      table.positions.push_back(position);
+      slots.push_back({{}, 0, position});
+    }
+    const cuda::TableLimits limits = cuda::limits_of(table);
+    const Memory device(cuda::table_bytes(limits));
+    const cuda::DeviceTable view{cuda::table_view(limits, device.as()), cuda::write_table(table, limits, device.as())};
+    std::vector<float> angles(slots.size() * static_cast<size_t>(head_dim), NAN);
+    Simulation simulation;
+    cuda::rope_angles(simulation, {1, 1, head_dim, 1e6f}, view, angles.data());
+    cpu::rope::Angles expected;
+    expected.prepare(slots, 1e6f, head_dim);
+    for (size_t row = 0; row < slots.size(); row++)
+      CHECK(std::memcmp(angles.data() + row * static_cast<size_t>(head_dim), expected.row(row),
+                        static_cast<size_t>(head_dim) * sizeof(float)) == 0);
+  }
 }
 
 TEST("cuda: rows of the embedding are those of the file to the bit, and wanted rows are picked out") {

@@ -179,6 +179,52 @@ TEST("cuda: several outputs of different formats read the same rows") {
                ErrorCode::internal);
 }
 
+TEST("cuda: outputs of one format are one launch, with the bits that each has alone; a gate's product needs none") {
+  const int64_t k = 512;
+  for (const DType type : {DType::q4_k, DType::f16, DType::f32}) {
+    const Weights q(type, 70, k, 1), key(type, 33, k, 2), value(type, 16, k, 3), other(DType::q8_0, 70, k, 5);
+    const DeviceWeights dq(q), dkey(key), dvalue(value), dother(other);
+    for (const int64_t rows : {1, 20, 40}) {
+      const auto x = normal_values(rows * k, 4), bias = normal_values(70, 6);
+      const auto run = [&](std::vector<ops::LinearOutput> outputs, std::vector<float>& y) {
+        y.assign(static_cast<size_t>(rows * 130), NAN);
+        int64_t at = 0;
+        for (ops::LinearOutput& out : outputs) {
+          out.y = y.data() + at;
+          out.ldy = 130;
+          at += out.w->rows;
+        }
+        Simulation simulation;
+        run_linear(simulation, {.x = x.data(), .rows = rows, .ldx = k, .norm = {}, .outputs = outputs});
+        return simulation.launches;
+      };
+      const ops::LinearOutput outputs[] = {{.w = &dq, .bias = bias.data()}, {.w = &dkey}, {.w = &dvalue}};
+      std::vector<float> all, one;
+      CHECK_EQ(run({outputs[0], outputs[1], outputs[2]}, all), 2);  // with the one that brings rows into their form
+      int64_t at = 0;
+      for (const ops::LinearOutput& out : outputs) {
+        run({out}, one);
+        for (int64_t r = 0; r < rows; r++) CHECK(same(one.data() + r * 130, all.data() + r * 130 + at, out.w->rows));
+        at += out.w->rows;
+      }
+      // Gates of the same format and of another: silu(g) * u of products computed apart.
+      std::vector<float> up, gated;
+      run({{.w = &dq}}, up);
+      for (const DeviceWeights* gate : {&dq, &dother}) {
+        run({{.w = gate}}, one);
+        const int apart = quantised(type) ? 3 : 4;  // rows in one form or two
+        CHECK_EQ(run({{.w = &dq, .gate = gate}}, gated), (gate == &dq ? 2 : apart));
+        for (int64_t r = 0; r < rows; r++)
+          for (int64_t i = r * 130; i < r * 130 + 70; i++) {
+            const auto n = static_cast<size_t>(i);
+            const float silu = one[n] / (1 + std::exp(-one[n]));
+            CHECK_NEAR(gated[n], silu * up[n], 1e-6 * (1 + std::abs(silu * up[n])));
+          }
+      }
+    }
+  }
+}
+
 TEST("cuda: outliers, zeros, tiny and huge activations, and a row that is not finite spoils itself alone") {
   for (const DType type : all_types()) {
     const Weights w(type, 20, odd_cols(type), 8);

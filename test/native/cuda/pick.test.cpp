@@ -15,10 +15,12 @@ std::vector<ops::Picked> pick(const std::vector<float>& logits, int64_t rows, in
   Simulation simulation;
   simulation.options = options;
   const Memory memory(cuda::pick_bytes(rows, n, k));
-  cuda::pick(simulation, logits.data(), rows, n, k, memory.as());
+  const Memory first(static_cast<size_t>(rows) * sizeof(int32_t));
+  cuda::pick(simulation, logits.data(), rows, n, k, memory.as(), k > 0 ? first.as<int32_t>() : nullptr);
   std::vector<ops::Picked> picked(static_cast<size_t>(rows));
   const std::vector<char> host(memory.as<char>(), memory.as<char>() + cuda::picked_bytes(rows, n, k));
   cuda::read_picked(host.data(), n, k, picked);
+  for (size_t row = 0; row < picked.size() && k > 0; row++) CHECK_EQ(first.as<int32_t>()[row], picked[row].ids[0]);
   return picked;
 }
 

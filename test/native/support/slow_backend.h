@@ -210,6 +210,12 @@ class SlowBackend : public ops::Backend {
     auto* slow = static_cast<SlowStore*>(&store);
     enqueue([this, table, slow] { inner.begin(table, slow->inner()); });
   }
+  bool runs_ahead() const override { return true; }
+  void take_ids(const int32_t* ids) override {
+    outside_of_a_recording();
+    ran_ahead++;
+    enqueue([this, ids] { inner.take_ids(real(ids)); });
+  }
   void pass(const ops::PassKey& key, const std::function<void()>& body) override {
     const auto found = std::find_if(recorded_.begin(), recorded_.end(), [&](const auto& r) { return r.first == key; });
     if (found != recorded_.end()) {
@@ -280,12 +286,14 @@ class SlowBackend : public ops::Backend {
       inner.store_visual(q);
     });
   }
-  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked) override {
+  void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked, int32_t* first) override {
     outside_of_a_recording();
-    enqueue([this, logits, n, k, picked] {
+    enqueue([this, logits, n, k, picked, first] {
       const float* row = real(logits);
+      int32_t* id = real(first);
       for (ops::Picked& p : picked) {
         p = ops::pick_row(std::span(row, static_cast<size_t>(n)), k);
+        if (id != nullptr) *id++ = p.ids.front();
         row += n;
       }
     });
@@ -307,6 +315,7 @@ class SlowBackend : public ops::Backend {
   std::shared_ptr<SlowDevice> device = std::make_shared<SlowDevice>();
   NaiveBackend inner;                ///< computes, on the device's thread
   int replays = 0;                   ///< passes that were not asked for again
+  int ran_ahead = 0;                 ///< passes that were enqueued before their ids were known
   std::atomic<int> fail_after = -1;  ///< works until one fails; < 0: none
 
  private:

@@ -42,6 +42,8 @@ struct Counts {
 Counts counts();
 /// Bytes in use on one device, and at most.
 Counts counts_of(int device);
+/// Pieces of work that are enqueued on any stream and not done.
+int64_t pending();
 
 const cuda::driver::Api& api();
 

@@ -105,6 +105,12 @@ Counts counts() {
   const Lock lock(mutex);
   return world().counts;
 }
+int64_t pending() {
+  const Lock lock(mutex);
+  int64_t all = 0;
+  for (const Stream stream : world().streams) all += static_cast<int64_t>(stream->queue.size());
+  return all;
+}
 Counts counts_of(int device) {
   const Lock lock(mutex);
   return device_of(device).counts;
