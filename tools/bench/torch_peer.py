@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """PyTorch on the CPU or a GPU, random weights at our shapes, written with plain modules (no transformers).
 
-  torch_peer.py bf16|fp32|int8 [vision] [prefill:74] [decode] [--size 0.5b|2b|7b] [--device cuda] [--threads 2] [--reps 2]
-                [--onnx FILE]
+  torch_peer.py bf16|fp32|int8 [vision] [prefill:74] [decode] [--size 0.5b|2b|7b] [--device cuda] [--threads 2]
+                [--reps 2] [--onnx FILE]
 
 peer.py says how work is asked for; seconds are those of a crop (26 layers), a prefill, or a decoded token.
 int8 is torch.ao.quantization.quantize_dynamic: int8 weights and activations. --onnx only writes the fp32 tower for

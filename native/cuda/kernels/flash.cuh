@@ -15,8 +15,8 @@ namespace owl3::cuda {
 OWL3_DEVICE bool not_finite(uint32_t pair) {
   return (pair & 0x7c00u) == 0x7c00u || (pair & 0x7c000000u) == 0x7c000000u;
 }
-/// Whether a tile of values [Keys][key_stride(D)] has one that is no finite number. `flags` [warps] is shared; the whole
-/// block takes part.
+/// Whether a tile of values [Keys][key_stride(D)] has one that is no finite number. `flags` [warps] is shared; the block
+/// takes part as a whole.
 template <int D, int Keys>
 OWL3_DEVICE bool any_not_finite(const uint16_t* values, uint32_t* flags) {
   uint32_t found = 0;

@@ -35,7 +35,7 @@ OWL3_DEVICE void gate_first(const ProductParams& p, Product product) {
   for (int turn = p.gating == Gating::here ? 0 : 1; turn < 2; turn++)
     product(turn == 0, turn == 1 && p.gating != Gating::none);
 }
-/// The output whose sums are done. Its parameters are read when they are needed: before, they would hold registers in vain.
+/// The output whose sums are done. Its parameters are read here and not before, where they would hold registers.
 OWL3_DEVICE const ProductOutput& after_sums(const ProductParams& p, const StripPlace& at) {
   return p.outputs[simt::opaque(at.output)];
 }
