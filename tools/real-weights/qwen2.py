@@ -10,7 +10,6 @@ import sys
 
 from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
-
 VISION = ("v.", "mm.")  # beginnings of names
 HYPER = ("attn_visual_kv", "attn_v_gate")  # parts of them
 
