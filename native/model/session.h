@@ -104,8 +104,8 @@ class Session {
       int32_t id;  // known when the pass before is done
     };
     std::vector<Row> rows;
-    std::vector<Logits> logits;  // [rows], written until it is done
-    ops::Backend::Ticket ticket = 0;
+    std::vector<Logits> logits;   // [rows], written until it is done
+    ops::Backend::Ticket ticket;  // of the pass; without a value before, which Clang 14 can't have in an optional here
   };
   std::optional<Ahead> ahead_;
   ops::Backend::Buffer next_ids_;  // [max_rows] on the device; null: it does not run ahead
