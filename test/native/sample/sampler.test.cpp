@@ -244,3 +244,9 @@ TEST("sample: only allowed ids are drawn, and log-probabilities stay those of th
   CHECK_THROWS(sampler.sample(x, std::vector<uint64_t>(5)), ErrorCode::invalid_argument);
   CHECK_EQ(sampler.sample(x, {}).token.id, sampler.sample(x).token.id);
 }
+
+TEST("sample: an answer is greedy at temperature 0 without penalties") {
+  CHECK(sample::Sampler({.temperature = 0}).greedy());
+  CHECK(!sample::Sampler({.temperature = 0.7f}).greedy());
+  CHECK(!sample::Sampler({.temperature = 0, .repetition_penalty = 1.1f}).greedy());
+}
