@@ -8,13 +8,12 @@
  * with --onwards all later ones are refused, too. The last line is "N passed, N failed".
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { buildLibrary, Control, calls, errors } from "./faults/control.mjs";
+import { demo, example, temporaryFolder } from "./places.mjs";
 import { generator } from "./random.mjs";
 
 const { values: flags } = parseArgs({
@@ -25,58 +24,53 @@ const { values: flags } = parseArgs({
     inside: { type: "string" },
   },
 });
-const root = fileURLToPath(new URL("../..", import.meta.url));
 await (flags.inside ? inside(flags.inside) : outside());
 
 /** Starts the process that has the engine, and another one after each that dies. */
 async function outside() {
-  const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-allocations-"));
-  try {
-    const env = {
-      PATH: process.env.PATH,
-      HOME: base,
-      LD_PRELOAD: buildLibrary(base),
-      OWL3_FAULT_CONTROL: path.join(base, "control"),
-      OWL3_FAULT_OBJECT: "owl3.node",
-    };
-    new Control(env.OWL3_FAULT_CONTROL).close();
-    const done = { tried: 0, failed: 0, broken: 0 };
-    let numbers;
-    for (let at = 0; numbers === undefined || at < numbers.length; ) {
-      const child = spawn(process.execPath, [fileURLToPath(import.meta.url), "--inside", env.OWL3_FAULT_CONTROL], {
-        env,
-        stdio: ["pipe", "pipe", "inherit"],
-      });
-      child.stdin.on("error", () => {}); // told by its end
-      const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(signal ?? code)));
-      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-      const total = Number((await lines.next()).value);
-      if (!(total > 0)) throw new Error("the undisturbed answer failed");
-      numbers ??= chosen(total);
-      for (; at < numbers.length; at++) {
-        child.stdin.write(`${numbers[at]}\n`);
-        const { value, done: gone } = await lines.next();
-        done.tried++;
-        if (gone) {
-          done.broken++;
-          console.log(`allocation ${numbers[at]}: the process ended (${await ended})`);
-          at++;
-          break;
-        }
-        if (value.startsWith("broken")) {
-          done.broken++;
-          console.log(`allocation ${numbers[at]}: ${value}`);
-        } else if (value !== "right") done.failed++;
+  const base = temporaryFolder("allocations");
+  const env = {
+    PATH: process.env.PATH,
+    HOME: base,
+    LD_PRELOAD: buildLibrary(base),
+    OWL3_FAULT_CONTROL: path.join(base, "control"),
+    OWL3_FAULT_OBJECT: "owl3.node",
+  };
+  new Control(env.OWL3_FAULT_CONTROL).close();
+  const done = { tried: 0, failed: 0, broken: 0 };
+  let numbers;
+  for (let at = 0; numbers === undefined || at < numbers.length; ) {
+    const child = spawn(process.execPath, [fileURLToPath(import.meta.url), "--inside", env.OWL3_FAULT_CONTROL], {
+      env,
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    child.stdin.on("error", () => {}); // told by its end
+    const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(signal ?? code)));
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const total = Number((await lines.next()).value);
+    if (!(total > 0)) throw new Error("the undisturbed answer failed");
+    numbers ??= chosen(total);
+    for (; at < numbers.length; at++) {
+      child.stdin.write(`${numbers[at]}\n`);
+      const { value, done: gone } = await lines.next();
+      done.tried++;
+      if (gone) {
+        done.broken++;
+        console.log(`allocation ${numbers[at]}: the process ended (${await ended})`);
+        at++;
+        break;
       }
-      child.stdin.end();
-      await ended;
+      if (value.startsWith("broken")) {
+        done.broken++;
+        console.log(`allocation ${numbers[at]}: ${value}`);
+      } else if (value !== "right") done.failed++;
     }
-    console.log(`${done.tried} allocations refused, ${done.failed} answers failed with an error; seed ${flags.seed}`);
-    console.log(`${done.tried - done.broken} passed, ${done.broken} failed`);
-    process.exitCode = done.broken === 0 ? 0 : 1;
-  } finally {
-    rmSync(base, { recursive: true, force: true });
+    child.stdin.end();
+    await ended;
   }
+  console.log(`${done.tried} allocations refused, ${done.failed} answers failed with an error; seed ${flags.seed}`);
+  console.log(`${done.tried - done.broken} passed, ${done.broken} failed`);
+  process.exitCode = done.broken === 0 ? 0 : 1;
 }
 
 /** Some of the numbers from 1 to `total`, or all. */
@@ -92,13 +86,13 @@ async function inside(file) {
   const control = new Control(file);
   const { Owl, UserError } = await import("../../dist/index.js");
   const once = async () => {
-    const owl = await Owl.open(path.join(root, "models/owl3-demo.gguf"), {
+    const owl = await Owl.open(demo, {
       threads: 2,
       cache: false,
       repackCache: false,
     });
     try {
-      const image = { type: "image", path: path.join(root, "examples/shapes.png") };
+      const image = { type: "image", path: example("shapes.png") };
       const question = [image, { type: "text", text: "What is in the picture?" }];
       return await owl.chat().ask(question, { maxTokens: 4, temperature: 0 }).text();
     } finally {

@@ -6,13 +6,10 @@
  * questions were answered one after another, to the letter; what is stopped must end as stopped. From a third of the time to its end resident
  * memory may grow by 5 % or 32 MB, and no descriptor may be left. The last line is "N passed, N failed".
  */
-import { readdirSync } from "node:fs";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { Owl } from "../../dist/index.js";
+import { conclude, taken } from "./checks.mjs";
+import { demo, example } from "./places.mjs";
 import { generator } from "./random.mjs";
 
 const { values: flags } = parseArgs({
@@ -22,13 +19,10 @@ const { values: flags } = parseArgs({
     seed: { type: "string", default: "1" },
   },
 });
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const random = generator(Number(flags.seed));
 const pick = (list) => list[Math.floor(random() * list.length)];
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc");
 
-const image = (name) => ({ type: "image", path: path.join(root, "examples", name) });
+const image = (name) => ({ type: "image", path: example(name) });
 const text = (words) => ({ type: "text", text: words });
 const conversations = [
   [[image("shapes.png"), text("What is in this picture?")]],
@@ -40,7 +34,7 @@ const conversations = [
 const options = [{ temperature: 0 }, { temperature: 1.2, seed: 7 }, { temperature: 0, beams: 3 }];
 const scripts = conversations.flatMap((turns) => options.map((how) => ({ turns, how })));
 
-const open = () => Owl.open(path.join(root, "models/owl3-demo.gguf"), { threads: 2, cache: false });
+const open = () => Owl.open(demo, { threads: 2, cache: false });
 const owls = [await open(), await open()];
 const expected = new Map();
 for (const script of scripts) expected.set(script, await answers(owls[0], script));
@@ -56,21 +50,16 @@ await Promise.all(owls.map((owl) => owl.dispose()));
 const growth = last.mb / first.mb - 1;
 console.log(`${counts.answered} conversations answered, ${counts.stopped} stopped; seed ${flags.seed}`);
 console.log(`${first.mb.toFixed(1)} MB after a third of the time, ${last.mb.toFixed(1)} MB at the end`);
-const checks = {
+conclude({
   [`${counts.failed} answers were others`]: counts.failed === 0,
   [`memory grew by ${(100 * growth).toFixed(2)} %`]: growth < 0.05 || last.mb - first.mb < 32,
   [`${last.fds - first.fds} descriptors were left`]: last.fds <= first.fds,
   [`${counts.answered} were answered and ${counts.stopped} stopped`]: counts.answered > 0 && counts.stopped > 0,
-};
-for (const [what, fine] of Object.entries(checks)) console.log(`${fine ? "ok" : "FAIL"} ${what}`);
-const failed = Object.values(checks).filter((fine) => !fine).length;
-console.log(`${Object.keys(checks).length - failed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+});
 
 /** Memory and descriptors; pipes of sharp's threads and files of the pictures being read may be open in between. */
 function measure() {
-  collect();
-  sizes.push({ mb: process.memoryUsage().rss / 1e6, fds: readdirSync("/proc/self/fd").length });
+  sizes.push(taken());
 }
 
 async function answers(owl, { turns, how }, signal) {

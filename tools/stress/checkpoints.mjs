@@ -7,10 +7,8 @@
  * safetensors and index damaged, too. Each must be refused with a sentence, or give a tokenizer that spells what it reads, or a file that opens; nothing
  * else may be left in the folder. The last line is "N passed, N failed".
  */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseConfig } from "../../dist/convert/config.js";
 import { convertCheckpoint } from "../../dist/convert/convert.js";
 import { kindOfTensors } from "../../dist/convert/kind.js";
@@ -21,11 +19,10 @@ import { describeFile } from "../../dist/gguf/describe.js";
 import { native } from "../../dist/native/native.js";
 import { Tokenizer } from "../../dist/prompt/tokenizer.js";
 import { caseOptions, demand, mutateBytes, mutateJson, runCases, strange, survive } from "./cases.mjs";
+import { fixtures, temporaryFolder } from "./places.mjs";
 
 const options = caseOptions(50_000, { whole: { type: "string", default: "200" } });
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-checkpoints-"));
-process.on("exit", () => rmSync(base, { recursive: true, force: true }));
-const fixtures = fileURLToPath(new URL("../../test/fixtures", import.meta.url));
+const base = temporaryFolder("checkpoints");
 const folders = [
   "golden/model",
   "random/gated-head/model",

@@ -7,7 +7,6 @@
  */
 import {
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -16,13 +15,12 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { EmbeddingCache } from "../../dist/vision/cache.js";
 import { caseOptions, demand, mutateBytes, runCases } from "./cases.mjs";
+import { temporaryFolder } from "./places.mjs";
 
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-crops-"));
-process.on("exit", () => rmSync(base, { recursive: true, force: true }));
+const base = temporaryFolder("crops");
 const outside = path.join(base, "outside");
 writeFileSync(outside, "secret");
 const entryBytes = ({ tokens, hiddenSize }) => 48 + 4 * tokens * hiddenSize;

@@ -7,24 +7,20 @@
  * the first half warms up, and from its end to that of the second resident memory may grow by 1 % and no descriptor may be left. With --workers each
  * cycle runs in one of N worker threads, and two models are open in each. The last line is "N passed, N failed".
  */
-import { readdirSync } from "node:fs";
-import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
+import { conclude, taken } from "./checks.mjs";
+import { demo, example } from "./places.mjs";
 
 /** One cycle with `models` models open at once: the answers, joined. */
 async function cycle(models) {
   const { Owl } = await import("../../dist/index.js");
-  const open = () => Owl.open(path.join(root, "models/owl3-demo.gguf"), { threads: 1, cache: false });
+  const open = () => Owl.open(demo, { threads: 1, cache: false });
   const owls = await Promise.all(Array.from({ length: models }, open));
   try {
     const ask = (owl, picture) => {
-      const image = { type: "image", path: path.join(root, "examples", picture) };
+      const image = { type: "image", path: example(picture) };
       return owl
         .chat({ cut: false })
         .ask([image, { type: "text", text: "What is in this picture?" }], { maxTokens: 8, temperature: 0 })
@@ -51,8 +47,6 @@ async function main() {
   });
   const [count, workers, step] = [flags.count, flags.workers, flags.step].map(Number);
   if (!(count > step && step > 0)) throw new Error("--count must be larger than --step: two steps are compared");
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc");
   const answers = new Map();
   const sizes = [];
   for (let done = 0; done < count; ) {
@@ -60,21 +54,16 @@ async function main() {
     for await (const answer of workers > 0 ? inWorkers(workers, now) : inTurn(now))
       answers.set(answer, (answers.get(answer) ?? 0) + 1);
     done += now;
-    collect();
-    sizes.push({ mb: process.memoryUsage().rss / 1e6, fds: readdirSync("/proc/self/fd").length });
+    sizes.push(taken());
     console.log(`${done} cycles: ${sizes.at(-1).mb.toFixed(1)} MB, ${sizes.at(-1).fds} descriptors`);
   }
   const [first, last] = [sizes[Math.ceil(sizes.length / 2) - 1], sizes.at(-1)];
   const growth = last.mb / first.mb - 1;
-  const checks = {
+  conclude({
     [`${answers.size} answers, where one is right`]: answers.size === 1,
     [`memory grew by ${(100 * growth).toFixed(2)} %`]: growth < 0.01,
     [`${last.fds - first.fds} descriptors were left`]: last.fds <= first.fds,
-  };
-  for (const [what, fine] of Object.entries(checks)) console.log(`${fine ? "ok" : "FAIL"} ${what}`);
-  const failed = Object.values(checks).filter((fine) => !fine).length;
-  console.log(`${3 - failed} passed, ${failed} failed`);
-  process.exitCode = failed === 0 ? 0 : 1;
+  });
 }
 
 async function* inTurn(count) {

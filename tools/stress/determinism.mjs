@@ -8,14 +8,12 @@
  * and log-probabilities must be the same bits. MODEL.md ("Numbers") promises it. The last line is "N passed, N failed".
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Owl } from "../../dist/index.js";
 import { loadImage } from "../../dist/media/image.js";
 import { native } from "../../dist/native/native.js";
+import { demo, example, temporaryFolder } from "./places.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -25,9 +23,6 @@ const { values: flags } = parseArgs({
     inside: { type: "boolean", default: false }, // the script's own processes
   },
 });
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const demo = path.join(root, "models/owl3-demo.gguf");
-const example = (name) => path.join(root, "examples", name);
 const pictures = ["shapes.png", "before.png", "after.png", "six.png"];
 const steps = 6;
 const sums = { passed: 0, failed: 0 };
@@ -183,7 +178,7 @@ async function forks(model, question, expected, way, what) {
 
 /** Ids and log-probabilities of whole answers. */
 async function answers() {
-  const folder = mkdtempSync(path.join(tmpdir(), "owl3-stress-determinism-"));
+  const folder = temporaryFolder("determinism");
   process.env.OWL3_CACHE_DIR = folder;
   const image = { type: "image", path: example("shapes.png") };
   const first = [image, { type: "text", text: "What is in this picture?" }];
@@ -191,38 +186,34 @@ async function answers() {
   const options = { maxTokens: 8, temperature: 0 };
   const numbers = ({ tokens }) => tokens.map(({ id, logprob }) => [id, logprob]);
   const ask = (chat, question, how = options) => chat.ask(question, how).result();
-  try {
-    let expected;
-    for (const [name, cache] of [
-      ["no cache", false],
-      ["an empty cache", true],
-      ["a filled cache", true],
-    ]) {
-      const owl = await Owl.open(demo, { threads: 2, cache });
-      const chat = owl.chat();
-      const one = await ask(chat, first);
-      const two = await ask(chat, second);
-      expected ??= { one, two };
-      same(`${name}: the first answer`, numbers(one), numbers(expected.one));
-      same(`${name}: the second answer`, numbers(two), numbers(expected.two));
-      const other = owl.chat();
-      same(`${name}: asked again, behind a prefix`, numbers(await ask(other, first)), numbers(expected.one));
-      // As a session keeps it: the turns, and the ids of the answer.
-      const ids = expected.one.tokens.map(({ id }) => id);
-      const messages = [
-        { role: "user", content: first },
-        { role: "assistant", content: expected.one.text, ids },
-      ];
-      const resumed = await Owl.open(demo, { threads: 1, cache: false });
-      same(`${name}: resumed`, numbers(await ask(resumed.chat({ messages }), second)), numbers(expected.two));
-      await resumed.dispose();
-      const drawn = { maxTokens: 8, temperature: 1.1, seed: 3 };
-      const draws = [await ask(owl.chat(), first, drawn), await ask(owl.chat(), first, drawn)];
-      expected.drawn ??= draws[0];
-      for (const draw of draws) same(`${name}: drawn by a seed`, numbers(draw), numbers(expected.drawn));
-      await owl.dispose();
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  let expected;
+  for (const [name, cache] of [
+    ["no cache", false],
+    ["an empty cache", true],
+    ["a filled cache", true],
+  ]) {
+    const owl = await Owl.open(demo, { threads: 2, cache });
+    const chat = owl.chat();
+    const one = await ask(chat, first);
+    const two = await ask(chat, second);
+    expected ??= { one, two };
+    same(`${name}: the first answer`, numbers(one), numbers(expected.one));
+    same(`${name}: the second answer`, numbers(two), numbers(expected.two));
+    const other = owl.chat();
+    same(`${name}: asked again, behind a prefix`, numbers(await ask(other, first)), numbers(expected.one));
+    // As a session keeps it: the turns, and the ids of the answer.
+    const ids = expected.one.tokens.map(({ id }) => id);
+    const messages = [
+      { role: "user", content: first },
+      { role: "assistant", content: expected.one.text, ids },
+    ];
+    const resumed = await Owl.open(demo, { threads: 1, cache: false });
+    same(`${name}: resumed`, numbers(await ask(resumed.chat({ messages }), second)), numbers(expected.two));
+    await resumed.dispose();
+    const drawn = { maxTokens: 8, temperature: 1.1, seed: 3 };
+    const draws = [await ask(owl.chat(), first, drawn), await ask(owl.chat(), first, drawn)];
+    expected.drawn ??= draws[0];
+    for (const draw of draws) same(`${name}: drawn by a seed`, numbers(draw), numbers(expected.drawn));
+    await owl.dispose();
   }
 }

@@ -11,21 +11,12 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { buildLibrary, Control, calls, errors } from "./faults/control.mjs";
+import { hasTrace, leftOvers, makeAnew, writeRows, writeSmallModel } from "./homes.mjs";
+import { checkpoint, demo, example, program, temporaryFolder } from "./places.mjs";
 import { generator } from "./random.mjs";
 
 const { values: flags } = parseArgs({
@@ -35,23 +26,21 @@ const { values: flags } = parseArgs({
     job: { type: "string", multiple: true },
   },
 });
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-faults-"));
+const base = temporaryFolder("faults");
 const home = path.join(base, "home");
-const model = path.join(root, "models/owl3-demo.gguf");
-const example = (name) => path.join(root, "examples", name);
-const checkpoint = path.join(root, "test/fixtures/golden/model");
+const rows = path.join(base, "rows.jsonl");
+const small = path.join(base, "small.gguf");
 
 /** Each job: the arguments of owl3, the file that it makes, and how two such files are compared. */
 const jobs = {
   convert: { args: (out) => ["convert", checkpoint, "-o", out, "--type", "q8_0", "-q"], out: "made.gguf" },
   quantize: {
-    args: (out) => ["quantize", path.join(base, "small.gguf"), out, "--type", "q4_0", "-q"],
+    args: (out) => ["quantize", small, out, "--type", "q4_0", "-q"],
     out: "made.gguf",
   },
-  batch: { args: (out) => ["batch", path.join(base, "rows.jsonl"), "-o", out, "-q"], out: "made.jsonl", lines: true },
+  batch: { args: (out) => ["batch", rows, "-o", out, "-q"], out: "made.jsonl", lines: true },
   score: {
-    args: (out) => ["score", path.join(base, "rows.jsonl"), "-c", "yes", "-c", "no", "-o", out, "-q"],
+    args: (out) => ["score", rows, "-c", "yes", "-c", "no", "-o", out, "-q"],
     out: "made.jsonl",
     lines: true,
   },
@@ -79,52 +68,37 @@ let broken = 0;
 let tried = 0;
 let faulty = 0;
 let refused = 0;
-try {
-  const library = buildLibrary(base);
-  const control = new Control(path.join(base, "control"));
-  prepare();
-  const plan = [];
-  for (const name of flags.job ?? Object.keys(jobs)) {
-    const job = jobs[name];
-    if (!job) throw new Error(`there is no job ${name}; the jobs are ${Object.keys(jobs).join(", ")}`);
-    job.name = name;
-    control.arm({ kinds: 0 });
-    job.expected = run(job, library, { log }).result;
-    tried++;
-    const wrong = unsynced(readFileSync(log, "utf8"));
-    if (wrong.length > 0) {
-      broken++;
-      console.log(`${name}: a power cut may leave ${wrong.join(", ")} with its name and without its contents`);
-    }
-    for (const fault of faults) {
-      control.arm({ kinds: fault.kinds });
-      const { status, stderr } = run(job, library);
-      if (status !== 0) throw new Error(`${name} fails by itself: ${stderr}`);
-      const { count } = control.read();
-      for (let at = 1; at <= count; at++) plan.push({ job, fault, at });
-    }
+const library = buildLibrary(base);
+const control = new Control(path.join(base, "control"));
+writeRows(rows, ["shapes.png", "before.png", "after.png"], { prompt: "Is there a star?", max_tokens: 4 });
+writeSmallModel(small);
+const plan = [];
+for (const name of flags.job ?? Object.keys(jobs)) {
+  const job = jobs[name];
+  if (!job) throw new Error(`there is no job ${name}; the jobs are ${Object.keys(jobs).join(", ")}`);
+  job.name = name;
+  control.arm({ kinds: 0 });
+  job.expected = run(job, library, { log }).result;
+  tried++;
+  const wrong = unsynced(readFileSync(log, "utf8"));
+  if (wrong.length > 0) {
+    broken++;
+    console.log(`${name}: a power cut may leave ${wrong.join(", ")} with its name and without its contents`);
   }
-  for (const { job, fault, at } of chosen(plan)) attempt(job, fault, at, library, control);
-  control.close();
-  if (faulty === 0) throw new Error("no call was refused, so nothing was tried");
-  console.log(`${faulty} faults, ${refused} runs ended with an error; seed ${flags.seed}`);
-  console.log(`${tried - broken} passed, ${broken} failed`);
-  process.exitCode = broken === 0 ? 0 : 1;
-} finally {
-  rmSync(base, { recursive: true, force: true });
+  for (const fault of faults) {
+    control.arm({ kinds: fault.kinds });
+    const { status, stderr } = run(job, library);
+    if (status !== 0) throw new Error(`${name} fails by itself: ${stderr}`);
+    const { count } = control.read();
+    for (let at = 1; at <= count; at++) plan.push({ job, fault, at });
+  }
 }
-
-function prepare() {
-  const pictures = ["shapes.png", "before.png", "after.png"];
-  const row = (name, i) =>
-    JSON.stringify({ id: `r${i}`, image: example(name), prompt: "Is there a star?", max_tokens: 4 });
-  writeFileSync(path.join(base, "rows.jsonl"), `${pictures.map(row).join("\n")}\n`);
-  const made = spawnSync(process.execPath, [
-    path.join(root, "bin/owl3.js"),
-    ...["convert", checkpoint, "-o", path.join(base, "small.gguf"), "--type", "f16", "-q"],
-  ]);
-  if (made.status !== 0) throw new Error(`the checkpoint could not be converted: ${made.stderr}`);
-}
+for (const { job, fault, at } of chosen(plan)) attempt(job, fault, at, library, control);
+control.close();
+if (faulty === 0) throw new Error("no call was refused, so nothing was tried");
+console.log(`${faulty} faults, ${refused} runs ended with an error; seed ${flags.seed}`);
+console.log(`${tried - broken} passed, ${broken} failed`);
+process.exitCode = broken === 0 ? 0 : 1;
 
 /** Some of the plan, or all. */
 function chosen(plan) {
@@ -139,21 +113,18 @@ function chosen(plan) {
 
 /** Runs a job in a folder as it is, or in a new one. */
 function run(job, library, { fresh = true, log: logFile } = {}) {
-  if (fresh) {
-    rmSync(home, { recursive: true, force: true });
-    mkdirSync(home);
-  }
+  if (fresh) makeAnew(home);
   const out = path.join(home, job.out ?? "none");
   const env = {
     PATH: process.env.PATH,
     HOME: home,
-    OWL3_MODEL: model,
+    OWL3_MODEL: demo,
     OWL3_FAULT_CONTROL: path.join(base, "control"),
     OWL3_FAULT_UNDER: home,
     ...(logFile && { OWL3_FAULT_LOG: logFile }),
     LD_PRELOAD: library,
   };
-  const args = [path.join(root, "bin/owl3.js"), ...job.args(out)];
+  const args = [program, ...job.args(out)];
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
     env,
     cwd: home,
@@ -181,7 +152,7 @@ function attempt(job, fault, at, library, control) {
   const wrong = [];
   if (signal) wrong.push(`ended by ${signal}`);
   else if (status > 6) wrong.push(`exit code ${status}`);
-  if (/^\s+at |node:internal|Error: |\bE[A-Z]{3,}\b/m.test(stderr)) wrong.push("no plain sentence");
+  if (hasTrace(stderr) || /Error: |\bE[A-Z]{3,}\b/.test(stderr)) wrong.push("no plain sentence");
   if (status !== 0 && stderr.trim().split("\n").length > 3) wrong.push("more than three lines");
   if (status === 0 && (job.answer ? stdout : result) !== job.expected) wrong.push("another result, and no error");
   if (job.lines && result && !result.split("\n").every((line) => job.expected.split("\n").includes(line)))
@@ -212,11 +183,4 @@ function unsynced(text) {
   }
   rmSync(log, { force: true });
   return wrong;
-}
-
-/** Temporary files that nobody will take away. */
-function leftOvers(folder) {
-  return readdirSync(folder, { recursive: true }).filter(
-    (name) => /\.(part|partial|tmp|temp)$|\.lock$/.test(name) && statSync(path.join(folder, name)).isFile(),
-  );
 }

@@ -9,22 +9,13 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { isTemporary, leftOvers, makeAnew } from "./homes.mjs";
+import { checkpoint, demo, example, program, temporaryFolder } from "./places.mjs";
 import { generator } from "./random.mjs";
 import { writeRandomChatModel } from "./random-chat-model.mjs";
 
@@ -36,15 +27,11 @@ const { values: flags } = parseArgs({
     rows: { type: "string", default: "24" },
   },
 });
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-kill-"));
+const base = temporaryFolder("kill");
 const home = path.join(base, "home");
-const demo = path.join(root, "models/owl3-demo.gguf");
 const large = path.join(base, "large.gguf");
 const rows = path.join(base, "rows.jsonl");
 const row = path.join(base, "row.jsonl");
-const example = (name) => path.join(root, "examples", name);
-const checkpoint = path.join(root, "test/fixtures/golden/model");
 const made = (name) => path.join(home, name);
 const random = generator(Number(flags.seed));
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
@@ -85,7 +72,6 @@ try {
 } finally {
   hub.close();
   hub.closeAllConnections();
-  rmSync(base, { recursive: true, force: true });
 }
 
 async function prepare() {
@@ -121,8 +107,7 @@ async function learn(name) {
 
 /** Makes the folder anew, with what a job starts from. */
 async function fresh(job) {
-  rmSync(home, { recursive: true, force: true });
-  mkdirSync(home);
+  makeAnew(home);
   if (job.before && (await run(job.before)).code !== 0) throw new Error(`${job.before.join(" ")} fails by itself`);
 }
 
@@ -156,7 +141,7 @@ async function attempt(name) {
   if (again.code !== 0) wrong.push(`afterwards it fails: ${again.stderr.trim()}`);
   else wrong.push(...different(job, again, kept));
   if (existsSync(made(".cache"))) await run(["cache", "clear"]); // what died in a cache lies there until then
-  const rest = Object.keys(filesOf(home)).filter(isTemporary);
+  const rest = leftOvers(home);
   if (rest.length > 0) wrong.push(`left over: ${rest.join(", ")}`);
   if (wrong.length === 0) return;
   failed++;
@@ -171,9 +156,6 @@ function isRecord(file) {
   } catch {
     return false;
   }
-}
-function isTemporary(file) {
-  return /\.(part|partial|tmp|lock)$|\.part\.json$/.test(file);
 }
 
 /** Files by their path below a folder, as hashes. */
@@ -233,7 +215,7 @@ async function run(args, { after, watch } = {}) {
     HF_ENDPOINT: hub.url,
   };
   mkdirSync(home, { recursive: true });
-  const child = spawn(process.execPath, [path.join(root, "bin/owl3.js"), ...args], {
+  const child = spawn(process.execPath, [program, ...args], {
     ...{ cwd: home, env, stdio: ["ignore", "pipe", "pipe"] },
   });
   const started = performance.now();

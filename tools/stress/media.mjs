@@ -8,8 +8,7 @@
  * failures, since some are meant (src/media/image.ts). Every 25th is also given to `owl3 info`. The last line is "N passed, N failed".
  */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -18,6 +17,7 @@ import { isPicture } from "../../dist/media/sequence.js";
 import { systemFfmpeg } from "../../dist/media/video/system.js";
 import { containerOf } from "../../dist/media/video.js";
 import { Counts, Draw } from "./cases.mjs";
+import { program, temporaryFolder } from "./places.mjs";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -31,8 +31,7 @@ const { values: flags, positionals } = parseArgs({
 });
 const limits = { seconds: 10, wall: 100, bytes: 512e6 };
 const together = 10;
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-media-"));
-process.on("exit", () => rmSync(base, { recursive: true, force: true }));
+const base = temporaryFolder("media");
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** A process that answers a line with a line. */
@@ -122,7 +121,7 @@ async function renew() {
 
 /** Whether the command says the same: exit code 0, or 3 or 4 (no medium is taken for a model) and a sentence. */
 function command(file) {
-  const { status, signal, stderr } = spawnSync(process.execPath, [here("../../bin/owl3.js"), "info", file], {
+  const { status, signal, stderr } = spawnSync(process.execPath, [program, "info", file], {
     encoding: "utf8",
     timeout: 60_000,
   });

@@ -9,11 +9,11 @@
  * the plan, and never above it. The last line is "N passed, N failed".
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { temporaryFolder } from "./places.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -44,38 +44,34 @@ if (flags.inside) console.log(JSON.stringify(await measure(flags.inside, works[f
 else await compare();
 
 async function compare() {
-  const folder = mkdtempSync(path.join(tmpdir(), "owl3-stress-memory-"));
-  try {
-    const model = path.join(folder, "model.gguf");
-    await (await dist("bench/random-model.js")).writeRandomModel(model, flags.shape, flags.type);
-    let failed = 0;
-    const names = flags.work ?? Object.keys(works);
-    const mb = (bytes) => (bytes / 1e6).toFixed(1);
-    console.log(
-      `random ${flags.shape} ${flags.type}, MB\n| work | plan | peak | peak of plan | plan without weights | peak without weights |`,
-    );
-    console.log("|---|---|---|---|---|---|");
-    for (const name of names) {
-      const { plan, peak, weights } = inProcess(model, name);
-      const share = peak / plan.total;
-      const fine = share <= 1 && share >= 1 - tolerance;
-      if (!fine) failed++;
-      const cells = [
-        name,
-        mb(plan.total),
-        mb(peak),
-        `${(100 * share).toFixed(1)} %`,
-        mb(plan.total - plan.weights),
-        mb(peak - weights),
-      ];
-      console.log(`| ${cells.join(" | ")} |${fine ? "" : " FAIL"}`);
-      if (flags.json) console.log(JSON.stringify({ name, plan, peak, weights }));
-    }
-    console.log(`${names.length - failed} passed, ${failed} failed`);
-    process.exitCode = failed === 0 ? 0 : 1;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  const folder = temporaryFolder("memory");
+  const model = path.join(folder, "model.gguf");
+  await (await dist("bench/random-model.js")).writeRandomModel(model, flags.shape, flags.type);
+  let failed = 0;
+  const names = flags.work ?? Object.keys(works);
+  const mb = (bytes) => (bytes / 1e6).toFixed(1);
+  console.log(
+    `random ${flags.shape} ${flags.type}, MB\n| work | plan | peak | peak of plan | plan without weights | peak without weights |`,
+  );
+  console.log("|---|---|---|---|---|---|");
+  for (const name of names) {
+    const { plan, peak, weights } = inProcess(model, name);
+    const share = peak / plan.total;
+    const fine = share <= 1 && share >= 1 - tolerance;
+    if (!fine) failed++;
+    const cells = [
+      name,
+      mb(plan.total),
+      mb(peak),
+      `${(100 * share).toFixed(1)} %`,
+      mb(plan.total - plan.weights),
+      mb(peak - weights),
+    ];
+    console.log(`| ${cells.join(" | ")} |${fine ? "" : " FAIL"}`);
+    if (flags.json) console.log(JSON.stringify({ name, plan, peak, weights }));
   }
+  console.log(`${names.length - failed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
 }
 
 function inProcess(model, work) {

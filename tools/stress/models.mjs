@@ -8,19 +8,16 @@
  * process of its own: each step must work or end with a sentence, and nothing may be left beside the output. The last line is "N passed, N failed".
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { Counts, caseOptions, demand, runCases } from "./cases.mjs";
 import { GgufFile } from "./models/gguf.mjs";
+import { fixtures, root, temporaryFolder } from "./places.mjs";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const options = caseOptions(1000);
 const seconds = 60;
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-models-"));
-process.on("exit", () => rmSync(base, { recursive: true, force: true }));
+const base = temporaryFolder("models");
 
 /** The process that uses a file, a line each, and the next one after it dies. */
 class User {
@@ -52,7 +49,7 @@ class User {
 }
 
 const models = ["few-kv-heads", "gated-head", "gated-channel"].map((name) =>
-  path.join(root, "test/fixtures/random", name, "model"),
+  path.join(fixtures, "random", name, "model"),
 );
 const { convertCheckpoint } = await import("../../dist/convert/convert.js");
 const sound = [];

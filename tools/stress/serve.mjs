@@ -8,9 +8,8 @@
  */
 import { execFileSync, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { example, program } from "./places.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -20,8 +19,6 @@ const { values: flags } = parseArgs({
     kill: { type: "boolean", default: false },
   },
 });
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const example = (name) => path.join(root, "examples", name);
 const dataUrl = (name) => `data:application/octet-stream;base64,${readFileSync(example(name)).toString("base64")}`;
 const image = (name) => ({ type: "image_url", image_url: { url: dataUrl(name) } });
 const text = (value) => ({ type: "text", text: value });
@@ -56,7 +53,7 @@ const garbage = [
 
 const server = spawn(
   process.execPath,
-  [path.join(root, "bin/owl3.js"), "serve", "--port", "0", "--parallel", flags.parallel, "--queue", "200", "-q"],
+  [program, "serve", "--port", "0", "--parallel", flags.parallel, "--queue", "200", "-q"],
   { env: { ...process.env, OWL3_MODEL: "" }, stdio: ["ignore", "ignore", "pipe"] },
 );
 let log = "";

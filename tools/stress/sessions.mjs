@@ -9,7 +9,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -17,19 +16,16 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { UserError } from "../../dist/errors.js";
 import { lastSession, listSessions, removeSession } from "../../dist/sessions/list.js";
 import { Session } from "../../dist/sessions/session.js";
 import { Counts, caseOptions, demand, mutateBytes, mutateJson, runCases, survive } from "./cases.mjs";
+import { example, temporaryFolder } from "./places.mjs";
 
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-"));
-process.on("exit", () => rmSync(base, { recursive: true, force: true }));
-const examples = fileURLToPath(new URL("../../examples", import.meta.url));
+const base = temporaryFolder("sessions");
 const model = { name: "m.gguf", path: "/nowhere/m.gguf", fingerprint: "a".repeat(64) };
-const picture = (name) => ({ type: "image", path: path.join(examples, name) });
+const picture = (name) => ({ type: "image", path: example(name) });
 
 /** Makes the folder of sessions with one in it, and a neighbour that nobody may touch. */
 async function make() {
@@ -40,7 +36,7 @@ async function make() {
   const content = await session.keep([
     picture("shapes.png"),
     { type: "text", text: "What?" },
-    { type: "video", path: path.join(examples, "moving.mp4"), sampling: { fps: 1, frames: [1, 2] } },
+    { type: "video", path: example("moving.mp4"), sampling: { fps: 1, frames: [1, 2] } },
   ]);
   const messages = [
     { role: "system", content: "Be brief." },

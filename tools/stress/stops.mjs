@@ -7,12 +7,11 @@
  * no temporary file, and the same command must work afterwards. Printed is how long it took from the signal to the end: the median, the 99th percentile
  * and the longest. The last line is "N passed, N failed".
  */
-import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { hasTrace, leftOvers, makeAnew, writeRows, writeSmallModel } from "./homes.mjs";
+import { checkpoint, example, program, temporaryFolder } from "./places.mjs";
 import { generator } from "./random.mjs";
 
 const { values: flags } = parseArgs({
@@ -22,11 +21,8 @@ const { values: flags } = parseArgs({
     job: { type: "string", multiple: true },
   },
 });
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-stops-"));
+const base = temporaryFolder("stops");
 const home = path.join(base, "home");
-const example = (name) => path.join(root, "examples", name);
-const checkpoint = path.join(root, "test/fixtures/golden/model");
 const rows = path.join(base, "rows.jsonl");
 const small = path.join(base, "small.gguf");
 
@@ -49,54 +45,43 @@ const delays = [];
 let failed = 0;
 let stopped = 0;
 
-try {
-  const pictures = ["shapes.png", "before.png", "after.png", "six.png"];
-  const row = (name, i) => JSON.stringify({ id: `r${i}`, image: example(name), prompt: "What is it?", max_tokens: 8 });
-  writeFileSync(rows, `${pictures.map(row).join("\n")}\n`);
-  spawnSync(process.execPath, [path.join(root, "bin/owl3.js"), "convert", checkpoint, "-o", small, "--type", "f16"]);
-  const names = flags.job ?? Object.keys(jobs);
-  const took = {};
-  for (const name of names) {
-    fresh();
-    const whole = await run(name);
-    if (whole.code !== 0) throw new Error(`${name} fails by itself: ${whole.stderr}`);
-    took[name] = whole.ms;
-  }
-  for (let i = 0; i < Number(flags.count); i++) {
-    const name = names[i % names.length];
-    const signal = signals[Math.floor(random() * signals.length)];
-    const after = Math.round(random() * took[name]);
-    fresh();
-    const one = await run(name, { signal, after });
-    if (one.since !== undefined && signal !== "pipe") delays.push(one.since);
-    const wrong = faults(one, signal);
-    const again = await run(name);
-    if (again.code !== 0) wrong.push(`afterwards it fails: ${again.stderr.trim()}`);
-    if (one.stopped) stopped++;
-    if (wrong.length === 0) continue;
-    failed++;
-    console.log(`${name}, ${signal} after ${after} ms: ${wrong.join("; ")}`);
-  }
-  delays.sort((a, b) => a - b);
-  const at = (share) => `${delays[Math.min(delays.length - 1, Math.floor(delays.length * share))]?.toFixed(0)} ms`;
-  console.log(
-    `${stopped} of ${flags.count} were stopped; from signal to end: median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}; seed ${flags.seed}`,
-  );
-  console.log(`${Number(flags.count) - failed} passed, ${failed} failed`);
-  process.exitCode = failed === 0 ? 0 : 1;
-} finally {
-  rmSync(base, { recursive: true, force: true });
+writeRows(rows, ["shapes.png", "before.png", "after.png", "six.png"], { prompt: "What is it?", max_tokens: 8 });
+writeSmallModel(small);
+const names = flags.job ?? Object.keys(jobs);
+const took = {};
+for (const name of names) {
+  makeAnew(home);
+  const whole = await run(name);
+  if (whole.code !== 0) throw new Error(`${name} fails by itself: ${whole.stderr}`);
+  took[name] = whole.ms;
 }
-
-function fresh() {
-  rmSync(home, { recursive: true, force: true });
-  mkdirSync(home);
+for (let i = 0; i < Number(flags.count); i++) {
+  const name = names[i % names.length];
+  const signal = signals[Math.floor(random() * signals.length)];
+  const after = Math.round(random() * took[name]);
+  makeAnew(home);
+  const one = await run(name, { signal, after });
+  if (one.since !== undefined && signal !== "pipe") delays.push(one.since);
+  const wrong = faults(one, signal);
+  const again = await run(name);
+  if (again.code !== 0) wrong.push(`afterwards it fails: ${again.stderr.trim()}`);
+  if (one.stopped) stopped++;
+  if (wrong.length === 0) continue;
+  failed++;
+  console.log(`${name}, ${signal} after ${after} ms: ${wrong.join("; ")}`);
 }
+delays.sort((a, b) => a - b);
+const at = (share) => `${delays[Math.min(delays.length - 1, Math.floor(delays.length * share))]?.toFixed(0)} ms`;
+console.log(
+  `${stopped} of ${flags.count} were stopped; from signal to end: median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}; seed ${flags.seed}`,
+);
+console.log(`${Number(flags.count) - failed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
 
 /** Runs a job, to its end or until it is stopped. */
 function run(name, { signal, after } = {}) {
   const env = { PATH: process.env.PATH, HOME: home, OWL3_MODEL: "" };
-  const child = spawn(process.execPath, [path.join(root, "bin/owl3.js"), ...jobs[name]], {
+  const child = spawn(process.execPath, [program, ...jobs[name]], {
     cwd: home,
     env,
     stdio: ["ignore", "pipe", "pipe"],
@@ -129,8 +114,8 @@ function faults({ code, by, stderr }, signal) {
   // Before the program has begun to listen, a signal ends it as it ends any process.
   const codes = { SIGINT: [0, 130], SIGTERM: [0, 143], SIGHUP: [0, 129], pipe: [0] }[signal];
   if (by ? by !== signal : !codes.includes(code)) wrong.push(`exit code ${code ?? by}: ${stderr.trim().slice(-300)}`);
-  if (/^\s+at |node:internal/m.test(stderr)) wrong.push(`a stack trace: ${stderr.slice(-300)}`);
-  const rest = readdirSync(home, { recursive: true }).filter((file) => /\.(part|partial|tmp|temp)$|\.lock$/.test(file));
+  if (hasTrace(stderr)) wrong.push(`a stack trace: ${stderr.slice(-300)}`);
+  const rest = leftOvers(home);
   // Whoever is ended without being asked can't tidy up; the next run does.
   if (rest.length > 0 && !by) wrong.push(`left over: ${rest.join(", ")}`);
   return wrong;

@@ -8,19 +8,16 @@
  * spell the text. The last line is "N passed, N failed".
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { tokenizerEntries } from "../../dist/convert/tokenizer.js";
 import { Tokenizer } from "../../dist/prompt/tokenizer.js";
 import { caseOptions, demand, runCases } from "./cases.mjs";
+import { root, temporaryFolder } from "./places.mjs";
 
 const options = caseOptions(200, { python: { type: "string", default: "python3" }, tokenizer: { type: "string" } });
-const base = mkdtempSync(path.join(tmpdir(), "owl3-stress-tokenizer-"));
-process.on("exit", () => rmSync(base, { recursive: true, force: true }));
-const root = fileURLToPath(new URL("../..", import.meta.url));
+const base = temporaryFolder("tokenizer");
 const file = options.tokenizer ?? path.join(base, "tokenizer.json");
 const oracle = spawn(options.python, [path.join(root, "tools/stress/hf_tokenizer.py"), file, root], {
   stdio: ["pipe", "pipe", "inherit"],
