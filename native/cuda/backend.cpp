@@ -45,12 +45,12 @@ class CudaBackend final : public ops::Backend {
         queue_(core_->queue),
         precision_(options.precision),
         name_(core_->device.title()),
-        table_(core_->allocate(table_bytes(usual_table))) {}
+        table_{core_->allocate(table_bytes(usual_table)), table_bytes(usual_table)} {}
   ~CudaBackend() override {
     core_->graphs.clear();
-    core_->retire(scratch_);
-    core_->retire(table_);
-    core_->retire(angles_);
+    core_->retire(scratch_.at);
+    core_->retire(table_.at);
+    core_->retire(angles_.at);
   }
 
   const std::string& name() const override { return name_; }
@@ -100,9 +100,9 @@ class CudaBackend final : public ops::Backend {
     grow_scratch(load_bytes_);
     for (int64_t first = 0; first < t.rows; first += rows) {
       const int64_t some = std::min(rows, t.rows - first);
-      core_->upload(scratch_, static_cast<const char*>(t.data) + static_cast<size_t>(first) * row,
+      core_->upload(scratch_.at, static_cast<const char*>(t.data) + static_cast<size_t>(first) * row,
                     static_cast<size_t>(some) * row);
-      repack(queue_, *m, scratch_, first, some);
+      repack(queue_, *m, scratch_.at, first, some);
     }
     return m;
   }
@@ -116,7 +116,7 @@ class CudaBackend final : public ops::Backend {
   }
 
   void reserve(const ops::ScratchNeed& need) override {
-    grow_angles(angles_bytes(need.rows, need.head_dim));
+    grow(angles_, angles_bytes(need.rows, need.head_dim));
     const size_t bytes = bytes_for(need), wanted = std::max(bytes, shared_out_for(need));
     if (wanted < too_much_) try {
         return grow_scratch(wanted);
@@ -146,9 +146,9 @@ class CudaBackend final : public ops::Backend {
     const TableLimits wanted = limits_of(table);
     if (!covers(limits_, wanted)) grow_table(larger(limits_, wanted));
     PassExtent extent;
-    core_->upload(table_, table_bytes(limits_), [&](char* host) { extent = write_table(table, limits_, host); });
-    current_ = {.view = table_view(limits_, table_), .extent = extent};
-    grow_angles(angles_bytes(table.rows(), kv_.shape.head_dim));
+    core_->upload(table_.at, table_bytes(limits_), [&](char* host) { extent = write_table(table, limits_, host); });
+    current_ = {.view = table_view(limits_, table_.at), .extent = extent};
+    grow(angles_, angles_bytes(table.rows(), kv_.shape.head_dim));
     has_angles_ = false;
   }
   bool runs_ahead() const override { return true; }
@@ -165,40 +165,41 @@ class CudaBackend final : public ops::Backend {
     cuda::get_rows(queue_, static_cast<const DeviceMatrix&>(w), current_, y);
   }
   void rope_store(const ops::RopeStoreParams& p) override {
-    auto* angles = reinterpret_cast<float*>(angles_);
+    auto* angles = reinterpret_cast<float*>(angles_.at);
     if (!has_angles_) cuda::rope_angles(queue_, p.shape, current_, angles);
     has_angles_ = true;  // the layers of a pass have one shape
     cuda::rope_store(queue_, p, current_, kv_, angles);
   }
   void attention(const ops::AttentionParams& p) override {
     grow_scratch(attention_scratch_bytes(current_.extent.rows, p.heads, p.head_dim));
-    cuda::attention(queue_, p, current_, kv_, scratch_, scratch_bytes_);
+    cuda::attention(queue_, p, current_, kv_, scratch_.at, scratch_.bytes);
   }
   void select_rows(const float* x, int64_t cols, float* y) override { cuda::select_rows(queue_, x, cols, current_, y); }
   void linear(const ops::LinearParams& p) override {
     grow_scratch(linear_scratch_bytes(forms_, p.rows, p.outputs.front().w->cols));
-    cuda::linear(queue_, p, precision_, scratch_);
+    cuda::linear(queue_, p, precision_, scratch_.at);
   }
   void patchify(const ops::PatchifyParams& p) override {
     const auto bytes = static_cast<size_t>(p.n * p.size * p.size * 3);
     grow_scratch(bytes);
-    core_->upload(scratch_, p.crops, bytes);
+    core_->upload(scratch_.at, p.crops, bytes);
     ops::PatchifyParams on_device = p;
-    on_device.crops = reinterpret_cast<const uint8_t*>(scratch_);
+    on_device.crops = reinterpret_cast<const uint8_t*>(scratch_.at);
     cuda::patchify(queue_, on_device);
   }
   void vision_attention(const ops::VisionAttentionParams& p) override { cuda::vision_attention(queue_, p, precision_); }
   void store_visual(const ops::StoreVisualParams& p) override {
     grow_scratch(angles_bytes(1, p.shape.head_dim));
-    cuda::store_visual(queue_, p, static_cast<CudaKvStore*>(p.store)->addresses(), reinterpret_cast<float*>(scratch_));
+    cuda::store_visual(queue_, p, static_cast<CudaKvStore*>(p.store)->addresses(),
+                       reinterpret_cast<float*>(scratch_.at));
   }
   void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked, int32_t* first) override {
     const int32_t some = static_cast<int32_t>(std::min<int64_t>(k, n));
     if (some < 1 || some > max_pick) return Backend::pick(logits, n, k, picked, first);
     const auto rows = static_cast<int64_t>(picked.size());
     grow_scratch(pick_bytes(rows, n, some));
-    cuda::pick(queue_, logits, rows, n, some, scratch_, first);
-    core_->download(scratch_, picked_bytes(rows, n, some),
+    cuda::pick(queue_, logits, rows, n, some, scratch_.at, first);
+    core_->download(scratch_.at, picked_bytes(rows, n, some),
                     [n, some, picked](const char* host) { read_picked(host, n, some, picked); });
   }
 
@@ -219,31 +220,30 @@ class CudaBackend final : public ops::Backend {
     return shared_out_bytes(need.sequences, need.positions, need.crops, need.heads, need.head_dim);
   }
 
-  /// All verbs share the scratch: each is done with it when the next one begins.
-  void grow_scratch(size_t bytes) {
-    if (bytes <= scratch_bytes_) return;
+  /// Memory that grows to the most that was asked for.
+  struct Region {
+    char* at = nullptr;
+    size_t bytes = 0;
+  };
+  void grow(Region& region, size_t bytes) {
+    if (bytes <= region.bytes) return;
     if (queue_.recording()) throw Error(ErrorCode::internal, "a recorded pass needs more scratch than was reserved");
-    replace(&scratch_, bytes);
-    scratch_bytes_ = bytes;
+    replace(region, bytes);
   }
-  void grow_angles(size_t bytes) {
-    if (bytes <= angles_bytes_) return;
-    angles_bytes_ = 0;
-    replace(&angles_, bytes);
-    angles_bytes_ = bytes;
-  }
+  /// All verbs share the scratch: each is done with it when the next one begins.
+  void grow_scratch(size_t bytes) { grow(scratch_, bytes); }
   void grow_table(const TableLimits& limits) {
     limits_ = {};  // should there be no memory, the next pass tries again
-    replace(&table_, table_bytes(limits));
+    replace(table_, table_bytes(limits));
     limits_ = limits;
   }
   /// Recordings hold the address.
-  void replace(char** memory, size_t bytes) {
+  void replace(Region& region, size_t bytes) {
     core_->graphs.clear();
-    core_->retire(*memory);
-    *memory = nullptr;
-    if (memory == &scratch_) scratch_bytes_ = 0;
-    *memory = core_->allocate(bytes);
+    core_->retire(region.at);
+    region = {};
+    region.at = core_->allocate(bytes);
+    region.bytes = bytes;
   }
 
   std::shared_ptr<Core> core_;
@@ -252,13 +252,11 @@ class CudaBackend final : public ops::Backend {
   std::string name_;
   Forms forms_ = 0;        // of the matrices that were loaded
   size_t load_bytes_ = 0;  // the most of a tensor that was repacked at a time
-  char* scratch_ = nullptr;
-  size_t scratch_bytes_ = 0;
+  Region scratch_;
   size_t too_much_ = ~size_t{0};  // scratch that found no memory
   TableLimits limits_ = usual_table;
-  char* table_ = nullptr;
-  char* angles_ = nullptr;  // of the pass's rows
-  size_t angles_bytes_ = 0;
+  Region table_;
+  Region angles_;  // of the pass's rows
 
   // The pass that was begun.
   CudaKvStore* store_ = nullptr;
