@@ -1,4 +1,4 @@
-// What a process took so far, and the checks that a command ends with.
+// Memory and descriptors of a process, and the checks that a command ends with.
 import { readdirSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
