@@ -1,12 +1,13 @@
 /** Writing files that are whole or not there. */
 import { randomBytes } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { open, rename } from "node:fs/promises";
 import path from "node:path";
+import { onInterrupt } from "./cleanup.js";
 
 /** Writes a file, by default of this user alone: others see the old content or the new, also after a crash. */
 export async function replaceFile(file: string, text: string, mode = 0o600): Promise<void> {
-  const temporary = temporaryName(file);
-  try {
+  await viaTemporary(file, async (temporary) => {
     const handle = await open(temporary, "wx", mode);
     try {
       await handle.writeFile(text);
@@ -15,11 +16,23 @@ export async function replaceFile(file: string, text: string, mode = 0o600): Pro
       await handle.close();
     }
     await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  });
   await syncFolder(path.dirname(file));
+}
+
+/** Calls `work` with a new name beside `file`. What has that name when it fails, or when the process is interrupted, is removed. */
+export async function viaTemporary<T>(file: string, work: (temporary: string) => Promise<T>): Promise<T> {
+  const temporary = temporaryName(file);
+  const remove = (): void => rmSync(temporary, { recursive: true, force: true });
+  const forget = onInterrupt(remove);
+  try {
+    return await work(temporary);
+  } catch (error) {
+    remove();
+    throw error;
+  } finally {
+    forget();
+  }
 }
 
 /** Makes what was renamed into a folder stay there after a crash, where the system can. */
@@ -32,9 +45,9 @@ export async function syncFolder(folder: string): Promise<void> {
 const temporaryEnd = /\.[0-9a-f]{12}\.part$/;
 
 /** A new name beside a file, for content that is not whole yet. */
-export function temporaryName(file: string): string {
+function temporaryName(file: string): string {
   return `${file}.${randomBytes(6).toString("hex")}.part`;
 }
 
-/** Whether temporaryName() made a name: a process that died may have left the file. */
+/** Whether viaTemporary() made a name: a process that died may have left the file. */
 export const isTemporary = (name: string): boolean => temporaryEnd.test(name);

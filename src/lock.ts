@@ -1,6 +1,7 @@
 /** Lock files: of all processes that respect one, a single process works on something at a time. */
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { onInterrupt } from "./cleanup.js";
 import { FileError, systemReason, UserError } from "./errors.js";
 
 /** A lock of another machine counts this long, in milliseconds, after its owner's last sign of life. */
@@ -16,8 +17,8 @@ interface Owner {
 }
 
 /**
- * Makes a lock file with the id of this process, and takes one over whose process is gone. Returns the function that removes it, which may
- * run while the process ends. Throws FileError, and UserError with the text of `busy` if another process has the lock.
+ * Makes a lock file with the id of this process, and takes one over whose process is gone. Returns the function that removes it, which also runs
+ * when the process is interrupted. Throws FileError, and UserError with the text of `busy` if another process has the lock.
  */
 export function lockFile(file: string, busy: (owner: string) => string): () => void {
   for (let tries = 0; tries < 5; tries++) {
@@ -59,10 +60,12 @@ function held(file: string): () => void {
       // Somebody removed the lock; nothing can be done about it here.
     }
   }, beat).unref();
-  return () => {
+  const unlock = (): void => {
     clearInterval(timer);
-    rmSync(file, { force: true });
+    if (forget()) rmSync(file, { force: true });
   };
+  const forget = onInterrupt(unlock);
+  return unlock;
 }
 
 function contentOf(file: string): string | undefined {

@@ -1,19 +1,10 @@
+import { cleanUp } from "../cleanup.js";
 import { ExitCode } from "../errors.js";
 import { exitNow } from "../native/native.js";
 
-/**
- * Handles Ctrl-C. Code that must not leave something behind (a half-written file, a hidden cursor) registers a synchronous cleanup; a command
- * that goes on (a chat whose answer is stopped) takes the key for as long as it needs it.
- */
-const cleanups = new Set<() => void>();
+/** Handles Ctrl-C and its like: a command that goes on (a chat whose answer is stopped) takes the key for as long as it needs it. */
 const takers: (() => void)[] = [];
 let terminationTaker: (() => void) | undefined;
-
-/** Runs `clean` when the process is interrupted, until the returned function is called. */
-export function onInterrupt(clean: () => void): () => void {
-  cleanups.add(clean);
-  return () => cleanups.delete(clean);
-}
 
 /** Makes Ctrl-C call `taker` instead of ending the process, until the returned function is called. */
 export function takeInterrupt(taker: () => void): () => void {
@@ -30,18 +21,6 @@ export function takeTermination(taker: () => void): () => void {
   return () => {
     terminationTaker = undefined;
   };
-}
-
-/** Runs all registered cleanups. */
-export function cleanUp(): void {
-  for (const clean of cleanups) {
-    try {
-      clean();
-    } catch {
-      // The process ends anyway, and the other cleanups still have to run.
-    }
-  }
-  cleanups.clear();
 }
 
 /** Installs the handlers of SIGINT, SIGTERM and SIGHUP. */

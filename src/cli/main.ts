@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { cleanUp } from "../cleanup.js";
 import { ExitCode, FileError, systemReason, UsageError } from "../errors.js";
 import { exitNow } from "../native/native.js";
 import { packageVersion } from "../version.js";
@@ -6,7 +7,7 @@ import { mainCommands, otherCommands } from "./commands/index.js";
 import { explain } from "./explain.js";
 import { safeLine } from "./filter.js";
 import { byHabit } from "./habits.js";
-import { cleanUp, installInterrupt } from "./interrupt.js";
+import { installInterrupt } from "./interrupt.js";
 import { exitWords } from "./reference.js";
 import { tellRepeats } from "./repeats.js";
 import { usageMessage } from "./usage.js";

@@ -1,7 +1,7 @@
 import { Chalk, type ChalkInstance } from "chalk";
 import type { Ora } from "ora";
+import { onInterrupt } from "../cleanup.js";
 import { StreamFilter, safeJson, safeLine, safeText } from "./filter.js";
-import { onInterrupt } from "./interrupt.js";
 import { columnsOf, WordWrap, wrapped } from "./wrap.js";
 
 /**

@@ -1,5 +1,6 @@
+import { onInterrupt } from "../cleanup.js";
 import { ExitCode, RowsError, UserError } from "../errors.js";
-import { onInterrupt, takeInterrupt } from "./interrupt.js";
+import { takeInterrupt } from "./interrupt.js";
 import type { Output } from "./output.js";
 import { RowProgress } from "./row-progress.js";
 
@@ -15,8 +16,6 @@ export interface WatchOptions {
   maxErrors?: number | undefined;
   /** Says in a sentence what becomes of the rest when the run is interrupted. */
   later: string;
-  /** Is called when the process is about to end at once. */
-  onExit?: () => void;
 }
 
 /** Watches over work on many rows: its progress, its failures, and when it stops early (Ctrl-C, too many failures). */
@@ -36,7 +35,6 @@ export class RowWatch {
     this.progress = new RowProgress(out, options.total, options.before ?? 0);
     const forget = onInterrupt(() => {
       this.progress.stop();
-      options.onExit?.();
       if (this.#interrupted) out.note(options.later);
     });
     const giveBack = takeInterrupt(() => {

@@ -59,11 +59,6 @@ export class Results {
     if (line.error === undefined) this.done.set(line.id, line);
   }
 
-  /** See ResultsFile.abandon. */
-  abandon(): void {
-    this.#file.abandon();
-  }
-
   close(): Promise<void> {
     return this.#file.close();
   }

@@ -33,7 +33,8 @@ export async function download(
   target: string,
   options: DownloadOptions = {},
 ): Promise<void> {
-  if (await isComplete(file, target)) return;
+  // A run that was killed may have named the file, and then not removed its state.
+  if (await isComplete(file, target)) return rm(statePath(target), { force: true });
   try {
     await new Download(client, url, file, target, options).run();
   } catch (error) {

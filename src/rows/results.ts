@@ -13,8 +13,10 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from "node:fs";
+import { onInterrupt } from "../cleanup.js";
 import { FileError, systemReason, UsageError } from "../errors.js";
 import { lockFile } from "../lock.js";
 import { parseObject, splitLines } from "./lines.js";
@@ -118,11 +120,6 @@ export class ResultsFile<L extends object, H extends object> {
     writeWhole(headerFile(this.#path), `${JSON.stringify(header)}\n`);
   }
 
-  /** Removes the lock at once, for a process that ends: what was written stays, and no line is half. */
-  abandon(): void {
-    this.#unlock();
-  }
-
   /** Sees to it that all lines are on the disk, and unlocks the file. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
@@ -193,6 +190,7 @@ export class ResultsFile<L extends object, H extends object> {
     const path = this.#path;
     const copy = `${path}.partial`;
     const to = attempt(copy, () => openSync(copy, "w"));
+    const forget = onInterrupt(() => rmSync(copy, { force: true }));
     let number = 0;
     this.#size = 0;
     try {
@@ -204,6 +202,7 @@ export class ResultsFile<L extends object, H extends object> {
       attempt(copy, () => fsyncSync(to));
     } finally {
       closeSync(to);
+      forget();
     }
     attempt(path, () => renameSync(copy, path));
     closeSync(this.#file);

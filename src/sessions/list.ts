@@ -3,7 +3,7 @@ import type { Dirent } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { FileError, systemReason, UsageError, UserError } from "../errors.js";
-import { temporaryName } from "../files.js";
+import { viaTemporary } from "../files.js";
 import { explained, kindOf } from "./files.js";
 import { isSessionName, sessionPaths, sessionsFolder } from "./names.js";
 import { mediaOf, type SessionRecord } from "./record.js";
@@ -52,12 +52,13 @@ export async function removeSession(name: string, root: string = sessionsFolder(
   const unlock = await lockSession(paths, name);
   await explained(`session ${name} can't be removed`, async () => {
     // Once it is renamed there is no session of this name, whatever becomes of its files, and another process may begin one.
-    const aside = temporaryName(path.join(root, ".removed"));
-    await rename(paths.folder, aside).catch((error) => {
-      unlock();
-      throw error;
+    await viaTemporary(path.join(root, ".removed"), async (aside) => {
+      await rename(paths.folder, aside).catch((error) => {
+        unlock();
+        throw error;
+      });
+      await rm(aside, { recursive: true, force: true });
     });
-    await rm(aside, { recursive: true, force: true });
   });
 }
 

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { FileError } from "../errors.js";
-import { isTemporary, syncFolder, temporaryName } from "../files.js";
+import { isTemporary, syncFolder, viaTemporary } from "../files.js";
 import { contentHash } from "../media/hash.js";
 import { openSource } from "../media/source.js";
 import type { Source } from "../prompt/messages.js";
@@ -16,8 +16,7 @@ export async function keepMedium(paths: SessionPaths, source: Source): Promise<K
   await mediaFolder(paths);
   const before = await contentHash(source);
   if (await has(paths, before)) return { sha256: before.sha256, size: before.bytes, name: source.name };
-  const temporary = temporaryName(path.join(paths.media, before.sha256));
-  try {
+  return viaTemporary(path.join(paths.media, before.sha256), async (temporary) => {
     if (source.bytes) await writeFile(temporary, source.bytes, { flag: "wx", mode: 0o600 });
     else await copyFile(source.path, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     await chmod(temporary, 0o600);
@@ -28,10 +27,7 @@ export async function keepMedium(paths: SessionPaths, source: Source): Promise<K
     await rename(temporary, mediumFile(paths, sha256));
     await syncFolder(paths.media);
     return { sha256, size: bytes, name: source.name };
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  });
 }
 
 async function has(paths: SessionPaths, { sha256, bytes }: { sha256: string; bytes: number }): Promise<boolean> {

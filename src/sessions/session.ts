@@ -1,6 +1,7 @@
 import { rmdirSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { onInterrupt } from "../cleanup.js";
 import { FileError, UserError } from "../errors.js";
 import { replaceFile } from "../files.js";
 import { lockFile } from "../lock.js";
@@ -40,6 +41,7 @@ export class Session {
   readonly #paths: SessionPaths;
   #record: SessionRecord | undefined;
   #unlock: (() => void) | undefined;
+  #forget: (() => void) | undefined;
   /** The media that are kept, by their files. */
   readonly #kept = new Map<string, KeptMedium>();
   /** The records of answers that messages() gave: the ids of another model's answer stay with it. */
@@ -63,6 +65,7 @@ export class Session {
       const record = await readRecord(paths, name);
       session = new Session(name, paths, record);
       session.#unlock = unlock;
+      session.#forget = onInterrupt(() => session?.close());
       if (record) await explained(`session ${name} can't be read`, () => removeUnused(paths, hashesOf(record)));
       return session;
     } catch (error) {
@@ -126,11 +129,12 @@ export class Session {
     });
   }
 
-  /** Lets another process have it. A second call does nothing; it may run while the process ends. */
+  /** Lets another process have it, which also happens when this one is interrupted. A second call does nothing. */
   close(): void {
     const unlock = this.#unlock;
     this.#unlock = undefined;
     if (!unlock) return;
+    this.#forget?.();
     if (!this.#record) rmSync(this.#paths.media, { recursive: true, force: true });
     unlock();
     if (this.#record) return;

@@ -3,7 +3,7 @@
  * once. An entry holds the image_embeds of one crop in float32, exactly as computed, so answers are the same with and without the cache. No
  * question fails because of it: what can't be read is encoded again, and what can't be written is not kept.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Dirent } from "node:fs";
 import {
   type FileHandle,
@@ -19,6 +19,7 @@ import {
 } from "node:fs/promises";
 import path from "node:path";
 import { UsageError } from "../errors.js";
+import { viaTemporary } from "../files.js";
 import { absolute, homeFolder } from "../folders.js";
 import { type CacheFile, cacheFiles, countFiles, fileIdentity, pruneFiles } from "./cache-files.js";
 
@@ -105,19 +106,19 @@ export class EmbeddingCache {
     const bytes = data.byteLength + headerBytes;
     if (this.#broken || bytes > this.limit) return;
     const file = this.#file(key);
-    const temporary = `${file}.${process.pid}.${randomBytes(6).toString("hex")}.part`;
     try {
       await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-      const handle = await open(temporary, "wx", 0o600);
-      try {
-        await handle.writev([header(shape, data), bytesOf(data)]);
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, file);
+      await viaTemporary(file, async (temporary) => {
+        const handle = await open(temporary, "wx", 0o600);
+        try {
+          await handle.writev([header(shape, data), bytesOf(data)]);
+        } finally {
+          await handle.close();
+        }
+        await rename(temporary, file);
+      });
     } catch {
       this.#broken = true; // without space or permission, trying again would only cost time
-      await unlink(temporary).catch(() => {});
       return;
     }
     this.#known = (this.#known ?? (await this.stats()).bytes - bytes) + bytes;
@@ -152,11 +153,13 @@ export class EmbeddingCache {
     const remembered = await readFile(note, "latin1").catch(() => "");
     if (/^[0-9a-f]{64}$/.test(remembered)) return remembered;
     const hash = await compute();
-    const temporary = `${note}.${process.pid}.part`;
+    const write = async (temporary: string): Promise<void> => {
+      await writeFile(temporary, hash, { mode: 0o600 });
+      await rename(temporary, note);
+    };
     await mkdir(this.#weightsFolder(), { recursive: true, mode: 0o700 })
-      .then(() => writeFile(temporary, hash, { mode: 0o600 }))
-      .then(() => rename(temporary, note))
-      .catch(() => {});
+      .then(() => viaTemporary(note, write))
+      .catch(() => {}); // it is computed again
     return hash;
   }
 

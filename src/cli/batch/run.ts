@@ -59,7 +59,6 @@ export async function runBatch(args: string[], flags: BatchFlags): Promise<void>
     watch = new RowWatch(out, {
       ...{ total: counted?.rows, before: counted?.done ?? 0, maxErrors: flags.maxErrors },
       later: sink.later,
-      onExit: () => sink.abandon(),
     });
     if (flags.relay) await relay(batch.waiting(watch), agreement, { sink, watch, fail: failing(flags, header) });
     else if (!counted || counted.done < counted.rows)

@@ -100,11 +100,6 @@ export class Sink {
     this.#file?.setHeader(header);
   }
 
-  /** See ResultsFile.abandon. */
-  abandon(): void {
-    this.#file?.abandon();
-  }
-
   async close(): Promise<void> {
     await this.#file?.close();
   }

@@ -8,7 +8,6 @@ import type { InputMessage, InputPart } from "../../prompt/messages.js";
 import { fingerprint } from "../../rows/fingerprint.js";
 import { Session } from "../../sessions/session.js";
 import { explain } from "../explain.js";
-import { onInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
 import { type ChatFlags, chatOptions } from "./flags.js";
 import type { ChatInput } from "./input.js";
@@ -85,7 +84,6 @@ export class ChatRecord {
     if (this.#session?.name === name.normalize("NFC")) return this.save();
     if (this.messages.at(-1)?.role !== "assistant") throw new UsageError("there is no answer yet that could be saved.");
     const session = await Session.open(name);
-    const release = onInterrupt(() => session.close());
     try {
       if (session.record) throw new UsageError(`there is a session ${session.name} already; choose another name.`);
       const messages = await this.#keptIn(session);
@@ -93,7 +91,6 @@ export class ChatRecord {
       this.messages.splice(0, messages.length, ...messages);
     } catch (error) {
       session.close();
-      release();
       throw error;
     }
     this.#session?.close();

@@ -1,7 +1,6 @@
-import { rmSync } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename } from "node:fs/promises";
 import { FileError, systemReason } from "../../errors.js";
-import { onInterrupt } from "../interrupt.js";
+import { viaTemporary } from "../../files.js";
 
 export interface DumpTensor {
   name: string;
@@ -24,9 +23,7 @@ export async function writeSafetensors(path: string, tensors: readonly DumpTenso
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(head.length));
 
-  const temporary = `${path}.${process.pid}.tmp`;
-  const release = onInterrupt(() => rmSync(temporary, { force: true }));
-  try {
+  const write = async (temporary: string): Promise<void> => {
     const file = await open(temporary, "wx");
     try {
       await file.writeFile(size);
@@ -41,10 +38,8 @@ export async function writeSafetensors(path: string, tensors: readonly DumpTenso
       await file.close();
     }
     await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
+  };
+  await viaTemporary(path, write).catch((error) => {
     throw new FileError(`${path} can't be written: ${systemReason(error)}.`, { cause: error });
-  } finally {
-    release();
-  }
+  });
 }

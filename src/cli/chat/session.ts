@@ -7,12 +7,11 @@ import { fingerprint } from "../../rows/fingerprint.js";
 import { lastSession } from "../../sessions/list.js";
 import { systemOf } from "../../sessions/record.js";
 import { Session } from "../../sessions/session.js";
-import { onInterrupt } from "../interrupt.js";
 import type { Output } from "../output.js";
 import { type ChatFlags, chatOptions, videoOptions } from "./flags.js";
 
 /**
- * Opens the session that `--session` or `--continue` names; `--dry-run` only reads it. It is closed when the process is interrupted or fails.
+ * Opens the session that `--session` or `--continue` names; `--dry-run` only reads it. It is closed when the process is interrupted or ends.
  * Throws UsageError for options that a conversation can't change once it has begun.
  */
 export async function openSession(flags: ChatFlags): Promise<Session | undefined> {
@@ -23,7 +22,6 @@ export async function openSession(flags: ChatFlags): Promise<Session | undefined
   if (name === undefined) return undefined;
   const session = flags.dryRun ? await Session.read(name) : await Session.open(name);
   if (!session) return undefined;
-  onInterrupt(() => session.close());
   if (session.record && session.record.messages.length > 0) checkFlags(flags, session);
   return session;
 }

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type BenchPart, benchParts, measureModel } from "../../bench/measure.js";
 import { type BenchShape, benchShapes, writeRandomModel } from "../../bench/random-model.js";
+import { onInterrupt } from "../../cleanup.js";
 import { type FileType, fileTypeNames } from "../../gguf/file-types.js";
 import { resolveModel } from "../../models/resolve.js";
-import { onInterrupt } from "../interrupt.js";
 import { deviceOption, integer, jsonOption, modelOption, precisionOption, threadsOption } from "../options.js";
 import { createOutput } from "../output.js";
 

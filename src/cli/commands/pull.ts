@@ -1,10 +1,10 @@
 import { type Command, Option } from "commander";
+import { onInterrupt } from "../../cleanup.js";
 import { formatBytes } from "../../format.js";
 import { type FileType, fileTypeNames } from "../../gguf/file-types.js";
 import { type HubName, hubNames } from "../../models/names.js";
 import type { PullProgress } from "../../models/pull.js";
 import { duration, progressBar } from "../format.js";
-import { onInterrupt } from "../interrupt.js";
 import { quietOption, threadsOption } from "../options.js";
 import { createOutput } from "../output.js";
 import { writing } from "./writing.js";

@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
+import { onInterrupt } from "../../cleanup.js";
 import type { WriteOptions, WriteProgress } from "../../convert/write.js";
 import { formatBytes } from "../../format.js";
 import { type FileType, fileTypeNames } from "../../gguf/file-types.js";
 import { duration, progressBar } from "../format.js";
-import { onInterrupt } from "../interrupt.js";
 import { quietOption, threadsOption } from "../options.js";
 import { createOutput } from "../output.js";
 

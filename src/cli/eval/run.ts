@@ -44,7 +44,6 @@ export async function runEval(files: string[], flags: EvalFlags): Promise<void> 
   const watch = new RowWatch(out, {
     ...{ total: questions.length, before, maxErrors: flags.maxErrors },
     later: `The results so far are in ${target}; the same command goes on with it.`,
-    onExit: () => results.abandon(),
   });
   try {
     if (before < questions.length) await ask(questions, { format, model, media, results, watch, flags });

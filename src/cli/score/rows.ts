@@ -67,7 +67,6 @@ export async function scoreRows(
         target === undefined
           ? "The run was interrupted; results on stdout can't be gone on with, results of -o FILE can."
           : `The results so far are in ${target}; the same command goes on with it.`,
-      onExit: () => results?.abandon(),
     });
     if (flags.csv) out.line(csvHead(task.candidates === undefined));
     const work = { queue, files, results, watch, model: header.model.name };

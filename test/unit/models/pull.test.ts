@@ -174,6 +174,15 @@ describe.each(kinds)("%s", (kind) => {
     here.expectWhole();
   });
 
+  test("the state of a file that has its name already is removed: a run was killed between the two", async () => {
+    await here.pull();
+    const state = path.join(here.checkpoint, "config.json.part.json");
+    writeFileSync(state, "{}");
+    await here.pull();
+    here.expectWhole();
+    expect(existsSync(state)).toBe(false);
+  });
+
   test("two at once: the second is told; a lock of a dead process is taken over", async () => {
     here.hub.trouble = async () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
