@@ -49,8 +49,9 @@ Kernels kernels_of(Isa isa, gemm::Fetch fetch) {
 #if defined(__x86_64__)
   if (isa >= Isa::avx2) {
     k = {avx2::gemm_kernels, avx2::attention_kernels, avx2::rope_kernels, avx2::peak_loops};
+    k.gemm.int8 = avx2::gemm_int8;    // vpmaddubsw
     k.gemm.pairs = avx2::gemm_pairs;  // vpmaddwd
-    k.gemm.gemv = {.int8 = nullptr, .pairs = by_fetch(avx2::gemv_pairs), .f32 = avx2::gemv_f32};
+    k.gemm.gemv = {.int8 = by_fetch(avx2::gemv_int8), .pairs = by_fetch(avx2::gemv_pairs), .f32 = avx2::gemv_f32};
     k.attention.vision.bf16 = avx2::attention_vision.bf16;  // int16
     k.peaks.int8 = avx2::peak_int8;
     built = Isa::avx2;

@@ -183,6 +183,14 @@ struct Record<DType::q6_k> {
   }
 };
 
+/// A kind of quantised weights, as products of int8 see it.
+template <int Groups, bool Mins, int Bits>
+struct Kind {
+  static constexpr int groups = Groups;  ///< groups of columns in a block, each with a scale
+  static constexpr bool mins = Mins;     ///< whether groups have minima; if not, values have an offset
+  static constexpr int bits = Bits;      ///< dot_bits() of the values (simd.h)
+};
+
 static_assert(Record<DType::q8_0>::layout().bytes == 1088 && Record<DType::q4_0>::layout().bytes == 576 &&
               Record<DType::q5_0>::layout().bytes == 704 && Record<DType::q4_k>::layout().bytes == 2368 &&
               Record<DType::q5_k>::layout().bytes == 2880 && Record<DType::q6_k>::layout().bytes == 3392);

@@ -22,7 +22,7 @@ Form form_of(const Kernels& kernels, const Packed& w, ops::Precision precision) 
   if (precision == ops::Precision::exact) return Form::f32;
   if (layout_of(w.type).quantised) {
     if (bulk && kernels.bulk_quants_bf16) return Form::bf16;
-    return kernels.pairs.multiply ? Form::pairs : Form::int8;
+    return kernels.pairs.multiply && layout_of(w.type).low_bits == 8 ? Form::pairs : Form::int8;
   }
   if (kernels.bf16.multiply && (bulk || w.type == DType::bf16)) return Form::bf16;
   return bulk && kernels.int16.multiply && precision == ops::Precision::fast ? Form::int16 : Form::f32;
@@ -59,15 +59,13 @@ size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
     at += round_up(n * static_cast<int64_t>(sizeof(T)), 64);
   };
   r.padded = round_up(k, 32);
-  const auto integers = [&](Form form, auto& x, int64_t scaled) {  // columns that share a scale
-    if (!r.want(form)) return;
-    const int64_t p = x.padded = round_up(k, 256);
-    take(x.q, rows * p);
-    take(x.scale, rows * p / scaled);
-    take(x.negsum, rows * p / 32);
-    take(x.sum, rows * p / 16);
-  };
-  integers(Form::int8, r.int8, 32);
+  if (r.want(Form::int8)) {
+    const int64_t p = r.int8.padded = round_up(k, 256);
+    take(r.int8.q, rows * p);
+    take(r.int8.scale, rows * p / block_columns);
+    take(r.int8.negsum, rows * p / block_columns);
+    take(r.int8.sum, rows * p / 16);
+  }
   if (r.want(Form::int8) && r.residuals) {
     Residuals& x = r.int8.residuals;
     const int64_t blocks = r.int8.padded / block_columns;
@@ -79,7 +77,11 @@ size_t lay_out(Rows& r, int64_t rows, int64_t k, bool split, char* base) {
     take(x.ordered, rows);
     take(x.starts, blocks);
   }
-  integers(Form::pairs, r.pairs, 256);
+  if (r.want(Form::pairs)) {
+    const int64_t p = r.pairs.padded = round_up(k, 256);
+    take(r.pairs.q, rows * p);
+    take(r.pairs.scale, rows * p / 256);
+  }
   if (r.want(Form::f32)) {
     r.f32.padded = r.padded;
     take(r.f32.x, rows * r.padded);

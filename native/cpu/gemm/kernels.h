@@ -10,11 +10,9 @@
 //               acc = fma(min, -(activation scale * sum of q), acc).
 //           Q6_K has two sums and scales in a block. Times Q8_0, what rounding took from outlying blocks (Residuals) is
 //           added likewise after all blocks.
-//   pairs   Activations are int16, 256 columns with a scale of amax / 32767: AVX2 multiplies these as fast as int8, and
-//           they lose nothing to speak of. A block of 32 columns (Q6_K: 16) is summed exactly in int32, then
+//   pairs   Activations are int16, 256 columns with a scale of amax / 32767: AVX2 multiplies Q8_0 as fast with these as
+//           with int8, and they lose nothing to speak of. A block of 32 columns is summed exactly in int32, then
 //               part = fma(float(sum), weight scale, part)
-//           and where weights have minima
-//               part = fma(min, -(sum of q), part),
 //           and every 256 columns
 //               acc = fma(part, activation scale, acc).
 //   f32     acc = fma(x, w, acc), one k after the other.
@@ -69,8 +67,6 @@ struct Int8Rows {
 struct PairRows {
   int16_t* q;      ///< [rows, padded]
   float* scale;    ///< [rows, padded / 256]
-  float* negsum;   ///< [rows, padded / 32]: -(sum of q)
-  int32_t* sum;    ///< [rows, padded / 16]: sums of q over 16
   int64_t padded;  ///< multiple of 256
 };
 struct F32Rows {
@@ -142,7 +138,7 @@ struct Epilogue {
   ops::Activation activation;
 };
 
-/// The products of at most max_gemv_rows rows with quantised weights (int8 or pairs) and with F32, F16, BF16 ones (f32).
+/// The products of at most max_gemv_rows rows with quantised weights (int8 or pairs), and with F32, F16, BF16 ones (f32).
 struct Gemv {
   Multiply<Int8Rows> int8;
   Multiply<PairRows> pairs;
@@ -162,7 +158,7 @@ struct Kernels {
   void (*epilogue)(const Epilogue& e);
   Product<Int8Rows> int8;
   Multiply<Int8Rows> int8_residuals;  ///< adds them to acc
-  Product<PairRows> pairs;            ///< for quantised weights, instead of int8; or null
+  Product<PairRows> pairs;            ///< for Q8_0, instead of int8; or null
   Multiply<F32Rows> f32;
   Product<Bf16Rows> bf16;  ///< null where there is nothing faster than f32 and int8
   Product<Int16Rows>

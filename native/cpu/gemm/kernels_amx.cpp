@@ -173,7 +173,7 @@ inline void int8_tile_panels_of(const Packed& w, int64_t panel, int32_t panels, 
                                 int64_t rows, float* acc, void* scratch) {
   const Int8Scratch s = partition_int8(scratch);
   static_assert(blocks_at_once == max_blocks && int8_tile_panels == 2);
-  static_assert(int8_blocking.max_rows * sizeof(RowTerms<1, false>) >= 2 * max_blocks * 1024);  // the sums
+  static_assert(int8_blocking.max_rows * sizeof(RowTerms<Kind<1, false, 8>>) >= 2 * max_blocks * 1024);  // the sums
   for (int64_t i = 0; i < sums_stride(rows) * panels; ++i) acc[i] = 0;
   for (int64_t k = 0; k < w.padded_cols; k += chunk) {
     int32_t p = 0;

@@ -56,7 +56,7 @@ inline void int8_records(const Int8Task& t) {
   const uint8_t* record = record_begin;
   constexpr Layout l = Record<T>::layout();
   constexpr int groups = 32 / l.group, record_blocks = l.step / 32;
-  constexpr bool full_bytes = l.low_bits == 8;
+  constexpr int bits = dot_bits(l.low_bits + l.high_bits);
   Lanes a[R];
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) a[r] = load(acc + 16 * r);
@@ -84,8 +84,8 @@ inline void int8_records(const Int8Task& t) {
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
           const int8_t* x = q + r * ldq + 32 * b + 4 * quad;
-          sums[r][0] = dot<full_bytes>(sums[r][0], w0, x);
-          sums[r][1] = dot<full_bytes>(sums[r][1], w1, x + 16);
+          sums[r][0] = dot<bits>(sums[r][0], w0, x, quad);
+          sums[r][1] = dot<bits>(sums[r][1], w1, x + 16, quad);
         }
       }
 #pragma GCC unroll 4
@@ -142,8 +142,10 @@ inline void int8_type(const Packed& w, int64_t panel, int32_t panels, const Int8
                       float* acc, int32_t* start) {
   constexpr Layout l = Record<T>::layout();
   constexpr int groups = 32 / l.group;
-  constexpr int64_t span = 256, ldstart = groups * span;  // blocks whose starts fit the scratch
-  static_assert(max_gemv_rows * ldstart * 4 <= scratch_bytes);
+  // Blocks whose starts fit the scratch: a panel's run is cut only where it must be, since each cut costs what was fetched
+  // ahead.
+  const int64_t span = scratch_bytes / static_cast<int64_t>(sizeof(int32_t)) / (groups * rows) / 8 * 8;
+  const int64_t ldstart = groups * span;
   constexpr bool offset_in = l.low_bits < 8 || unsigned_weights;
   const uint16_t flip = l.low_bits == 8 && w.unsigned_q8 != unsigned_weights ? 0x8080 : 0;
   const int64_t ldacc = sums_stride(rows), all = w.padded_cols / 32, ldscale = x.padded / 32;
@@ -183,7 +185,9 @@ template <Fetch F>
 inline void int8_gemv(const Packed& w, int64_t panel, int32_t panels, const Int8Rows& x, int64_t row, int64_t rows,
                       float* acc, void* scratch) {
   for_quantised(w.type, [&](auto format) {
-    int8_type<format.type, F>(w, panel, panels, x, row, rows, acc, static_cast<int32_t*>(scratch));
+    constexpr Layout l = Record<format.type>::layout();
+    if constexpr (dot_bits(l.low_bits + l.high_bits) > 0)
+      int8_type<format.type, F>(w, panel, panels, x, row, rows, acc, static_cast<int32_t*>(scratch));
   });
 }
 

@@ -1,6 +1,6 @@
-// GEMM of int16 activations with quantised weights in AVX2: vpmaddwd multiplies and adds pairs of 16 bits.
+// GEMM of int16 activations with Q8_0 in AVX2: vpmaddwd multiplies and adds pairs of 16 bits.
 //
-// Weights of any format become pairs of int16 once for all rows of a call. A tile of six rows and sixteen outputs has
+// Weights become pairs of int16 once for all rows of a call. A tile of six rows and sixteen outputs has
 // twelve sums; of each block of 32 columns come 192 times vpmaddwd and vpaddd, then 12 times a conversion and an FMA.
 // Zen 3 multiplies on two of its four vector pipes and adds on all: 26 of these products a cycle at most (peaks).
 #include "cpu/gemm/ahead.h"
@@ -17,8 +17,7 @@ constexpr int pair_blocks = chunk / 32;
 /// Columns [k, k + chunk) of a panel, or what is left of them.
 struct PairColumns {
   int16_t* q;    // [blocks][16 pairs][16 outputs][2]
-  float* scale;  // [blocks, 32 / group, 16]
-  float* min;    // [blocks, 16]
+  float* scale;  // [blocks, 16]
   int blocks;
 };
 
@@ -39,64 +38,47 @@ inline void quads_to_pairs(const uint8_t* quads, int16_t* pairs) {
 inline void unpack_pairs(const Packed& w, int64_t panel, int64_t k, PairColumns& c) {
   alignas(64) uint8_t bytes[512 * pair_blocks];
   const uint8_t* q[pair_blocks];
-  unpack_blocks<false>(w, panel, k, c.blocks, bytes, c.scale, c.min, q);
+  unpack_blocks<DType::q8_0, false>(w, panel, k, c.blocks, bytes, c.scale, nullptr, q);
   for (int b = 0; b < c.blocks; ++b) quads_to_pairs(q[b], c.q + 512 * b);
 }
 
 /// Rows of a call, from the first of these columns on.
 struct PairInput {
   const int16_t* q;
-  const float* negsum;
   const float* scale;
-  int64_t ldq;  // in int16; rows of negsum are ldq / 32 and of scale ldq / 256 apart
-  PairInput from(int64_t row) const {
-    return {q + row * ldq, negsum + row * (ldq / 32), scale + row * (ldq / 256), ldq};
-  }
+  int64_t ldq;  // in int16; rows of scale are ldq / 256 apart
+  PairInput from(int64_t row) const { return {q + row * ldq, scale + row * (ldq / 256), ldq}; }
 };
 
-template <int R, int Groups, bool Mins>
+template <int R>
 inline void pair_tile(const PairColumns& c, const PairInput& x, float* acc) {
-  constexpr int pairs = 16 / Groups;
   __m256 part[R][2];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) part[r][0] = part[r][1] = _mm256_setzero_ps();
   for (int b = 0; b < c.blocks; ++b) {
-#pragma GCC unroll 2
-    for (int g = 0; g < Groups; ++g) {
-      const int16_t* w = c.q + 512 * b + 32 * pairs * g;
-      const int16_t* q = x.q + 32 * b + 2 * pairs * g;
-      __m256i sum[R][2];
+    const int16_t *w = c.q + 512 * b, *q = x.q + 32 * b;
+    __m256i sum[R][2];
 #pragma GCC unroll 16
-      for (int i = 0; i < pairs; ++i) {
-        const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 32 * i)),
-                      w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 32 * i + 16));
+    for (int i = 0; i < 16; ++i) {
+      const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 32 * i)),
+                    w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 32 * i + 16));
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-          const __m256i pair = broadcast_pair(q + r * x.ldq + 2 * i);
-          if (i == 0) {
-            sum[r][0] = _mm256_madd_epi16(w0, pair);
-            sum[r][1] = _mm256_madd_epi16(w1, pair);
-          } else {
-            add_products(sum[r][0], w0, pair);
-            add_products(sum[r][1], w1, pair);
-          }
+      for (int r = 0; r < R; ++r) {
+        const __m256i pair = broadcast_pair(q + r * x.ldq + 2 * i);
+        if (i == 0) {
+          sum[r][0] = _mm256_madd_epi16(w0, pair);
+          sum[r][1] = _mm256_madd_epi16(w1, pair);
+        } else {
+          add_products(sum[r][0], w0, pair);
+          add_products(sum[r][1], w1, pair);
         }
       }
-      const Lanes scale = load(c.scale + 16 * (Groups * b + g));
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        part[r][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[r][0]), scale.a, part[r][0]);
-        part[r][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[r][1]), scale.b, part[r][1]);
-      }
     }
-    if constexpr (Mins) {
-      const Lanes min = load(c.min + 16 * b);
+    const Lanes scale = load(c.scale + 16 * b);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        const __m256 negsum = _mm256_broadcast_ss(x.negsum + r * (x.ldq / 32) + b);
-        part[r][0] = _mm256_fmadd_ps(min.a, negsum, part[r][0]);
-        part[r][1] = _mm256_fmadd_ps(min.b, negsum, part[r][1]);
-      }
+    for (int r = 0; r < R; ++r) {
+      part[r][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[r][0]), scale.a, part[r][0]);
+      part[r][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[r][1]), scale.b, part[r][1]);
     }
   }
 #pragma GCC unroll 8
@@ -104,66 +86,50 @@ inline void pair_tile(const PairColumns& c, const PairInput& x, float* acc) {
     store(acc + 16 * r, fma(Lanes{part[r][0], part[r][1]}, splat(x.scale[r * (x.ldq / 256)]), load(acc + 16 * r)));
 }
 
-template <int R, int Groups, bool Mins>
+template <int R>
 inline void pair_tiles(const PairColumns& c, const PairInput& x, int64_t rows, float* acc, Ahead<1>& ahead) {
   int64_t r = 0;
   for (; r + R <= rows; r += R) {
     ahead.fetch();
-    pair_tile<R, Groups, Mins>(c, x.from(r), acc + 16 * r);
+    pair_tile<R>(c, x.from(r), acc + 16 * r);
   }
   if constexpr (R > 1) {
-    if (r < rows) pair_tiles<R - 1, Groups, Mins>(c, x.from(r), rows - r, acc + 16 * r, ahead);
+    if (r < rows) pair_tiles<R - 1>(c, x.from(r), rows - r, acc + 16 * r, ahead);
   }
 }
 
-template <int Groups, bool Mins>
-inline void pair_panels(const Packed& w, int64_t panel, int32_t panels, const PairRows& x, int64_t row, int64_t rows,
-                        float* acc, void* scratch) {
-  constexpr int64_t scales = pair_blocks * 2 * 16;
-  static_assert((chunk * 16) * 2 + 2 * scales * 4 <= scratch_bytes);
+inline void pairs_all(const Packed& w, int64_t panel, int32_t panels, const PairRows& x, int64_t row, int64_t rows,
+                      float* acc, void* scratch) {
+  static_assert(chunk * 16 * 2 + pair_blocks * 16 * 4 <= scratch_bytes);
   auto* q = static_cast<int16_t*>(scratch);
   auto* scale = reinterpret_cast<float*>(q + chunk * 16);
   const int64_t ldacc = sums_stride(rows);
   for (int64_t i = 0; i < ldacc * panels; ++i) acc[i] = 0;
   for (int64_t k = 0; k < w.padded_cols; k += chunk) {  // a run of the rows stays in L2 for all panels
     const int64_t left = w.padded_cols - k;
-    PairColumns c{q, scale, scale + scales, static_cast<int>((left < chunk ? left : chunk) / 32)};
-    const PairInput in{x.q + row * x.padded + k, x.negsum + (row * x.padded + k) / 32,
-                       x.scale + (row * x.padded + k) / 256, x.padded};
+    PairColumns c{q, scale, static_cast<int>((left < chunk ? left : chunk) / 32)};
+    const PairInput in{x.q + row * x.padded + k, x.scale + (row * x.padded + k) / 256, x.padded};
     for (int32_t p = 0; p < panels; ++p) {
       unpack_pairs(w, panel + p, k, c);
       Ahead<1> ahead = columns_after<1>(w, panel, panels, p, k, chunk, rows / pair_rows + 1);
-      pair_tiles<pair_rows, Groups, Mins>(c, in, rows, acc + ldacc * p, ahead);
+      pair_tiles<pair_rows>(c, in, rows, acc + ldacc * p, ahead);
     }
   }
 }
 
-inline void pairs_all(const Packed& w, int64_t panel, int32_t panels, const PairRows& x, int64_t row, int64_t rows,
-                      float* acc, void* scratch) {
-  const Layout l = layout_of(w.type);
-  if (l.group == 16) return pair_panels<2, false>(w, panel, panels, x, row, rows, acc, scratch);
-  if (l.mins) return pair_panels<1, true>(w, panel, panels, x, row, rows, acc, scratch);
-  pair_panels<1, false>(w, panel, panels, x, row, rows, acc, scratch);
-}
-
-/// x (in [-32768, 32768]) rounded to nearest even as q [16], columns exchanged (PairRows); returns their sum.
-inline int32_t round_to_pairs(Lanes x, int16_t* q) {
+/// x (in [-32768, 32768]) rounded to nearest even as q [16], columns exchanged (PairRows).
+inline void round_to_pairs(Lanes x, int16_t* q) {
   const __m256i both = _mm256_permute4x64_epi64(  // packing works in each half of a register
       _mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)), 0xd8);
   const __m256i exchange = _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15,  //
                                             0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm256_shuffle_epi8(both, exchange));
-  const __m256i pairs = _mm256_madd_epi16(both, _mm256_set1_epi16(1));
-  __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
-  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
 }
 
 inline void to_pairs(const float* x, int64_t padded, const PairRows& rows, int64_t row) {
   int16_t* q = rows.q + row * rows.padded;
-  float *scale = rows.scale + row * (rows.padded / 256), *negsum = rows.negsum + row * (rows.padded / 32);
-  int32_t* sums = rows.sum + row * (rows.padded / 16);
-  for (int64_t k = 0; k < rows.padded; k += 256, q += 256, ++scale, negsum += 8, sums += 16) {
+  float* scale = rows.scale + row * (rows.padded / 256);
+  for (int64_t k = 0; k < rows.padded; k += 256, q += 256, ++scale) {
     const int64_t n = padded - k < 256 ? padded - k : 256;  // a multiple of 32
     Lanes most = splat(0);
     for (int64_t i = 0; i < n; i += 16) most = max(most, absolute(load(x + k + i)));
@@ -172,12 +138,9 @@ inline void to_pairs(const float* x, int64_t padded, const PairRows& rows, int64
     const bool zero = !(amax > 1e-28f), infinite = amax > 3.4e38f;
     *scale = zero ? 0.0f : amax * (1 / 32767.0f);
     const Lanes inverse = splat(zero || infinite ? 0.0f : 32767.0f / amax);
-    for (int64_t i = 0; i < n; i += 16) sums[i / 16] = round_to_pairs(load(x + k + i) * inverse, q + i);
-    for (int64_t i = n; i < 256; i += 16) {
+    for (int64_t i = 0; i < n; i += 16) round_to_pairs(load(x + k + i) * inverse, q + i);
+    for (int64_t i = n; i < 256; i += 16)
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + i), _mm256_setzero_si256());
-      sums[i / 16] = 0;
-    }
-    for (int b = 0; b < 8; ++b) negsum[b] = -static_cast<float>(sums[2 * b] + sums[2 * b + 1]);
   }
 }
 

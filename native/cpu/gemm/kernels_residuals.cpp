@@ -7,6 +7,7 @@ namespace owl3::cpu::OWL3_ISA {
 namespace {
 
 constexpr Layout q8_0 = Record<DType::q8_0>::layout();
+using Q8 = Kind<1, false, 8>;
 
 /// A block of P panels' weights.
 template <int P>
@@ -31,8 +32,8 @@ inline void add_some(const Block<P>& w, const Int8Rows& x, const uint32_t* keys,
 #pragma GCC unroll 2
     for (int p = 0; p < P; ++p) a[r][p] = load(acc + p * ldacc + 16 * (residual_row(keys[r]) - row));
   }
-  dot_block<R, P, 1>(w.q, in, 32, start, 1,
-                     [&](int r, int p, int, Lanes dot) { a[r][p] = fma(dot, w.scale[p] * step[r], a[r][p]); });
+  dot_block<R, P, Q8>(w.q, in, 32, start, 1,
+                      [&](int r, int p, int, Lanes dot) { a[r][p] = fma(dot, w.scale[p] * step[r], a[r][p]); });
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 2

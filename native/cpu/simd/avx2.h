@@ -1,120 +1,122 @@
-// AVX2 with FMA and F16C: sixteen floats are two registers. simd.h says what each function means. Products of quantised
-// weights are in gemm/kernels_pairs.cpp.
+// AVX2: products of weights of four to six bits with int8 by vpmaddubsw, whose sums stay in 16 bits as long as none can
+// overflow. simd.h says what each function means. Weights of eight bits are multiplied in gemm/kernels_pairs.cpp.
 #pragma once
-#include <immintrin.h>
-
-#include "cpu/simd/bytes.h"
+#include "cpu/simd/avx2_lanes.h"
 
 namespace owl3::cpu::OWL3_ISA {
 namespace {
 
-struct Lanes {
-  __m256 a, b;
+constexpr bool unsigned_weights = true, powers_apart = false;
+constexpr int dot_bits(int bits) {
+  return bits < 8 ? bits : 0;
+}
+/// Products of quads that 16 bits hold: (2^bits - 1) * 128 * 2 each at most.
+constexpr int dot_chain(int bits) {
+  return bits == 4 ? 8 : bits == 5 ? 4 : 2;
+}
+static_assert(15 * 256 * 8 < 32768 && 31 * 256 * 4 < 32768 && 63 * 256 * 2 < 32768);
+
+/// sum += w (unsigned) times x (signed), in pairs. By hand: GCC would add products to each other first, and spill them.
+inline void add_pairs(__m256i& sum, __m256i w, __m256i x) {
+  __m256i product;
+  __asm__(
+      "vpmaddubsw %3, %2, %1\n\t"
+      "vpaddw %1, %0, %0"
+      : "+x"(sum), "=x"(product)  // which may take the place of w or x
+      : "x"(w), "x"(x));
+}
+/// Pairs of sums of 16 bits added up.
+inline __m256i widen_sums(__m256i sum) {
+  return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
+}
+
+// ---- int8 products of GEMM (gemm/int8.h) ----
+
+constexpr int int8_tile_panels = 1;
+constexpr int int8_tile_rows(int) {
+  return 4;  // eight sums, two of weights, one of a row, one of products
+}
+
+/// Never called, since powers are not applied apart.
+inline Lanes times_power(Lanes a, float) {
+  return a;
+}
+
+template <int R, int P, class K, class Done>
+inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx, const int32_t* start, int64_t ldstart,
+                      Done done) {
+  static_assert(P == 1);
+  constexpr int chain = dot_chain(K::bits), chains = 8 / K::groups / chain;
+#pragma GCC unroll 2
+  for (int g = 0; g < K::groups; ++g) {
+    __m256i total[R][2];
+#pragma GCC unroll 2
+    for (int c = 0; c < chains; ++c) {
+      __m256i sums[R][2];
+#pragma GCC unroll 8
+      for (int j = 0; j < chain; ++j) {
+        const int i = (g * chains + c) * chain + j;
+        const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w[0] + 64 * i)),
+                      w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w[0] + 64 * i + 32));
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          const __m256i quad = broadcast_four(x + r * ldx + 4 * i);
+          if (j == 0) {
+            sums[r][0] = _mm256_maddubs_epi16(w0, quad);
+            sums[r][1] = _mm256_maddubs_epi16(w1, quad);
+          } else {
+            add_pairs(sums[r][0], w0, quad);
+            add_pairs(sums[r][1], w1, quad);
+          }
+        }
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+          const __m256i sum = widen_sums(sums[r][h]);
+          if (c > 0) {
+            total[r][h] = _mm256_add_epi32(total[r][h], sum);
+          } else if (K::mins) {  // there is no offset
+            total[r][h] = sum;
+          } else {
+            total[r][h] = _mm256_add_epi32(_mm256_set1_epi32(start[r * ldstart + g]), sum);
+          }
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) done(r, 0, g, Lanes{_mm256_cvtepi32_ps(total[r][0]), _mm256_cvtepi32_ps(total[r][1])});
+  }
+}
+
+// ---- int8 products of GEMV (gemm/kernels_gemv_int8.cpp) ----
+
+struct Sums {
+  __m256i pairs[2];  ///< of the quads of a chain
+  __m256i total[2];
 };
-constexpr int tile_rows = 6, tile_groups = 1;  // 12 accumulators, 2 of B, 1 of A
-constexpr int gemm_tile_rows = tile_rows, gemm_tile_panels = tile_groups;
 
-inline Lanes load(const float* p) {
-  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+inline Sums start_sums(int32_t x) {
+  return {.pairs = {}, .total = {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}};
 }
-inline Lanes load_f16(const uint16_t* p) {
-  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
-          _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+inline Sums operator+(Sums a, Sums b) {
+  return {.pairs = {}, .total = {_mm256_add_epi32(a.total[0], b.total[0]), _mm256_add_epi32(a.total[1], b.total[1])}};
 }
-inline Lanes load_i8(const int8_t* p) {
-  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(x, 8)))};
+inline Lanes to_lanes(Sums a) {
+  return {_mm256_cvtepi32_ps(a.total[0]), _mm256_cvtepi32_ps(a.total[1])};
 }
-inline void store(float* p, Lanes x) {
-  _mm256_storeu_ps(p, x.a);
-  _mm256_storeu_ps(p + 8, x.b);
-}
-inline void store_f16(uint16_t* p, Lanes x) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
-}
-inline Lanes splat(float x) {
-  return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
-}
-inline Lanes fma(Lanes x, Lanes y, Lanes z) {
-  return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
-}
-inline Lanes operator*(Lanes x, Lanes y) {
-  return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)};
-}
-inline Lanes operator+(Lanes x, Lanes y) {
-  return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
-}
-inline Lanes operator-(Lanes x, Lanes y) {
-  return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)};
-}
-inline Lanes operator/(Lanes x, Lanes y) {
-  return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)};
-}
-inline Lanes choose(Lanes x, Lanes a, Lanes b) {
-  const __m256 zero = _mm256_setzero_ps();
-  return {_mm256_blendv_ps(b.a, a.a, _mm256_cmp_ps(x.a, zero, _CMP_GE_OQ)),
-          _mm256_blendv_ps(b.b, a.b, _mm256_cmp_ps(x.b, zero, _CMP_GE_OQ))};
-}
-inline Lanes max(Lanes x, Lanes y) {
-  return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)};
-}
-inline Lanes first(Lanes x, float rest, int n) {
-  const __m256i at = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), count = _mm256_set1_epi32(n);
-  const __m256 r = _mm256_set1_ps(rest);
-  const __m256i low = _mm256_cmpgt_epi32(count, at),
-                high = _mm256_cmpgt_epi32(count, _mm256_add_epi32(at, _mm256_set1_epi32(8)));
-  return {_mm256_blendv_ps(r, x.a, _mm256_castsi256_ps(low)), _mm256_blendv_ps(r, x.b, _mm256_castsi256_ps(high))};
-}
-inline float reduce_add(Lanes x) {
-  const __m256 h = _mm256_add_ps(x.a, x.b);
-  const __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-  const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
-  return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
-}
-inline float reduce_max(Lanes x) {
-  const __m256 h = _mm256_max_ps(x.a, x.b);
-  const __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-  const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
-  return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
-}
-inline Lanes round_even(Lanes x) {
-  constexpr int mode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  return {_mm256_round_ps(x.a, mode), _mm256_round_ps(x.b, mode)};
-}
-inline __m256 scale_or_zero_8(__m256 a, __m256 n, __m256 x) {
-  const __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-  const __m256 keep = _mm256_cmp_ps(x, _mm256_set1_ps(-126.0f), _CMP_GE_OQ);
-  return _mm256_and_ps(keep, _mm256_mul_ps(a, _mm256_castsi256_ps(power)));
-}
-inline Lanes scale_or_zero(Lanes a, Lanes n, Lanes x) {
-  return {scale_or_zero_8(a.a, n.a, x.a), scale_or_zero_8(a.b, n.b, x.b)};
-}
-
-/// a and b (in [-127.5, 127.5]) rounded to nearest even as q [32], and their sums.
-inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
-  const __m256i a16 = _mm256_packs_epi32(_mm256_cvtps_epi32(a.a), _mm256_cvtps_epi32(a.b)),
-                b16 = _mm256_packs_epi32(_mm256_cvtps_epi32(b.a), _mm256_cvtps_epi32(b.b));
-  // Packing works in each half of a register: the quads come out as a0 a2 b0 b2 a1 a3 b1 b3.
-  const __m256i both =
-      _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a16, b16), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), both);
-  const __m256i ones = _mm256_set1_epi16(1);
-  __m256i sum = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), both), ones);
-  sum = _mm256_hadd_epi32(sum, sum);
-  sum = _mm256_hadd_epi32(sum, sum);
-  sums[0] = _mm256_extract_epi32(sum, 0);
-  sums[1] = _mm256_extract_epi32(sum, 4);
-}
-
-constexpr int gemv_tile_rows = 2;
-/// Two columns of bfloat16 [16][2].
-inline void load_bf16(const uint8_t* p, Lanes& even, Lanes& odd) {
-  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
-                b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32)),
-                upper = _mm256_set1_epi32(static_cast<int32_t>(0xffff0000u));
-  even = {_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))};
-  odd = {_mm256_castsi256_ps(_mm256_and_si256(a, upper)), _mm256_castsi256_ps(_mm256_and_si256(b, upper))};
+template <int Bits>
+inline Sums dot(Sums sums, Quad w, const int8_t* x, int quad) {
+  constexpr int all = dot_chain(Bits), chain = all < 4 ? all : 4;  // a sum has four quads
+  const __m256i four = broadcast_four(x);
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const __m256i product = _mm256_maddubs_epi16(reinterpret_cast<__m256i>(w.v[i]), four);
+    sums.pairs[i] = quad % chain == 0 ? product : _mm256_add_epi16(sums.pairs[i], product);
+    if (quad % chain == chain - 1) sums.total[i] = _mm256_add_epi32(sums.total[i], widen_sums(sums.pairs[i]));
+  }
+  return sums;
 }
 
 }  // namespace

@@ -84,8 +84,13 @@ inline Lanes scale_or_zero(Lanes a, Lanes n, Lanes x) {
 // vpdpbusd: unsigned weights (the sums start from what takes their offset off again) times signed activations.
 
 constexpr bool unsigned_weights = true;
-constexpr int int8_tile_rows = 6,
-              int8_tile_panels = 2;  // twelve sums, twelve accumulators, two of weights, one of a row
+constexpr int int8_tile_panels = 2;
+constexpr int int8_tile_rows(int) {
+  return 6;  // twelve sums, twelve accumulators, two of weights, one of a row
+}
+constexpr int dot_bits(int) {
+  return 8;
+}
 constexpr bool powers_apart = true;  // gemm/rows.h, scale_steps
 
 /// a * 2^exponent. Runs beside vpdpbusd, multiplications and FMAs, which share two of four pipes (Zen 4).
@@ -101,13 +106,13 @@ inline __m512i dot_quad(__m512i sum, __m512i w, __m512i x) {
 
 /// With one load a vpdpbusd the kernel would be bound by loads (one of 64 bytes and one product start in a cycle on Zen
 /// 4), so two panels share each broadcast: two loads for three products.
-template <int R, int P, int Groups, class Done>
+template <int R, int P, class K, class Done>
 inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx, const int32_t* start, int64_t ldstart,
                       Done done) {
-  constexpr int chain = 8 / Groups;
+  constexpr int chain = 8 / K::groups;
   constexpr int chains = R * P < 4 ? 2 : 1;  // a product takes four cycles: with few sums each is split
 #pragma GCC unroll 2
-  for (int g = 0; g < Groups; ++g) {
+  for (int g = 0; g < K::groups; ++g) {
     __m512i sums[R][P][chains];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
@@ -169,8 +174,8 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return {_mm512_cvtepi32_ps(a.v)};
 }
-template <bool FullBytes>
-inline Sums dot(Sums sums, Quad w, const int8_t* x) {
+template <int Bits>
+inline Sums dot(Sums sums, Quad w, const int8_t* x, int) {
   return {_mm512_dpbusd_epi32(sums.v, reinterpret_cast<__m512i>(w.v[0]), broadcast_four(x))};
 }
 /// Two columns of bfloat16 [16][2].

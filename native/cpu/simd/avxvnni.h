@@ -1,8 +1,8 @@
-// AVX2 and AVX-VNNI: avx2.h with vpdpbusd on its registers, for int8 products. simd.h says what each function means.
+// AVX2 and AVX-VNNI: vpdpbusd on registers of 256 bits, for int8 products. simd.h says what each function means.
 //
 // Compiled without AVX-VNNI, vpdpbusd is put together from AVX2: so the kernels are tested where the instruction is not.
 #pragma once
-#include "cpu/simd/avx2.h"
+#include "cpu/simd/avx2_lanes.h"
 
 namespace owl3::cpu::OWL3_ISA {
 namespace {
@@ -20,30 +20,30 @@ inline __m256i dot_quad(__m256i sum, __m256i w, __m256i x) {
   return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
 #endif
 }
-/// The four bytes at p in each lane.
-inline __m256i broadcast_four(const int8_t* p) {
-  int32_t four;
-  __builtin_memcpy(&four, p, 4);
-  return _mm256_set1_epi32(four);
-}
 
 // ---- int8 products of GEMM (gemm/int8.h) ----
 
 constexpr bool unsigned_weights = true, powers_apart = false;
-constexpr int int8_tile_rows = 6, int8_tile_panels = 1;  // twelve sums, two of weights, one of a row
+constexpr int int8_tile_panels = 1;
+constexpr int int8_tile_rows(int) {
+  return 6;  // twelve sums, two of weights, one of a row
+}
+constexpr int dot_bits(int) {
+  return 8;
+}
 
 /// Never called, since powers are not applied apart.
 inline Lanes times_power(Lanes a, float) {
   return a;
 }
 
-template <int R, int P, int Groups, class Done>
+template <int R, int P, class K, class Done>
 inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx, const int32_t* start, int64_t ldstart,
                       Done done) {
   static_assert(P == 1);
-  constexpr int chain = 8 / Groups;
+  constexpr int chain = 8 / K::groups;
 #pragma GCC unroll 2
-  for (int g = 0; g < Groups; ++g) {
+  for (int g = 0; g < K::groups; ++g) {
     __m256i sums[R][2];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sums[r][0] = sums[r][1] = _mm256_set1_epi32(start[r * ldstart + g]);
@@ -78,8 +78,8 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return {_mm256_cvtepi32_ps(a.v[0]), _mm256_cvtepi32_ps(a.v[1])};
 }
-template <bool FullBytes>
-inline Sums dot(Sums sums, Quad w, const int8_t* x) {
+template <int Bits>
+inline Sums dot(Sums sums, Quad w, const int8_t* x, int) {
   const __m256i four = broadcast_four(x);
   for (int i = 0; i < 2; ++i) sums.v[i] = dot_quad(sums.v[i], reinterpret_cast<__m256i>(w.v[i]), four);
   return sums;

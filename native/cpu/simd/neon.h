@@ -152,7 +152,9 @@ inline void dot_row_pairs(const uint8_t* w, const int8_t* x, int64_t ldx, Done d
   }
 }
 
-constexpr int int8_tile_rows = 8;
+constexpr int int8_tile_rows(int) {
+  return 8;
+}
 
 template <int R, int Groups, class Done>
 inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
@@ -163,7 +165,9 @@ inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done)
   }
 }
 #else
-constexpr int int8_tile_rows = 4;
+constexpr int int8_tile_rows(int) {
+  return 4;
+}
 
 template <int R, int Groups, class Done>
 inline void dot_panel(const uint8_t* w, const int8_t* x, int64_t ldx, Done done) {
@@ -201,8 +205,8 @@ inline Sums operator+(Sums a, Sums b) {
 inline Lanes to_lanes(Sums a) {
   return each([&](int i) { return vcvtq_f32_s32(a.v[i]); });
 }
-template <bool FullBytes>
-inline Sums dot(Sums sums, Quad w, const int8_t* x) {
+template <int Bits>
+inline Sums dot(Sums sums, Quad w, const int8_t* x, int) {
   int32_t four;
   __builtin_memcpy(&four, x, 4);
   const int8x16_t a = vreinterpretq_s8_s32(vdupq_n_s32(four));

@@ -7,16 +7,19 @@ namespace {
 
 constexpr bool unsigned_weights = false, powers_apart = false;
 constexpr int int8_tile_panels = 1;
+constexpr int dot_bits(int) {
+  return 8;
+}
 
 /// Never called, since powers are not applied apart.
 inline Lanes times_power(Lanes a, float) {
   return a;
 }
 
-template <int R, int P, int Groups, class Done>
+template <int R, int P, class K, class Done>
 inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx, const int32_t*, int64_t, Done done) {
   static_assert(P == 1);
-  dot_panel<R, Groups>(w[0], x, ldx, [&](int r, int g, Lanes dot) { done(r, 0, g, dot); });
+  dot_panel<R, K::groups>(w[0], x, ldx, [&](int r, int g, Lanes dot) { done(r, 0, g, dot); });
 }
 
 }  // namespace

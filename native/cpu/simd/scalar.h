@@ -84,7 +84,9 @@ inline Lanes scale_or_zero(Lanes a, Lanes n, Lanes x) {
 
 // ---- int8 products of GEMM (gemm/int8.h) ----
 
-constexpr int int8_tile_rows = 4;
+constexpr int int8_tile_rows(int) {
+  return 4;
+}
 
 /// Calls done(r, g, sum over the block's columns of group g of 16, or the only one of 32) (Groups 2 or 1) for R rows.
 template <int R, int Groups, class Done>

@@ -14,9 +14,12 @@
 //   round_even                 to the nearest integer, ties to even
 //   scale_or_zero(a, n, x)     a * 2^n for an integer n in [-126, 0]; 0 where x < -126, -infinity or NaN
 //
+//   dot_bits(n)                for which kernel of int8 products values of n bits are: n where it depends on n, 8 where one
+//                              does for all, 0 where there is none
+//
 // Register tiles (accumulators that fit the registers): tile_rows x tile_groups of sixteen columns in attention,
-// gemm_tile_rows x gemm_tile_panels in float GEMM, which has more columns, int8_tile_rows x int8_tile_panels in int8
-// GEMM, gemv_tile_rows in GEMV.
+// gemm_tile_rows x gemm_tile_panels in float GEMM, which has more columns, int8_tile_rows(dot_bits) x
+// int8_tile_panels in int8 GEMM, gemv_tile_rows in GEMV.
 #pragma once
 #include <cstdint>
 

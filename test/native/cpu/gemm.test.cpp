@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "gguf/formats/formats.h"
 #include "support/harness.h"
 #include "support/weights.h"
 
@@ -166,6 +167,54 @@ TEST("cpu: largest quantised values do not overflow a sum") {
     b->linear({.x = x.data(), .rows = 1, .ldx = 64, .norm = {}, .outputs = {&out, 1}});
     const float sum = 32.0f * 127 * 128 + 32 * 127 * 127;
     CHECK_NEAR(y[3], sum, isa == Isa::avx2 ? 1e-6f * sum : 0);  // a scale of 127 / 32767 is rounded
+  }
+}
+
+namespace {
+
+/// [16, 256] of blocks whose bits are all ones, but for their factors, which are 1.
+template <class Block>
+std::vector<char> all_ones(int64_t columns) {
+  std::vector<char> bytes(sizeof(Block) * static_cast<size_t>(16 * 256 / columns), '\xff');
+  for (size_t at = 0; at < bytes.size(); at += sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, &bytes[at], sizeof block);
+    block.d = 0x3c00;
+    if constexpr (requires { block.dmin; }) block.dmin = 0x3c00;
+    std::memcpy(&bytes[at], &block, sizeof block);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+TEST("cpu: largest values of four to six bits do not overflow a sum, in few rows and in many") {
+  const std::pair<DType, std::vector<char>> matrices[] = {{DType::q4_0, all_ones<gguf::BlockQ4_0>(32)},
+                                                          {DType::q5_0, all_ones<gguf::BlockQ5_0>(32)},
+                                                          {DType::q4_k, all_ones<gguf::BlockQ4_K>(256)},
+                                                          {DType::q5_k, all_ones<gguf::BlockQ5_K>(256)},
+                                                          {DType::q6_k, all_ones<gguf::BlockQ6_K>(256)}};
+  constexpr int64_t rows = 17;
+  std::vector<float> x(rows * 256);
+  for (size_t i = 0; i < x.size(); i++) x[i] = i / 256 % 2 ? -127.0f : 127.0f;  // int8 holds them as they are
+  for (const Isa isa : machine_isas()) {
+    for (const auto& [type, bytes] : matrices) {
+      std::vector<float> y[2];
+      for (const bool exact : {false, true}) {
+        const auto b = backend_of(isa, exact ? ops::Precision::exact : ops::Precision::automatic);
+        const auto m = b->load_matrix({type, 16, 256, bytes.data()});
+        for (const int64_t n : {int64_t{1}, int64_t{2}, rows}) {
+          std::vector<float> some(static_cast<size_t>(16 * n));
+          const ops::LinearOutput out{.w = m.get(), .y = some.data(), .ldy = 16};
+          b->linear({.x = x.data(), .rows = n, .ldx = 256, .norm = {}, .outputs = {&out, 1}});
+          y[exact].insert(y[exact].end(), some.begin(), some.end());
+        }
+      }
+      for (size_t i = 0; i < y[0].size(); i++) {
+        CHECK(std::abs(y[1][i]) > 256 * 127 * 6);
+        CHECK_NEAR(y[0][i], y[1][i], 1e-4f * std::abs(y[1][i]));
+      }
+    }
   }
 }
 
