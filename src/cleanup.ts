@@ -1,5 +1,5 @@
 /**
- * What has to be done before the process ends in the middle of its work: half-written files and locks go, a hidden cursor comes back. A program that is
+ * Cleanups: half-written files and locks go, and a hidden cursor comes back, before the process ends in the middle of its work. A program that is
  * interrupted calls cleanUp(); in one that is killed nothing here runs, and the next one that needs the name takes what was left.
  */
 const cleanups = new Set<() => void>();

@@ -25,6 +25,13 @@ import programs
 
 ROOT = programs.ROOT
 PEERS = ["llama.cpp", "ik_llama.cpp", "torch", "ort", "openvino"]
+# The variables that keep ours, ATen, oneDNN and FBGEMM from using more than AVX2.
+AVX2 = {
+    "OWL3_ISA": "avx2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2",
+}
 
 
 def processor():
@@ -131,6 +138,7 @@ def main():
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     ap.add_argument("--rounds", type=int, default=2)
     ap.add_argument("--reps", type=int, default=2, help="a round is the best of so many")
+    ap.add_argument("--avx2", action="store_true", help="restrict all to AVX2, where the processor has more (README.md)")
     ap.add_argument("--machine", default="", help="a short name of this machine, for the file's name")
     ap.add_argument("--processor", default=processor(), help="what SPEED.md calls it")
     ap.add_argument("--out", type=Path)
@@ -138,6 +146,8 @@ def main():
     wrong = [name for name in a.peers if name not in PEERS]
     if wrong:
         ap.error(f"--peers: {', '.join(wrong)} is none of {', '.join(PEERS)}")
+    if a.avx2:
+        os.environ.update(AVX2)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as `timeout` ends it
     run = Run(a)
     try:

@@ -93,7 +93,7 @@ inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx
 // ---- int8 products of GEMV (gemm/kernels_gemv_int8.cpp) ----
 
 struct Sums {
-  __m256i pairs[2];  ///< of the quads of a chain
+  __m256i pairs[2];  ///< sums of a chain of quads
   __m256i total[2];
 };
 
