@@ -42,6 +42,9 @@ class CpuBackend final : public ops::Backend {
     if (copy_) copy_->finish();
   }
   uint64_t mapped_bytes() const override { return copy_ ? copy_->mapped_bytes() : 0; }
+  void drop_pages(ops::MatrixUse use) override {
+    if (copy_) copy_->drop_pages(use);
+  }
   std::unique_ptr<ops::KvStore> make_kv_store(const ops::KvShape& shape) override {
     return std::make_unique<CpuKvStore>(shape);
   }

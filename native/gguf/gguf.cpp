@@ -71,6 +71,10 @@ void File::release(const Tensor& t) const {
   if (mapped_) drop_pages(base_, t.offset, t.bytes);
 }
 
+void File::release() const {
+  if (mapped_) drop_pages(base_, 0, size_);
+}
+
 const Value* File::value(std::string_view key) const {
   const auto it = key_index_.find(std::string(key));
   return it == key_index_.end() ? nullptr : &metadata_[it->second].second;

@@ -73,6 +73,8 @@ class File {
   const void* data(const Tensor& t) const { return base_ + t.offset; }
   /// Tells the system that these pages are no longer needed (after a backend has repacked them).
   void release(const Tensor& t) const;
+  /// The same of all pages: reading a tensor brings some of its neighbours along.
+  void release() const;
 
   bool has(std::string_view key) const { return value(key) != nullptr; }
   /// The value of a key, or nullptr.

@@ -123,8 +123,10 @@ void Session::enqueue(std::span<const Part> parts, std::span<Logits> all) {
   const Language& language = model_->language();
   language.reserve(size);
   table_.clear();
+  bool has_crops = false;
   for (const Part& part : parts) {
     Sequence& sequence = at(part.sequence);
+    has_crops = has_crops || !part.media.empty();
     for (const MediaSlot& m : part.media) {
       std::shared_ptr<const int32_t> crop = cache_.acquire_crop();
       const int32_t position = m.offset + config().media_shift;
@@ -135,6 +137,10 @@ void Session::enqueue(std::span<const Part> parts, std::span<Logits> all) {
     sequence.list(part.ids, table_);
     for (int32_t i = part.wanted; i > 0; i--) table_.wanted.push_back(static_cast<int32_t>(table_.rows()) - i);
   }
+  // Crops alone pass through bulk weights, and these have: so the vision tower and the layers of text need not be in
+  // memory at once.
+  if (has_crops)
+    for (const Stage& stage : model_->stages()) stage.backend->drop_pages(ops::MatrixUse::bulk);
   pick(parts, language.forward(table_, cache_, nullptr), all);
 }
 

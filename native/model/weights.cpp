@@ -255,6 +255,7 @@ Weights load_weights(const gguf::File& file, const Config& c, std::span<const St
     w.quantised = w.quantised || bind.quantised();
   }
   file.check_intact();  // before a copy of the weights gets its name
+  file.release();
   if (copied) first.backend->end_load();
   w.token_bytes = w.bytes - vision.bytes() - (w.output ? w.token_embd->bytes : 0);  // single rows of embeddings
   for (const LanguageLayer& l : w.layers) {

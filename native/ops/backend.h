@@ -231,6 +231,9 @@ class Backend {
   virtual void end_load() {}
   /// Bytes of matrices that are mapped from a copy: the system counts them as cache, not as the process's memory.
   virtual uint64_t mapped_bytes() const { return 0; }
+  /// Tells that matrices of this use are not read for now. Pages of a copy that hold them leave the process's memory, and
+  /// come back when they are read again.
+  virtual void drop_pages(MatrixUse /*use*/) {}
 
   virtual std::unique_ptr<KvStore> make_kv_store(const KvShape& shape) = 0;
 

@@ -144,6 +144,12 @@ void PackedCopy::check_intact() const {
   if (mapping_ != nullptr) gguf::check_intact({mapping_.get(), size_}, path_);
 }
 
+void PackedCopy::drop_pages(ops::MatrixUse use) const {
+  if (mapping_ == nullptr) return;
+  for (const Entry& e : entries_)
+    if (e.use == static_cast<uint32_t>(use)) gguf::drop_pages(mapping_.get(), e.at, e.bytes);
+}
+
 void PackedCopy::read_ahead() const {
   constexpr uint64_t step = uint64_t{32} << 20;
   for (uint64_t at = 0; at < size_ && !ending_; at += step)

@@ -61,6 +61,8 @@ class PackedCopy {
   void check_intact() const;
   /// Bytes of panels that are mapped: memory which the system counts as cache.
   uint64_t mapped_bytes() const { return mapped_bytes_; }
+  /// Lets mapped panels of matrices of this use leave the process's memory until they are read again.
+  void drop_pages(ops::MatrixUse use) const;
 
  private:
   bool open_existing();

@@ -39,6 +39,10 @@ const std::vector<Weights>& sample() {
   return all;
 }
 
+ops::MatrixUse use_of(size_t i) {
+  return i % 2 == 0 ? ops::MatrixUse::stream : ops::MatrixUse::bulk;
+}
+
 /// All matrices of the sample, loaded by a backend that may have a copy, and what they hold.
 struct Loaded {
   std::unique_ptr<ops::Backend> backend = backend_of(machine_isas().back());
@@ -48,6 +52,7 @@ struct Loaded {
     for (size_t i = 0; i < sample().size(); i++) {
       ops::HostTensor t = sample()[i].host();
       t.offset = 1000 * i;
+      t.use = use_of(i);
       matrices.push_back(backend->load_matrix(t));
     }
     if (!prefix.empty()) backend->end_load();
@@ -65,6 +70,18 @@ struct Loaded {
     return n;
   }
 };
+
+/// Bytes of a mapped file that are in this process's memory.
+uint64_t resident(const fs::path& file) {
+  std::ifstream maps("/proc/self/smaps");
+  uint64_t bytes = 0;
+  bool counts = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < line.find(' ')) counts = line.ends_with(file.string());  // the first line of a mapping
+    if (counts && line.starts_with("Rss:")) bytes += 1024 * std::stoull(line.substr(4));
+  }
+  return bytes;
+}
 
 ino_t inode(const fs::path& file) {
   struct stat s;
@@ -90,6 +107,24 @@ TEST("cpu: packed weights from a file have the bits that packing gives") {
   // Removing the file takes nothing away from those who use it.
   fs::remove(folder.only());
   CHECK(second.panels() == expected);
+}
+
+TEST("cpu: pages of packed weights leave memory by use, and come back with their bits") {
+  const PackFolder folder;
+  const Loaded loaded(folder.prefix());
+  const std::vector<std::string> expected = loaded.panels();  // reads every page
+  const fs::path file = folder.only();
+  constexpr uint64_t page = 4096;
+  const uint64_t all = resident(file);
+  CHECK(all >= loaded.bytes());
+  uint64_t bulk = 0;
+  for (size_t i = 0; i < sample().size(); i++)
+    if (use_of(i) == ops::MatrixUse::bulk) bulk += loaded.matrices[i]->bytes / page * page;
+  CHECK(bulk > 0);
+  loaded.backend->drop_pages(ops::MatrixUse::bulk);
+  CHECK_EQ(resident(file), all - bulk);
+  CHECK(loaded.panels() == expected);
+  CHECK_EQ(resident(file), all);
 }
 
 TEST("cpu: a file of packed weights that is damaged or another model's is written anew") {

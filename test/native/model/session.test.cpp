@@ -27,6 +27,20 @@ struct TestSession : model::Session {
   }
 };
 
+/// Keeps the order in which a pass stores crops, lets pages go and begins.
+struct LoggingBackend : NaiveBackend {
+  std::vector<std::string> log;
+  void store_visual(const ops::StoreVisualParams& p) override {
+    log.push_back("crop " + std::to_string(p.crop));
+    NaiveBackend::store_visual(p);
+  }
+  void drop_pages(ops::MatrixUse use) override { log.push_back(use == ops::MatrixUse::bulk ? "drop bulk" : "drop"); }
+  void begin(const ops::PassTable& table, ops::KvStore& store) override {
+    log.push_back("begin");
+    NaiveBackend::begin(table, store);
+  }
+};
+
 struct Fixture {
   std::shared_ptr<const std::string> path = TinyModel().write();
   NaiveBackend* backend = new NaiveBackend;
@@ -310,4 +324,22 @@ TEST("session: a pass that needs more pages than allowed is refused before any w
   s.remove(b);
   s.append(c, count(1));
   CHECK_EQ(s.pages_in_use(), 3);
+}
+
+TEST("session: the weights of crops may leave memory when those of text are read, and not before") {
+  auto* backend = new LoggingBackend;
+  const auto path = TinyModel().write();
+  const auto model = model::Model::open(*path, {std::shared_ptr<ops::Backend>(backend)});
+  TestSession s(model, {256, ops::KvType::f32, 128, 0});
+  const int32_t a = s.create();
+  const auto embeds = model->encode(Fixture().pixels(2).data(), 2);
+  CHECK(backend->log.empty());
+  const std::vector<model::MediaSlot> media = {{.offset = 2, .embeds = embeds, .crop = 0},
+                                               {.offset = 3, .embeds = embeds, .crop = 1}};
+  s.append(a, count(10), media);
+  const std::vector<std::string> expected = {"crop 0", "crop 0", "crop 1", "crop 1", "drop bulk", "begin"};
+  CHECK(backend->log == expected);
+  backend->log.clear();
+  s.append(a, count(2));
+  CHECK(backend->log == std::vector<std::string>{"begin"});
 }
