@@ -10,7 +10,7 @@ void export_system(Napi::Env env, Napi::Object exports);  // systemInfo, measure
 void export_gguf(Napi::Env env, Napi::Object exports);    // formats, readGguf, readSafetensors, createWriter
 void export_exit(Napi::Env env, Napi::Object exports);    // exitNow
 void export_image(Napi::Env env, Napi::Object exports);   // resize, cutImage
-void export_model(Napi::Env env, Napi::Object exports);   // openModel, createSampler, createVocabulary
+void export_model(Napi::Env env, Napi::Object exports);   // openModel, createLoading, createSampler, createVocabulary
 
 /// createVocabulary; part of export_model, which makes the set of constructors.
 void export_constrain(Napi::Env env, Napi::Object exports, Classes* classes);

@@ -14,7 +14,7 @@ namespace owl3::addon {
 
 /// Constructors of the wrapped classes, one set per environment.
 struct Classes {
-  Napi::FunctionReference model, session, embeds, sampler, vocabulary, constraint, matcher;
+  Napi::FunctionReference model, loading, session, embeds, sampler, vocabulary, constraint, matcher;
 };
 
 inline Napi::Error invalid(Napi::Env env, const std::string& what) {

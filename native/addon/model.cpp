@@ -48,9 +48,10 @@ struct OpenOptions {
   std::string path, device = "auto", copy_prefix = {};
   ops::BackendOptions backend = {};
   model::PlaceOptions place = {};
-  std::shared_ptr<model::Model> open(model::Load load) const {
+  std::shared_ptr<model::Model> open(model::Load load, model::Loading* loading = nullptr) const {
     const bool shared = place.gpu_layers >= 0;  // the other layers need the CPU
-    return model::Model::open(path, backends::make_backends(device, backend, shared), load, copy_prefix, place);
+    return model::Model::open(path, backends::make_backends(device, backend, shared), {load, copy_prefix, loading},
+                              place);
   }
 };
 
@@ -72,8 +73,11 @@ OpenOptions to_open_options(const Napi::CallbackInfo& info) {
 
 Napi::Value open_model(const Napi::CallbackInfo& info) {
   auto* classes = static_cast<Classes*>(info.Data());
+  std::shared_ptr<model::Loading> loading;
+  if (!info[2].IsUndefined()) loading = unwrap<LoadingObject>(info[2], classes->loading, "loading").state();
   return run_async(
-      info.Env(), [options = to_open_options(info)] { return options.open(model::Load::weights); },
+      info.Env(),
+      [options = to_open_options(info), loading] { return options.open(model::Load::weights, loading.get()); },
       [classes](Napi::Env env, std::shared_ptr<model::Model> model) -> Napi::Value {
         return ModelObject::wrap(env, *classes, std::move(model));
       });
@@ -121,6 +125,10 @@ Napi::Value plan_model(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const model::MemoryPlan& plan) -> Napi::Value { return to_js_plan(env, plan); });
 }
 
+Napi::Value create_loading(const Napi::CallbackInfo& info) {
+  return static_cast<Classes*>(info.Data())->loading.New({});
+}
+
 Napi::Value create_sampler(const Napi::CallbackInfo& info) {
   return static_cast<Classes*>(info.Data())->sampler.New({info[0]});
 }
@@ -142,13 +150,28 @@ void export_model(Napi::Env env, Napi::Object exports) {
   auto* classes = new Classes;  // until the environment ends
   env.SetInstanceData(classes);
   classes->model = Napi::Persistent(ModelObject::define(env, classes));
+  classes->loading = Napi::Persistent(LoadingObject::define(env));
   classes->session = Napi::Persistent(SessionObject::define(env, classes));
   classes->embeds = Napi::Persistent(EmbedsObject::define(env, classes));
   classes->sampler = Napi::Persistent(SamplerObject::define(env, classes));
   exports.Set("openModel", Napi::Function::New(env, open_model, "openModel", classes));
+  exports.Set("createLoading", Napi::Function::New(env, create_loading, "createLoading", classes));
   exports.Set("planModel", Napi::Function::New(env, plan_model, "planModel"));
   exports.Set("createSampler", Napi::Function::New(env, create_sampler, "createSampler", classes));
   export_constrain(env, exports, classes);
+}
+
+Napi::Function LoadingObject::define(Napi::Env env) {
+  return DefineClass(
+      env, "NativeLoading",
+      {InstanceAccessor<&LoadingObject::bytes>("bytes"), InstanceAccessor<&LoadingObject::total>("total")});
+}
+
+Napi::Value LoadingObject::bytes(const Napi::CallbackInfo& info) {
+  return number(info.Env(), state_->bytes);
+}
+Napi::Value LoadingObject::total(const Napi::CallbackInfo& info) {
+  return number(info.Env(), state_->total);
 }
 
 Napi::Function ModelObject::define(Napi::Env env, Classes* classes) {

@@ -84,6 +84,19 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   std::shared_ptr<State> state_;
 };
 
+/// How far a model is that is being opened, for whoever asks meanwhile.
+class LoadingObject : public Napi::ObjectWrap<LoadingObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit LoadingObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<LoadingObject>(info) {}
+  const std::shared_ptr<model::Loading>& state() const { return state_; }
+
+ private:
+  Napi::Value bytes(const Napi::CallbackInfo& info);
+  Napi::Value total(const Napi::CallbackInfo& info);
+  std::shared_ptr<model::Loading> state_ = std::make_shared<model::Loading>();
+};
+
 class ModelObject : public Napi::ObjectWrap<ModelObject> {
  public:
   static Napi::Function define(Napi::Env env, Classes* classes);

@@ -8,22 +8,22 @@
 namespace owl3::model {
 
 std::shared_ptr<Model> Model::open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
-                                   Load load, const std::string& copy_prefix, const PlaceOptions& place) {
-  return open(gguf::File::open(path), std::move(backends), load, copy_prefix, place);
+                                   const LoadOptions& load, const PlaceOptions& place) {
+  return open(gguf::File::open(path), std::move(backends), load, place);
 }
 
 std::shared_ptr<Model> Model::open(std::shared_ptr<const gguf::File> file,
-                                   std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
-                                   const std::string& copy_prefix, const PlaceOptions& place) {
-  return std::shared_ptr<Model>(new Model(std::move(file), std::move(backends), load, copy_prefix, place));
+                                   std::vector<std::shared_ptr<ops::Backend>> backends, const LoadOptions& load,
+                                   const PlaceOptions& place) {
+  return std::shared_ptr<Model>(new Model(std::move(file), std::move(backends), load, place));
 }
 
-Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
-             const std::string& copy_prefix, const PlaceOptions& place)
+Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends,
+             const LoadOptions& load, const PlaceOptions& place)
     : file_(std::move(file)),
       config_(read_config(*file_)),
       stages_(make_stages(config_, place_layers(*file_, config_, std::move(backends), place))),
-      weights_(load_weights(*file_, config_, stages_, load, copy_prefix)),
+      weights_(load_weights(*file_, config_, stages_, load)),
       language_(config_, weights_, stages_) {}
 
 uint64_t Model::mapped_bytes() const {

@@ -32,15 +32,13 @@ struct Embeds {
 class Model {
  public:
   /// Opens a file with its layers shared out among `backends` (placement.h). With Load::plan only the header is read, and
-  /// the model can plan() and nothing else. `copy_prefix`: see load_weights. Errors as File::open, read_config,
-  /// place_layers and load_weights.
+  /// the model can plan() and nothing else. Errors as File::open, read_config, place_layers and load_weights.
   static std::shared_ptr<Model> open(const std::string& path, std::vector<std::shared_ptr<ops::Backend>> backends,
-                                     Load load = Load::weights, const std::string& copy_prefix = "",
-                                     const PlaceOptions& place = {});
+                                     const LoadOptions& load = {}, const PlaceOptions& place = {});
   /// The same of a file that is open.
   static std::shared_ptr<Model> open(std::shared_ptr<const gguf::File> file,
-                                     std::vector<std::shared_ptr<ops::Backend>> backends, Load load = Load::weights,
-                                     const std::string& copy_prefix = "", const PlaceOptions& place = {});
+                                     std::vector<std::shared_ptr<ops::Backend>> backends, const LoadOptions& load = {},
+                                     const PlaceOptions& place = {});
 
   const gguf::File& file() const { return *file_; }
   const Config& config() const { return config_; }
@@ -69,8 +67,8 @@ class Model {
   std::mutex& run_mutex() { return run_mutex_; }
 
  private:
-  Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends, Load load,
-        const std::string& copy_prefix, const PlaceOptions& place);
+  Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends,
+        const LoadOptions& load, const PlaceOptions& place);
 
   std::shared_ptr<const gguf::File> file_;
   Config config_;

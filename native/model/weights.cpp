@@ -17,7 +17,8 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 /// Finds tensors, checks them and moves them into the backend.
 class Binder {
  public:
-  Binder(const gguf::File& file, ops::Backend& backend, Load load) : file_(file), backend_(backend), load_(load) {}
+  Binder(const gguf::File& file, ops::Backend& backend, Load load, Loading* loading = nullptr)
+      : file_(file), backend_(backend), load_(load), loading_(loading) {}
   uint64_t bytes() const { return bytes_; }
   bool quantised() const { return quantised_; }
 
@@ -42,10 +43,12 @@ class Binder {
   /// Moves n values into the backend.
   Vector loaded(const std::vector<float>& host, int64_t n) {
     const size_t size = static_cast<size_t>(n) * sizeof(float);
-    bytes_ += backend_.allocation_bytes(size);
-    if (load_ == Load::plan) return {};
-    Vector v{backend_.allocate(size)};
-    backend_.copy_to_device(v.memory.get(), host.data(), size);
+    Vector v;
+    if (load_ == Load::weights) {
+      v.memory = backend_.allocate(size);
+      backend_.copy_to_device(v.memory.get(), host.data(), size);
+    }
+    count(backend_.allocation_bytes(size));
     return v;
   }
 
@@ -100,6 +103,10 @@ class Binder {
   [[noreturn]] void fail(const std::string& name, const std::string& what) const {
     throw Error(ErrorCode::bad_model, file_.path() + ": tensor " + name + " " + what);
   }
+  void count(uint64_t bytes) {
+    bytes_ += bytes;
+    if (loading_ != nullptr) loading_->bytes += bytes;
+  }
   static std::string type_name(const gguf::Tensor& t) { return gguf::format(t.type).name; }
 
   std::unique_ptr<ops::Matrix> load(const gguf::Tensor& t, int64_t n, int64_t k, ops::MatrixUse use) {
@@ -108,7 +115,7 @@ class Binder {
     std::unique_ptr<ops::Matrix> m =
         backend_.load_matrix({.type = t.type, .rows = n, .cols = k, .data = data, .use = use, .offset = t.offset});
     if (data != nullptr && !backend_.reads_host(*m)) file_.release(t);
-    bytes_ += m->bytes;
+    count(m->bytes);
     return m;
   }
   std::vector<float> host(const gguf::Tensor& t) const {
@@ -135,6 +142,7 @@ class Binder {
   const gguf::File& file_;
   ops::Backend& backend_;
   Load load_;
+  Loading* loading_;
   uint64_t bytes_ = 0;
   bool quantised_ = false;
 };
@@ -231,17 +239,19 @@ WeightSizes weight_sizes(const gguf::File& file, const Config& c, ops::Backend& 
   return sizes;
 }
 
-Weights load_weights(const gguf::File& file, const Config& c, std::span<const Stage> stages, Load load,
-                     const std::string& copy_prefix) {
+Weights load_weights(const gguf::File& file, const Config& c, std::span<const Stage> stages,
+                     const LoadOptions& options) {
+  const auto [load, copy_prefix, loading] = options;
   const Stage &first = stages.front(), &last = stages.back();
+  if (loading != nullptr) loading->total = load_weights(file, c, stages, {.load = Load::plan}).bytes;
   const bool copied = stages.size() == 1 && load == Load::weights && !copy_prefix.empty();
   if (copied) first.backend->begin_load({.prefix = copy_prefix, .source = file.header_hash()});
   Weights w;
-  Binder vision(file, *first.backend, load);
+  Binder vision(file, *first.backend, load, loading);
   w.vision = bind_vision(vision, c);
   w.bytes = vision.bytes();
   for (const Stage& stage : stages) {
-    Binder bind(file, *stage.backend, load);
+    Binder bind(file, *stage.backend, load, loading);
     // The largest first: while a weight is repacked, its pages of the file stand beside it.
     if (&stage == &first) w.token_embd = bind_embedding(bind, c);
     if (&stage == &last) {

@@ -1,7 +1,9 @@
 // The model's weights: one struct a part, bound to the file's tensors by declaration (weights.cpp), each checked for
 // type and shape as it is asked for. Matrices are [outputs, inputs]; notation as in config.h.
 #pragma once
+#include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "gguf/gguf.h"
@@ -77,6 +79,19 @@ struct Weights {
 /// `plan`: shapes and sizes only, as the header tells them; nothing can be computed then.
 enum class Load : uint8_t { weights, plan };
 
+/// How far loading is, in bytes as the backends hold them; any thread may ask. Read `bytes` before `total`.
+struct Loading {
+  std::atomic<uint64_t> bytes = 0;  ///< handed to the backends so far; never falls, and ends at `total`
+  std::atomic<uint64_t> total = 0;  ///< 0 until the file's header was read
+};
+
+struct LoadOptions {
+  Load load = Load::weights;
+  /// A backend that has all layers may keep them in files that begin with it; empty: none does.
+  std::string copy_prefix = {};
+  Loading* loading = nullptr;  ///< is told of the progress; null: nobody watches
+};
+
 /// Bytes of weights as a backend would hold them.
 struct WeightSizes {
   uint64_t first = 0;   ///< the first stage's besides its layers
@@ -95,10 +110,8 @@ inline ops::KvType default_kv_type(bool quantised) {
 WeightSizes weight_sizes(const gguf::File& file, const Config& config, ops::Backend& backend);
 
 /// Binds all weights and loads them onto the stages' backends; pages of the file that a backend has copied are given
-/// back to the system. A backend that has all layers may keep them in files that begin with `copy_prefix`, unless that
-/// is empty.
-/// Error{bad_model} naming file, tensor, what was expected and what was found.
-Weights load_weights(const gguf::File& file, const Config& config, std::span<const Stage> stages, Load load,
-                     const std::string& copy_prefix = "");
+/// back to the system. Error{bad_model} naming file, tensor, what was expected and what was found.
+Weights load_weights(const gguf::File& file, const Config& config, std::span<const Stage> stages,
+                     const LoadOptions& options);
 
 }  // namespace owl3::model

@@ -6,7 +6,7 @@ import { formatBytes } from "../format.js";
 import { videoShape } from "../media/frames.js";
 import { resolveModel } from "../models/resolve.js";
 import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
-import { native, nativeCall, nativeSync } from "../native/native.js";
+import { native, nativeSync } from "../native/native.js";
 import type { InputMedium, InputMessage } from "../prompt/messages.js";
 import { messagesOf, toContent } from "../prompt/parse.js";
 import { packageVersion } from "../version.js";
@@ -18,13 +18,13 @@ import { hashVisionWeights } from "../vision/weights-hash.js";
 import { Chat } from "./chat.js";
 import { createEngine, type Engine, type MemoryUse } from "./engine.js";
 import { type FindOptions, findMoments, findShape, type Moment } from "./find.js";
-import { memoryLimits, standsInMachine, usesDevices } from "./memory.js";
+import { loadModel } from "./load.js";
+import { memoryLimits, usesDevices } from "./memory.js";
 import { askShape, type ChatOptions, chatShape, checkChat } from "./options.js";
 import { placeOf } from "./plan.js";
 import { type Preview, type PreviewOptions, preview } from "./preview.js";
 import type { OnProgress } from "./progress.js";
 import { type PromptTokenizer, promptTokenizer } from "./prompt-tokenizer.js";
-import { RepackCache } from "./repack-cache.js";
 import { type ScoreOptions, type Scores, scoreCandidates, scoreShape, scoreYesNo, type YesNoScores } from "./score.js";
 
 export interface OwlOptions extends ModelOptions {
@@ -94,18 +94,10 @@ export class Owl {
     replace: { loadMedia?: LoadMedia; tokenizer?: PromptTokenizer } = {},
   ): Promise<Owl> {
     const started = performance.now();
-    options.onProgress?.({ stage: "load", source: path, repacking: false });
     await checkFile(path);
     const place = placeOf(options);
     const { placedFor } = place;
-    // The engine repacks weights for the CPU alone.
-    const repacks = async (): Promise<boolean> =>
-      place.device === "cpu" || standsInMachine(await binding.planModel(path, place, placedFor));
-    const kept = options.repackCache ? await new RepackCache().prefix(path, repacks) : undefined;
-    if (kept?.first) options.onProgress?.({ stage: "load", source: path, repacking: true });
-    const model = await nativeCall(() =>
-      binding.openModel(path, { ...place, ...(kept && { weightsCopy: kept.prefix }) }),
-    );
+    const model = await loadModel(binding, path, place, options);
     try {
       const plan = nativeSync(() => model.plan({ ...placedFor, kvType: placedFor.kvType ?? model.defaultKvType }));
       if (usesDevices(plan)) options.onProgress?.({ stage: "placed", plan });

@@ -3,8 +3,11 @@ import type { EncodeProgress } from "../vision/encode-media.js";
 
 /** The progress of an answer, reported before and after each piece of work, from zero to `total`. */
 export type Progress =
-  /** `repacking`: the first start of a model whose repacked weights are kept, which takes longer. */
-  | { stage: "load"; source: string; repacking: boolean }
+  /**
+   * Bytes of weights, as the devices hold them; `total` is 0 until the file's header was read. `repacking`: the first start of a model whose repacked
+   * weights are kept, which takes longer.
+   */
+  | { stage: "load"; source: string; repacking: boolean; done: number; total: number }
   /** The layers are placed, and loaded; only where a device with memory of its own takes part. */
   | { stage: "placed"; plan: MemoryPlan }
   | { stage: "preprocess"; done: number; total: number; source: string }

@@ -350,6 +350,14 @@ export interface NativeSampler {
   reset(promptIds: Int32Array): void;
 }
 
+/** How far {@link Binding.openModel} is with the weights, in bytes as the devices hold them. */
+export interface NativeLoading {
+  /** Bytes that were handed to the devices so far; never falls, and ends at `total`. */
+  readonly bytes: number;
+  /** 0 until the file's header was read. */
+  readonly total: number;
+}
+
 export interface Binding {
   systemInfo(): SystemInfo;
   /** Measures peak rates by loops over registers, which take a fraction of a second each. */
@@ -386,7 +394,9 @@ export interface Binding {
     threads: number,
   ): NativeWriter;
 
-  openModel(path: string, options: ModelOptions): Promise<NativeModel>;
+  /** `loading` tells meanwhile how far it is; it serves one call. */
+  openModel(path: string, options: ModelOptions, loading?: NativeLoading): Promise<NativeModel>;
+  createLoading(): NativeLoading;
   /** Plans memory as {@link NativeModel.plan} does once the model is open, but reads only the header of its file. */
   planModel(path: string, options: ModelOptions, work: Work): Promise<MemoryPlan>;
   createSampler(options: SamplerOptions): NativeSampler;

@@ -235,6 +235,7 @@ describe("calls", () => {
     await expect((async () => bind.openModel?.(42))()).rejects.toThrow();
     await expect((async () => bind.openModel?.(path, { threads: -1 }))()).rejects.toThrow(/threads/);
     await expect(native().openModel("/nowhere/x.gguf", {})).rejects.toThrow(/no such file/);
+    await expect((async () => bind.openModel?.(path, {}, model))()).rejects.toThrow(/loading/);
     expect(() => new (s.constructor as new (x: number) => unknown)(1)).toThrow();
     const stolen = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(s), "create")?.value as () => void;
     const embeds = await model.encode(pixels(2), 2);

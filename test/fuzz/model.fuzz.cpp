@@ -27,7 +27,7 @@ void place(const std::shared_ptr<const gguf::File>& file, const Backend& backend
   model::PlaceOptions options;
   options.gpu_layers = static_cast<int32_t>(in.below(5)) - 1;
   try {
-    model::Model::open(file, {device, backend}, model::Load::plan, "", options)->plan(options.work);
+    model::Model::open(file, {device, backend}, {.load = model::Load::plan}, options)->plan(options.work);
   } catch (const Error& e) {
     require(e.code == ErrorCode::out_of_memory || e.code == ErrorCode::bad_model);
   }
@@ -35,7 +35,7 @@ void place(const std::shared_ptr<const gguf::File>& file, const Backend& backend
 
 /// The memory that work takes only grows with it, and no sum has gone past 64 bits.
 void plan(const std::shared_ptr<const gguf::File>& file, const Backend& backend, Input& in) {
-  const auto planned = model::Model::open(file, {backend}, model::Load::plan);
+  const auto planned = model::Model::open(file, {backend}, {.load = model::Load::plan});
   const auto scaled = [&](int64_t most) { return most >> in.below(24); };
   const model::PlanOptions small = {.context = static_cast<int32_t>(scaled(planned->config().context_length)),
                                     .crops = scaled(1 << 20),

@@ -139,6 +139,33 @@ test("greedy answers are the same with steps that the device begins ahead", { ti
   expect(await answer(true)).toEqual(await answer(false));
 });
 
+test.each([device, `${device},cpu`])(
+  "opening a model on %s tells how far it is, up to its weights",
+  { timeout },
+  async (where) => {
+    const loading = native().createLoading();
+    expect(loading).toMatchObject({ bytes: 0, total: 0 });
+    const shares: number[] = [];
+    let running = true;
+    const options = where === device ? {} : { gpuLayers: 2 };
+    const opened = native()
+      .openModel(await converter("golden/model")("q8_0"), { device: where, ...options }, loading)
+      .finally(() => {
+        running = false;
+      });
+    while (running) {
+      const { bytes, total } = loading;
+      if (total > 0) shares.push(bytes / total);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const model = await opened;
+    expect(shares.filter((share) => share > 0 && share < 1).length).toBeGreaterThan(0);
+    expect(shares).toEqual([...shares].sort((a, b) => a - b));
+    expect(loading).toMatchObject({ bytes: model.weightBytes, total: model.weightBytes });
+    model.dispose();
+  },
+);
+
 test("a plan of the device's memory is never below what is used, and at most 5 % above", { timeout }, async () => {
   const free = () =>
     native()

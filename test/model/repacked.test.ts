@@ -14,7 +14,9 @@ const files = () => readdirSync(folder).map((name) => join(folder, name));
 
 async function logitsOf(weightsCopy?: string): Promise<{ logits: Float32Array; mapped: number; weights: number }> {
   const options = weightsCopy === undefined ? {} : { weightsCopy };
-  const model: NativeModel = await native().openModel(await converted("q4_k_m"), { threads: 2, ...options });
+  const loading = native().createLoading();
+  const model: NativeModel = await native().openModel(await converted("q4_k_m"), { threads: 2, ...options }, loading);
+  expect(loading).toMatchObject({ bytes: model.weightBytes, total: model.weightBytes });
   const c = cases[0] as (typeof cases)[0];
   const embeds = await encode(model, c);
   const s = session(model);

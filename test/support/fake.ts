@@ -204,6 +204,7 @@ export function fakeEngine(): Fake {
   fake.binding = {
     readGguf: async (path: string) => ({ path, version: 3, fileBytes: 1, metadata, types: {}, tensors: [] }),
     planModel: async (_path: string, _options: unknown, work: Work) => plan(work),
+    createLoading: () => ({ bytes: 0, total: 0 }),
     openModel: async () => ({
       config: { contextLength: 32768, cropSize: 2, vocabSize: vocabulary, cropTokens: 1, hiddenSize: 1 },
       metadata: {},

@@ -6,6 +6,7 @@ import { memoryJson } from "../json.js";
 import type { Output, Progress } from "../output.js";
 
 type EncodeProgress = Extract<EngineProgress, { stage: "encode" }>;
+type LoadProgress = Extract<EngineProgress, { stage: "load" }>;
 
 /** Shows the progress of an answer as a spinner line on stderr. */
 export class ProgressView {
@@ -21,11 +22,7 @@ export class ProgressView {
   readonly on: OnProgress = (progress) => {
     switch (progress.stage) {
       case "load":
-        return this.#show(
-          progress.repacking
-            ? `repacking ${progress.source}; the next start will be quicker`
-            : `loading ${progress.source}`,
-        );
+        return this.#show(loadingText(progress));
       case "placed":
         this.#shown?.stop();
         this.#shown = undefined;
@@ -71,6 +68,13 @@ export class ProgressView {
     this.#shown?.stop();
     this.#shown = undefined;
   }
+}
+
+/** Formats the progress of loading: "loading 7b.gguf: 41 %, 3.1 GB of 7.5 GB". */
+function loadingText({ source, repacking, done, total }: LoadProgress): string {
+  const share = `${Math.floor((100 * done) / total)} %, ${formatBytes(done)} of ${formatBytes(total)}`;
+  const text = `${repacking ? "repacking" : "loading"} ${source}${total > 0 ? `: ${share}` : ""}`;
+  return repacking ? `${text}; the next start will be quicker` : text;
 }
 
 /** Summarises an answer: "5 crops visible, encoded in 2.1 s, 80 tokens prefilled in 0.2 s, 12 generated at 31.2 tokens/s, memory 1.2 GB". */

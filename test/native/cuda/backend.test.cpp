@@ -31,7 +31,7 @@ std::vector<int32_t> count(int32_t n, int32_t from = 0) {
 std::shared_ptr<model::Model> open(std::vector<std::shared_ptr<ops::Backend>> backends,
                                    const model::PlaceOptions& place = {}) {
   static const std::shared_ptr<const std::string> path = TinyModel().write();
-  return model::Model::open(*path, std::move(backends), model::Load::weights, "", place);
+  return model::Model::open(*path, std::move(backends), {}, place);
 }
 
 std::vector<uint8_t> pixels(int64_t n) {

@@ -148,7 +148,7 @@ TEST("devices: a plan made from the header alone is the plan of the open model")
       };
       const std::shared_ptr<const std::string> path = TinyModel(kind).write();
       const auto whole = model::Model::open(*path, backends());
-      const auto header = model::Model::open(*path, backends(), model::Load::plan);
+      const auto header = model::Model::open(*path, backends(), {.load = model::Load::plan});
       for (const model::PlanOptions& o :
            {model::PlanOptions{.context = 200, .crops = 3, .sequences = 2, .max_rows = 64},
             model::PlanOptions{.context = 64, .kv_type = ops::KvType::f32, .max_rows = 512}}) {
@@ -157,5 +157,33 @@ TEST("devices: a plan made from the header alone is the plan of the open model")
         CHECK(a.embeds == b.embeds && a.scratch == b.scratch);
       }
     }
+  }
+}
+
+TEST("devices: loading tells how far it is, up to the bytes of all weights on all devices") {
+  /// Notes what is told whenever a matrix comes.
+  struct Watched : NaiveBackend {
+    model::Loading& loading;
+    std::vector<uint64_t>& seen;
+    Watched(model::Loading& l, std::vector<uint64_t>& s) : loading(l), seen(s) {}
+    std::unique_ptr<ops::Matrix> load_matrix(const ops::HostTensor& t) override {
+      if (t.data != nullptr) {
+        seen.push_back(loading.bytes);
+        CHECK(loading.total > loading.bytes);
+      }
+      return NaiveBackend::load_matrix(t);
+    }
+  };
+  const std::shared_ptr<const std::string> path = TinyModel().write();
+  for (const size_t devices : {1u, 2u}) {
+    model::Loading loading;
+    std::vector<uint64_t> seen;
+    Backends all(devices);
+    for (auto& b : all) b = std::make_shared<Watched>(loading, seen);
+    const auto model = model::Model::open(*path, all, {.loading = &loading});
+    CHECK_EQ(seen.front(), 0u);
+    CHECK(std::ranges::is_sorted(seen, std::less_equal<>()));  // each matrix counts
+    CHECK_EQ(loading.bytes.load(), model->weights().bytes);
+    CHECK_EQ(loading.total.load(), model->weights().bytes);
   }
 }
