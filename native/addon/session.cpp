@@ -32,11 +32,16 @@ struct PartResult {
   std::vector<sample::TokenLogprob> top;
   std::vector<float> scores;  // of all targets, row by row
   std::vector<float> logits;  // [V], or empty
+  bool begun = false;         // whether a device is at the row of the last one that was drawn
 
   Napi::Object to_js(Napi::Env env) const {
     Napi::Object o = Napi::Object::New(env);
     Napi::Array list = Napi::Array::New(env, drawn.size());
-    for (uint32_t i = 0; i < drawn.size(); i++) list.Set(i, sampled_to_js(env, drawn[i]));
+    for (uint32_t i = 0; i < drawn.size(); i++) {
+      Napi::Object token = sampled_to_js(env, drawn[i]);
+      token.Set("begun", Napi::Boolean::New(env, begun && i + 1 == drawn.size()));
+      list.Set(i, token);
+    }
     o.Set("drawn", list);
     o.Set("top", to_array(env, top));
     if (!scores.empty()) o.Set("scores", to_array(env, scores));
@@ -195,6 +200,7 @@ struct SessionObject::PartRequest {
         if (row + 1 < n && result.drawn.back().token.id != ids[first + row]) break;
       }
       s.truncate(sequence, s.length(sequence) - static_cast<int32_t>(n - result.drawn.size()));
+      result.begun = s.has_begun(sequence, result.drawn.back().token.id);
     }
     if (logits) result.logits.assign(whole.end() - static_cast<std::ptrdiff_t>(vocab), whole.end());
     return result;

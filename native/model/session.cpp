@@ -201,6 +201,13 @@ void Session::run_ahead(std::span<const Part> parts) {
   next.ticket = model_->backend().submit();
 }
 
+bool Session::has_begun(int32_t sequence, int32_t id) const {
+  const auto is_row = [&](const Ahead::Row& row) {
+    return row.sequence == sequence && row.position == length(sequence) && row.id == id;
+  };
+  return ahead_ && std::ranges::any_of(ahead_->rows, is_row);
+}
+
 /// The rows of the pass ahead that `parts` ask for; empty when it does not have them all.
 std::vector<size_t> Session::rows_ahead(std::span<const Part> parts) const {
   std::vector<size_t> rows;

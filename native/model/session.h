@@ -68,6 +68,8 @@ class Session {
   /// each row gets the bits that it would get alone. After an error the sequences are as they were. Error{out_of_memory}
   /// before any work when max_pages would be passed.
   std::vector<Logits> advance(std::span<const Part> parts);
+  /// Whether a device has begun with the row that `id` adds to a sequence: a pass over that one id costs it nothing more.
+  bool has_begun(int32_t sequence, int32_t id) const;
 
   /// Pages that sequences hold now; a shared one counts once.
   int64_t pages_in_use() const { return cache_.pages_in_use(); }

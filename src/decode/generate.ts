@@ -60,7 +60,7 @@ export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece,
   o.signal?.throwIfAborted();
   let drawn = [...o.first];
   for (let n = 1; ; n++) {
-    const { id, logprob, top } = drawn.shift() as SampledToken;
+    const { id, logprob, top, begun } = drawn.shift() as SampledToken;
     o.signal?.throwIfAborted();
     if (o.eosIds.has(id)) {
       const rest = stops.push(stream.end());
@@ -85,17 +85,23 @@ export async function* generate(o: GenerateOptions): AsyncGenerator<AnswerPiece,
     }
     yield { text, token };
     o.signal?.throwIfAborted();
-    if (drawn.length === 0) drawn = await next(o, o.maxTokens - n);
+    if (drawn.length === 0) drawn = await next(o, o.maxTokens - n, begun);
   }
 }
 
-/** Draws what follows: one token, or several where a guess was right. `left`: tokens the answer may still have. */
+/**
+ * Draws what follows: one token, or several where a guess was right. `left`: tokens the answer may still have. `begun`: a device is at the row of the
+ * last one. A draft would throw that row away, so it waits for its token, and is made anew where that was what it guessed.
+ */
 async function next(
   { sequence, sampler, matcher, drafter, signal }: GenerateOptions,
   left: number,
+  begun: boolean,
 ): Promise<SampledToken[]> {
-  const draft = drafter?.propose(left - 1) ?? [];
-  const { drawn } = await sequence.next({ sampler, matcher, draft, goesOn: left > 1, signal });
+  const guessed = drafter?.propose(left - 1) ?? [];
+  const waits = begun && guessed.length > 0;
+  const draft = waits ? [] : guessed;
+  const { drawn } = await sequence.next({ sampler, matcher, draft, goesOn: left > 1 && !waits, signal });
   if (draft.length > 0) drafter?.accept(draft.length, drawn.length - 1);
   return drawn;
 }

@@ -280,6 +280,8 @@ export interface SampledToken {
   id: number;
   logprob: number; // log softmax of the raw logits
   top: { id: number; logprob: number }[];
+  /** Whether a device has begun with its row: the next part costs nothing more if it is this id alone. */
+  begun: boolean;
 }
 
 /** The part that one sequence has in a pass. */

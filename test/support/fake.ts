@@ -128,6 +128,7 @@ export function fakeEngine(): Fake {
           id,
           logprob: -0.5,
           top: [{ id, logprob: -0.5 }].slice(0, (sampler as unknown as { k: number }).k),
+          begun: false,
         });
         if (guesses.length === 0 || guesses.shift() !== id) break;
         held.ids.push(id);

@@ -113,9 +113,17 @@ TEST("ahead: every step of a steady answer was begun by the one before it") {
   const int32_t q = s.create();
   s.pass({{q, count(10)}});
   CHECK_EQ(slow->ran_ahead, 1);
-  for (int i = 0; i < 30; i++) s.step({q});
+  for (int i = 0; i < 30; i++) {
+    CHECK(s.has_begun(q, s.last[q]));
+    CHECK(!s.has_begun(q, (s.last[q] + 1) % 40));
+    s.step({q});
+  }
   CHECK_EQ(slow->ran_ahead, 31);
+  const int32_t fork = s.fork(q);
+  CHECK(!s.has_begun(fork, s.last[q]));
+  s.remove(fork);
   s.step({q}, false);  // the last token that is wanted
+  CHECK(!s.has_begun(q, s.last[q]));
   CHECK_EQ(slow->ran_ahead, 31);
   CHECK_EQ(s.length(q), 41);
 }
