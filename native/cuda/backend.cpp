@@ -116,6 +116,7 @@ class CudaBackend final : public ops::Backend {
   }
 
   void reserve(const ops::ScratchNeed& need) override {
+    core_->graphs.reserve(need.layers);
     grow(angles_, angles_bytes(need.rows, need.head_dim));
     const size_t bytes = bytes_for(need), wanted = std::max(bytes, shared_out_for(need));
     if (wanted < too_much_) try {
@@ -128,11 +129,14 @@ class CudaBackend final : public ops::Backend {
   }
   size_t scratch_bytes(std::span<const ops::ScratchNeed> needs) const override {
     size_t bytes = load_bytes_, angles = 0;
+    int32_t layers = 0;
     for (const ops::ScratchNeed& need : needs) {
       bytes = std::max({bytes, bytes_for(need), shared_out_for(need)});
       angles = std::max(angles, angles_bytes(need.rows, need.head_dim));
+      layers = std::max(layers, need.layers);
     }
-    return Heap::rounded(bytes) + Heap::rounded(angles) + Heap::rounded(table_bytes(usual_table)) + Heap::slack;
+    return Heap::rounded(bytes) + Heap::rounded(angles) + Heap::rounded(table_bytes(usual_table)) +
+           Graphs::bytes(layers) + Heap::slack;
   }
 
   // Order.

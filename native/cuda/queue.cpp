@@ -1,6 +1,8 @@
 #include "cuda/queue.h"
 
 #include <algorithm>
+#include <memory>
+#include <type_traits>
 
 namespace owl3::cuda {
 
@@ -25,7 +27,7 @@ Queue::~Queue() {
   api.stream_destroy(stream_);
 }
 
-driver::GraphExec Queue::record(const std::function<void()>& body) {
+driver::GraphExec Queue::record(const std::function<void()>& body, const std::function<void(int64_t)>& make_room) {
   const driver::Api& api = device_.use();
   device_.check(api.stream_begin_capture(recorder_, driver::capture_thread_local), "a pass can't be recorded");
   driver::Graph graph = nullptr;
@@ -39,10 +41,13 @@ driver::GraphExec Queue::record(const std::function<void()>& body) {
   }
   recording_thread_ = std::thread::id();
   device_.check(api.stream_end_capture(recorder_, &graph), "a pass can't be recorded");
+  const std::unique_ptr<std::remove_pointer_t<driver::Graph>, decltype(api.graph_destroy)> owned(graph,
+                                                                                                 api.graph_destroy);
+  size_t kernels = 0;
+  device_.check(api.graph_nodes(graph, nullptr, &kernels), "the kernels of a pass can't be counted");
+  make_room(static_cast<int64_t>(kernels));
   driver::GraphExec exec = nullptr;
-  const driver::Result made = api.graph_instantiate(&exec, graph, 0);
-  api.graph_destroy(graph);
-  device_.check(made, "a recorded pass can't be made ready");
+  device_.check(device_.use().graph_instantiate(&exec, graph, 0), "a recorded pass can't be made ready");
   return exec;
 }
 

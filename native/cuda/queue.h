@@ -29,8 +29,8 @@ class Queue final : public Launcher {
   int multiprocessors() const override { return device_.facts().multiprocessors; }
 
   /// Records the kernels that `body` launches, without running them. They are captured on a stream of their own, so that
-  /// other threads may copy meanwhile.
-  driver::GraphExec record(const std::function<void()>& body);
+  /// other threads may copy meanwhile. `make_room` is told how many there are before they take memory of the device.
+  driver::GraphExec record(const std::function<void()>& body, const std::function<void(int64_t)>& make_room);
   /// Whether the calling thread is recording.
   bool recording() const { return recording_thread_ == std::this_thread::get_id(); }
 

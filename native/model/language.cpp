@@ -9,7 +9,7 @@ void Language::reserve(const PassSize& size) const {
   language_scratch(c_, size.rows, size.wanted, nullptr, &bytes);
   for (Stage& stage : stages_) {
     stage.activations.reserve(*stage.backend, bytes);
-    stage.backend->reserve(language_need(c_, size));
+    stage.backend->reserve(language_need(c_, stage, size));
   }
 }
 

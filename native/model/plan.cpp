@@ -24,7 +24,7 @@ MemoryPart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t 
   p.weights = weights;
   p.kv_cache = backend.kv_bytes(shape, pages, 0);
   p.visual_kv = backend.kv_bytes(shape, pages, o.crops) - p.kv_cache;
-  std::vector<ops::ScratchNeed> needs = {language_need(c, {rows, logit_rows, sequences, o.context, o.crops})};
+  std::vector<ops::ScratchNeed> needs = {language_need(c, stage, {rows, logit_rows, sequences, o.context, o.crops})};
   size_t activations = 0;
   language_scratch(c, rows, logit_rows, nullptr, &activations);
   if (o.crops > 0 && first) {
@@ -65,7 +65,7 @@ size_t vision_activation_bytes(const Config& c, int64_t crops) {
   return bytes;
 }
 
-ops::ScratchNeed language_need(const Config& c, const PassSize& size) {
+ops::ScratchNeed language_need(const Config& c, const Stage& stage, const PassSize& size) {
   return {.rows = std::max<int64_t>(size.rows, c.vision.crop_tokens()),
           .cols = std::max({int64_t{c.hidden_size}, int64_t{c.intermediate_size}, int64_t{c.num_heads} * c.head_dim}),
           .heads = c.num_heads,
@@ -73,6 +73,7 @@ ops::ScratchNeed language_need(const Config& c, const PassSize& size) {
           .sequences = size.sequences,
           .positions = size.positions,
           .crops = size.crops,
+          .layers = stage.layers,
           .picked = size.wanted,
           .vocab_size = c.vocab_size};
 }

@@ -63,8 +63,8 @@ size_t next_ids_bytes(std::span<const Stage> stages, int32_t max_rows);
 struct PassSize {
   int64_t rows = 0, wanted = 0, sequences = 0, positions = 0, crops = 0;
 };
-/// The most that inner scratch must serve in passes of this size, and for visual keys and values.
-ops::ScratchNeed language_need(const Config& c, const PassSize& size);
+/// The most that a stage's inner scratch must serve in passes of this size, and for visual keys and values.
+ops::ScratchNeed language_need(const Config& c, const Stage& stage, const PassSize& size);
 /// And for the vision tower and the projector over so many crops.
 ops::ScratchNeed vision_need(const Config& c, int64_t crops);
 

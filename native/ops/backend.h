@@ -192,6 +192,7 @@ struct ScratchNeed {
   int64_t sequences = 0;   ///< sequences of a step of `attention`, a row each
   int64_t positions = 0;   ///< positions of each at most, with the new ones
   int64_t crops = 0;       ///< crops in the sight of each at most
+  int32_t layers = 0;      ///< layers that a pass() runs
   uint64_t pixels = 0;     ///< bytes of crops of `patchify`
   int64_t picked = 0;      ///< rows of a `pick`
   int64_t vocab_size = 0;  ///< and their logits

@@ -175,6 +175,7 @@ test("a plan of the device's memory is never below what is used, and at most 5 %
   const before = free();
   const model = await native().openModel(file, { device });
   const loaded = before - free();
+  const recording = 5e6; // bytes of one pass: the last room for recordings may be too small for another
   for (const crops of [0, 1]) {
     const work = { contextLength: 128, crops, sequences: 2, prefillChunk: 64, kvType: "f32" as const };
     const [planned] = model.plan(work).devices;
@@ -184,18 +185,19 @@ test("a plan of the device's memory is never below what is used, and at most 5 %
     const embeds = await Promise.all(
       Array.from({ length: crops }, () => model.encode(new Uint8Array(3 * side * side), 1)),
     );
+    // The most rows first, then so many numbers of rows that recordings fill what is planned for them.
     for (const sequence of [s.create(), s.create()])
-      for (let at = 0; at < 128; at += 64)
+      for (const rows of [64, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 9])
         await append(s, [
           {
             sequence,
-            ids: new Int32Array(64).fill(1),
-            media: at === 0 && sequence === 0 ? embeds.map((one) => ({ offset: 1, embeds: one, crop: 0 })) : [],
+            ids: new Int32Array(rows).fill(1),
+            media: rows === 64 && sequence === 0 ? embeds.map((one) => ({ offset: 1, embeds: one, crop: 0 })) : [],
           },
         ]);
     const used = before - free();
     expect(planned?.total).toBeGreaterThanOrEqual(used);
-    expect(planned?.total).toBeLessThanOrEqual(used * 1.05);
+    expect(planned?.total).toBeLessThanOrEqual(used * 1.05 + recording);
     s.dispose();
     for (const one of embeds) one.dispose();
   }

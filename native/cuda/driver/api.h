@@ -15,6 +15,7 @@ using Function = struct FunctionHandle*;
 using Stream = struct StreamHandle*;
 using Event = struct EventHandle*;
 using Graph = struct GraphHandle*;
+using GraphNode = struct GraphNodeHandle*;
 using GraphExec = struct GraphExecHandle*;
 
 // Results.
@@ -74,6 +75,7 @@ constexpr int capture_thread_local = 1;       ///< other threads may allocate me
     (Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,   \
      unsigned block_z, unsigned shared_bytes, Stream stream, void** params, void** extra))                       \
   X(graph_instantiate, "cuGraphInstantiateWithFlags", (GraphExec * exec, Graph graph, unsigned long long flags)) \
+  X(graph_nodes, "cuGraphGetNodes", (Graph graph, GraphNode * nodes, size_t * count))                            \
   X(graph_destroy, "cuGraphDestroy", (Graph graph))                                                              \
   X(graph_launch, "cuGraphLaunch", (GraphExec exec, Stream stream))                                              \
   X(graph_exec_destroy, "cuGraphExecDestroy", (GraphExec exec))

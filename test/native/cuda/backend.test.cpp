@@ -257,6 +257,53 @@ TEST("cuda backend: recordings go with the memory that they speak of") {
   CHECK_EQ(fake::counts().live_graphs, 0);  // the store is gone
 }
 
+TEST("cuda backend: recordings used longest ago go when the memory that is counted for them is full") {
+  const auto device = fake_device();
+  const auto model = open({device});
+  const size_t counted = cuda::Graphs::bytes(model->config().num_layers);
+  model::Session s(model, {256, ops::KvType::f16, 128, 0});
+  const auto pass_of = [&](int32_t rows) {
+    const int32_t q = s.create();
+    append(s, q, count(rows));
+    s.remove(q);
+  };
+  pass_of(64);  // the largest first: activations and scratch stay where they are
+  device->wait(device->submit());
+  const size_t others = fake::counts().bytes - fake::counts().graph_bytes;
+  for (int32_t rows = 1; rows <= 40; rows++) {
+    pass_of(rows);
+    pass_of(1);  // is used all the time
+  }
+  CHECK_EQ(fake::counts().recordings, 41);
+  CHECK(fake::counts().live_graphs < 20);
+  CHECK(fake::counts().peak_graph_bytes <= counted);
+  CHECK(fake::counts().peak_graph_bytes > counted / 2);
+  device->wait(device->submit());
+  CHECK_EQ(fake::counts().bytes - fake::counts().graph_bytes, others);
+  pass_of(1), pass_of(40), pass_of(39);
+  CHECK_EQ(fake::counts().recordings, 41);
+  pass_of(2);
+  CHECK_EQ(fake::counts().recordings, 42);
+}
+
+TEST("cuda backend: a device that has what a plan says is never short of memory, whatever is recorded") {
+  const model::PlanOptions work{.context = 128, .crops = 2, .sequences = 2, .max_rows = 80};
+  const size_t planned = open({fake_device()})->plan(work).devices.front().memory.total();
+  const auto device = fake_device({.memory = planned + cuda::Heap::granule});  // layers are placed for other work
+  const auto model = open({device});
+  const auto embeds = model->encode(pixels(2).data(), 2);
+  model::Session s(model, {128, ops::KvType::f16, 80, 0});
+  const int32_t a = s.create();
+  append(s, a, count(80), {{4, embeds, 0}, {60, embeds, 1}});
+  for (int32_t rows = 1; rows <= 64; rows++) {
+    const int32_t b = s.create();
+    append(s, b, count(rows));
+    s.remove(b);
+  }
+  CHECK(fake::counts().recordings >= 64);
+  CHECK(fake::counts().peak_bytes <= planned);
+}
+
 TEST("cuda backend: what a model holds goes when it goes, and the device's own with the device") {
   auto device = fake_device();
   const auto live = [&] {

@@ -140,11 +140,8 @@ Result allocate(Address* address, size_t bytes) {
   std::memset(at, 0xff, bytes);
   mprotect(at, (bytes + page - 1) / page * page, PROT_NONE);
   d->blocks[at] = bytes;
-  for (Counts* c : {&d->counts, &w.counts}) {
-    c->allocations++;
-    c->bytes += size;
-    c->peak_bytes = std::max(c->peak_bytes, c->bytes);
-  }
+  for (Counts* c : {&d->counts, &w.counts}) c->allocations++;
+  d->take(size);
   *address = static_cast<Address>(reinterpret_cast<uintptr_t>(at));
   return success;
 }
@@ -159,8 +156,7 @@ Result free_memory(Address address) {
     madvise(found->first, (bytes + page - 1) / page * page, MADV_DONTNEED);
     mprotect(found->first, (bytes + page - 1) / page * page, PROT_NONE);
     d->blocks.erase(found);
-    d->counts.bytes -= size;
-    w.counts.bytes -= size;
+    d->give(size);
     return d->lost;
   }
   return invalid_value;
@@ -313,10 +309,22 @@ Result launch_kernel(Function f, unsigned gx, unsigned gy, unsigned gz, unsigned
 
 Result graph_instantiate(GraphExec* exec, Graph graph, unsigned long long) {
   const Lock lock(mutex);
-  if (const Result r = here(); r != success) return r;
-  *exec = new GraphExecHandle{graph->nodes};
-  world().counts.recordings++;
-  world().counts.live_graphs++;
+  FakeDevice* d = nullptr;
+  if (const Result r = here(&d); r != success) return r;
+  const size_t bytes = graph->nodes.size() * world().play.graph_kernel;
+  if (d->counts.bytes + bytes > world().play.memory) return out_of_memory;
+  *exec = new GraphExecHandle{current->device, graph->nodes, bytes};
+  d->take(bytes);
+  Counts& c = world().counts;
+  c.recordings++;
+  c.live_graphs++;
+  c.graph_bytes += bytes;
+  c.peak_graph_bytes = std::max(c.peak_graph_bytes, c.graph_bytes);
+  return success;
+}
+Result graph_nodes(Graph graph, GraphNode* nodes, size_t* count) {
+  if (nodes != nullptr) return invalid_value;
+  *count = graph->nodes.size();
   return success;
 }
 Result graph_destroy(Graph graph) {
@@ -334,6 +342,8 @@ Result graph_launch(GraphExec exec, Stream stream) {
 Result graph_exec_destroy(GraphExec exec) {
   const Lock lock(mutex);
   world().counts.live_graphs--;
+  world().counts.graph_bytes -= exec->bytes;
+  device_of(exec->device).give(exec->bytes);
   delete exec;
   return success;
 }
@@ -356,7 +366,8 @@ const Api& api() {
     a.event_create = event_create, a.event_destroy = event_destroy, a.event_record = event_record;
     a.event_query = event_query, a.event_synchronize = event_synchronize;
     a.launch_kernel = launch_kernel;
-    a.graph_instantiate = graph_instantiate, a.graph_destroy = graph_destroy, a.graph_launch = graph_launch;
+    a.graph_instantiate = graph_instantiate, a.graph_nodes = graph_nodes, a.graph_destroy = graph_destroy,
+    a.graph_launch = graph_launch;
     a.graph_exec_destroy = graph_exec_destroy;
     return a;
   }();

@@ -18,7 +18,8 @@ struct Play {
   int version = 13000;
   int devices = 1;
   int capability = 90;
-  size_t memory = size_t{4} << 30;  ///< bytes a device
+  size_t memory = size_t{4} << 30;         ///< bytes a device
+  size_t graph_kernel = size_t{68} << 10;  ///< bytes of its memory that a kernel of a graph takes
   bool starts = true;
   bool fits = true;               ///< whether the module has code for the device
   int64_t allocation_fails = -1;  ///< the how manieth allocation from now on finds no memory
@@ -37,7 +38,8 @@ Play parse_play(const std::string& text);
 struct Counts {
   int64_t allocations = 0, kernels = 0, recordings = 0, replays = 0, waits = 0;
   int64_t live_graphs = 0;
-  size_t bytes = 0, peak_bytes = 0;  ///< device memory in use, all devices together
+  size_t bytes = 0, peak_bytes = 0;              ///< device memory in use, all devices together
+  size_t graph_bytes = 0, peak_graph_bytes = 0;  ///< that of graphs among it
 };
 Counts counts();
 /// Bytes in use on one device, and at most.

@@ -17,6 +17,16 @@ FakeDevice::~FakeDevice() {
   if (end != nullptr) munmap(end - address_space, address_space);
 }
 
+void FakeDevice::take(size_t bytes) {
+  for (Counts* c : {&counts, &world().counts}) {
+    c->bytes += bytes;
+    c->peak_bytes = std::max(c->peak_bytes, c->bytes);
+  }
+}
+void FakeDevice::give(size_t bytes) {
+  for (Counts* c : {&counts, &world().counts}) c->bytes -= bytes;
+}
+
 World& world() {
   if (!world_) begin();
   return *world_;

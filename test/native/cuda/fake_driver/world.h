@@ -31,7 +31,9 @@ struct GraphHandle {
   std::vector<Work> nodes;
 };
 struct GraphExecHandle {
+  int device;
   std::vector<Work> nodes;
+  size_t bytes;
 };
 struct StreamHandle {
   int device;
@@ -62,6 +64,9 @@ struct FakeDevice {
   char* end = nullptr;
   std::map<char*, size_t> blocks;
   Counts counts;
+  /// Takes memory, or gives it back.
+  void take(size_t bytes);
+  void give(size_t bytes);
   FakeDevice() = default;
   FakeDevice(const FakeDevice&) = delete;
   FakeDevice& operator=(const FakeDevice&) = delete;
