@@ -108,6 +108,7 @@ Napi::Object to_js_plan(Napi::Env env, const model::MemoryPlan& plan) {
     device.Set("name", plan.devices[i].name);
     device.Set("layers", Napi::Number::New(env, plan.devices[i].layers));
     device.Set("freeMemory", number(env, plan.devices[i].free_memory));
+    device.Set("heldScratch", number(env, plan.devices[i].held_scratch));
     devices.Set(i, device);
   }
   out.Set("devices", devices);

@@ -1,6 +1,7 @@
 #include "cuda/backend.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "cuda/kv_store.h"
 #include "cuda/verbs/attention.h"
@@ -128,15 +129,17 @@ class CudaBackend final : public ops::Backend {
     grow_scratch(bytes);
   }
   size_t scratch_bytes(std::span<const ops::ScratchNeed> needs) const override {
-    size_t bytes = load_bytes_, angles = 0;
-    int32_t layers = 0;
-    for (const ops::ScratchNeed& need : needs) {
-      bytes = std::max({bytes, bytes_for(need), shared_out_for(need)});
-      angles = std::max(angles, angles_bytes(need.rows, need.head_dim));
-      layers = std::max(layers, need.layers);
-    }
-    return Heap::rounded(bytes) + Heap::rounded(angles) + Heap::rounded(table_bytes(usual_table)) +
-           Graphs::bytes(layers) + Heap::slack;
+    const Parts p = parts_of(needs);
+    return Heap::rounded(p.scratch) + Heap::rounded(p.angles) + Heap::rounded(p.table) + p.graphs + Heap::slack;
+  }
+  size_t held_scratch_bytes(std::span<const ops::ScratchNeed> needs) const override {
+    const Parts p = parts_of(needs);
+    const auto held = [](size_t planned, const Region& region) {
+      const size_t bytes = std::min<size_t>(planned, region.bytes);
+      return bytes == 0 ? 0 : Heap::rounded(bytes);
+    };
+    return held(p.scratch, scratch_) + held(p.angles, angles_) + held(p.table, table_) +
+           std::min(p.graphs, core_->graphs.held_bytes());
   }
 
   // Order.
@@ -227,8 +230,23 @@ class CudaBackend final : public ops::Backend {
   /// Memory that grows to the most that was asked for.
   struct Region {
     char* at = nullptr;
-    size_t bytes = 0;
+    std::atomic<size_t> bytes = 0;  ///< any thread may ask
   };
+
+  /// What scratch_bytes() is the sum of, in bytes.
+  struct Parts {
+    size_t scratch, angles, table, graphs;
+  };
+  Parts parts_of(std::span<const ops::ScratchNeed> needs) const {
+    size_t scratch = load_bytes_, angles = 0;
+    int32_t layers = 0;
+    for (const ops::ScratchNeed& need : needs) {
+      scratch = std::max({scratch, bytes_for(need), shared_out_for(need)});
+      angles = std::max(angles, angles_bytes(need.rows, need.head_dim));
+      layers = std::max(layers, need.layers);
+    }
+    return {scratch, angles, table_bytes(usual_table), Graphs::bytes(layers)};
+  }
   void grow(Region& region, size_t bytes) {
     if (bytes <= region.bytes) return;
     if (queue_.recording()) throw Error(ErrorCode::internal, "a recorded pass needs more scratch than was reserved");
@@ -245,7 +263,8 @@ class CudaBackend final : public ops::Backend {
   void replace(Region& region, size_t bytes) {
     core_->graphs.clear();
     core_->retire(region.at);
-    region = {};
+    region.at = nullptr;
+    region.bytes = 0;
     region.at = core_->allocate(bytes);
     region.bytes = bytes;
   }

@@ -27,6 +27,10 @@ void Graphs::reserve(int32_t layers) {
   room_ = std::max(room_, kernels_a_layer * layers);
 }
 
+size_t Graphs::held_bytes() const {
+  return static_cast<size_t>(*held_) * kernel_bytes;
+}
+
 void Graphs::run(const GraphKey& key, const std::function<void()>& body) {
   const std::lock_guard lock(mutex_);
   const auto found = std::ranges::find(recordings_, key, &Recording::key);

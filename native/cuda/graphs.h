@@ -32,6 +32,8 @@ class Graphs {
   /// Keeps as many recordings from here on as that memory holds, for the largest number of layers that was given; those
   /// used longest ago go first.
   void reserve(int32_t layers);
+  /// Device memory that recordings have now, in bytes; any thread may ask.
+  size_t held_bytes() const;
 
   /// Enqueues what was recorded under `key`; the first time it is recorded from `body`.
   void run(const GraphKey& key, const std::function<void()>& body);

@@ -109,8 +109,8 @@ class Placer {
       for (int32_t i = 0; i < stage.layers; i++) bytes += c.sizes.layers[static_cast<size_t>(stage.first_layer + i)];
       weights.push_back(bytes);
     }
-    const MemoryPlan plan = plan_memory(c_, stages, weights, work_);
-    return static_cast<int64_t>(candidate.free) - static_cast<int64_t>(plan.devices[at].memory.total());
+    const DevicePart part = plan_memory(c_, stages, weights, work_).devices[at];
+    return static_cast<int64_t>(candidate.free + part.held_scratch) - static_cast<int64_t>(part.memory.total());
   }
 
   const Config& c_;

@@ -13,14 +13,16 @@ namespace {
 
 constexpr const char* host = "cpu";
 
-MemoryPart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t weights, const PlanOptions& o) {
+DevicePart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t weights, const PlanOptions& o) {
   const ops::Backend& backend = *stage.backend;
   const int64_t sequences = std::max(1, o.sequences);
   const int64_t pages = divide_up(o.context, page_positions) * sequences;
   const int64_t rows = std::max<int64_t>(std::min(o.max_rows, o.context), sequences);
   const int64_t logit_rows = std::max<int64_t>(o.logit_rows, sequences);
   const ops::KvShape shape = kv_shape(c, stage, o.kv_type);
-  MemoryPart p;
+  DevicePart device{
+      .device = backend.device(), .name = backend.name(), .layers = stage.layers, .free_memory = backend.free_memory()};
+  MemoryPart& p = device.memory;
   p.weights = weights;
   p.kv_cache = backend.kv_bytes(shape, pages, 0);
   p.visual_kv = backend.kv_bytes(shape, pages, o.crops) - p.kv_cache;
@@ -35,7 +37,11 @@ MemoryPart plan_stage(const Config& c, const Stage& stage, bool first, uint64_t 
     needs.push_back(vision_need(c, batch));
   }
   p.scratch = backend.allocation_bytes(activations) + backend.scratch_bytes(needs);
-  return p;
+  if (device.free_memory == 0) return device;
+  device.held_scratch = backend.held_scratch_bytes(needs);
+  if (const size_t held = std::min(activations, stage.activations.bytes()); held > 0)
+    device.held_scratch += backend.allocation_bytes(held);
+  return device;
 }
 
 }  // namespace
@@ -101,11 +107,7 @@ MemoryPlan plan_memory(const Config& c, std::span<const Stage> stages, std::span
   MemoryPlan plan;
   const size_t next_ids = next_ids_bytes(stages, std::max({1, o.max_rows, o.sequences}));
   for (size_t i = 0; i < stages.size(); i++)
-    plan.devices.push_back({.device = stages[i].backend->device(),
-                            .name = stages[i].backend->name(),
-                            .layers = stages[i].layers,
-                            .free_memory = stages[i].backend->free_memory(),
-                            .memory = plan_stage(c, stages[i], i == 0, weight_bytes[i], o)});
+    plan.devices.push_back(plan_stage(c, stages[i], i == 0, weight_bytes[i], o));
   if (next_ids > 0) plan.devices.front().memory.scratch += stages.front().backend->allocation_bytes(next_ids);
   // Samplers that look at whole rows copy them to the host.
   const auto logit_rows = static_cast<uint64_t>(std::max(o.logit_rows, std::max(1, o.sequences)));

@@ -38,6 +38,7 @@ struct DevicePart {
   int32_t layers = 0;        ///< the language model's
   uint64_t free_memory = 0;  ///< bytes of the device that are free now; 0: not known
   MemoryPart memory = {};
+  uint64_t held_scratch = 0;  ///< bytes of the scratch that are there already, and so not among the free ones
 };
 
 /// On all devices together, and on each.

@@ -1,7 +1,9 @@
 // Activations of one pass. One buffer a stage, sized before work starts and laid out anew by each pass: passes of one
 // model never overlap (Model::run_mutex), and nothing in it outlives a pass.
 #pragma once
+#include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "model/config.h"
 #include "ops/backend.h"
@@ -59,18 +61,19 @@ LanguageScratch language_scratch(const Config& c, int64_t rows, int64_t out_rows
 class ActivationBuffer {
  public:
   void reserve(ops::Backend& backend, size_t bytes) {
-    if (bytes <= bytes_) return;
+    if (bytes <= *bytes_) return;
     memory_.reset();  // never both at once
-    bytes_ = 0;
+    *bytes_ = 0;
     memory_ = backend.allocate(bytes);
-    bytes_ = bytes;
+    *bytes_ = bytes;
   }
   void* data() const { return memory_.get(); }
-  size_t bytes() const { return bytes_; }
+  /// Any thread may ask.
+  size_t bytes() const { return *bytes_; }
 
  private:
   ops::Backend::Buffer memory_;
-  size_t bytes_ = 0;
+  std::unique_ptr<std::atomic<size_t>> bytes_ = std::make_unique<std::atomic<size_t>>(0);
 };
 
 }  // namespace owl3::model

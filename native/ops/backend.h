@@ -249,6 +249,9 @@ class Backend {
   virtual void reserve(const ScratchNeed& need) = 0;
   /// Bytes of inner scratch after reserve() of all of these, with the matrices loaded so far.
   virtual size_t scratch_bytes(std::span<const ScratchNeed> needs) const = 0;
+  /// Bytes of these that it has taken of its device's memory already; any thread may ask. 0 where the system counts memory
+  /// only once it is used, as on the CPU.
+  virtual size_t held_scratch_bytes(std::span<const ScratchNeed> /*needs*/) const { return 0; }
 
   // Order.
 

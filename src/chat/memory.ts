@@ -19,6 +19,13 @@ export function memoryLimits(mapped = 0): { total: number; available: number } {
 /** Whether a part of a plan lies in memory of its device's own, and not in the machine's. */
 const ownsMemory = ({ freeMemory }: DevicePart): boolean => freeMemory > 0;
 
+/** The part without the scratch that its device has already. */
+const withoutHeldScratch = (part: DevicePart): DevicePart => ({
+  ...part,
+  scratch: part.scratch - part.heldScratch,
+  total: part.total - part.heldScratch,
+});
+
 /**
  * Throws MemoryError for work of an open model that does not fit one of its devices. `sequences` are the bytes that its sequences hold already, on
  * all devices together; each holds the share that it has in the plan's keys and values.
@@ -26,7 +33,7 @@ const ownsMemory = ({ freeMemory }: DevicePart): boolean => freeMemory > 0;
 export function checkMemory(plan: MemoryPlan, sequences: number, limits = memoryLimits()): void {
   const keys = (part: MemoryPart): number => part.kvCache + part.visualKv;
   const held = (part: MemoryPart): number => part.weights + (sequences * keys(part)) / Math.max(1, keys(plan));
-  for (const part of plan.devices.filter(ownsMemory))
+  for (const part of plan.devices.filter(ownsMemory).map(withoutHeldScratch))
     check(part, held(part), part.freeMemory, `${formatBytes(part.freeMemory)} of ${part.name} are free`);
   const machine = sum(plan.devices.filter((part) => !ownsMemory(part)));
   const { available, total } = limits;

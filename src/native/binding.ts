@@ -200,6 +200,8 @@ export interface DevicePart extends MemoryPart {
   layers: number;
   /** Bytes of it that are free now; 0 where the device has no memory of its own. */
   freeMemory: number;
+  /** Bytes of the scratch that the device has already, and that are not among the free ones. */
+  heldScratch: number;
 }
 
 /** The memory that some work takes on all devices together, and on each. */

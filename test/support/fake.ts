@@ -200,7 +200,7 @@ export function fakeEngine(): Fake {
   const plan = (work: Work): MemoryPlan => {
     fake.works.push(work);
     const part = { weights: 10, kvCache: 1, visualKv: 1, embeds: 1, scratch: 1, total: fake.planTotal };
-    return { ...part, devices: [{ ...part, device: "fake", name: "fake", layers: 1, freeMemory: 0 }] };
+    return { ...part, devices: [{ ...part, device: "fake", name: "fake", layers: 1, freeMemory: 0, heldScratch: 0 }] };
   };
   fake.binding = {
     readGguf: async (path: string) => ({ path, version: 3, fileBytes: 1, metadata, types: {}, tensors: [] }),

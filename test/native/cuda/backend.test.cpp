@@ -304,6 +304,33 @@ TEST("cuda backend: a device that has what a plan says is never short of memory,
   CHECK(fake::counts().peak_bytes <= planned);
 }
 
+TEST("cuda backend: a plan tells which of the scratch is there already, and no more than it plans") {
+  const model::PlanOptions work{.context = 128, .crops = 2, .max_rows = 80}, small{.context = 16, .max_rows = 1};
+  const auto device = fake_device();
+  const auto model = open({device});
+  const auto part = [&](const model::PlanOptions& options) { return model->plan(options).devices.front(); };
+  const auto missing = [](const model::DevicePart& p) { return p.memory.total() - p.memory.weights - p.held_scratch; };
+  const model::DevicePart before = part(work);
+  const size_t loaded = fake::counts().bytes;
+  CHECK(before.held_scratch < before.memory.scratch / 4);  // nothing but what loading and the table need
+  const auto embeds = model->encode(pixels(2).data(), 2);
+  model::Session s(model, {128, ops::KvType::f16, 80, 0});
+  const int32_t q = s.create();
+  append(s, q, count(80), {{4, embeds, 0}, {60, embeds, 1}});
+  for (int32_t rows = 1; rows <= 40; rows++) {
+    append(s, q, count(rows));
+    s.truncate(q, 80);
+  }
+  const model::DevicePart after = part(work);
+  CHECK_EQ(after.memory.total(), before.memory.total());
+  CHECK(after.held_scratch > after.memory.scratch / 2);
+  CHECK(after.held_scratch <= after.memory.scratch);
+  // The first answer's plan covers what was taken, and the second one's what it may still take.
+  CHECK(missing(before) >= fake::counts().bytes - loaded);
+  CHECK(missing(after) >= after.memory.kv_cache + after.memory.visual_kv + after.memory.embeds);
+  CHECK(part(small).held_scratch <= part(small).memory.scratch);
+}
+
 TEST("cuda backend: what a model holds goes when it goes, and the device's own with the device") {
   auto device = fake_device();
   const auto live = [&] {
