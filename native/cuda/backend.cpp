@@ -233,7 +233,7 @@ class CudaBackend final : public ops::Backend {
     std::atomic<size_t> bytes = 0;  ///< any thread may ask
   };
 
-  /// What scratch_bytes() is the sum of, in bytes.
+  /// The parts of scratch_bytes(), in bytes.
   struct Parts {
     size_t scratch, angles, table, graphs;
   };
