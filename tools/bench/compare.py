@@ -138,7 +138,7 @@ def main():
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     ap.add_argument("--rounds", type=int, default=2)
     ap.add_argument("--reps", type=int, default=2, help="a round is the best of so many")
-    ap.add_argument("--avx2", action="store_true", help="restrict all to AVX2, where the processor has more (README.md)")
+    ap.add_argument("--avx2", action="store_true", help="restrict all programs to AVX2 (README.md)")
     ap.add_argument("--machine", default="", help="a short name of this machine, for the file's name")
     ap.add_argument("--processor", default=processor(), help="what SPEED.md calls it")
     ap.add_argument("--out", type=Path)
