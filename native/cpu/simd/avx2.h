@@ -37,11 +37,6 @@ constexpr int int8_tile_rows(int) {
   return 4;  // eight sums, two of weights, one of a row, one of products
 }
 
-/// Never called, since powers are not applied apart.
-inline Lanes times_power(Lanes a, float) {
-  return a;
-}
-
 template <int R, int P, class K, class Done>
 inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx, const int32_t* start, int64_t ldstart,
                       Done done) {
@@ -55,20 +50,14 @@ inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx
       __m256i sums[R][2];
 #pragma GCC unroll 8
       for (int j = 0; j < chain; ++j) {
-        const int i = (g * chains + c) * chain + j;
-        const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w[0] + 64 * i)),
-                      w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w[0] + 64 * i + 32));
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-          const __m256i quad = broadcast_four(x + r * ldx + 4 * i);
-          if (j == 0) {
-            sums[r][0] = _mm256_maddubs_epi16(w0, quad);
-            sums[r][1] = _mm256_maddubs_epi16(w1, quad);
-          } else {
-            add_pairs(sums[r][0], w0, quad);
-            add_pairs(sums[r][1], w1, quad);
-          }
-        }
+        multiply_quad<R>(w[0], (g * chains + c) * chain + j, x, ldx,
+                         [&](int r, int half, __m256i weights, __m256i four) {
+                           if (j == 0) {
+                             sums[r][half] = _mm256_maddubs_epi16(weights, four);
+                           } else {
+                             add_pairs(sums[r][half], weights, four);
+                           }
+                         });
       }
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {

@@ -107,13 +107,27 @@ inline void round_to_int8(Lanes a, Lanes b, int8_t* q, int32_t* sums) {
   sums[1] = _mm256_extract_epi32(sum, 4);
 }
 
-constexpr int gemv_tile_rows = 2;
 /// The four bytes at p in each lane.
 inline __m256i broadcast_four(const int8_t* p) {
   int32_t four;
   __builtin_memcpy(&four, p, 4);
   return _mm256_set1_epi32(four);
 }
+/// Quad i of a block (packed.h) and R rows: calls add(r, half, weights of outputs from 8 * half on, row r's four columns).
+template <int R, class Add>
+__attribute__((always_inline)) inline void multiply_quad(const uint8_t* w, int i, const int8_t* x, int64_t ldx,
+                                                         Add add) {
+  const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 64 * i)),
+                w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 64 * i + 32));
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const __m256i four = broadcast_four(x + r * ldx + 4 * i);
+    add(r, 0, w0, four);
+    add(r, 1, w1, four);
+  }
+}
+
+constexpr int gemv_tile_rows = 2;
 /// Two columns of bfloat16 [16][2].
 inline void load_bf16(const uint8_t* p, Lanes& even, Lanes& odd) {
   const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),

@@ -32,11 +32,6 @@ constexpr int dot_bits(int) {
   return 8;
 }
 
-/// Never called, since powers are not applied apart.
-inline Lanes times_power(Lanes a, float) {
-  return a;
-}
-
 template <int R, int P, class K, class Done>
 inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx, const int32_t* start, int64_t ldstart,
                       Done done) {
@@ -49,14 +44,9 @@ inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx
     for (int r = 0; r < R; ++r) sums[r][0] = sums[r][1] = _mm256_set1_epi32(start[r * ldstart + g]);
 #pragma GCC unroll 8
     for (int i = g * chain; i < (g + 1) * chain; ++i) {
-      const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w[0] + 64 * i)),
-                    w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w[0] + 64 * i + 32));
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        const __m256i quad = broadcast_four(x + r * ldx + 4 * i);
-        sums[r][0] = dot_quad(sums[r][0], w0, quad);
-        sums[r][1] = dot_quad(sums[r][1], w1, quad);
-      }
+      multiply_quad<R>(w[0], i, x, ldx, [&](int r, int half, __m256i weights, __m256i four) {
+        sums[r][half] = dot_quad(sums[r][half], weights, four);
+      });
     }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) done(r, 0, g, Lanes{_mm256_cvtepi32_ps(sums[r][0]), _mm256_cvtepi32_ps(sums[r][1])});

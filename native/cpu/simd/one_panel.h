@@ -11,11 +11,6 @@ constexpr int dot_bits(int) {
   return 8;
 }
 
-/// Never called, since powers are not applied apart.
-inline Lanes times_power(Lanes a, float) {
-  return a;
-}
-
 template <int R, int P, class K, class Done>
 inline void dot_block(const uint8_t* const (&w)[P], const int8_t* x, int64_t ldx, const int32_t*, int64_t, Done done) {
   static_assert(P == 1);
