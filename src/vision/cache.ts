@@ -122,7 +122,10 @@ export class EmbeddingCache {
       return;
     }
     this.#known = (this.#known ?? (await this.stats()).bytes - bytes) + bytes;
-    if (this.#known > this.limit) await this.prune(this.limit * 0.9);
+    if (this.#known <= this.limit) return;
+    // The new entry stays, whatever the times of the others are: they may be of the same tick, or of the future.
+    const others = (await this.#list()).filter((other) => other.path !== file);
+    this.#known = bytes + (await pruneFiles(others, this.limit * 0.9 - bytes));
   }
 
   /** Counts the entries and their bytes. */

@@ -78,8 +78,7 @@ await runCases(caseOptions(20_000), async (draw, number) => {
     const inTheWay = readdirSync(folder, { withFileTypes: true, recursive: true }).some(
       (entry) => entry.isDirectory() && entry.name.endsWith(".embeds"),
     );
-    // A small limit evicts what was used least lately, which may be this one where a clock ticks slowly.
-    demand(again !== null || inTheWay || limit < 1e6, "an entry is not written anew");
+    demand(again !== null || inTheWay || limit < 3 * entryBytes(shape), "an entry is not written anew");
   }
   await cache.prune(draw.below(1000));
   const left = await cache.clear();

@@ -86,6 +86,18 @@ test("stays under its limit by dropping what was used least lately", async () =>
   expect(await small.get(key(1), shape)).toBeNull();
 });
 
+test("the entry that was just put stays, also where others are of the future", async () => {
+  const small = new EmbeddingCache(folder, 3 * (48 + 60));
+  for (const n of [1, 2, 3]) {
+    await small.put(key(n), shape, values(n));
+    utimesSync(fileOf(key(n)), 4e9 + n, 4e9 + n);
+  }
+  await small.put(key(4), shape, values(4));
+  expect(await small.stats()).toEqual({ entries: 2, bytes: 2 * (48 + 60) });
+  expect(await small.get(key(3), shape)).toEqual(values(3));
+  expect(await small.get(key(4), shape)).toEqual(values(4));
+});
+
 test("an entry above the limit, or a cache of size 0, keeps nothing", async () => {
   const none = new EmbeddingCache(folder, 0);
   await none.put(key(1), shape, values(1));
