@@ -69,6 +69,7 @@ export class Session {
       if (record) await explained(`session ${name} can't be read`, () => removeUnused(paths, hashesOf(record)));
       return session;
     } catch (error) {
+      session?.close();
       unlock();
       throw error;
     }
