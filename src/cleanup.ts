@@ -3,9 +3,17 @@
  * interrupted calls cleanUp(); in one that is killed nothing here runs, and the next one that needs the name takes what was left.
  */
 const cleanups = new Set<() => void>();
+let begin: (() => void) | undefined;
+
+/** Has `listen` called before the first cleanup is registered: until then an interruption may end the program without any. */
+export function beforeCleanups(listen: () => void): void {
+  begin = listen;
+}
 
 /** Has cleanUp() call `clean`, which must be synchronous, until the returned function is called; that tells whether it was the first call. */
 export function onInterrupt(clean: () => void): () => boolean {
+  begin?.();
+  begin = undefined;
   cleanups.add(clean);
   return () => cleanups.delete(clean);
 }

@@ -1,23 +1,32 @@
 /** Writing files that are whole or not there. */
 import { randomBytes } from "node:crypto";
-import { rmSync } from "node:fs";
-import { open, rename } from "node:fs/promises";
+import { closeSync, openSync, rmSync } from "node:fs";
+import { type FileHandle, open, rename } from "node:fs/promises";
 import path from "node:path";
 import { onInterrupt } from "./cleanup.js";
 
 /** Writes a file, by default of this user alone: others see the old content or the new, also after a crash. */
 export async function replaceFile(file: string, text: string, mode = 0o600): Promise<void> {
-  await viaTemporary(file, async (temporary) => {
-    const handle = await open(temporary, "wx", mode);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
+  await replaceBy(file, mode, async (handle) => {
+    await handle.writeFile(text);
+    await handle.sync();
   });
   await syncFolder(path.dirname(file));
+}
+
+/** Has `fill` write a new file, which takes the place of `file` when it is done. */
+export async function replaceBy(
+  file: string,
+  mode: number,
+  fill: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  await viaTemporary(file, async (temporary) => {
+    // An interruption removes it from the main thread. It must not find nothing because another thread is about to make it.
+    closeSync(openSync(temporary, "wx", mode));
+    const handle = await open(temporary, "r+");
+    await fill(handle).finally(() => handle.close());
+    await rename(temporary, file);
+  });
 }
 
 /** Calls `work` with a new name beside `file`. What has that name when it fails, or when the process is interrupted, is removed. */

@@ -7,7 +7,7 @@ import { mainCommands, otherCommands } from "./commands/index.js";
 import { explain } from "./explain.js";
 import { safeLine } from "./filter.js";
 import { byHabit } from "./habits.js";
-import { installInterrupt } from "./interrupt.js";
+import { endBy, installInterrupt } from "./interrupt.js";
 import { exitWords } from "./reference.js";
 import { tellRepeats } from "./repeats.js";
 import { usageMessage } from "./usage.js";
@@ -76,6 +76,7 @@ function fail(error: unknown): void {
   cleanUp();
   if (message !== "") process.stderr.write(`${wrapped(`owl3: ${stopped(safeLine(message))}`, process.stderr)}\n`);
   if (process.env.OWL3_DEBUG === "1" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (exitCode === ExitCode.interrupted) endBy("SIGINT");
   // A write may still fail, as on a full disk, which an exit at once would hide.
   if (exitCode === ExitCode.ok) process.stdout.write("", () => setImmediate(exitNow, exitCode));
   else exitNow(exitCode);

@@ -37,7 +37,7 @@ export class RowProgress {
     const left = this.#total === undefined ? 0 : this.#total - all;
     const parts = [
       `${all}${this.#total === undefined ? "" : ` of ${this.#total}`} rows${this.#failed > 0 ? ` (${this.#failed} failed)` : ""}`,
-      this.#done > 0 ? `${rate.toPrecision(2)} rows/s` : "",
+      this.#done > 0 ? `${rate < 10 ? rate.toPrecision(2) : rate.toFixed(0)} rows/s` : "",
       this.#done > 0 && left > 0 ? `${duration(left / rate)} left` : "",
     ];
     return parts.filter((part) => part !== "").join(", ");

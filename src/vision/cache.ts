@@ -5,21 +5,10 @@
  */
 import { createHash } from "node:crypto";
 import type { Dirent } from "node:fs";
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  unlink,
-  utimes,
-  writeFile,
-} from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rm, unlink, utimes } from "node:fs/promises";
 import path from "node:path";
 import { UsageError } from "../errors.js";
-import { viaTemporary } from "../files.js";
+import { replaceBy } from "../files.js";
 import { absolute, homeFolder } from "../folders.js";
 import { type CacheFile, cacheFiles, countFiles, fileIdentity, pruneFiles } from "./cache-files.js";
 
@@ -108,14 +97,8 @@ export class EmbeddingCache {
     const file = this.#file(key);
     try {
       await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-      await viaTemporary(file, async (temporary) => {
-        const handle = await open(temporary, "wx", 0o600);
-        try {
-          await handle.writev([header(shape, data), bytesOf(data)]);
-        } finally {
-          await handle.close();
-        }
-        await rename(temporary, file);
+      await replaceBy(file, 0o600, async (handle) => {
+        await handle.writev([header(shape, data), bytesOf(data)]);
       });
     } catch {
       this.#broken = true; // without space or permission, trying again would only cost time
@@ -156,12 +139,8 @@ export class EmbeddingCache {
     const remembered = await readFile(note, "latin1").catch(() => "");
     if (/^[0-9a-f]{64}$/.test(remembered)) return remembered;
     const hash = await compute();
-    const write = async (temporary: string): Promise<void> => {
-      await writeFile(temporary, hash, { mode: 0o600 });
-      await rename(temporary, note);
-    };
     await mkdir(this.#weightsFolder(), { recursive: true, mode: 0o700 })
-      .then(() => viaTemporary(note, write))
+      .then(() => replaceBy(note, 0o600, (handle) => handle.writeFile(hash)))
       .catch(() => {}); // it is computed again
     return hash;
   }

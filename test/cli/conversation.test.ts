@@ -18,9 +18,11 @@ beforeAll(async () => {
 });
 afterEach(() => terminal?.kill());
 
+const home = { HOME: folder, XDG_STATE_HOME: folder, OWL3_CACHE_DIR: path.join(folder, "cache"), NO_COLOR: "" };
+
 function open(args: string[], env: Record<string, string> = {}): Terminal {
   terminal = new Terminal(["chat", "-m", model, "--temp", "0", ...args], {
-    ...{ HOME: folder, XDG_STATE_HOME: folder, OWL3_CACHE_DIR: path.join(folder, "cache"), NO_COLOR: "" },
+    ...home,
     ...env,
   });
   return terminal;
@@ -103,6 +105,16 @@ onLinux("on a terminal one question shows progress, and NO_COLOR takes the colou
   const bare = open([red, "-p", "Describe this image.", "--max-tokens", "4"], { NO_COLOR: "1" });
   expect(await bare.exit).toBe(0);
   expect(bare.output).not.toMatch(new RegExp(`${esc}\\[[0-9;]*m`));
+});
+
+onLinux("Ctrl-C ends the loop of a shell with the question", async () => {
+  const loop = 'for i in 1 2; do "$@" chat -p "Go on." --max-tokens 20000 --ctx 8000; done; echo "after it"';
+  const t = new Terminal(loop, { ...home, OWL3_MODEL: model });
+  terminal = t;
+  await t.until(/[a-z]{3}[\s\S]{40}/);
+  t.type("\u0003");
+  expect(await t.exit).toBe(130);
+  expect(plain(t.output)).toMatch(/\ninterrupted\n$/);
 });
 
 onLinux("Ctrl-C ends a single question with 130 and shows the cursor again", async () => {

@@ -8,8 +8,11 @@ export class Terminal {
   readonly #child: ChildProcess;
   #changed: () => void = () => {};
 
-  constructor(args: readonly string[], env: Record<string, string> = {}, columns = 100) {
-    const quoted = [process.execPath, binary, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
+  /** @param args owl3's, or what bash is to run, with owl3 as "$@" */
+  constructor(args: readonly string[] | string, env: Record<string, string> = {}, columns = 100) {
+    const owl3 = [process.execPath, binary];
+    const words = typeof args === "string" ? ["bash", "-c", args, "bash", ...owl3] : [...owl3, ...args];
+    const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
     const { CI: _, ...inherited } = process.env;
     this.#child = spawn("script", ["-qefc", `stty cols ${columns} rows 30; exec ${quoted}`, "/dev/null"], {
       env: { ...inherited, TERM: "xterm", ...env },

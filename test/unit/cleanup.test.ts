@@ -3,7 +3,7 @@ import { rename } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { cleanUp, onInterrupt } from "../../src/cleanup.js";
-import { viaTemporary } from "../../src/files.js";
+import { replaceBy, viaTemporary } from "../../src/files.js";
 import { lockFile } from "../../src/lock.js";
 import { temporaryFolder } from "../support/files.js";
 
@@ -38,6 +38,14 @@ test("an interruption removes what is half written and unlocks what is locked", 
   writeFileSync(lock, "another's");
   unlock();
   expect(existsSync(lock)).toBe(true);
+});
+
+test("an interruption while a thread opens a new file leaves none", async () => {
+  const file = path.join(folder, "opened.txt");
+  const made = replaceBy(file, 0o600, (handle) => handle.writeFile("whole"));
+  cleanUp();
+  await expect(made).rejects.toThrow("ENOENT");
+  expect(readdirSync(folder)).not.toContain("opened.txt");
 });
 
 test("what has its name stays, and what fails leaves nothing", async () => {

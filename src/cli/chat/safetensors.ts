@@ -1,6 +1,6 @@
-import { open, rename } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { FileError, systemReason } from "../../errors.js";
-import { viaTemporary } from "../../files.js";
+import { replaceBy } from "../../files.js";
 
 export interface DumpTensor {
   name: string;
@@ -23,23 +23,17 @@ export async function writeSafetensors(path: string, tensors: readonly DumpTenso
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(head.length));
 
-  const write = async (temporary: string): Promise<void> => {
-    const file = await open(temporary, "wx");
-    try {
-      await file.writeFile(size);
-      await file.writeFile(head);
-      for (const { pieces } of tensors)
-        for (const piece of pieces) {
-          const values = piece();
-          await file.writeFile(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-        }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+  const write = async (file: FileHandle): Promise<void> => {
+    await file.writeFile(size);
+    await file.writeFile(head);
+    for (const { pieces } of tensors)
+      for (const piece of pieces) {
+        const values = piece();
+        await file.writeFile(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      }
+    await file.sync();
   };
-  await viaTemporary(path, write).catch((error) => {
+  await replaceBy(path, 0o666, write).catch((error) => {
     throw new FileError(`${path} can't be written: ${systemReason(error)}.`, { cause: error });
   });
 }
