@@ -42,6 +42,7 @@ const jobs = {
 const signals = ["SIGINT", "SIGTERM", "SIGHUP", "pipe"];
 const random = generator(Number(flags.seed));
 const delays = [];
+const orderly = [];
 let failed = 0;
 let stopped = 0;
 
@@ -61,7 +62,11 @@ for (let i = 0; i < Number(flags.count); i++) {
   const after = Math.round(random() * took[name]);
   makeAnew(home);
   const one = await run(name, { signal, after });
-  if (one.since !== undefined && signal !== "pipe") delays.push({ ms: one.since, what: `${name} after ${after} ms` });
+  if (one.since !== undefined && signal !== "pipe")
+    (finishesRows(name, signal) ? orderly : delays).push({
+      ms: one.since,
+      what: `${name} ${signal} after ${after} ms`,
+    });
   const wrong = faults(one, signal);
   const again = await run(name);
   if (again.code !== 0) wrong.push(`afterwards it fails: ${again.stderr.trim()}`);
@@ -70,16 +75,23 @@ for (let i = 0; i < Number(flags.count); i++) {
   failed++;
   console.log(`${name}, ${signal} after ${after} ms: ${wrong.join("; ")}`);
 }
-delays.sort((a, b) => a.ms - b.ms);
-const at = (share) => `${delays[Math.min(delays.length - 1, Math.floor(delays.length * share))]?.ms.toFixed(0)} ms`;
-for (const { ms, what } of delays.slice(-3)) console.log(`one of the three longest: ${ms.toFixed(0)} ms, ${what}`);
-console.log(
-  `${stopped} of ${flags.count} were stopped; from signal to end: median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}; seed ${flags.seed}`,
-);
+console.log(`${stopped} of ${flags.count} were stopped, seed ${flags.seed}; from signal to end:`);
+console.log(`at once: ${quantiles(delays)}`);
+console.log(`Ctrl-C once, which rows and windows under way outlast: ${quantiles(orderly)}`);
 console.log(`${Number(flags.count) - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
 /** Runs a job, to its end or until it is stopped. */
+function finishesRows(name, signal) {
+  return signal === "SIGINT" && ["batch", "score", "find"].includes(name);
+}
+
+function quantiles(all) {
+  all.sort((a, b) => a.ms - b.ms);
+  const at = (share) => `${all[Math.min(all.length - 1, Math.floor(all.length * share))]?.ms.toFixed(0)} ms`;
+  return `${all.length} times, median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} (${all.at(-1)?.what})`;
+}
+
 function run(name, { signal, after } = {}) {
   const env = { PATH: process.env.PATH, HOME: home, OWL3_MODEL: "" };
   const child = spawn(process.execPath, [program, ...jobs[name]], {
