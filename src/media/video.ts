@@ -1,7 +1,9 @@
 /** Opens clips with a decoder that can read them. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { onInterrupt } from "../cleanup.js";
 import { FileError, NoFfmpegError, systemReason, UserError } from "../errors.js";
 import type { Container, Source } from "../prompt/messages.js";
 import { readMediumHead } from "./head.js";
@@ -60,7 +62,7 @@ const notClip = (name: string) =>
 async function openFile(file: string, container: Container, name: string, options: OpenClipOptions): Promise<Clip> {
   const limits = { ...defaultLimits, ...options.limits };
   if (container === "gif" || container === "webp") return openAnimation(file, name, container, limits);
-  const system = chooseDecoder(options.decoder ?? "auto") === "system";
+  const system = (await chooseDecoder(options.decoder ?? "auto")) === "system";
   const runner = system ? createSystemRunner(file) : createBuiltinRunner(file);
   try {
     return await openFfmpegClip(runner, container, name, limits, options.signal);
@@ -70,9 +72,9 @@ async function openFile(file: string, container: Container, name: string, option
   }
 }
 
-function chooseDecoder(choice: DecoderChoice): "system" | "builtin" {
+async function chooseDecoder(choice: DecoderChoice): Promise<"system" | "builtin"> {
   if (choice === "builtin") return "builtin";
-  if (systemFfmpeg()) return "system";
+  if (await systemFfmpeg()) return "system";
   if (choice === "system") throw new NoFfmpegError();
   if (builtinCore() === null)
     throw new UserError("there is no video decoder: install ffmpeg, or run `npm install @ffmpeg/core`.");
@@ -86,8 +88,12 @@ async function openBytes(
   name: string,
   options: OpenClipOptions,
 ): Promise<Clip> {
-  const folder = await mkdtemp(path.join(tmpdir(), "owl3-clip-"));
-  const remove = () => rm(folder, { recursive: true, force: true });
+  const folder = mkdtempSync(path.join(tmpdir(), "owl3-clip-"));
+  const forget = onInterrupt(() => rmSync(folder, { recursive: true, force: true }));
+  const remove = async () => {
+    await rm(folder, { recursive: true, force: true });
+    forget();
+  };
   try {
     const file = path.join(folder, "clip");
     await writeFile(file, bytes, { mode: 0o600 }).catch((error) => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Scores } from "../chat/score.js";
+import { onInterrupt } from "../cleanup.js";
 import { Channel } from "./channel.js";
 import type { Engine, EngineStatus } from "./engine.js";
 import { EngineError, fromFault } from "./fault.js";
@@ -133,6 +134,8 @@ export class EngineProcess implements Engine {
     const built = import.meta.url.endsWith(".ts") ? "../../dist/worker/child.js" : "./child.js";
     // Clips that came as bytes lie in files while they are decoded. They go with the process, however it ends.
     const folder = mkdtempSync(path.join(tmpdir(), "owl3-engine-"));
+    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    const forget = onInterrupt(remove);
     const { OWL3_API_KEY: _, ...env } = process.env;
     const child = fork(fileURLToPath(new URL(built, import.meta.url)), [folder], {
       serialization: "advanced",
@@ -144,7 +147,8 @@ export class EngineProcess implements Engine {
     child.on("message", (message) => this.#hear(message as FromEngine));
     child.on("error", () => {}); // 'exit' follows, or the message that could not be sent belongs to a process that has gone
     child.on("exit", (code, signal) => {
-      rmSync(folder, { recursive: true, force: true });
+      remove();
+      forget();
       this.#ended(code, signal);
     });
     this.#send({ type: "open", options: this.#options.engine });

@@ -9,7 +9,7 @@ export function makeAnew(home) {
 }
 
 /** Whether a file is one that nobody but the command at work needs, by its name. */
-export const isTemporary = (file) => /\.(part|partial|tmp|temp|lock)$|\.part\.json$/.test(file);
+export const isTemporary = (file) => /\.(part|partial|tmp|temp|lock)$|\.part\.json$|^owl3-clip-\w+$/.test(file);
 
 /** Temporary files that nobody will take away. */
 export const leftOvers = (home) => readdirSync(home, { recursive: true }).filter(isTemporary);

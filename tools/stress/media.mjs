@@ -179,7 +179,7 @@ const found = collect(folder);
 const pil = flags.python ? new Child(flags.python, [here("media/pil.py")]) : undefined;
 const counts = new Counts();
 const most = { seconds: 0, bytes: 0 };
-const decoders = systemFfmpeg() ? ["builtin", "system"] : ["builtin"];
+const decoders = (await systemFfmpeg()) ? ["builtin", "system"] : ["builtin"];
 let failed = 0;
 let passed = 0;
 

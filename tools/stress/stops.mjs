@@ -8,6 +8,7 @@
  * and the longest. The last line is "N passed, N failed".
  */
 import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { hasTrace, leftOvers, makeAnew, writeRows, writeSmallModel } from "./homes.mjs";
@@ -29,6 +30,7 @@ const small = path.join(base, "small.gguf");
 const jobs = {
   chat: ["chat", example("shapes.png"), "-p", "What is in the picture?"],
   video: ["video", example("moving.mp4"), "-q", "What happens?"],
+  piped: ["video", "-", "-q", "What happens?"],
   batch: ["batch", rows, "-o", path.join(home, "made.jsonl")],
   score: ["score", rows, "-c", "yes", "-c", "no", "-o", path.join(home, "made.jsonl")],
   find: ["find", example("appears.mp4"), "a yellow star"],
@@ -93,12 +95,14 @@ function quantiles(all) {
 }
 
 function run(name, { signal, after } = {}) {
-  const env = { PATH: process.env.PATH, HOME: home, OWL3_MODEL: "" };
+  const env = { PATH: process.env.PATH, HOME: home, OWL3_MODEL: "", TMPDIR: home };
+  const input = openSync(name === "piped" ? example("moving.mp4") : "/dev/null");
   const child = spawn(process.execPath, [program, ...jobs[name]], {
     cwd: home,
     env,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [input, "pipe", "pipe"],
   });
+  closeSync(input);
   const started = performance.now();
   let sent;
   let stderr = "";
@@ -113,10 +117,13 @@ function run(name, { signal, after } = {}) {
       if (signal === "pipe") child.stdout.destroy();
       else child.kill(signal);
     }, after);
+  let now;
+  child.on("exit", () => {
+    now = performance.now(); // a program that it has started may hold a pipe for longer
+  });
   return new Promise((resolve) =>
     child.on("close", (code, by) => {
       clearTimeout(timer);
-      const now = performance.now();
       resolve({ code, by, stderr, ms: now - started, since: sent && now - sent, stopped: sent !== undefined });
     }),
   );

@@ -1,5 +1,5 @@
 /** Runs the ffmpeg and ffprobe of this machine, each in a child process. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import {
@@ -73,7 +73,7 @@ export function createSystemRunner(file: string): Runner {
     async *decode(demuxer, before, after, chunkBytes, options) {
       const threads = String(Math.min(4, availableParallelism()));
       const args = ["-nostdin", ...commonArgs, ...inputArgs(demuxer), "-threads", threads, ...before, "-i", input];
-      const run = start("ffmpeg", [...args, ...fpsMode(after), "pipe:1"], options);
+      const run = start("ffmpeg", [...args, ...(await fpsMode(after)), "pipe:1"], options);
       try {
         yield* regroup(run.child.stdout, chunkBytes);
         await run.finish();
@@ -89,23 +89,28 @@ export function createSystemRunner(file: string): Runner {
   };
 }
 
-let found: { version: string } | null | undefined;
+let found: Promise<{ version: string } | null> | undefined;
 
 /** Finds the ffmpeg on PATH; null unless both it and ffprobe run. */
-export function systemFfmpeg(): { version: string } | null {
-  if (found === undefined) {
-    const [ffmpeg, ffprobe] = ["ffmpeg", "ffprobe"].map((program) =>
-      spawnSync(program, ["-version"], { encoding: "utf8", timeout: 10_000, windowsHide: true }),
-    );
-    const version = /^ffmpeg version (\S+)/.exec(ffmpeg?.stdout ?? "")?.[1];
-    found = version && ffprobe?.status === 0 ? { version } : null;
-  }
+export function systemFfmpeg(): Promise<{ version: string } | null> {
+  found ??= Promise.all([versionOf("ffmpeg"), versionOf("ffprobe")]).then(([ffmpeg, ffprobe]) =>
+    ffmpeg !== undefined && ffprobe !== undefined ? { version: ffmpeg } : null,
+  );
   return found;
 }
 
+/** The version that a program of FFmpeg tells; undefined if it doesn't run. */
+function versionOf(program: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile(program, ["-version"], { timeout: 10_000, windowsHide: true }, (error, stdout) =>
+      resolve(error ? undefined : /^\w+ version (\S+)/.exec(stdout)?.[1]),
+    );
+  });
+}
+
 /** Renames "-vsync", which is "-fps_mode" from ffmpeg 6 on (and in builds whose version is a hash). */
-function fpsMode(args: string[]): string[] {
-  const old = /^[1-5]\./.test(systemFfmpeg()?.version ?? "");
+async function fpsMode(args: string[]): Promise<string[]> {
+  const old = /^[1-5]\./.test((await systemFfmpeg())?.version ?? "");
   return args.map((arg) => (arg === "-vsync" && !old ? "-fps_mode" : arg));
 }
 

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { cleanUp } from "../../../src/cleanup.js";
 import { systemFfmpeg } from "../../../src/media/video/system.js";
 import { type Clip, openClip } from "../../../src/media/video.js";
-import { fixtures } from "../../support/files.js";
+import { fixtures, temporaryFolder } from "../../support/files.js";
 
 // Clips and what a full decode by ffmpeg gives for each are made by tools/fixtures/clips.mjs.
 const clipPath = (name: string) => join(fixtures, "clips", name);
@@ -25,6 +26,7 @@ const ratio = (text: string) => {
 const notBuiltin = new Set(["av1.mp4"]);
 
 const decoders = ["builtin", "system"] as const;
+const ffmpeg = await systemFfmpeg();
 let clip: Clip | undefined;
 afterEach(async () => {
   await clip?.close();
@@ -33,7 +35,7 @@ afterEach(async () => {
 
 describe.each(decoders)("%s decoder", (decoder) => {
   // The system's ffmpeg is optional: without one there is nothing to test here.
-  const absent = decoder === "system" && !systemFfmpeg();
+  const absent = decoder === "system" && !ffmpeg;
   const names = Object.keys(expected).filter((name) => decoder === "system" || !notBuiltin.has(name));
 
   test.skipIf(absent).each(names)("every frame of %s is the one of a full decode", async (name) => {
@@ -119,10 +121,19 @@ describe("what is refused, and how", () => {
   });
 });
 
-test("bytes are a clip too, and leave no file behind", async () => {
-  const want = expected["one-frame.mp4"] as Expected;
-  clip = await openClip(readFileSync(clipPath("one-frame.mp4")));
-  await expectFrames(clip, [0], want, "system");
+test("bytes are a clip too, and leave no file behind, neither at the end nor when the process is interrupted", async () => {
+  const folder = temporaryFolder();
+  vi.stubEnv("TMPDIR", folder);
+  const bytes = readFileSync(clipPath("one-frame.mp4"));
+  clip = await openClip(bytes);
+  await expectFrames(clip, [0], expected["one-frame.mp4"] as Expected, "system");
+  expect(readdirSync(folder)).toHaveLength(1);
+  await clip.close();
+  expect(readdirSync(folder)).toEqual([]);
+  clip = await openClip(bytes);
+  cleanUp();
+  expect(readdirSync(folder)).toEqual([]);
+  vi.unstubAllEnvs();
 });
 
 test("an abort ends decoding, and the clip can still be read", async () => {
