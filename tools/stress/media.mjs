@@ -4,7 +4,7 @@
  * [--seed N] [--python PYTHON]. Build first (npm run build); Linux only.
  *
  * Each must be decoded, or refused with a sentence and the exit code of a file, within 10 seconds of processor time and 512 MB of the process that has it
- * and of each process that it starts; ten follow each other in one process. With a Python that has Pillow and numpy, the sound pictures are compared with what PIL makes of them; differences are told, and are no
+ * and of each process that it starts; a hundred follow each other in one process. With a Python that has Pillow and numpy, the sound pictures are compared with what PIL makes of them; differences are told, and are no
  * failures, since some are meant (src/media/image.ts). Every 25th is also given to `owl3 info`. The last line is "N passed, N failed".
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -30,7 +30,7 @@ const { values: flags, positionals } = parseArgs({
   },
 });
 const limits = { seconds: 10, wall: 100, bytes: 512e6 };
-const together = 10;
+const together = 100;
 const base = temporaryFolder("media");
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 

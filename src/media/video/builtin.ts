@@ -2,11 +2,12 @@
  * Runs the decoder that comes with the package, FFmpeg compiled to WebAssembly (@ffmpeg/core), in a worker thread. The worst that a hostile
  * file can do is to corrupt the WebAssembly memory of that worker, which has no network and sees no file but the clip.
  */
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import { UserError } from "../../errors.js";
 import { cleanLog, DecoderFailure, DecoderTimeout, inputArgs, type Runner, type RunOptions } from "./runner.js";
-import type { WasmReply, WasmRequest } from "./wasm-worker.js";
+import type { WasmReply, WasmRequest, WasmWorkerData } from "./wasm-worker.js";
 
 /** Pieces that may wait between worker and reader. */
 const piecesAhead = 2;
@@ -22,9 +23,9 @@ export function createBuiltinRunner(file: string): Runner {
     request: Omit<WasmRequest, "credit">,
     options: RunOptions,
   ): AsyncGenerator<WasmReply, void, void> {
-    options.signal?.throwIfAborted();
     if (runs >= runsPerWorker) await stop();
-    worker ??= startWorker(file);
+    worker ??= await startWorker(file);
+    options.signal?.throwIfAborted();
     runs++;
     const own = worker;
     const credit = new Int32Array(new SharedArrayBuffer(4));
@@ -127,16 +128,30 @@ export function builtinCore(): string | null {
   }
 }
 
-function startWorker(file: string): Worker {
+/** The core, compiled once for all workers of the process: for each of them anew it took 150 ms and more memory with every clip. */
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+function compile(core: string): Promise<WebAssembly.Module> {
+  compiled ??= readFile(core.replace(/\.js$/, ".wasm"))
+    .then((bytes) => WebAssembly.compile(bytes))
+    .catch((error) => {
+      compiled = undefined; // for want of memory or descriptors, maybe, which pass
+      throw error;
+    });
+  return compiled;
+}
+
+async function startWorker(file: string): Promise<Worker> {
   const core = builtinCore();
   if (core === null)
     throw new UserError(
       "The built-in video decoder is not installed: run `npm install @ffmpeg/core`, or install ffmpeg.",
     );
+  const module = await compile(core);
   // Under the test runner this file is TypeScript, which a worker can't load: it takes the built one.
   const built = import.meta.url.endsWith(".ts") ? "../../../dist/media/video/wasm-worker.js" : "./wasm-worker.js";
   return new Worker(new URL(built, import.meta.url), {
-    workerData: { core, file },
+    workerData: { core, module, file } satisfies WasmWorkerData,
     env: {},
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: 512 },

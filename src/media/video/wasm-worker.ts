@@ -2,11 +2,18 @@
  * Runs @ffmpeg/core, an Emscripten build for a browser's worker, in a worker thread of Node, one request at a time. The clip is read through
  * a file descriptor as FFmpeg asks for it; the output goes piece by piece to the main thread, which limits how far this one runs ahead.
  */
-import { fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { fstatSync, openSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
-import path from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 
+export interface WasmWorkerData {
+  /** The path of the core's script. */
+  core: string;
+  /** The core, compiled. */
+  module: WebAssembly.Module;
+  /** The path of the clip. */
+  file: string;
+}
 export interface WasmRequest {
   tool: "ffmpeg" | "ffprobe";
   args: string[];
@@ -38,7 +45,7 @@ interface Core {
   setLogger(logger: (entry: { type: string; message: string }) => void): void;
 }
 
-const { core: script, file } = workerData as { core: string; file: string };
+const { core: script, module, file } = workerData as WasmWorkerData;
 const port = parentPort as NonNullable<typeof parentPort>;
 let log = "";
 let request: WasmRequest | undefined;
@@ -77,7 +84,7 @@ function serve(core: Core, next: WasmRequest): void {
   port.postMessage({ type: "done", code, text, log } satisfies WasmReply);
 }
 
-/** Loads the core. Emscripten needs the globals of a browser's worker; wasmBinary keeps it from fetching. */
+/** Loads the core. Emscripten needs the globals of a browser's worker; instantiateWasm keeps it from fetching. */
 async function load(): Promise<Core> {
   const scope = globalThis as Record<string, unknown>;
   for (const name of ["fetch", "WebSocket", "XMLHttpRequest", "EventSource"]) delete scope[name];
@@ -89,7 +96,12 @@ async function load(): Promise<Core> {
     }
   };
   const create = createRequire(import.meta.url)(script) as (options: object) => Promise<Core>;
-  const core = await create({ wasmBinary: readFileSync(path.join(path.dirname(script), "ffmpeg-core.wasm")) });
+  const core = await create({
+    instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void) {
+      done(new WebAssembly.Instance(module, imports));
+      return {};
+    },
+  });
   core.setLogger(({ message }) => {
     log = `${log}${message}\n`.slice(-8192);
   });
