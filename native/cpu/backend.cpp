@@ -109,9 +109,13 @@ class CpuBackend final : public ops::Backend {
     rope::run(kernels_.rope, rows, angles_, pool_);
   }
   void pick(const float* logits, int64_t n, int32_t k, std::span<ops::Picked> picked, int32_t*) override {
-    pool_.parallel_for(static_cast<int64_t>(picked.size()), [&](int64_t i, int) {
-      picked[static_cast<size_t>(i)] = ops::pick_row(std::span(logits + i * n, static_cast<size_t>(n)), k);
-    });
+    const auto run = [&](int64_t pieces, FunctionRef<void(int64_t)> piece) {
+      pool_.parallel_for(pieces, [&](int64_t i, int) { piece(i); });
+    };
+    for (ops::Picked& p : picked) {
+      p = ops::pick_row(std::span(logits, static_cast<size_t>(n)), k, run);
+      logits += n;
+    }
   }
 
  private:

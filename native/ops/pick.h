@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "base/function_ref.h"
+
 namespace owl3::ops {
 
 /// The largest logits of one row.
@@ -15,13 +17,16 @@ struct Picked {
   double log_sum_exp = 0;
 };
 
-/// Picks the k largest of a row on the host; k is cut to the size of the row.
+/// Calls piece(i) once for every i in [0, n), on any threads, and returns when all are done.
+using RunPieces = FunctionRef<void(int64_t n, FunctionRef<void(int64_t i)> piece)>;
+
+/// Picks the k largest of a row on the host; k is cut to the size of the row. The work is run twice in pieces; their
+/// results are put together in one order, so the bits are the same everywhere and on any number of threads.
+Picked pick_row(std::span<const float> row, int32_t k, RunPieces run);
+/// On this thread alone.
 Picked pick_row(std::span<const float> row, int32_t k);
 
 /// Indices of the k largest values in falling order, equal ones by index.
 std::vector<int32_t> top_k(std::span<const float> row, size_t k);
-
-/// log(sum(exp(row))), NaN as Picked::log_sum_exp. The order of the sum is fixed, so the bits are the same everywhere.
-double log_sum_exp(std::span<const float> row);
 
 }  // namespace owl3::ops

@@ -79,6 +79,24 @@ TEST("sample: the k largest are the same by both ways and ties go by id") {
   CHECK_EQ(sample::top_logprobs(ops::pick_row(x, 9999), 9999).size(), x.size());
 }
 
+TEST("sample: a long row gives the same bits whatever the order of its pieces") {
+  std::vector<float> x = noise(20003, 4);
+  for (float& v : x) v = std::round(8 * v) / 8;
+  const ops::Picked whole = ops::pick_row(x, 60);
+  CHECK(whole.ids == ops::top_k(x, 60));
+  int64_t pieces = 0;
+  const ops::Picked backwards = ops::pick_row(x, 60, [&](int64_t n, FunctionRef<void(int64_t)> piece) {
+    pieces += n;
+    for (int64_t i = n; i-- > 0;) piece(i);
+  });
+  CHECK(pieces > 2);
+  CHECK(backwards.ids == whole.ids && backwards.logits == whole.logits);
+  CHECK_EQ(backwards.log_sum_exp, whole.log_sum_exp);
+  double sum = 0;
+  for (const float v : x) sum += std::exp(static_cast<double>(v));
+  CHECK_NEAR(whole.log_sum_exp, std::log(sum), 1e-6);
+}
+
 TEST("sample: the log-probability of a given id, and none of logits that are no numbers") {
   const std::vector<float> x = noise(100, 5);
   const std::vector<double> p = softmax(x);
