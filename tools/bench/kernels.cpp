@@ -171,9 +171,10 @@ int main(int argc, char** argv) {
       return now(backend->threads() == 1) - start;
     });
     const double gflops = 4e-9 * tokens * tokens * width / s, peak = exact && !fast ? limits.fp32 : limits.bf16;
-    std::printf("vision attention, %s  %8.3f ms a layer  %7.0f GFLOP/s  %3.0f %% of %s\n",
-                exact && !fast ? "float   " : "bfloat16", s * 1e3, gflops, 100 * gflops / peak,
-                exact && !fast ? "fp32" : "bf16");
+    std::printf("vision attention, %s  %8.3f ms a layer  %7.0f GFLOP/s", exact && !fast ? "float   " : "bfloat16",
+                s * 1e3, gflops);
+    if (peak > 0) std::printf("  %3.0f %% of %s", 100 * gflops / peak, exact && !fast ? "fp32" : "bf16");
+    std::printf("\n");
   }
   // The 2B model's vision tower, one crop. Weights of 4,304 outputs are widened to whole blocks of 32.
   for (const DType type : {DType::q8_0, DType::q4_0, DType::bf16, DType::f16}) {
