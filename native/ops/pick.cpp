@@ -19,7 +19,7 @@ struct Piece {
   float max = -INFINITY;
   bool has_nan = false;
   std::vector<int32_t> best;    ///< the piece's largest, with ids of the row
-  float sums[lane_count] = {};  ///< of exp(value - max of the row), one for each value of a group of sixteen
+  float sums[lane_count] = {};  ///< exp(value - max of the row), each added up over groups of sixteen
 };
 
 /// Inserts row[id] among the k best so far, behind those that are not smaller.
