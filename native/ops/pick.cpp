@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/math.h"
 #include "ops/exp.h"
 
 namespace owl3::ops {
@@ -90,7 +89,7 @@ std::vector<int32_t> top_k(std::span<const float> row, size_t k) {
 Picked pick_row(std::span<const float> row, int32_t k, RunPieces run) {
   const size_t wanted = std::min(k > 0 ? static_cast<size_t>(k) : 0, row.size());
   const bool few = wanted <= max_insertions;
-  std::vector<Piece> pieces(divide_up(row.size(), piece_values));
+  std::vector<Piece> pieces((row.size() + piece_values - 1) / piece_values);
   const auto each = [&](auto work) {
     run(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
       const size_t begin = static_cast<size_t>(i) * piece_values;
