@@ -5,7 +5,7 @@
 const cleanups = new Set<() => void>();
 let begin: (() => void) | undefined;
 
-/** Has `listen` called before the first cleanup is registered: until then an interruption may end the program without any. */
+/** Has `listen` called before any cleanup is registered: until then an interruption may end the program without any. */
 export function beforeCleanups(listen: () => void): void {
   begin = listen;
 }
@@ -13,7 +13,6 @@ export function beforeCleanups(listen: () => void): void {
 /** Has cleanUp() call `clean`, which must be synchronous, until the returned function is called; that tells whether it was the first call. */
 export function onInterrupt(clean: () => void): () => boolean {
   begin?.();
-  begin = undefined;
   cleanups.add(clean);
   return () => cleanups.delete(clean);
 }

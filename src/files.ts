@@ -1,7 +1,8 @@
 /** Writing files that are whole or not there. */
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { onInterrupt } from "./cleanup.js";
 
@@ -42,6 +43,20 @@ export async function viaTemporary<T>(file: string, work: (temporary: string) =>
   } finally {
     forget();
   }
+}
+
+/** Makes a folder among the system's temporary files. It goes when `remove` is called, or when the process is interrupted. */
+export function temporaryFolder(prefix: string): { folder: string; remove: () => void } {
+  const folder = mkdtempSync(path.join(tmpdir(), prefix));
+  const clean = (): void => rmSync(folder, { recursive: true, force: true });
+  const forget = onInterrupt(clean);
+  return {
+    folder,
+    remove: () => {
+      forget();
+      clean();
+    },
+  };
 }
 
 /** Makes what was renamed into a folder stay there after a crash, where the system can. */

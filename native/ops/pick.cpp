@@ -21,14 +21,24 @@ struct Piece {
   float sums[lane_count] = {};  ///< exp(value - max of the row), each added up over groups of sixteen
 };
 
-/// Inserts row[id] among the k best so far, behind those that are not smaller.
-void insert(std::vector<int32_t>& best, std::span<const float> row, int32_t id, size_t k) {
-  const auto value = [&](int32_t of) { return row[static_cast<size_t>(of)]; };
-  if (best.size() == k && !(value(id) > value(best.back()))) return;
-  auto at = best.end();
-  while (at != best.begin() && value(id) > value(*(at - 1))) --at;
-  best.insert(at, id);
-  if (best.size() > k) best.pop_back();
+/// Keeps the k > 0 best of those so far and of id_of(0), ... id_of(n - 1), each behind those that are not smaller.
+template <class IdOf>
+void keep_largest(std::span<const float> row, size_t n, IdOf id_of, size_t k, std::vector<int32_t>& best) {
+  const auto value = [&](int32_t id) { return row[static_cast<size_t>(id)]; };
+  best.reserve(k + 1);
+  for (size_t i = 0; i < n; i++) {
+    const int32_t id = id_of(i);
+    if (best.size() == k && !(value(id) > value(best.back()))) continue;
+    auto at = best.end();
+    while (at != best.begin() && value(id) > value(*(at - 1))) --at;
+    best.insert(at, id);
+    if (best.size() > k) best.pop_back();
+  }
+}
+/// Keeps the k > 0 best of those so far and of the ids [begin, end).
+void keep_largest_of(std::span<const float> row, size_t begin, size_t end, size_t k, std::vector<int32_t>& best) {
+  keep_largest(
+      row, end - begin, [begin](size_t i) { return static_cast<int32_t>(begin + i); }, k, best);
 }
 
 /// Looks at row[begin, end) for its largest values. Sixteen at a time, so that the compiler vectorises it.
@@ -48,14 +58,7 @@ void find_largest(std::span<const float> row, size_t begin, size_t end, size_t k
     p.max = std::max(p.max, row[i]);
     p.has_nan = p.has_nan || row[i] != row[i];
   }
-  if (k == 0) return;
-  p.best.reserve(k + 1);
-  float least = -INFINITY;
-  for (i = begin; i < end; i++) {
-    if (p.best.size() == k && !(row[i] > least)) continue;
-    insert(p.best, row, static_cast<int32_t>(i), k);
-    least = row[static_cast<size_t>(p.best.back())];
-  }
+  if (k > 0) keep_largest_of(row, begin, end, k, p.best);
 }
 
 /// The sums of whole groups of sixteen of row[begin, end).
@@ -81,8 +84,7 @@ std::vector<int32_t> top_k(std::span<const float> row, size_t k) {
     best.resize(k);
     return best;
   }
-  best.reserve(k + 1);
-  for (size_t i = 0; i < row.size(); i++) insert(best, row, static_cast<int32_t>(i), k);
+  keep_largest_of(row, 0, row.size(), k, best);
   return best;
 }
 
@@ -103,7 +105,8 @@ Picked pick_row(std::span<const float> row, int32_t k, RunPieces run) {
   for (const Piece& p : pieces) {
     max = std::max(max, p.max);
     has_nan = has_nan || p.has_nan;
-    for (const int32_t id : p.best) insert(picked.ids, row, id, wanted);
+    keep_largest(
+        row, p.best.size(), [&](size_t i) { return p.best[i]; }, wanted, picked.ids);
   }
   for (const int32_t id : picked.ids) picked.logits.push_back(row[static_cast<size_t>(id)]);
   if (has_nan || !std::isfinite(max)) return picked;

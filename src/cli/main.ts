@@ -78,7 +78,7 @@ function fail(error: unknown): void {
   if (process.env.OWL3_DEBUG === "1" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   if (exitCode === ExitCode.interrupted) endBy("SIGINT");
   // A write may still fail, as on a full disk, which an exit at once would hide.
-  if (exitCode === ExitCode.ok) process.stdout.write("", () => setImmediate(exitNow, exitCode));
+  else if (exitCode === ExitCode.ok) process.stdout.write("", () => setImmediate(exitNow, exitCode));
   else exitNow(exitCode);
 }
 

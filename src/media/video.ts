@@ -1,10 +1,8 @@
 /** Opens clips with a decoder that can read them. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { onInterrupt } from "../cleanup.js";
 import { FileError, NoFfmpegError, systemReason, UserError } from "../errors.js";
+import { temporaryFolder } from "../files.js";
 import type { Container, Source } from "../prompt/messages.js";
 import { readMediumHead } from "./head.js";
 import { openAnimation } from "./video/animation.js";
@@ -88,12 +86,7 @@ async function openBytes(
   name: string,
   options: OpenClipOptions,
 ): Promise<Clip> {
-  const folder = mkdtempSync(path.join(tmpdir(), "owl3-clip-"));
-  const forget = onInterrupt(() => rmSync(folder, { recursive: true, force: true }));
-  const remove = async () => {
-    await rm(folder, { recursive: true, force: true });
-    forget();
-  };
+  const { folder, remove } = temporaryFolder("owl3-clip-");
   try {
     const file = path.join(folder, "clip");
     await writeFile(file, bytes, { mode: 0o600 }).catch((error) => {
@@ -106,11 +99,11 @@ async function openBytes(
       ...clip,
       async close() {
         await clip.close();
-        await remove();
+        remove();
       },
     };
   } catch (error) {
-    await remove();
+    remove();
     throw error;
   }
 }

@@ -1,10 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Scores } from "../chat/score.js";
-import { onInterrupt } from "../cleanup.js";
+import { temporaryFolder } from "../files.js";
 import { Channel } from "./channel.js";
 import type { Engine, EngineStatus } from "./engine.js";
 import { EngineError, fromFault } from "./fault.js";
@@ -133,9 +130,7 @@ export class EngineProcess implements Engine {
     // Under the test runner this file is TypeScript, which a process can't load: it takes the built one.
     const built = import.meta.url.endsWith(".ts") ? "../../dist/worker/child.js" : "./child.js";
     // Clips that came as bytes lie in files while they are decoded. They go with the process, however it ends.
-    const folder = mkdtempSync(path.join(tmpdir(), "owl3-engine-"));
-    const remove = (): void => rmSync(folder, { recursive: true, force: true });
-    const forget = onInterrupt(remove);
+    const { folder, remove } = temporaryFolder("owl3-engine-");
     const { OWL3_API_KEY: _, ...env } = process.env;
     const child = fork(fileURLToPath(new URL(built, import.meta.url)), [folder], {
       serialization: "advanced",
@@ -148,7 +143,6 @@ export class EngineProcess implements Engine {
     child.on("error", () => {}); // 'exit' follows, or the message that could not be sent belongs to a process that has gone
     child.on("exit", (code, signal) => {
       remove();
-      forget();
       this.#ended(code, signal);
     });
     this.#send({ type: "open", options: this.#options.engine });

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { createProgram } from "../../src/cli/main.js";
-import { binary, owl3, place, run } from "../support/cli.js";
+import { binary, endOf, owl3, place, run } from "../support/cli.js";
 import { root } from "../support/files.js";
 import { plain, Terminal } from "../support/terminal.js";
 
@@ -335,10 +335,7 @@ describe("owl3 batch: a run that ends early", () => {
     stdio: "ignore" | "pipe" = "ignore",
   ): ChildProcess & { err: string; ended: Promise<unknown> } => {
     const child = spawn(process.execPath, [binary, "batch", ...args], { cwd: root, stdio: [stdio, "pipe", "pipe"] });
-    const told = Object.assign(child, {
-      err: "",
-      ended: new Promise((done) => child.on("exit", (code, signal) => done(signal ?? code))),
-    });
+    const told = Object.assign(child, { err: "", ended: endOf(child) });
     child.stderr?.on("data", (piece) => {
       told.err += piece;
     });
@@ -479,7 +476,7 @@ describe("owl3 batch --stdin", () => {
         });
       return parsed(out);
     };
-    const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+    const ended = endOf(child);
     child.stdin.write(jsonl([{ id: "one", image: "examples/shapes.png", prompt: star }]));
     expect((await answers(1))[0]).toMatchObject({ id: "one", text: "Yes." });
     child.stdin.write('{"id":"two","image":"examples/absent.png","prompt":"?"}\nnonsense\n');

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import { beforeAll, expect, test } from "vitest";
 import { safeText } from "../../src/cli/filter.js";
-import { binary, folder, foreign, owl3, run } from "../support/cli.js";
+import { binary, endOf, folder, foreign, owl3, run } from "../support/cli.js";
 import { fixtures } from "../support/files.js";
 import { converter } from "../support/model.js";
 
@@ -157,7 +157,7 @@ test("a stdin that does not end is told of", async () => {
   const said = await new Promise((resolve) => child.stderr.once("data", (text) => resolve(String(text))));
   expect(said).toContain("Waiting for the end of stdin");
   child.stdin.end();
-  expect(await new Promise((resolve) => child.once("close", resolve))).toBe(0);
+  expect(await endOf(child)).toBe(0);
 });
 
 test("drawing: a seed repeats, beams and a stop string are heard, what cannot be combined is refused", () => {
@@ -258,7 +258,7 @@ test("a quiet exit when the reader of the pipe goes away", async () => {
   });
   await new Promise((resolve) => child.stdout.once("data", resolve));
   child.stdout.destroy();
-  const code = await new Promise((resolve) => child.once("close", resolve));
+  const code = await endOf(child);
   expect([code, err]).toEqual([0, ""]);
 });
 
@@ -293,8 +293,7 @@ test("SIGINT ends one question", async () => {
   );
   await new Promise((resolve) => child.stdout.once("data", resolve));
   child.kill("SIGINT");
-  const [code, signal] = await new Promise<unknown[]>((resolve) => child.once("close", (...how) => resolve(how)));
-  expect([code, signal]).toEqual([null, "SIGINT"]);
+  expect(await endOf(child)).toBe("SIGINT");
 });
 
 test("the helps of chat and video fit a screen and name every option once, also one that is in no group yet", async () => {

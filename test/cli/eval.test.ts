@@ -3,7 +3,7 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { formats } from "../../src/eval/formats/index.js";
-import { binary, owl3, place, run } from "../support/cli.js";
+import { binary, endOf, owl3, place, run } from "../support/cli.js";
 import { root } from "../support/files.js";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -225,7 +225,7 @@ test("owl3 eval: Ctrl-C keeps what is done, and the same command goes on", async
   child.stderr.on("data", (piece) => {
     err += piece;
   });
-  const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(signal ?? code)));
+  const ended = endOf(child);
   while (!existsSync(results) || readFileSync(results, "utf8").split("\n").length < 4)
     await new Promise((wait) => setTimeout(wait, 20));
   child.kill("SIGINT");

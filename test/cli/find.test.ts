@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { binary, folder, owl3, place, run } from "../support/cli.js";
+import { binary, endOf, folder, owl3, place, run } from "../support/cli.js";
 import { root } from "../support/files.js";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -130,7 +130,7 @@ test("Ctrl-C tells what was found up to there", async () => {
   });
   const out: Buffer[] = [];
   child.stdout.on("data", (chunk) => out.push(chunk));
-  const closed = new Promise((resolve) => child.once("close", (code, signal) => resolve(signal ?? code)));
+  const closed = endOf(child);
   setTimeout(() => child.kill("SIGINT"), 1200);
   const code = await closed;
   expect([0, "SIGINT"]).toContain(code); // 0: it had ended

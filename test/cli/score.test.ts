@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { binary, folder, owl3, place, run } from "../support/cli.js";
+import { binary, endOf, folder, owl3, place, run } from "../support/cli.js";
 import { root } from "../support/files.js";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -365,7 +365,7 @@ describe("rows", () => {
       interval: 2,
     });
     child.kill("SIGINT");
-    const end = await new Promise((resolve) => child.once("close", (code, signal) => resolve(signal ?? code)));
+    const end = await endOf(child);
     const before = parsed(readFileSync(target, "utf8"));
     if (before.length < many.length)
       expect([end, told]).toEqual(["SIGINT", expect.stringContaining("goes on with it")]);

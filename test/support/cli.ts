@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fixtures, root, temporaryFolder } from "./files.js";
@@ -19,6 +19,10 @@ export function run(args: readonly string[], { input = "", env = process.env }: 
   const done = spawnSync(process.execPath, [binary, ...args], { encoding: "utf8", input, env, cwd: root });
   return { code: done.status, out: done.stdout, err: done.stderr };
 }
+
+/** The end of a process: its exit code, or the signal that ended it. */
+export const endOf = (child: ChildProcess): Promise<number | NodeJS.Signals | null> =>
+  new Promise((resolve) => child.once("close", (code, signal) => resolve(signal ?? code)));
 
 export const owl3 = (...args: string[]) => run(args);
 

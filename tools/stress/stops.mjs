@@ -83,17 +83,19 @@ console.log(`Ctrl-C once, which rows and windows under way outlast: ${quantiles(
 console.log(`${Number(flags.count) - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** Runs a job, to its end or until it is stopped. */
+/** Whether a command lets the rows or windows under way end before it does. */
 function finishesRows(name, signal) {
   return signal === "SIGINT" && ["batch", "score", "find"].includes(name);
 }
 
 function quantiles(all) {
+  if (all.length === 0) return "never";
   all.sort((a, b) => a.ms - b.ms);
-  const at = (share) => `${all[Math.min(all.length - 1, Math.floor(all.length * share))]?.ms.toFixed(0)} ms`;
-  return `${all.length} times, median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} (${all.at(-1)?.what})`;
+  const at = (share) => `${all[Math.min(all.length - 1, Math.floor(all.length * share))].ms.toFixed(0)} ms`;
+  return `${all.length} times, median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} (${all.at(-1).what})`;
 }
 
+/** Runs a job, to its end or until it is stopped. */
 function run(name, { signal, after } = {}) {
   const env = { PATH: process.env.PATH, HOME: home, OWL3_MODEL: "", TMPDIR: home };
   const input = openSync(name === "piped" ? example("moving.mp4") : "/dev/null");

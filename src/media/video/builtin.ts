@@ -23,6 +23,7 @@ export function createBuiltinRunner(file: string): Runner {
     request: Omit<WasmRequest, "credit">,
     options: RunOptions,
   ): AsyncGenerator<WasmReply, void, void> {
+    options.signal?.throwIfAborted();
     if (runs >= runsPerWorker) await stop();
     worker ??= await startWorker(file);
     options.signal?.throwIfAborted();

@@ -31,6 +31,7 @@ let clip: Clip | undefined;
 afterEach(async () => {
   await clip?.close();
   clip = undefined;
+  vi.unstubAllEnvs();
 });
 
 describe.each(decoders)("%s decoder", (decoder) => {
@@ -133,7 +134,6 @@ test("bytes are a clip too, and leave no file behind, neither at the end nor whe
   clip = await openClip(bytes);
   cleanUp();
   expect(readdirSync(folder)).toEqual([]);
-  vi.unstubAllEnvs();
 });
 
 test("an abort ends decoding, and the clip can still be read", async () => {
