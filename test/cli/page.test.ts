@@ -105,9 +105,11 @@ describe.runIf(existsSync(executablePath))("the page", () => {
 
   test("stop ends an answer in the middle, on the server as well; text of the model is text", async () => {
     const page = await open();
-    // The page asks as its user does, but for an answer that is long and hot.
+    // The page asks as its user does, but for an answer that is hot and can't end by itself for some seconds.
+    const schema = { type: "string", minLength: 100_000 };
+    const format = { response_format: { type: "json_schema", json_schema: { name: "long", schema } } };
     await page.route("**/v1/chat/completions", async (route) => {
-      const body = { ...route.request().postDataJSON(), temperature: 100, max_tokens: 4000, seed: 1 };
+      const body = { ...route.request().postDataJSON(), temperature: 100, max_tokens: 4000, seed: 1, ...format };
       await route.continue({ postData: JSON.stringify(body) });
     });
     await page.fill("#question", "<b>Go on.</b>");
