@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/heap.h"
 #include "base/math.h"
 #include "model/vision.h"
 
@@ -15,7 +16,12 @@ std::shared_ptr<Model> Model::open(const std::string& path, std::vector<std::sha
 std::shared_ptr<Model> Model::open(std::shared_ptr<const gguf::File> file,
                                    std::vector<std::shared_ptr<ops::Backend>> backends, const LoadOptions& load,
                                    const PlaceOptions& place) {
-  return std::shared_ptr<Model>(new Model(std::move(file), std::move(backends), load, place));
+  // malloc would keep what was small: of the demo model, and of the work that it did, some 50 MB.
+  const auto release = [](Model* model) {
+    delete model;
+    trim_heap();
+  };
+  return {new Model(std::move(file), std::move(backends), load, place), release};
 }
 
 Model::Model(std::shared_ptr<const gguf::File> file, std::vector<std::shared_ptr<ops::Backend>> backends,

@@ -44,7 +44,7 @@ const sizes = [];
 const sampling = setInterval(measure, Number(flags.minutes) * 3_000); // twenty times
 await Promise.all(Array.from({ length: Number(flags.chats) }, (_, i) => chat(owls[i % owls.length], i)));
 clearInterval(sampling);
-measure();
+await measure();
 const [first, last] = [sizes[Math.floor(sizes.length / 3)], sizes.at(-1)];
 await Promise.all(owls.map((owl) => owl.dispose()));
 const growth = last.mb / first.mb - 1;
@@ -58,8 +58,8 @@ conclude({
 });
 
 /** Memory and descriptors; pipes of sharp's threads and files of the pictures being read may be open in between. */
-function measure() {
-  sizes.push(taken());
+async function measure() {
+  sizes.push(await taken());
 }
 
 async function answers(owl, { turns, how }, signal) {

@@ -56,7 +56,7 @@ async function main() {
     for await (const answer of workers > 0 ? inWorkers(workers, now) : inTurn(now))
       answers.set(answer, (answers.get(answer) ?? 0) + 1);
     done += now;
-    sizes.push(taken());
+    sizes.push(await taken());
     console.log(`${done} cycles: ${sizes.at(-1).mb.toFixed(1)} MB, ${sizes.at(-1).fds} descriptors`);
   }
   const quarter = (n) => sizes.slice(Math.floor((sizes.length * (n - 1)) / 4), Math.floor((sizes.length * n) / 4));
