@@ -42,16 +42,8 @@ export { joinSpans, rankByProbability, type Scored, type SpanOptions } from "./f
 export type { FileType } from "./gguf/file-types.js";
 export type { FrameReport, VideoOptions } from "./media/frames.js";
 export type { DecoderChoice } from "./media/video.js";
-export type {
-  DevicePart,
-  GgufMetadata,
-  GgufScalar,
-  HyperKind,
-  KvType,
-  MemoryPlan,
-  NativeConfig as ModelConfig,
-  Work,
-} from "./native/binding.js";
+export type { GgufMetadata, GgufScalar } from "./native/gguf.js";
+export type { DevicePart, HyperKind, KvType, MemoryPlan, NativeConfig as ModelConfig, Work } from "./native/model.js";
 export type {
   Container,
   FrameChoice,

@@ -1,7 +1,10 @@
 import { greedySampling } from "../decode/sampling.js";
 import { isFloat } from "../gguf/formats.js";
-import type { GgufInfo, KvType, MachinePeaks, NativeConfig, NativeEmbeds, NativeModel } from "../native/binding.js";
+import type { MachinePeaks } from "../native/binding.js";
+import type { GgufInfo } from "../native/gguf.js";
+import type { KvType, NativeConfig, NativeModel } from "../native/model.js";
 import { native, nativeCall } from "../native/native.js";
+import type { NativeEmbeds } from "../native/session.js";
 import { decodeBytes, prefillProducts, visionAttention, visionProducts } from "./work.js";
 
 /** A measurement: the best and the median of its repeats, and its share of the machine's limit. */

@@ -3,7 +3,8 @@ import { modelEntries, widenedShape } from "../convert/convert.js";
 import { storedShape, tensorLayout } from "../convert/layout.js";
 import { tensorType, visionFeedForward } from "../convert/types.js";
 import type { FileType } from "../gguf/file-types.js";
-import type { GgufEntry, HyperKind, RandomTensorPlan } from "../native/binding.js";
+import type { GgufEntry, RandomTensorPlan } from "../native/gguf.js";
+import type { HyperKind } from "../native/model.js";
 import { native, nativeCall } from "../native/native.js";
 
 interface Size {

@@ -1,4 +1,4 @@
-import type { NativeConfig } from "../native/binding.js";
+import type { NativeConfig } from "../native/model.js";
 
 /** Operations and bytes of each piece of work; a multiply-add counts as two operations, in units of 10^9. */
 

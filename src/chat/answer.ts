@@ -1,6 +1,6 @@
 import type { AnswerPiece, FinishReason, Token } from "../decode/generate.js";
 import { UserError } from "../errors.js";
-import type { MemoryPlan } from "../native/binding.js";
+import type { MemoryPlan } from "../native/model.js";
 import type { MediaReport } from "../vision/chat-media.js";
 import type { Timings } from "./progress.js";
 

@@ -1,4 +1,5 @@
-import type { Binding, NativeModel } from "../native/binding.js";
+import type { Binding } from "../native/binding.js";
+import type { NativeModel } from "../native/model.js";
 import { nativeCall } from "../native/native.js";
 import { standsInMachine } from "./memory.js";
 import type { placeOf } from "./plan.js";

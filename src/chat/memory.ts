@@ -1,7 +1,7 @@
 import os from "node:os";
 import { MemoryError } from "../errors.js";
 import { formatBytes } from "../format.js";
-import type { DevicePart, MemoryPart, MemoryPlan } from "../native/binding.js";
+import type { DevicePart, MemoryPart, MemoryPlan } from "../native/model.js";
 
 /**
  * The bytes that the process may use: the memory of the machine, or the limit of its container. `mapped` are bytes of weights that are mapped from

@@ -5,7 +5,9 @@ import { FileError, FolderError, MemoryError, systemReason, UsageError, UserErro
 import { formatBytes } from "../format.js";
 import { videoShape } from "../media/frames.js";
 import { resolveModel } from "../models/resolve.js";
-import type { Binding, GgufMetadata, ModelOptions, NativeConfig } from "../native/binding.js";
+import type { Binding } from "../native/binding.js";
+import type { GgufMetadata } from "../native/gguf.js";
+import type { ModelOptions, NativeConfig } from "../native/model.js";
 import { native, nativeSync } from "../native/native.js";
 import type { InputMedium, InputMessage } from "../prompt/messages.js";
 import { messagesOf, toContent } from "../prompt/parse.js";

@@ -1,7 +1,7 @@
 import { maxDraft } from "../decode/draft.js";
 import { prefillChunk } from "../decode/pass.js";
 import { ContextError } from "../errors.js";
-import type { ModelOptions, Work } from "../native/binding.js";
+import type { ModelOptions, Work } from "../native/model.js";
 import { type AskOptions, type ChatOptions, defaultMaxTokens } from "./options.js";
 
 export interface PromptSize {

@@ -1,6 +1,7 @@
 import { ModelFileError } from "../errors.js";
 import { describeFile } from "../gguf/describe.js";
-import type { Binding, MemoryPlan, ModelOptions } from "../native/binding.js";
+import type { Binding } from "../native/binding.js";
+import type { MemoryPlan, ModelOptions } from "../native/model.js";
 import { nativeCall } from "../native/native.js";
 import type { InputMessage } from "../prompt/messages.js";
 import type { LoadMedia, MediaReport } from "../vision/chat-media.js";

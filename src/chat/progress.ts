@@ -1,4 +1,4 @@
-import type { MemoryPlan } from "../native/binding.js";
+import type { MemoryPlan } from "../native/model.js";
 import type { EncodeProgress } from "../vision/encode-media.js";
 
 /** The progress of an answer, reported before and after each piece of work, from zero to `total`. */

@@ -1,5 +1,5 @@
 import type { Detokenizer } from "../decode/generate.js";
-import type { GgufMetadata } from "../native/binding.js";
+import type { GgufMetadata } from "../native/gguf.js";
 import { encodePrompt } from "../prompt/encode.js";
 import type { Message } from "../prompt/messages.js";
 import { type PromptStyle, promptStyle } from "../prompt/style.js";

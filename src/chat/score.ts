@@ -1,7 +1,7 @@
 import { kinds, type Shape } from "../check.js";
 import { scoredRows } from "../decode/pass.js";
 import { ContextError, UsageError } from "../errors.js";
-import type { MemoryPlan } from "../native/binding.js";
+import type { MemoryPlan } from "../native/model.js";
 import { nativeSync } from "../native/native.js";
 import { letters, withOptions } from "../prompt/choice.js";
 import type { InputMessage } from "../prompt/messages.js";

@@ -1,5 +1,5 @@
 import { usesDevices } from "../chat/memory.js";
-import type { MemoryPart, MemoryPlan } from "../native/binding.js";
+import type { MemoryPart, MemoryPlan } from "../native/model.js";
 
 /** A memory plan as `--json` prints it, in bytes; with its devices where one has memory of its own. */
 export function memoryJson(plan: MemoryPlan): Record<string, unknown> {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { FileError, systemReason } from "../errors.js";
-import type { HyperKind } from "../native/binding.js";
+import type { HyperKind } from "../native/model.js";
 import { Fields, type ModelConfig, parseConfig } from "./config.js";
 import { maxConfig, maxJson, readJson } from "./json.js";
 import { adapterError, isAdapter, kindOfTensors } from "./kind.js";

@@ -2,7 +2,7 @@ import { kinds, oneOf, type Shape } from "../check.js";
 import { ModelFileError } from "../errors.js";
 import { type FileType, fileTypeNames, fileTypes, isQuantized } from "../gguf/file-types.js";
 import { isFloat } from "../gguf/formats.js";
-import type { GgufEntry, TensorPlan } from "../native/binding.js";
+import type { GgufEntry, TensorPlan } from "../native/gguf.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { contradiction } from "./kind.js";
 import { isUnused, runVisionLayers, storedShape, tensorLayout } from "./layout.js";

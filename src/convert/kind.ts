@@ -1,6 +1,6 @@
 /** Which mPLUG-Owl3 a checkpoint is, and what is no checkpoint of a whole model. */
 import { ModelFileError } from "../errors.js";
-import type { HyperKind } from "../native/binding.js";
+import type { HyperKind } from "../native/model.js";
 import type { ModelConfig } from "./config.js";
 
 /** The release whose architecture each kind is. */

@@ -1,4 +1,4 @@
-import type { HyperKind } from "../native/binding.js";
+import type { HyperKind } from "../native/model.js";
 import type { ModelConfig } from "./config.js";
 
 /** A tensor to store: its names in GGUF and in the checkpoint, and its shape in the checkpoint (the last dimension varies fastest). */

@@ -2,7 +2,7 @@ import { kinds, oneOf, type Shape } from "../check.js";
 import { ModelFileError } from "../errors.js";
 import { type FileType, fileTypeNames, fileTypes, isQuantized } from "../gguf/file-types.js";
 import { isFloat } from "../gguf/formats.js";
-import type { GgufEntry, GgufInfo, TensorPlan } from "../native/binding.js";
+import type { GgufEntry, GgufInfo, TensorPlan } from "../native/gguf.js";
 import { native, nativeCall } from "../native/native.js";
 import { widenedShape } from "./convert.js";
 import { tensorType, visionFeedForward } from "./types.js";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { FileError, ModelFileError } from "../errors.js";
-import type { SafetensorsTensor } from "../native/binding.js";
+import type { SafetensorsTensor } from "../native/gguf.js";
 import { native, nativeCall } from "../native/native.js";
 import { Fields } from "./config.js";
 import { maxJson, readJson } from "./json.js";

@@ -1,5 +1,5 @@
 import { ModelFileError } from "../errors.js";
-import type { GgufEntry } from "../native/binding.js";
+import type { GgufEntry } from "../native/gguf.js";
 
 /** `tokenizer.ggml.token_type` values. */
 const tokenType = { normal: 1, control: 3, userDefined: 4, unused: 5 } as const;

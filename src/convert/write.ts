@@ -2,7 +2,7 @@ import { realpath, stat } from "node:fs/promises";
 import { checkShape, kinds, type Shape, shown } from "../check.js";
 import { ExitCode, FileError, UsageError, UserError } from "../errors.js";
 import { fileTypeNames } from "../gguf/file-types.js";
-import type { GgufEntry, TensorPlan } from "../native/binding.js";
+import type { GgufEntry, TensorPlan } from "../native/gguf.js";
 import { native, nativeCall, nativeSync } from "../native/native.js";
 
 export interface WriteOptions {

@@ -1,5 +1,5 @@
-import type { NativeSampler, SampledToken } from "../native/binding.js";
 import type { NativeMatcher } from "../native/constraint.js";
+import type { NativeSampler, SampledToken } from "../native/session.js";
 import type { Drafter } from "./draft.js";
 import type { Sequence } from "./sequence.js";
 import { StopStrings } from "./stop.js";

@@ -1,4 +1,4 @@
-import type { AdvancePart } from "../native/binding.js";
+import type { AdvancePart } from "../native/session.js";
 import type { Sequence, Want } from "./sequence.js";
 
 /** Rows of a pass at most: enough to keep every core busy, few enough that progress moves and a stop is soon heard. */

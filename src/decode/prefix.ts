@@ -1,4 +1,4 @@
-import type { NativeEmbeds } from "../native/binding.js";
+import type { NativeEmbeds } from "../native/session.js";
 
 /** A crop that becomes visible from position `offset` (media_offset) on: crop `crop` of `embeds`. Crops of one `key` are the same. */
 export interface VisibleCrop {

@@ -1,7 +1,8 @@
 import { randomInt } from "node:crypto";
 import { kinds, type Shape } from "../check.js";
 import { UsageError } from "../errors.js";
-import type { GgufMetadata, SamplerOptions } from "../native/binding.js";
+import type { GgufMetadata } from "../native/gguf.js";
+import type { SamplerOptions } from "../native/session.js";
 
 /** Options of sampling. Those that are absent come from the model file (its generation_config.json), then they are greedy decoding without penalties. */
 export interface SamplingOptions {

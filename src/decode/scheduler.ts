@@ -1,8 +1,9 @@
 import { totalmem } from "node:os";
 import { unlessAborted } from "../abort.js";
 import { UserError } from "../errors.js";
-import type { Advanced, KvType, NativeModel, NativeSession } from "../native/binding.js";
+import type { KvType, NativeModel } from "../native/model.js";
 import { fromNative, nativeSync } from "../native/native.js";
+import type { Advanced, NativeSession } from "../native/session.js";
 import type { Turns } from "../native/turns.js";
 import type { Admission } from "./admission.js";
 import { Kept } from "./kept.js";

@@ -1,5 +1,5 @@
-import type { Advanced, NativeSampler } from "../native/binding.js";
 import type { NativeMatcher } from "../native/constraint.js";
+import type { Advanced, NativeSampler } from "../native/session.js";
 import type { Prompt, VisibleCrop } from "./prefix.js";
 
 /** The results that a client wants after the last id of its sequence. */

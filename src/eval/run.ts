@@ -3,7 +3,7 @@ import type { Owl } from "../chat/owl.js";
 import { likeliest } from "../chat/score.js";
 import { UserError } from "../errors.js";
 import type { DecoderChoice } from "../media/video.js";
-import type { KvType } from "../native/binding.js";
+import type { KvType } from "../native/model.js";
 import type { InputMessage } from "../prompt/messages.js";
 import { runRows } from "../rows/loop.js";
 import type { MediaRoot } from "./media.js";

@@ -1,5 +1,6 @@
 import { ModelFileError } from "../errors.js";
-import type { GgufInfo, HyperKind } from "../native/binding.js";
+import type { GgufInfo } from "../native/gguf.js";
+import type { HyperKind } from "../native/model.js";
 import { fileTypeName } from "./file-types.js";
 
 /** The content of a GGUF file, as `owl3 info --json` prints it. Only an mPLUG-Owl3 file has `model`. */

@@ -1,4 +1,4 @@
-import type { Format } from "../native/binding.js";
+import type { Format } from "../native/gguf.js";
 import { native } from "../native/native.js";
 
 let known: Map<string, Format> | undefined;

@@ -1,6 +1,7 @@
 import { unlessAborted } from "../abort.js";
-import type { NativeEmbeds, NativeModel } from "../native/binding.js";
+import type { NativeModel } from "../native/model.js";
 import { nativeCall, nativeSync } from "../native/native.js";
+import type { NativeEmbeds } from "../native/session.js";
 import type { Turns } from "../native/turns.js";
 import { type CacheEntryShape, EmbeddingCache } from "./cache.js";
 

@@ -1,5 +1,5 @@
 import { unlessAborted } from "../abort.js";
-import type { MemoryPlan } from "../native/binding.js";
+import type { MemoryPlan } from "../native/model.js";
 import type { ChatMedia } from "./chat-media.js";
 import type { Crops } from "./crops.js";
 import { encodeCrops } from "./encode-crops.js";

@@ -5,7 +5,7 @@ import { convertCheckpoint } from "../../src/convert/convert.js";
 import { quantizeFile } from "../../src/convert/quantize.js";
 import { tensorType } from "../../src/convert/types.js";
 import { fileTypeNames, fileTypes } from "../../src/gguf/file-types.js";
-import type { GgufTensorInfo } from "../../src/native/binding.js";
+import type { GgufTensorInfo } from "../../src/native/gguf.js";
 import { native } from "../../src/native/native.js";
 import { goldenCheckpoint } from "../support/checkpoint.js";
 import { temporaryFolder } from "../support/files.js";

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, test } from "vitest";
 import { greedySampling } from "../../src/decode/sampling.js";
-import type { AdvancePart, MediaSlot, NativeModel } from "../../src/native/binding.js";
+import type { NativeModel } from "../../src/native/model.js";
 import { native } from "../../src/native/native.js";
+import type { AdvancePart, MediaSlot } from "../../src/native/session.js";
 import { root, temporaryFolder } from "../support/files.js";
 import { converter, session } from "../support/model.js";
 

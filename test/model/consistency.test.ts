@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { greedySampling } from "../../src/decode/sampling.js";
-import type { Advanced, NativeEmbeds, NativeModel } from "../../src/native/binding.js";
+import type { NativeModel } from "../../src/native/model.js";
 import { native } from "../../src/native/native.js";
+import type { Advanced, NativeEmbeds } from "../../src/native/session.js";
 import { fixtures } from "../support/files.js";
 import {
   type After,

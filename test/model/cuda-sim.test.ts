@@ -4,8 +4,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { quantizeFile } from "../../src/convert/quantize.js";
 import { greedySampling } from "../../src/decode/sampling.js";
-import type { NativeModel, NativeSampler } from "../../src/native/binding.js";
+import type { NativeModel } from "../../src/native/model.js";
 import { native } from "../../src/native/native.js";
+import type { NativeSampler } from "../../src/native/session.js";
 import { fixtures, temporaryFolder } from "../support/files.js";
 import {
   append,

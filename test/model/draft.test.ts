@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { type Drafter, PromptLookup } from "../../src/decode/draft.js";
 import { generate } from "../../src/decode/generate.js";
 import { greedySampling } from "../../src/decode/sampling.js";
-import type { NativeEmbeds } from "../../src/native/binding.js";
 import { native } from "../../src/native/native.js";
+import type { NativeEmbeds } from "../../src/native/session.js";
 import { fixtures } from "../support/files.js";
 import { type Case, converter, countingScheduler, encode, open, readCases } from "../support/model.js";
 

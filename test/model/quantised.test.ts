@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { quantizeFile } from "../../src/convert/quantize.js";
-import type { NativeConfig } from "../../src/native/binding.js";
+import type { NativeConfig } from "../../src/native/model.js";
 import { fixtures, temporaryFolder } from "../support/files.js";
 import {
   converter,

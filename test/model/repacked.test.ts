@@ -1,7 +1,7 @@
 import { readdirSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { NativeModel } from "../../src/native/binding.js";
+import type { NativeModel } from "../../src/native/model.js";
 import { native } from "../../src/native/native.js";
 import { fixtures, temporaryFolder } from "../support/files.js";
 import { converter, encode, prefill, readCases, session } from "../support/model.js";

@@ -2,7 +2,7 @@ import { closeSync, cpSync, ftruncateSync, mkdirSync, openSync, writeFileSync, w
 import { join } from "node:path";
 import { parseConfig } from "../../src/convert/config.js";
 import { tensorLayout } from "../../src/convert/layout.js";
-import type { HyperKind } from "../../src/native/binding.js";
+import type { HyperKind } from "../../src/native/model.js";
 import { fixtures } from "./files.js";
 
 export const goldenCheckpoint = join(fixtures, "golden/model");

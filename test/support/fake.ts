@@ -3,19 +3,17 @@ import { type Preview, type PreviewOptions, preview } from "../../src/chat/previ
 import type { PromptTokenizer } from "../../src/chat/prompt-tokenizer.js";
 import { Admission } from "../../src/decode/admission.js";
 import { Scheduler } from "../../src/decode/scheduler.js";
+import type { Binding } from "../../src/native/binding.js";
+import type { GgufMetadata } from "../../src/native/gguf.js";
+import type { MemoryPlan, NativeModel, Work } from "../../src/native/model.js";
 import type {
   Advanced,
   AdvancePart,
-  Binding,
-  GgufMetadata,
   MediaSlot,
-  MemoryPlan,
   NativeEmbeds,
-  NativeModel,
   NativeSession,
   SampledToken,
-  Work,
-} from "../../src/native/binding.js";
+} from "../../src/native/session.js";
 import { Turns } from "../../src/native/turns.js";
 import type { InputMessage } from "../../src/prompt/messages.js";
 import { defaultStyle } from "../../src/prompt/style.js";

@@ -6,16 +6,9 @@ import { Admission } from "../../src/decode/admission.js";
 import { greedySampling } from "../../src/decode/sampling.js";
 import { Scheduler } from "../../src/decode/scheduler.js";
 import type { FileType } from "../../src/gguf/file-types.js";
-import type {
-  AdvancePart,
-  KvType,
-  MediaSlot,
-  ModelOptions,
-  NativeEmbeds,
-  NativeModel,
-  NativeSession,
-} from "../../src/native/binding.js";
+import type { KvType, ModelOptions, NativeModel } from "../../src/native/model.js";
 import { native } from "../../src/native/native.js";
+import type { AdvancePart, MediaSlot, NativeEmbeds, NativeSession } from "../../src/native/session.js";
 import { Turns } from "../../src/native/turns.js";
 import { fixtures, temporaryFolder } from "./files.js";
 

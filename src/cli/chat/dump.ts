@@ -1,5 +1,5 @@
 import type { PromptTensors } from "../../chat/options.js";
-import type { NativeConfig } from "../../native/binding.js";
+import type { NativeConfig } from "../../native/model.js";
 import { writeSafetensors } from "./safetensors.js";
 
 /** `--dump`: writes the tensors that a prompt gave, which serve to compare implementations. */

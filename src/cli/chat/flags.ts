@@ -4,7 +4,7 @@ import { placementWork } from "../../chat/plan.js";
 import type { AnswerFormat } from "../../constrain/format.js";
 import type { VideoOptions } from "../../media/frames.js";
 import type { DecoderChoice } from "../../media/video.js";
-import type { KvType } from "../../native/binding.js";
+import type { KvType } from "../../native/model.js";
 
 /** The options of the model and the machine. */
 export interface ModelFlags {

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { formatBytes } from "../../format.js";
 import { describeFile, type FileDescription } from "../../gguf/describe.js";
-import type { HyperKind, MemoryPlan, Work } from "../../native/binding.js";
+import type { HyperKind, MemoryPlan, Work } from "../../native/model.js";
 import { memoryJson } from "../json.js";
 import { integer, jsonOption, previewOptions } from "../options.js";
 import { createOutput, type Output } from "../output.js";

@@ -1,5 +1,5 @@
 import type { DecoderChoice } from "../../media/video.js";
-import type { KvType } from "../../native/binding.js";
+import type { KvType } from "../../native/model.js";
 
 /** The options of `owl3 eval` as commander parses them. */
 export interface EvalFlags {

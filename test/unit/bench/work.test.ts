@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { decodeBytes, prefillProducts, visionAttention, visionProducts } from "../../../src/bench/work.js";
-import type { NativeConfig } from "../../../src/native/binding.js";
+import type { NativeConfig } from "../../../src/native/model.js";
 
 const config2b: NativeConfig = {
   name: "2b",

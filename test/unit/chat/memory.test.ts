@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { checkMemory, standsInMachine } from "../../../src/chat/memory.js";
-import type { DevicePart, MemoryPlan } from "../../../src/native/binding.js";
+import type { DevicePart, MemoryPlan } from "../../../src/native/model.js";
 
 const none = { weights: 0, kvCache: 0, visualKv: 0, embeds: 0, scratch: 0, total: 0 };
 const cpu = (layers: number): DevicePart => ({

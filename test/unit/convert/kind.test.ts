@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../../src/convert/config.js";
 import { contradiction, isAdapter, kindOfTensors } from "../../../src/convert/kind.js";
-import type { HyperKind } from "../../../src/native/binding.js";
+import type { HyperKind } from "../../../src/native/model.js";
 import { headerFor, tinyConfig } from "../../support/checkpoint.js";
 
 const kinds: HyperKind[] = ["fused", "gated_head", "gated_channel"];

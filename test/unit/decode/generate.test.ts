@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { generate } from "../../../src/decode/generate.js";
 import type { Sequence, Want } from "../../../src/decode/sequence.js";
-import type { NativeSampler, SampledToken } from "../../../src/native/binding.js";
+import type { NativeSampler, SampledToken } from "../../../src/native/session.js";
 
 const token = (id: number, begun = false): SampledToken => ({ id, logprob: -1, top: [], begun });
 

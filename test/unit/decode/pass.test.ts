@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Share, toPart } from "../../../src/decode/pass.js";
 import type { Want } from "../../../src/decode/sequence.js";
-import type { NativeSampler } from "../../../src/native/binding.js";
+import type { NativeSampler } from "../../../src/native/session.js";
 
 const sampler = {} as NativeSampler;
 /** Five ids, of which three are computed. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { VisibleCrop } from "../../../src/decode/prefix.js";
 import type { Sequence } from "../../../src/decode/sequence.js";
-import type { NativeSampler } from "../../../src/native/binding.js";
+import type { NativeSampler } from "../../../src/native/session.js";
 import { type Fake, fakeEngine, fakeScheduler } from "../../support/fake.js";
 
 const ids = (text: string): number[] => Array.from(text, (c) => c.charCodeAt(0));

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { GgufMetadata } from "../../../src/native/binding.js";
+import type { GgufMetadata } from "../../../src/native/gguf.js";
 import { cacheFolder, cacheLimit, EmbeddingCache } from "../../../src/vision/cache.js";
 import { hashVisionWeights } from "../../../src/vision/weights-hash.js";
 
