@@ -12,14 +12,27 @@ export function readDay(file) {
   return { ...JSON.parse(readFileSync(file, "utf8")), name: path.basename(file, ".json") };
 }
 
-/** A figure is the best of its rounds: least seconds, or most tokens a second. */
-export function best({ unit, rounds }) {
-  return unit === "s" ? Math.min(...rounds) : Math.max(...rounds);
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** The one or two rounds in the middle. */
+function middle({ rounds }) {
+  const order = rounds.map((_, i) => i).sort((a, b) => rounds[a] - rounds[b]);
+  return order.slice(Math.floor((order.length - 1) / 2), Math.floor(order.length / 2) + 1);
 }
 
-/** The share of the machine's limit that a figure reached in its best round. */
+/**
+ * A figure is the median of its rounds: a shared machine's memory may be twice as fast in one round as in the next, so that the best round tells who
+ * had that luck.
+ */
+export function median(figure) {
+  return mean(middle(figure).map((i) => figure.rounds[i]));
+}
+
+/** The share of the machine's limit that a figure reached in these rounds: {share, limit, of}. */
 export function share(figure) {
-  return figure.limits?.[figure.rounds.indexOf(best(figure))];
+  const found = middle(figure).flatMap((i) => figure.limits?.[i] ?? []);
+  if (found.length === 0) return undefined;
+  return { ...found[0], share: mean(found.map(({ share }) => share)), limit: mean(found.map(({ limit }) => limit)) };
 }
 
 const alike = { q8_0: ["q8_0", "int8"], q4_k_m: ["q4_k_m", "int4"], q4_0: ["q4_0", "int4"], bf16: ["bf16", "f16"] };
@@ -40,7 +53,7 @@ export function ratios(ours, figures) {
   );
   return rivals
     .map((rival) => {
-      const faster = ours.unit === "s" ? best(rival) / best(ours) : best(ours) / best(rival);
+      const faster = ours.unit === "s" ? median(rival) / median(ours) : median(ours) / median(rival);
       const bytes = ours.bytes && rival.bytes ? ours.bytes / rival.bytes : 1;
       return { ...rival, ratio: faster * bytes };
     })
@@ -81,10 +94,10 @@ export function table(runs) {
       : "";
     const [peer] = rivals;
     const against = peer
-      ? [`${peer.who} ${peer.type} ${digits(best(peer))}`, `${peer.ratio.toFixed(2)} x`]
+      ? [`${peer.who} ${peer.type} ${digits(median(peer))}`, `${peer.ratio.toFixed(2)} x`]
       : ["not run", ""];
     const work = `${workName(ours.work)}, ${ours.type}`;
-    lines.push(`| ${work} | ${digits(best(ours))} ${ours.unit} | ${limit} | ${against.join(" | ")} |`);
+    lines.push(`| ${work} | ${digits(median(ours))} ${ours.unit} | ${limit} | ${against.join(" | ")} |`);
   }
   return lines;
 }

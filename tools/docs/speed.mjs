@@ -9,7 +9,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { best, digits, readDay, readDays, share, table, workName } from "./figures.mjs";
+import { digits, median, readDay, readDays, share, table, workName } from "./figures.mjs";
 import { plot } from "./speed-plot.mjs";
 
 const [flag, given] = process.argv[2]?.startsWith("--") ? process.argv.slice(2) : [undefined, process.argv[2]];
@@ -30,7 +30,7 @@ function speed(days) {
   const lines = [
     "# Speed",
     "",
-    "This page is made by `node tools/docs/speed.mjs` from the files in `docs/speed`. Random weights of the 2B shapes, all cores, best of all rounds; peers ran in turn with owl3",
+    "This page is made by `node tools/docs/speed.mjs` from the files in `docs/speed`. Random weights of the 2B shapes, all cores, median of all rounds; peers ran in turn with owl3",
     "([how](tools/bench/README.md)). Every measurement with all its rounds: [docs/speed](docs/speed/README.md). What bounds each kernel: [docs/kernels.md](docs/kernels.md). To",
     "measure here, without weights:",
     "",
@@ -68,7 +68,7 @@ function figures(day) {
     if (loads.length > 0) lines.push(`Loaded in: ${loads.join(", ")}.`);
     lines.push(
       "",
-      "| work | program | each round | best | limit beside the best | bytes a token |",
+      "| work | program | each round | median | limit beside it | bytes a token |",
       "|---|---|---|---|---|---|",
     );
     for (const figure of run.figures) {
@@ -80,7 +80,7 @@ function figures(day) {
         workName(figure.work),
         `${figure.who} ${figure.type}`,
         figure.rounds.map(digits).join(", "),
-        `${digits(best(figure))} ${figure.unit}`,
+        `${digits(median(figure))} ${figure.unit}`,
         rate ?? "",
         figure.bytes ? `${(figure.bytes / 1e6).toFixed(0)} MB` : "",
       ];

@@ -44,19 +44,24 @@ test("SPEED.md is one screen", () => {
 });
 
 describe("the table of a file", () => {
-  test("compares the best of the rounds, seconds and rates each their way, and our format with its own and with libraries'", () => {
+  test("compares the medians of the rounds, seconds and rates each their way, and our format with its own and with libraries'", () => {
     write("2020-02-02", [
-      figure("vision", "owl3", "q8_0", [2, 1]),
-      figure("vision", "ONNX Runtime", "int8", [1.5, 3]),
-      figure("prefill:74", "owl3", "q4_k_m", [40, 60]),
+      figure("vision", "owl3", "q8_0", [2, 1.1, 1]),
+      figure("vision", "ONNX Runtime", "int8", [1, 2.2]),
+      figure("prefill:74", "owl3", "q4_k_m", [40, 60, 90]),
       figure("prefill:74", "llama.cpp", "q4_k_m", [30, 20]),
       figure("prefill:74", "llama.cpp", "q8_0", [100]),
       figure("prefill:74", "PyTorch", "int8", [48]),
-      figure("decode", "owl3", "q8_0", [10], { limits: [{ of: "bandwidth", limit: 20, share: 0.9 }] }),
+      figure("decode", "owl3", "q8_0", [8, 12], {
+        limits: [
+          { of: "bandwidth", limit: 20, share: 0.8 },
+          { of: "bandwidth", limit: 24, share: 1 },
+        ],
+      }),
       figure("decode", "llama.cpp", "q4_k_m", [20]),
     ]);
     expect(run("--print", file).stdout.split("\n").slice(2)).toEqual([
-      "| vision, one crop, q8_0 | 1.00 s |  | ONNX Runtime int8 1.50 | 1.50 x |",
+      "| vision, one crop, q8_0 | 1.10 s |  | ONNX Runtime int8 1.60 | 1.45 x |",
       "| prefill 74, q4_k_m | 60.0 tok/s |  | PyTorch int8 48.0 | 1.25 x |",
       "| decode, q8_0 | 10.0 tok/s | 90 % of the bandwidth | not run |  |",
       "",
