@@ -1,6 +1,15 @@
 /** Checks values that come from outside (options of a caller, JSON of a file) and says in one sentence what is wrong with them. */
 import { UsageError } from "./errors.js";
 
+/** The value of some JSON; undefined if it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A type that a value may have, and its name in errors. */
 export interface Kind {
   name: string;

@@ -1,6 +1,7 @@
 /** Scores the candidates of a row. */
 import type { Owl } from "../chat/owl.js";
 import { likeliest, type ScoreOptions, type Scores, type YesNoScores } from "../chat/score.js";
+import { jsonOf } from "../check.js";
 import { UsageError, UserError } from "../errors.js";
 import type { ResultsKind } from "../rows/results.js";
 import { codeOf, conversation, type RowError } from "./answer.js";
@@ -91,18 +92,10 @@ function candidatesOf({ raw: { value } }: Row, map: RowSettings["map"], shared: 
     if (shared.length === 0) throw new UsageError("The row has no candidates.");
     return shared;
   }
-  const list = typeof own === "string" ? parsed(own) : own;
+  const list = typeof own === "string" ? jsonOf(own) : own;
   if (!Array.isArray(list) || list.some((one) => typeof one !== "string"))
     throw new UsageError('"candidates" must be a list of texts.');
   return list;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Scores as JSON has them; `details`: with the tokens of each candidate, and with the spellings of yes and no. */

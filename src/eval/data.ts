@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
+import { jsonOf } from "../check.js";
 import { FileError, systemReason } from "../errors.js";
 import { readParquet } from "./parquet.js";
 import type { Cells, Data } from "./question.js";
@@ -26,7 +27,7 @@ export async function readData(file: string): Promise<Data> {
   const text = decoded(await readFile(file), file);
   if (/^\.[ct]sv$/i.test(ending))
     return { ...about, rows: await table(text, /^\.tsv$/i.test(ending) ? "\t" : ",", file) };
-  const whole = parsed(text);
+  const whole = jsonOf(text);
   if (Array.isArray(whole)) return { ...about, rows: whole.map((row, i) => cells(row, `${file}, row ${i + 1}`)) };
   if (whole !== undefined && text.trimEnd().includes("\n") === false) {
     // One object on one line may be JSONL with one row as well as a whole file: formats look at either.
@@ -61,19 +62,11 @@ function decoded(bytes: Uint8Array, file: string): string {
   }
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 function lines(text: string, file: string): Cells[] {
   const rows: Cells[] = [];
   for (const [i, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
-    const row = parsed(line);
+    const row = jsonOf(line);
     if (row === undefined) throw new FileError(`${file}, line ${i + 1} is not JSON.`);
     rows.push(cells(row, `${file}, line ${i + 1}`));
   }

@@ -52,8 +52,8 @@ const typescript: Record<string, string[]> = {
     "constrain",
   ],
   rows: ["errors", "abort", "lock", "cleanup"],
-  eval: ["errors", "native", "media", "prompt", "chat", "rows"],
-  batch: ["errors", "lock", "media", "prompt", "constrain", "decode", "chat", "rows"],
+  eval: ["errors", "check", "native", "media", "prompt", "chat", "rows"],
+  batch: ["errors", "check", "lock", "media", "prompt", "constrain", "decode", "chat", "rows"],
   bench: ["format", "native", "gguf", "convert", "decode"],
   cli: [
     "errors",

@@ -1,4 +1,5 @@
 /** Reads the properties of a clip with ffprobe: sizes, colours, rotation, and the presentation time of every frame. */
+import { jsonOf } from "../../check.js";
 import { FileError } from "../../errors.js";
 import type { Container } from "./container.js";
 import { DecoderFailure, type Runner, type RunOptions } from "./runner.js";
@@ -120,7 +121,7 @@ async function probeStream(runner: Runner, container: Container, name: string, o
     ":stream_side_data=rotation:stream_tags=rotate:format=start_time";
   const args = ["-select_streams", "V:0", "-show_entries", entries, "-of", "json"];
   const { text, complaints } = await runner.probe(container, args, options);
-  const report = parsed(text);
+  const report = jsonOf(text);
   const format = member(report, "format");
   if (format === undefined) throw unreadable(name, complaints);
   const stream = member(member(report, "streams"), "0");
@@ -150,14 +151,6 @@ const unreadable = (name: string, complaints: readonly string[], cause?: unknown
   new FileError(`${name} can't be read as a clip: ${complaints.at(-1) ?? "it is damaged"}.`, { cause });
 
 /** The value of a JSON text; undefined if it is none, as when its writer broke off. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** A member of an object or list, whatever was given for one; undefined if there is none. */
 function member(of: unknown, key: string): unknown {
   return typeof of === "object" && of !== null && Object.hasOwn(of, key)
