@@ -278,8 +278,9 @@ export class Scheduler implements SequenceOwner {
     wish.resolve(wish.want.targets ? { ...outcome, scores: Float32Array.from(wish.scores) } : outcome);
   }
 
-  /** Reports the progress to a client; an error of its callback ends that client's request alone. */
+  /** Reports the progress to a client that still waits; an error of its callback ends that client's request alone. */
   #report(request: Request): void {
+    if (!this.#requests.includes(request)) return; // it was stopped while the pass ran
     const { ids, computed, shared } = request.sequence;
     try {
       request.want.onProgress?.(computed - shared, ids.length - shared);

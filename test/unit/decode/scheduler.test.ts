@@ -145,7 +145,9 @@ test("scheduler: a stop is heard at once, also in the middle of a pass, and free
     new Promise((resolve) => {
       end = resolve;
     });
-  const stopped = sequence.next({ sampler: sampler(fake), signal: stop.signal });
+  const told: number[] = [];
+  const onProgress = (done: number): void => void told.push(done);
+  const stopped = sequence.next({ sampler: sampler(fake), signal: stop.signal, onProgress });
   const answered = pull(fake, other, 1);
   while (fake.passes.length === 0) await tick();
   const waiting = scheduler.open(prompt("next"), 9 * 64);
@@ -157,6 +159,7 @@ test("scheduler: a stop is heard at once, also in the middle of a pass, and free
   expect(await answered).toBe(await alone("other", 1));
   expect(await pull(fake, await waiting, 2)).toBe(await alone("next", 2));
   expect(session.count()).toBe(2); // there was no room to keep what was stopped
+  expect(told).toEqual([0]); // who was stopped hears no more of the pass
 });
 
 test("scheduler: what was computed before a stop need not be computed again", async () => {
