@@ -17,9 +17,10 @@ std::shared_ptr<Model> Model::open(std::shared_ptr<const gguf::File> file,
                                    std::vector<std::shared_ptr<ops::Backend>> backends, const LoadOptions& load,
                                    const PlaceOptions& place) {
   // malloc would keep what was small: of the demo model, and of the work that it did, some 50 MB.
-  const auto release = [](Model* model) {
+  // A plan has read nothing that would be worth it.
+  const auto release = [loaded = load.load == Load::weights](Model* model) {
     delete model;
-    trim_heap();
+    if (loaded) trim_heap();
   };
   return {new Model(std::move(file), std::move(backends), load, place), release};
 }
