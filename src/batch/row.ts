@@ -1,6 +1,7 @@
 /** Rows: what is asked, and of which files. Nothing is opened here. */
 import { createHash } from "node:crypto";
 import path from "node:path";
+import { jsonOf } from "../check.js";
 import { UsageError, UserError } from "../errors.js";
 import { messagesOf } from "../prompt/parse.js";
 import { placeholder } from "../prompt/template.js";
@@ -176,20 +177,12 @@ const hasPlace = (prompt: string): boolean => prompt.includes(placeholder);
 
 /** The names of a cell: one, or a list of them, in a table as JSON. */
 function namesOf(value: unknown, field: string): string[] {
-  const listed = typeof value === "string" && value.startsWith("[") ? parsedList(value) : value;
+  const listed = typeof value === "string" && value.startsWith("[") ? (jsonOf(value) ?? value) : value;
   const names = Array.isArray(listed) ? listed : [listed];
   if (names.some((name) => typeof name !== "string"))
     throw new UsageError(`"${field}" must be a file or a list of files.`);
   if (names.includes("")) throw new UsageError(`"${field}" is empty.`);
   return names;
-}
-
-function parsedList(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 /** The seed of a row: the same for the same seed of the run and id, on every machine. */

@@ -1,4 +1,5 @@
 /** Takes what a format needs out of a row. Each function names the row in its error. */
+import { jsonOf } from "../check.js";
 import { FileError } from "../errors.js";
 import { LaterCell } from "./parquet.js";
 import type { Cells, Data, Medium } from "./question.js";
@@ -49,13 +50,11 @@ export function list(row: Row, column: string): string[] {
 }
 
 function parsedList(value: string): unknown {
-  try {
-    return JSON.parse(value);
-  } catch {
-    const items = [...value.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)];
-    const inside = /^\s*\[.*\]\s*$/s.test(value);
-    return inside ? items.map(([, single, double]) => (single ?? double ?? "").replace(/\\(.)/g, "$1")) : undefined;
-  }
+  const parsed = jsonOf(value);
+  if (parsed !== undefined) return parsed;
+  const items = [...value.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)];
+  const inside = /^\s*\[.*\]\s*$/s.test(value);
+  return inside ? items.map(([, single, double]) => (single ?? double ?? "").replace(/\\(.)/g, "$1")) : undefined;
 }
 
 /** The index of the right option: a number from 0, a letter with or without brackets, or the option's text. */
